@@ -1,0 +1,46 @@
+# make demo      a study of two networks on real data, from nothing to its report
+# make test      the laws; under 8 minutes on 2 cores
+# make test-all  the long ones too
+# make lint      ruff and mypy
+# make bench     the tables of BUILD.md, against PyTorch
+# make lock      resolve requirements.lock anew
+
+PYTHON ?= python3
+PY := .venv/bin/python
+
+.PHONY: demo test test-all lint bench lock clean
+
+demo: .venv/installed
+	$(PY) -m experiments.cnn_vs_mlp
+
+test: .venv/installed
+	$(PY) -m pytest -m "not long"
+
+test-all: .venv/installed
+	$(PY) -m pytest
+
+lint: .venv/installed
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: .venv/installed
+	$(PY) -c "import torch" || $(PY) -m pip install -e '.[bench]'
+	$(PY) -m experiments.bench.step_time
+	$(PY) -m experiments.bench.study_time
+
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
+	  'dljax needs Python 3.11 or newer: make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,87 @@
+"""What every experiment calls: `cli.main(sys.modules[__name__])`."""
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dljax import config as configs
+from dljax import data
+from dljax.errors import PREEMPTED, Refusal
+from dljax.studies import launch
+
+
+def main(module: Any, arguments: Sequence[str] | None = None) -> None:
+    """Runs an experiment's script as a command, and exits with its code.
+
+    Args:
+      module: has Config (a frozen dataclass that extends RunConfig), STUDY,
+        task(config) and source(config); its docstring is the head of --help.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(guarded(lambda: run(module, arguments)))
+
+
+def run(module: Any, arguments: Sequence[str]) -> int:
+    """`main` without exiting: returns the exit code, raises Refusal."""
+    experiment = launch.of_module(module)
+    study = experiment.study
+    if {"--help", "-h", "--helpfull"} & set(arguments):
+        print(f"{experiment.doc.strip()}\n")
+        print(configs.describe(experiment.config, study.factors))
+        return 0
+    default = experiment.config().dataset
+    asked = configs.parse(
+        experiment.config,
+        arguments,
+        factors=study.factors,
+        sizes=lambda given: study.defaults(given, default),
+    )
+    config = asked.config
+    data.find(
+        config.dataset,
+        data_dir=config.data_dir,
+        manual_dir=config.manual_dir,
+        download=config.download,
+    )
+    if not config.plan:
+        launch.check_writable(launch.workdir(asked, experiment.name), "workdir")
+    stop = stop_on_signals()
+
+    from dljax import backend
+    from dljax.runs.progress import Progress
+
+    backend.prepare()
+    return launch.launch(experiment, asked, stop=stop, show=Progress())
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Runs a command; a user's mistake becomes one line on stderr and an exit code."""
+    try:
+        return command()
+    except Refusal as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        return refusal.code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return PREEMPTED
+
+
+def stop_on_signals() -> Callable[[], bool]:
+    """A first SIGINT, SIGTERM or SIGUSR2 asks to stop; a second Ctrl-C interrupts.
+
+    Returns:
+      whether one came.
+    """
+    asked: list[int] = []
+
+    def ask(number, frame):
+        del frame
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    for name in ("SIGINT", "SIGTERM", "SIGUSR2"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), ask)
+    return lambda: bool(asked)

@@ -1,0 +1,217 @@
+"""Flags <-> frozen dataclasses. Every field is a flag; every flag is a field.
+
+An experiment's `Config` extends `RunConfig`; a field that is one of the study's factors
+takes a comma list on the command line. Nothing here imports jax.
+"""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from dljax.errors import Refusal
+
+
+def flag(
+    default: Any,
+    text: str,
+    *,
+    choices: Sequence[str] = (),
+    low: float | None = None,
+) -> Any:
+    """A dataclass field that is a flag: its default, its help, what it may be."""
+    return dataclasses.field(
+        default=default, metadata={"help": text, "choices": tuple(choices), "low": low}
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What every experiment has. Sizes are in examples, steps or seconds."""
+
+    dataset: str = flag("digits", "data set to train on")
+    seed: int = flag(0, "first seed", low=0)
+    seeds: int = flag(8, "how many seeds: --seed=S gives S to S+N-1", low=1)
+    epochs: float = flag(10.0, "passes over the training data", low=0)
+    steps: int = flag(0, "updates; 0: as many as --epochs makes", low=0)
+    batch_size: int = flag(64, "examples an update", low=1)
+    log_every: int = flag(0, "steps between logged rows; 0: 50 rows a run", low=0)
+    eval_every: int = flag(0, "steps between validations; 0: 20 a run", low=0)
+    seeds_by: str = flag(
+        "auto",
+        "how seeds share the machine",
+        choices=("auto", "map", "cores", "vmap", "shard", "pmap"),
+    )
+    save_every_secs: float = flag(30.0, "seconds between checkpoints", low=0)
+    workdir: str = flag("", "the study's directory; default runs/NAME-DATASET")
+    data_dir: str = flag("", "prepared data sets; default $TFDS_DATA_DIR or TFDS's own")
+    manual_dir: str = flag("", "a folder with the data set's original files")
+    download: bool = flag(False, "fetch the data set from the network if need be")
+    full: bool = flag(False, "the full size, on which verdicts rest")
+    smoke: bool = flag(False, "a few steps of everything, to see that it runs")
+    plan: bool = flag(False, "print the trials and their sizes, and stop")
+    profile: bool = flag(False, "write a trace of the first second of each trial")
+
+
+# Fields that say where and when, not what: they do not determine a run's numbers.
+SURROUNDINGS = frozenset(
+    [
+        "seed",
+        "seeds",
+        "workdir",
+        "data_dir",
+        "manual_dir",
+        "download",
+        "full",
+        "smoke",
+        "plan",
+        "profile",
+        "save_every_secs",
+        "seeds_by",
+    ]
+)
+
+FALSE, TRUE = ("false", "0", "no", "f"), ("true", "1", "yes", "t")
+
+
+class Asked(typing.NamedTuple):
+    """What a command line asks for.
+
+    config: of the first variant. factors: {name: levels}. given: the names of the
+    fields that the command line sets.
+    """
+
+    config: Any
+    factors: dict[str, tuple[Any, ...]]
+    given: frozenset[str]
+
+
+def _types(cls: type) -> dict[str, type]:
+    return typing.get_type_hints(cls)
+
+
+def _parse(field: dataclasses.Field, kind: type, text: str) -> Any:
+    """One value from the command line; raises Refusal naming the flag."""
+    name, meta = field.name, field.metadata
+    if kind is bool:
+        if text.lower() in TRUE + FALSE:
+            return text.lower() in TRUE
+        raise Refusal(f"--{name}={text}: is not true or false")
+    try:
+        value: Any = kind(text)
+    except ValueError:
+        what = {int: "a whole number", float: "a number"}[kind]
+        raise Refusal(f"--{name}={text}: is not {what}") from None
+    if (low := meta.get("low")) is not None and not value >= low:
+        raise Refusal(f"--{name}={text}: must be at least {low}")
+    choices = meta.get("choices") or ()
+    if choices and value not in choices:
+        near = difflib.get_close_matches(text, choices, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise Refusal(f"--{name}={text}: {hint}must be one of {', '.join(choices)}")
+    return value
+
+
+def parse(
+    cls: type,
+    arguments: Sequence[str],
+    *,
+    factors: Mapping[str, Sequence[Any]],
+    sizes: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: {},
+) -> Asked:
+    """Reads a command line.
+
+    Args:
+      cls: a frozen dataclass that extends `RunConfig`.
+      arguments: without the program's name.
+      factors: the study's factors and their declared levels.
+      sizes: given the fields that the command line sets, the defaults that differ for
+        that data set, --full or --smoke; levels of a factor too.
+
+    Raises:
+      Refusal: an unknown flag, a bad value, an unknown level.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    types = _types(cls)
+    texts = _texts(arguments, fields, types)
+    values: dict[str, Any] = {}
+    levels = {name: tuple(declared) for name, declared in factors.items()}
+    chosen = {
+        name: _parse(fields[name], types[name], text)
+        for name, text in texts.items()
+        if name not in factors
+    }
+    for name, value in sizes(chosen).items():
+        if name in levels:
+            levels[name] = tuple(value)
+        else:
+            values[name] = value
+    values |= chosen
+    for name, text in texts.items():
+        if name in factors:
+            parts = [part for part in text.split(",") if part]
+            if not parts:
+                raise Refusal(f"--{name}: needs at least one level")
+            levels[name] = tuple(
+                dict.fromkeys(_parse(fields[name], types[name], part) for part in parts)
+            )
+    values |= {name: declared[0] for name, declared in levels.items()}
+    return Asked(cls(**values), levels, frozenset(texts))
+
+
+def _texts(arguments, fields, types) -> dict[str, str]:
+    """{field: text} of a command line, by absl's rules."""
+    parser = flags.FlagValues()
+    for name in fields:
+        if types[name] is bool:
+            # As text: absl's boolean flags would swallow what is wrong with a value.
+            flags.DEFINE_boolean(name, None, "", flag_values=parser)
+        else:
+            flags.DEFINE_string(name, None, "", flag_values=parser)
+    try:
+        rest = parser(["", *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        near = difflib.get_close_matches(error.flagname, fields, n=1, cutoff=0.5)
+        hint = f"; did you mean --{near[0]}?" if near else "; --help lists them"
+        raise Refusal(f"--{error.flagname}: no such flag{hint}") from None
+    except flags.Error as error:
+        raise Refusal(_one_line(error)) from None
+    if rest:
+        raise Refusal(f"{rest[0]}: flags begin with --; --help lists them")
+    given = {name: parser[name].value for name in fields if parser[name].present}
+    for name, value in given.items():
+        if value == "" and types[name] is not str:
+            raise Refusal(f"--{name}=: needs a value")
+    return {name: str(value) for name, value in given.items()}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def describe(cls: type, factors: Mapping[str, Sequence[Any]]) -> str:
+    """The text of --help: the experiment's own flags first."""
+    fields = dataclasses.fields(cls)
+    shared = {f.name for f in dataclasses.fields(RunConfig)}
+    groups = (
+        ("This experiment", [f for f in fields if f.name not in shared]),
+        ("Every experiment", [f for f in fields if f.name in shared]),
+    )
+    lines = []
+    for title, group in groups:
+        lines.append(f"{title}:")
+        for f in group:
+            default = f.default
+            if f.name in factors:
+                default = ",".join(map(str, factors[f.name]))
+            shown = f"--{f.name}={default}" if default is not False else f"--{f.name}"
+            note = (
+                f" (one of {', '.join(c)})" if (c := f.metadata.get("choices")) else ""
+            )
+            note += " [factor: a comma list]" if f.name in factors else ""
+            lines.append(f"  {shown:<34} {f.metadata.get('help', '')}{note}")
+        lines.append("")
+    return "\n".join(lines)

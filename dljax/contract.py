@@ -1,0 +1,110 @@
+"""The five records that everything speaks.
+
+All functions in them are pure. A *seed* is everything random about one run; programs
+that train many seeds give every leaf of `State` one leading seed axis.
+
+Keys are never stored half-used: the key of anything random at step t is
+`fold(root, t, purpose)`, where `purpose` is one of the constants below.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+Tree = Any  # a pytree of arrays
+Batch = dict[str, jax.Array]
+Metrics = dict[str, tuple[jax.Array, jax.Array]]  # name -> (sum, count)
+
+INIT, ORDER, EVALUATE, SAMPLE, TURN = range(5)  # turn i of a step uses TURN + i
+
+
+class Net(NamedTuple):
+    """A network as two pure functions.
+
+    init(key, example) -> (params, stats): `example` is one batch of inputs; `stats` are
+      the arrays that training changes without gradients (BatchNorm's averages).
+    apply(params, stats, x, *, key, train) -> (y, stats): `key` may be None when not
+      `train`.
+    """
+
+    init: Callable[..., tuple[Tree, Tree]]
+    apply: Callable[..., tuple[Any, Tree]]
+
+
+class Turn(NamedTuple):
+    """One player's move: minimise `loss` over `params[name]`, all else held fixed.
+
+    loss(params, stats, batch, key, step) -> (scalar, (metrics, stats))
+    averaged(opt) -> (params[name], stats) that evaluation and sampling use, or None for
+      the current ones. By default what an `optimizers.average` in the chain keeps.
+    """
+
+    name: str
+    loss: Callable[..., tuple[jax.Array, tuple[Metrics, Tree]]]
+    optimizer: Any  # optax.GradientTransformationExtraArgs
+    averaged: Callable[[Tree], tuple[Tree, Tree] | None] | None = None
+
+
+class Task(NamedTuple):
+    """A game of n players; ordinary training is the game of one.
+
+    init(key) -> ({name: params}, stats)
+    turns: the order of play within a step. A player may have several turns, as in
+      `(critic,) * 5 + (generator,)`; each turn has a key of its own.
+    metrics(params, stats, batch, key) -> {name: (sum, count)}: on an evaluation batch,
+      whose `batch["weight"]` is 1 for an example and 0 for padding.
+    sample(params, stats, batch, key) -> {name: array}, or None: what the report shows;
+      `batch` holds a few evaluation examples.
+    split_batch: every turn of a step gets a part of the step's batch of its own.
+    """
+
+    init: Callable[[jax.Array], tuple[dict[str, Tree], Tree]]
+    turns: tuple[Turn, ...]
+    metrics: Callable[..., Metrics]
+    sample: Callable[..., dict[str, jax.Array]] | None = None
+    split_batch: bool = False
+
+
+class State(NamedTuple):
+    """All of a run that changes: arrays only.
+
+    step: int32, the number of updates done. alive: bool, False once a loss was not
+    finite; the rest then stays what it was. key: the run's root key. params and opt:
+    {player: tree}.
+    """
+
+    step: jax.Array
+    alive: jax.Array
+    key: jax.Array
+    params: dict[str, Tree]
+    opt: dict[str, Tree]
+    stats: Tree
+
+
+class Source(NamedTuple):
+    """Where batches come from: the batch of step t is a pure function of (key, t).
+
+    name, version, fingerprint: of the data set; the last is a hash of its values.
+    arrays: {name: array of shape (examples, ...)}, resident on the device, shared by
+      all seeds.
+    split(seed) -> {"train" | "valid" | "test": int array of examples}. All seeds have
+      equally many training examples.
+    order(key, rows) -> rows permuted: one permutation an epoch.
+    gather(arrays, rows) -> batch, as networks see it.
+    classes: the names of the labels, where there are any.
+    """
+
+    name: str
+    version: str
+    fingerprint: str
+    arrays: dict[str, Any]
+    split: Callable[[int], Mapping[str, Any]]
+    order: Callable[[jax.Array, jax.Array], jax.Array]
+    gather: Callable[[Any, jax.Array], Batch]
+    classes: tuple[str, ...] = ()
+
+
+def fold(key: jax.Array, step: Any, purpose: int) -> jax.Array:
+    """The key of one purpose at one step; a pure function of the run's root key."""
+    return jax.random.fold_in(jax.random.fold_in(key, step), purpose)

@@ -1,0 +1,239 @@
+"""Data sets by name: where they are, how they are prepared, how they are split.
+
+`find` answers in milliseconds whether a data set can be had (no heavy import, no
+network); `load` reads it into arrays. Preparing writes below `<data_dir>/dljax/`.
+
+Splits are fixed:
+  digits         five stratified folds of 1,797; seed s tests on fold s mod 5, validates
+                 on the next and trains on 1,077 of the other three
+  mnist, fashion_mnist, and catalogue sets with train and test
+                 the last 10 % of a fixed permutation of train is for validation (at
+                 most 5,000)
+"""
+
+import contextlib
+import difflib
+import functools
+import hashlib
+import io
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from dljax.errors import DAMAGED_DATA, DISK, Refusal
+
+EMBEDDED = ("digits",)
+OWN = ("digits", "mnist", "fashion_mnist")
+FILES = tuple(
+    f"{part}-{kind}-ubyte.gz"
+    for part in ("train", "t10k")
+    for kind in ("images-idx3", "labels-idx1")
+)
+
+
+class Place(NamedTuple):
+    """Where a data set is, or will be: `folder` holds a prepared TFDS data set."""
+
+    name: str
+    data_dir: pathlib.Path
+    folder: pathlib.Path | None  # None: not prepared yet
+    manual_dir: pathlib.Path | None
+    download: bool
+
+
+class Table(NamedTuple):
+    """A data set in memory.
+
+    arrays: {"image": uint8 (n, height, width, channels), "label": int32 (n,)}.
+    parts: {"train": rows, "test": rows} as the data set gives them.
+    """
+
+    name: str
+    version: str
+    arrays: dict[str, np.ndarray]
+    parts: Mapping[str, np.ndarray]
+    classes: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of every value, and of which rows are which part."""
+        digest = hashlib.blake2b(digest_size=8)
+        for group in (self.arrays, self.parts):
+            for name in sorted(group):
+                array = np.ascontiguousarray(group[name])
+                digest.update(f"{name}{array.dtype}{array.shape}".encode())
+                digest.update(array.data)
+        return digest.hexdigest()
+
+
+def default_dir() -> pathlib.Path:
+    """Where TFDS keeps data sets: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    return pathlib.Path(
+        os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
+    ).expanduser()
+
+
+def _prepared(folder: pathlib.Path) -> pathlib.Path | None:
+    versions = sorted(
+        folder.glob("*.*.*/dataset_info.json"), key=lambda p: _numbers(p.parent.name)
+    )
+    return versions[-1].parent if versions else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def find(
+    name: str, *, data_dir: str = "", manual_dir: str = "", download: bool = False
+) -> Place:
+    """Finds a data set on disk, or what it can be prepared from.
+
+    Raises:
+      Refusal: there is no such data set, or it is not prepared and nothing was given to
+        prepare it from.
+    """
+    root = pathlib.Path(data_dir).expanduser().absolute() if data_dir else default_dir()
+    manual = pathlib.Path(manual_dir).expanduser().absolute() if manual_dir else None
+    if name in OWN:
+        folder = _prepared(root / "dljax" / name)
+        if folder is None and name not in EMBEDDED:
+            if manual is not None:
+                missing = [f for f in FILES if not (manual / f).is_file()]
+                if missing:
+                    raise Refusal(
+                        f"--manual_dir={manual_dir}: no {missing[0]} there; "
+                        f"{name} needs {', '.join(FILES)}"
+                    )
+            elif not download:
+                raise Refusal(
+                    f"--dataset={name}: not prepared in {root}; give --manual_dir=DIR "
+                    "with its four .gz files, or --download to fetch them, or "
+                    "--data_dir=DIR where it is prepared"
+                )
+        return Place(name, root, folder, manual, download)
+    folder = _prepared(root / name)
+    if folder is None:
+        near = difflib.get_close_matches(name, OWN, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise Refusal(
+            f"--dataset={name}: {hint}known are {', '.join(OWN)}, and any image set of "
+            f"the TFDS catalogue that is prepared as array_record in {root}"
+        )
+    return Place(name, root, folder, None, False)
+
+
+def load(place: Place) -> Table:
+    """Reads a data set into memory, preparing it first where it has to be.
+
+    Raises:
+      Refusal: it cannot be downloaded, a file is damaged, or a directory not writable.
+    """
+    folder = place.folder or _prepare(place)
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder_from_directory(folder)
+        rows, parts, start = [], {}, 0
+        for part in sorted(builder.info.splits, reverse=True):  # train before test
+            source = builder.as_data_source(part)
+            rows += source.__getitems__(range(len(source)))
+            parts[part] = np.arange(start, len(rows))
+            start = len(rows)
+        arrays = {
+            "image": np.stack([row["image"] for row in rows]),
+            "label": np.array([row["label"] for row in rows], np.int32),
+        }
+        features = builder.info.features
+        if arrays["image"].ndim != 4 or not hasattr(features["label"], "names"):
+            raise KeyError("label")
+    except KeyError as error:
+        raise Refusal(
+            f"--dataset={place.name}: is not a set of images of one size with labels "
+            f"({error} is missing or of another kind)"
+        ) from None
+    except Exception as error:  # whatever a reader says of a bad file
+        raise Refusal(
+            f"{folder}: cannot be read as a data set ({_first_line(error)}); delete it "
+            "and prepare it again",
+            DAMAGED_DATA,
+        ) from None
+    return Table(
+        place.name, folder.name, arrays, parts, tuple(features["label"].names or ())
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _prepare(place: Place) -> pathlib.Path:
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import downloader
+
+    from dljax.data.builders import BUILDERS
+
+    downloader.MAX_RETRIES = 0  # else a missing network hangs for 200 s
+    tfds.disable_progress_bar()
+    root = place.data_dir / "dljax"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder = BUILDERS[place.name](data_dir=root, file_format="array_record")
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(
+                    manual_dir=place.manual_dir, try_download_gcs=False
+                )
+            )
+    except tfds.download.NonMatchingChecksumError as error:
+        raise Refusal(
+            f"--manual_dir={place.manual_dir}: a file of {place.name} is not the "
+            f"published one ({_first_line(error)})"
+            if place.manual_dir
+            else f"--dataset={place.name}: the download is damaged",
+            DAMAGED_DATA,
+        ) from None
+    except OSError as error:
+        if type(error).__module__.split(".")[0] in ("requests", "urllib3"):
+            raise Refusal(
+                f"--download: {place.name} cannot be fetched "
+                f"({type(error).__name__}); with no network give --manual_dir=DIR"
+            ) from None
+        raise Refusal(
+            f"--data_dir={place.data_dir}: {error.strerror or error}; give a directory "
+            "that can be written",
+            DISK,
+        ) from None
+    return pathlib.Path(builder.data_dir)
+
+
+def splits(table: Table, seed: int) -> dict[str, np.ndarray]:
+    """Which rows seed `seed` trains, validates and tests on (see the module)."""
+    if "test" not in table.parts:
+        return _folds(table, seed)
+    train = np.random.default_rng(0).permutation(table.parts["train"])
+    held = min(5000, len(train) // 10)
+    return {
+        "train": train[:-held],
+        "valid": np.sort(train[-held:]),
+        "test": table.parts["test"],
+    }
+
+
+@functools.lru_cache(maxsize=4)
+def _fold_rows(labels: bytes) -> tuple[np.ndarray, ...]:
+    from sklearn.model_selection import StratifiedKFold
+
+    y = np.frombuffer(labels, np.int32)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    return tuple(rows for _, rows in folds.split(y, y))
+
+
+def _folds(table: Table, seed: int) -> dict[str, np.ndarray]:
+    folds = _fold_rows(table.arrays["label"].tobytes())
+    test, valid = seed % 5, (seed + 1) % 5
+    train = np.concatenate([f for i, f in enumerate(folds) if i not in (test, valid)])
+    smallest = sum(sorted(len(f) for f in folds)[:3])  # the same for every seed
+    return {"train": train[:smallest], "valid": folds[valid], "test": folds[test]}

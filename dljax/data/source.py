@@ -1,0 +1,86 @@
+"""Sources: a table on the device, indexed inside the compiled program."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dljax import data
+from dljax.contract import Source
+from dljax.data import Place, Table, splits
+
+
+def load(config: Any) -> Source:
+    """The source of the data set that a config names; each is read once a process.
+
+    Raises:
+      Refusal: see `data.find` and `data.load`.
+    """
+    return _load(
+        data.find(
+            config.dataset,
+            data_dir=config.data_dir,
+            manual_dir=config.manual_dir,
+            download=config.download,
+        )
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def _load(place: Place) -> Source:
+    return resident(data.load(place))
+
+
+def updates(config: Any, source: Source) -> int:
+    """How many updates a run of this config makes: --steps, or --epochs of the data."""
+    per_epoch = len(source.split(config.seed)["train"]) // config.batch_size
+    return config.steps or max(1, round(config.epochs * per_epoch))
+
+
+def order(key: jax.Array, rows: jax.Array) -> jax.Array:
+    """One epoch's permutation of int32 rows (n,)."""
+    return jax.random.permutation(key, rows)
+
+
+def resident(table: Table) -> Source:
+    """A source of {"image": float32 in [0, 1] (b, h, w, c), "label": int32 (b,)}.
+
+    The largest value of the whole format (16 for digits, else 255) becomes 1. Nothing
+    is fitted to the data.
+    """
+    largest = 16 if table.name == "digits" else 255
+
+    def gather(arrays, rows):
+        return {
+            "image": jnp.take(arrays["image"], rows, axis=0).astype(jnp.float32)
+            / largest,
+            "label": jnp.take(arrays["label"], rows, axis=0),
+        }
+
+    return Source(
+        name=table.name,
+        version=table.version,
+        fingerprint=table.fingerprint,
+        arrays=table.arrays,
+        split=lambda seed: splits(table, seed),
+        order=order,
+        gather=gather,
+        classes=table.classes,
+    )
+
+
+def shuffle_pixels(source: Source, *, seed: int = 0) -> Source:
+    """The same images with their pixels moved by one fixed permutation for all.
+
+    A bijection: no information is lost, only the neighbourhood. (b, h, w, c) stays.
+    """
+    n, height, width, channels = source.arrays["image"].shape
+    move = np.random.default_rng(seed).permutation(height * width)
+    flat = source.arrays["image"].reshape(n, height * width, channels)
+    images = flat[:, move].reshape(n, height, width, channels)
+    return source._replace(
+        arrays={**source.arrays, "image": images},
+        fingerprint=f"{source.fingerprint}-pixels{seed}",
+    )

@@ -1,0 +1,77 @@
+"""Convolutional nets: convolution, activation, pooling, fully connected."""
+
+import math
+
+from flax import linen as nn
+
+from dljax.contract import Net
+from dljax.models.ann import ACTIVATIONS, mlp_parameters
+from dljax.models.layers import POOLS, Conv, Dropout
+from dljax.models.net import net
+
+
+class Cnn(nn.Module):
+    """(b, h, w, c) -> (b, outputs): [conv, activation, pool] * n, dense, dense."""
+
+    channels: tuple[int, ...]
+    hidden: int
+    outputs: int
+    size: int = 3
+    activation: str = "relu"
+    pool: str = "max"
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x, *, train: bool = False):
+        act = ACTIVATIONS[self.activation]
+        for features in self.channels:
+            x = POOLS[self.pool](act(Conv(features, self.size)(x)))
+        x = x.reshape(x.shape[0], -1)
+        x = act(nn.Dense(self.hidden, kernel_init=nn.initializers.he_normal())(x))
+        x = Dropout(self.dropout)(x, train=train)
+        return nn.Dense(self.outputs)(x)
+
+
+def cnn(
+    channels: tuple[int, ...],
+    hidden: int,
+    outputs: int,
+    *,
+    size: int = 3,
+    activation: str = "relu",
+    pool: str = "max",
+    dropout: float = 0.0,
+) -> Net:
+    """A net of the LeNet kind: x (b, h, w, c) -> (b, outputs).
+
+    Args:
+      channels: features of each convolution; every one is followed by 2x2 pooling.
+      hidden: width of the fully connected layer before the output.
+      size: height and width of the kernels.
+      activation, pool: keys of `ACTIVATIONS` and `POOLS`.
+
+    Source: LeCun, Bottou, Bengio, Haffner 1998, with ReLU and max pooling.
+
+    Raises:
+      KeyError: an unknown activation or pool.
+    """
+    ACTIVATIONS[activation], POOLS[pool]
+    return net(Cnn(tuple(channels), hidden, outputs, size, activation, pool, dropout))
+
+
+def cnn_parameters(
+    image: tuple[int, int, int],
+    channels: tuple[int, ...],
+    hidden: int,
+    outputs: int,
+    *,
+    size: int = 3,
+) -> int:
+    """How many weights and biases `cnn` has on images (h, w, c), pooled by 2."""
+    height, width, before = image
+    total = 0
+    for features in channels:
+        total += (size * size * before + 1) * features
+        height, width, before = height // 2, width // 2, features
+    flat = math.prod((height, width, before))
+    return total + mlp_parameters(flat, (hidden,), outputs)

@@ -1,0 +1,172 @@
+"""The pictures of a report: matplotlib figures, as SVG with stable ids and as PNG."""
+
+import io
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dljax.studies import statistics
+from dljax.studies.results import Results
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINES = ("-", "--", "-.", ":")
+
+
+def _plt():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update(
+        {
+            "svg.hashsalt": "dljax",
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.25,
+            "figure.constrained_layout.use": True,
+        }
+    )
+    return plt
+
+
+def save(figure: Any, folder: pathlib.Path, name: str) -> str:
+    """Writes NAME.svg and NAME.png; returns the SVG's text."""
+    plt = _plt()
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+    plt.close(figure)
+    (folder / f"{name}.svg").write_text(text.getvalue(), encoding="utf-8")
+    return text.getvalue()
+
+
+def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """(steps (t,), values (seeds, t)) over the steps that all seeds have."""
+    table: dict[int, dict[int, float]] = {}
+    for row in rows:
+        if row["split"] == split and row.get(metric) is not None:
+            table.setdefault(row["seed"], {})[row["step"]] = row[metric]
+    if not table:
+        return np.zeros(0), np.zeros((0, 0))
+    steps = sorted(set.intersection(*(set(seed) for seed in table.values())))
+    values = [[table[seed][step] for step in steps] for seed in sorted(table)]
+    return np.array(steps), np.array(values)
+
+
+def curves(results: Results, measure: str):
+    """Validation `measure` and training loss by step: mean and 95 % band over seeds."""
+    plt = _plt()
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+    panels = (("valid", measure), ("train", "loss"))
+    for axis, (split, metric) in zip(axes, panels, strict=True):
+        for i, (variant, rows) in enumerate(results.curves.items()):
+            steps, values = _series(rows, split, metric)
+            if not len(steps):
+                continue
+            style = {"color": COLOURS[i % len(COLOURS)], "label": variant}
+            axis.plot(steps, values.mean(0), LINES[i // 2 % len(LINES)], **style)
+            if len(values) > 1:
+                bands = [statistics.interval(column) for column in values.T]
+                low, high = [b.low for b in bands], [b.high for b in bands]
+                axis.fill_between(
+                    steps, low, high, color=style["color"], alpha=0.15, lw=0
+                )
+        axis.set_xlabel("update")
+        axis.set_title({"valid": "validation ", "train": "training "}[split] + metric)
+    axes[1].set_yscale("log")
+    if measure == "accuracy":
+        _zoom(axes[0], results)
+    handles, labels = axes[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=4, frameon=False
+        )
+    return figure
+
+
+def _zoom(axis: Any, results: Results) -> None:
+    """Begins the accuracy axis where the second half of training lies."""
+    ends = []
+    for rows in results.curves.values():
+        steps, values = _series(rows, "valid", "accuracy")
+        if len(steps):
+            ends.append(values[:, len(steps) // 4 :].min())
+    if ends:
+        low = min(ends)
+        axis.set_ylim(low - 0.1 * (1 - low), 1 + 0.02 * (1 - low))
+
+
+def finals(results: Results, measure: str):
+    """Every seed's final test value, and each variant's mean with its 95 % interval."""
+    plt = _plt()
+    variants = list(results.final)
+    figure, axis = plt.subplots(figsize=(9, 0.6 + 0.6 * len(variants)))
+    for i, variant in enumerate(variants):
+        values = np.array(list(results.values(variant, measure).values()))
+        if not len(values):
+            continue
+        colour = COLOURS[i % len(COLOURS)]
+        jitter = 0.22 * np.sin(np.arange(len(values)) * 2.4)
+        axis.plot(values, i + jitter, "o", color=colour, alpha=0.45, ms=5, mew=0)
+        n, mean, low, high = statistics.interval(values)
+        axis.plot([mean], [i], "|", color=colour, ms=18, mew=2)
+        if n > 1:
+            axis.plot([low, high], [i, i], "-", color=colour, lw=2)
+    axis.set_yticks(range(len(variants)), variants)
+    axis.invert_yaxis()
+    axis.set_xlabel(f"test {measure} (a dot a seed; mean and 95 % interval)")
+    return figure
+
+
+def differences(compared: Mapping[str, statistics.Comparison], measure: str):
+    """Every contrast's difference per seed, its mean and its 95 % interval."""
+    plt = _plt()
+    figure, axis = plt.subplots(figsize=(9, 0.6 + 0.6 * len(compared)))
+    axis.axvline(0, color="#888888", lw=1)
+    for i, c in enumerate(compared.values()):
+        axis.plot(c.differences, [i] * c.n, "o", color=COLOURS[0], alpha=0.35, mew=0)
+        if c.ci_low is not None:
+            axis.plot([c.ci_low, c.ci_high], [i, i], "-", color=COLOURS[0], lw=2)
+        axis.plot([c.difference], [i], "|", color=COLOURS[0], ms=18, mew=2)
+    axis.set_yticks(range(len(compared)), list(compared))
+    axis.invert_yaxis()
+    axis.set_xlabel(f"difference in test {measure}, paired by seed")
+    return figure
+
+
+def examples(samples: Mapping[str, Mapping[str, np.ndarray]], classes: list[str]):
+    """Test images of the first seed as each network sees them, with its predictions."""
+    shown = {k: v for k, v in samples.items() if v["image"].shape[-1] in (1, 3)}
+    if not shown:
+        return None
+    plt = _plt()
+    count = min(10, *(v["image"].shape[1] for v in shown.values()))
+    figure, axes = plt.subplots(
+        len(shown), count, figsize=(9, 1.15 * len(shown)), squeeze=False
+    )
+    for row, (variant, sample) in zip(axes, shown.items(), strict=True):
+        for j, axis in enumerate(row):
+            axis.imshow(sample["image"][0, j].squeeze(), cmap="gray", vmin=0, vmax=1)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.grid(False)
+            if "prediction" in sample:
+                told, right = (int(sample[k][0, j]) for k in ("prediction", "label"))
+                name = classes[told] if told < len(classes) else str(told)
+                axis.set_title(
+                    name if told == right else f"{name} ✗",
+                    fontsize=8,
+                    color="#222222" if told == right else COLOURS[1],
+                    pad=2,
+                )
+        row[0].set_ylabel(
+            variant.replace("/", "\n"), fontsize=8, rotation=0, ha="right"
+        )
+    return figure

@@ -1,0 +1,197 @@
+"""The report of a study: report.html, report.md, report.json, results.csv, figures/.
+
+The page is one self-contained file. It says nothing that is not in the run directories,
+so that the same directories give the same page.
+"""
+
+import base64
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from dljax.runs.trial import write_json
+from dljax.studies import figures, results
+from dljax.studies.launch import Experiment
+from dljax.studies.study import rule_hash, rule_text, rule_words
+
+HERE = pathlib.Path(__file__).parent
+VERDICT_TEXT = {
+    "supported": "The claim is supported.",
+    "refuted": "The claim is refuted.",
+    "undecided": "Undecided.",
+}
+
+
+def write(
+    experiment: Experiment, directory: pathlib.Path, declared: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes all files of the report; returns the content of report.json."""
+    study = experiment.study
+    found = results.collect(directory, declared)
+    compared = results.comparisons(study, found)
+    summary = results.summary(
+        study, found, experiment.name, rule_hash(study), rule_words(study)
+    )
+    write_json(directory / "report.json", summary)
+    results.write_csv(directory / "results.csv", found)
+    folder = directory / "figures"
+    pictures = [
+        (
+            "curves",
+            f"Learning curves: validation {study.measure} and training loss by update, "
+            "mean and 95 % band over seeds",
+            figures.curves(found, study.measure),
+        ),
+        (
+            "finals",
+            f"Final test {study.measure} of every seed, by variant",
+            figures.finals(found, study.measure),
+        ),
+        (
+            "differences",
+            f"Paired differences in test {study.measure} of every contrast",
+            figures.differences(compared, study.measure),
+        ),
+    ]
+    samples, manifests = _trial_files(directory, declared)
+    classes = _classes(manifests)
+    if samples and (grid := figures.examples(samples, classes)) is not None:
+        pictures.append(
+            ("examples", "Test images as each network sees them, and its answer", grid)
+        )
+    images = [
+        {
+            "name": name,
+            "alt": alt,
+            "data": _data_uri(figures.save(figure, folder, name)),
+        }
+        for name, alt, figure in pictures
+    ]
+    context = {
+        "summary": summary,
+        "sentence": sentence(summary),
+        "rule": rule_text(study),
+        "doc": experiment.doc.strip(),
+        "images": images,
+        "costs": _costs(manifests),
+        "manifests": {
+            k: json.dumps(_folded(m), indent=1) for k, m in manifests.items()
+        },
+        "command": declared["command"],
+        "declared": declared,
+        "replay": "python -m dljax.report " + directory.name,
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["p_value"] = p_value
+    for name in ("report.html", "report.md"):
+        text = environment.get_template(name).render(context)
+        (directory / name).write_text(text, encoding="utf-8")
+    return summary
+
+
+def number(value: float | None, signed: bool = False) -> str:
+    """Four decimals, with a sign for differences; a dash for none."""
+    if value is None:
+        return "–"
+    return f"{value:+.4f}" if signed else f"{value:.4f}"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals or an upper bound."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def sentence(summary: Mapping[str, Any]) -> str:
+    """The verdict in a sentence."""
+    why = f" ({summary['why']})" if summary["why"] else ""
+    return VERDICT_TEXT[summary["verdict"]].removesuffix(".") + why + "."
+
+
+def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
+    """What a terminal shows at the end: the table, the verdict, the report's path."""
+    rows = summary["variants"]
+    width = max(len("variant"), *(len(row["variant"]) for row in rows))
+    lines = [
+        "",
+        f"{'variant':<{width}}   n   test {summary['measure']} (95 % interval)",
+    ]
+    for row in rows:
+        span = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
+        head = f"{row['variant']:<{width}}  {row['n']:>2}"
+        lines.append(f"{head}   {number(row['mean'])}  ({span})")
+    lines.append("")
+    width = max(len(c["name"]) for c in summary["comparisons"])
+    for c in summary["comparisons"]:
+        span = f"{number(c['ci_low'], True)} to {number(c['ci_high'], True)}"
+        lines.append(
+            f"{c['name']:<{width}}  {number(c['difference'], True)}  ({span}), "
+            f"p {p_value(c['p'])}, adjusted {p_value(c['p_adjusted'])}"
+        )
+    lines += [
+        "",
+        f"claim    {summary['claim']}",
+        f"verdict  {summary['verdict'].upper()}: {sentence(summary)}",
+        f"report   {directory / 'report.html'}",
+    ]
+    return "\n".join(lines)
+
+
+def _trial_files(directory: pathlib.Path, declared: Mapping[str, Any]):
+    """({variant: samples}, {trial: manifest}) of the finished trials."""
+    samples: dict[str, dict[str, np.ndarray]] = {}
+    manifests: dict[str, dict[str, Any]] = {}
+    for variant, trial in declared["trials"]:
+        path = directory / trial / "samples.npz"
+        if path.is_file() and variant not in samples:
+            with np.load(path) as arrays:
+                if "image" in arrays:
+                    samples[variant] = dict(arrays)
+        path = directory / trial / "manifest.json"
+        if path.is_file():
+            manifests[trial] = json.loads(path.read_text())
+    return samples, manifests
+
+
+def _classes(manifests: Mapping[str, Any]) -> list[str]:
+    first: dict[str, Any] = next(iter(manifests.values()), {})
+    return first.get("data", {}).get("classes", [])
+
+
+def _costs(manifests: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for trial, manifest in manifests.items():
+        if "timing" in manifest:
+            keys = ("parameters", "flops_per_update", "lowering")
+            rows.append(
+                {"trial": trial, "seeds": len(manifest["seeds"])}
+                | {k: manifest[k] for k in keys}
+                | manifest["timing"]
+            )
+    return rows
+
+
+def _folded(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest for the page: without the parameter table, the diff as its length."""
+    shown = {k: v for k, v in manifest.items() if k != "parameter_table"}
+    diff = shown.get("git_diff")
+    if diff:
+        shown["git_diff"] = f"{len(diff.splitlines())} lines, see manifest.json"
+    return shown
+
+
+def _data_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

@@ -1,0 +1,154 @@
+"""From trial directories to results: values per variant and seed, and a verdict."""
+
+import csv
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dljax.runs.trial import is_done
+from dljax.studies import statistics
+from dljax.studies.study import VERDICTS, Study, terms, variants
+
+Rows = list[dict[str, Any]]
+
+
+class Results(NamedTuple):
+    """What a study found.
+
+    final: {variant: {seed: {metric: value}}} on test data.
+    curves: {variant: rows of metrics.jsonl of the declared seeds}.
+    failed: [(variant, seed)]. missing: variants with a trial that is not finished.
+    """
+
+    declared: Mapping[str, Any]
+    final: dict[str, dict[int, dict[str, float]]]
+    curves: dict[str, Rows]
+    failed: list[tuple[str, int]]
+    missing: list[str]
+
+    def values(self, variant: str, metric: str) -> dict[int, float]:
+        """{seed: value} of one test metric."""
+        found = self.final.get(variant, {})
+        return {s: m[metric] for s, m in found.items() if m.get(metric) is not None}
+
+
+def read_rows(path: pathlib.Path) -> Rows:
+    """The rows of a metrics.jsonl."""
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
+    """Reads the trials that the study's latest declaration names."""
+    seeds = set(declared["seeds"])
+    names = list(variants(declared["factors"]))
+    final: dict[str, dict] = {name: {} for name in names}
+    curves: dict[str, Rows] = {name: [] for name in names}
+    failed, missing = [], []
+    for variant, trial in declared["trials"]:
+        directory = workdir / trial
+        if not is_done(directory):
+            missing.append(variant)
+            continue
+        done = json.loads((directory / "DONE").read_text())
+        failed += [(variant, s) for s in done["failed_seeds"] if s in seeds]
+        for row in read_rows(directory / "metrics.jsonl"):
+            if row["seed"] not in seeds:
+                continue
+            curves[variant].append(row)
+            if row["split"] == "test":
+                final[variant][row["seed"]] = {
+                    k: v
+                    for k, v in row.items()
+                    if k not in ("step", "seed", "variant", "split")
+                }
+    return Results(declared, final, curves, failed, missing)
+
+
+def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparison]:
+    """{contrast: comparison}, over the seeds that all of its variants finished."""
+    found = {}
+    for name, (a, b) in study.contrasts.items():
+        signed = terms(a) + [(-sign, variant) for sign, variant in terms(b)]
+        values = [(sign, results.values(v, study.measure)) for sign, v in signed]
+        shared = sorted(set.intersection(*(set(v) for _, v in values)))
+        per_seed = [sum(sign * v[s] for sign, v in values) for s in shared]
+        found[name] = statistics.compare(a, b, per_seed)
+    adjusted = statistics.holm(list(found.values()))
+    return dict(zip(found, adjusted, strict=True))
+
+
+def verdict(
+    study: Study, results: Results, compared: Mapping[str, statistics.Comparison]
+) -> tuple[str, str]:
+    """(verdict, why it is not the rule's, or "")."""
+    declared = results.declared
+    if results.missing:
+        return "undecided", f"unfinished: {', '.join(sorted(set(results.missing)))}"
+    if results.failed:
+        runs = ", ".join(f"{variant} seed {seed}" for variant, seed in results.failed)
+        return "undecided", f"failed runs: {runs}"
+    if declared["reduced"]:
+        return "undecided", f"reduced: {declared['reduced']}"
+    decided = study.rule(**compared)
+    if decided not in VERDICTS:
+        raise ValueError(f"the rule returned {decided!r}, not one of {VERDICTS}")
+    return decided, ""
+
+
+def write_csv(path: pathlib.Path, results: Results) -> None:
+    """results.csv: variant, a column a factor, seed, metric, value."""
+    factors = list(results.declared["factors"])
+    cells = variants(results.declared["factors"])
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(["variant", *factors, "seed", "metric", "value"])
+        for variant, levels in cells.items():
+            for seed, metrics in sorted(results.final[variant].items()):
+                for metric, value in sorted(metrics.items()):
+                    shown = "" if value is None else repr(value)
+                    out.writerow([variant, *levels.values(), seed, metric, shown])
+
+
+def summary(
+    study: Study, results: Results, name: str, rule_hash: str, rule: str
+) -> dict[str, Any]:
+    """The content of report.json."""
+    compared = comparisons(study, results)
+    decided, why = verdict(study, results, compared)
+    rows = []
+    for variant in results.final:
+        values: Sequence[float] = list(results.values(variant, study.measure).values())
+        n, mean, low, high = statistics.interval(values)
+        rows.append(
+            {
+                "variant": variant,
+                "n": n,
+                "mean": mean if n else None,
+                "ci_low": low,
+                "ci_high": high,
+            }
+        )
+    return {
+        "study": name,
+        "claim": study.claim,
+        "rule": rule,
+        "rule_sha256": rule_hash,
+        "verdict": decided,
+        "why": why,
+        "measure": study.measure,
+        "dataset": results.declared["dataset"],
+        "smoke": bool(results.declared["reduced"]),
+        "variants": rows,
+        "comparisons": [
+            {"name": key}
+            | {
+                k: (None if v != v else v) if isinstance(v, float) else v
+                for k, v in c._asdict().items()
+                if k != "differences"
+            }
+            for key, c in compared.items()
+        ],
+        "failed": [{"variant": v, "seed": s} for v, s in results.failed],
+    }

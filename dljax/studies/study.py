@@ -1,0 +1,81 @@
+"""What a study is: a claim, its factors, and the rule that decides, written before."""
+
+import hashlib
+import inspect
+import itertools
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+VERDICTS = ("supported", "refuted", "undecided")
+
+
+class Study(NamedTuple):
+    """A question, declared.
+
+    claim: the sentence that is tested.
+    factors: {field of the config: levels}; the variants are all combinations.
+    measure: the name of the test metric that decides, and `higher` whether more of it
+      is better.
+    contrasts: {name: (a, b)}: what is compared, each side a variant or a difference of
+      variants ("cnn/raw - mlp/raw"); paired by seed, a minus b.
+    rule: called with one `statistics.Comparison` per contrast, by name; returns one of
+      `VERDICTS`. Its docstring says the same in words.
+    sizes, full: {data set: {field: value}}: defaults of a data set, and of its full
+      size on top of them.
+    smoke: {field: value} for --smoke.
+    sufficient: {data set: why its default size decides as well as a full one}.
+    """
+
+    claim: str
+    factors: Mapping[str, tuple[Any, ...]]
+    measure: str
+    contrasts: Mapping[str, tuple[str, str]]
+    rule: Callable[..., str]
+    higher: bool = True
+    sizes: Mapping[str, Mapping[str, Any]] = {}
+    full: Mapping[str, Mapping[str, Any]] = {}
+    smoke: Mapping[str, Any] = {}
+    sufficient: Mapping[str, str] = {}
+
+    def defaults(self, given: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+        """The defaults for a command line that sets the fields `given`."""
+        dataset = given.get("dataset", dataset)
+        values = dict(self.sizes.get(dataset, {}))
+        if given.get("full"):
+            values |= self.full.get(dataset, {})
+        if given.get("smoke"):
+            values |= self.smoke
+        return values
+
+
+def variants(factors: Mapping[str, Iterable[Any]]) -> dict[str, dict[str, Any]]:
+    """{"cnn/raw": {"network": "cnn", "pixels": "raw"}, ...}: the grid, in order."""
+    names = list(factors)
+    grid = itertools.product(*factors.values())
+    return {"/".join(map(str, row)): dict(zip(names, row, strict=True)) for row in grid}
+
+
+def terms(side: str) -> list[tuple[int, str]]:
+    """The variants of one side of a contrast, and their signs: "x - y"."""
+    first, *rest = side.split(" - ")
+    return [(1, first.strip())] + [(-1, name.strip()) for name in rest]
+
+
+def rule_text(study: Study) -> str:
+    """The rule as it is written, with what it compares."""
+    compared = "\n".join(
+        f"{k} = ({a}) - ({b})" for k, (a, b) in study.contrasts.items()
+    )
+    return f"{compared}\n\n{inspect.getsource(study.rule)}"
+
+
+def rule_words(study: Study) -> str:
+    """The rule in words: its docstring, on one line."""
+    return " ".join((inspect.getdoc(study.rule) or "").split())
+
+
+def rule_hash(study: Study) -> str:
+    """A hash of the claim, the measure and the rule, for the manifest."""
+    text = json.dumps([study.claim, study.measure, study.higher, rule_text(study)])
+    return hashlib.sha256(text.encode()).hexdigest()

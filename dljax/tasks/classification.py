@@ -1,0 +1,66 @@
+"""Classification: which of k classes is it?"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dljax.contract import Net, Task, Turn
+
+
+def classification(
+    net: Net,
+    optimizer: Any,
+    *,
+    example: jax.Array,
+    augment: Callable[[jax.Array, Any], Any] | None = None,
+) -> Task:
+    """Softmax cross-entropy over batches {"image": (b, ...), "label": int32 (b,)}.
+
+    Args:
+      net: image -> logits (b, classes).
+      example: one batch of images, for its shape.
+      augment: (key, images) -> images, on training batches only.
+
+    Measures `loss` (nats per example) and `accuracy` (0 to 1) on evaluation batches.
+    """
+
+    def init(key):
+        params, stats = net.init(key, example)
+        return {"net": params}, stats
+
+    def loss(params, stats, batch, key, step):
+        del step
+        draw, noise = jax.random.split(key)
+        x = batch["image"] if augment is None else augment(draw, batch["image"])
+        logits, stats = net.apply(params["net"], stats, x, key=noise, train=True)
+        return _cross_entropy(logits, batch["label"]).mean(), ({}, stats)
+
+    def metrics(params, stats, batch, key):
+        del key
+        logits, _ = net.apply(
+            params["net"], stats, batch["image"], key=None, train=False
+        )
+        weight, count = batch["weight"], batch["weight"].sum()
+        right = jnp.argmax(logits, -1) == batch["label"]
+        losses = _cross_entropy(logits, batch["label"])
+        return {
+            "loss": ((losses * weight).sum(), count),
+            "accuracy": ((right * weight).sum(), count),
+        }
+
+    def sample(params, stats, batch, key):
+        del key
+        logits, _ = net.apply(
+            params["net"], stats, batch["image"], key=None, train=False
+        )
+        return {"prediction": jnp.argmax(logits, -1)}
+
+    return Task(init, (Turn("net", loss, optimizer),), metrics, sample)
+
+
+def _cross_entropy(logits, labels):
+    # With few classes a one-hot product is faster than a gather and its scatter.
+    return optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, logits.shape[-1]))

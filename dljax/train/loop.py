@@ -1,0 +1,164 @@
+"""The only loop: every family trains in it, all seeds of a trial at once.
+
+At every boundary (a row to log, an evaluation, the end of a block of epochs, a save, a
+stop) the order is fixed:
+
+  1. the updates up to the next boundary are dispatched;
+  2. the report of the boundary before is read, and its rows written;
+  3. where due, the new state is evaluated on validation data;
+  4. where due, all that is pending is written, and the state saved;
+  5. where asked, the loop stops, having saved.
+
+So the device computes while the host reads, and no step waits for the host. Boundaries
+never change a bit: one compiled program does any number of steps.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dljax.contract import State
+from dljax.train.parallel import Program
+
+DISPATCH_SECS = 0.5  # of updates at once, at the most: how long a stop may take
+
+
+class Hooks(NamedTuple):
+    """What the loop tells the world, and asks it.
+
+    write(rows): dicts as in metrics.jsonl, but for the variant.
+    save(step, state): keep this state; called with all earlier rows written.
+    save_due(): is it time to?
+    stop(): has somebody asked to?
+    progress(step, {name: mean over seeds}): for the eye.
+    """
+
+    write: Callable[[Iterable[dict]], None]
+    save: Callable[[int, State], None]
+    save_due: Callable[[], bool]
+    stop: Callable[[], bool]
+    progress: Callable[[int, dict[str, float]], None]
+
+
+class Outcome(NamedTuple):
+    """step: where it ended. train_secs: updates and evaluation, compilation apart."""
+
+    step: int
+    state: State
+    stopped: bool
+    compile_secs: float
+    train_secs: float
+    save_secs: float
+
+
+def warm_up(program: Program, state: State) -> tuple[State, np.ndarray]:
+    """Compiles what the loop calls, by doing no steps; also says who is alive."""
+    state, report = program.advance(state, program.orders(state, 0), 0, 0)
+    for split in ("valid", "test"):
+        for total, _ in program.evaluate(state, split).values():
+            np.asarray(total)
+    return state, np.asarray(report["alive"])[: len(program.seeds)]
+
+
+def train(
+    program: Program,
+    state: State,
+    *,
+    step: int,
+    steps: int,
+    log_every: int,
+    eval_every: int,
+    hooks: Hooks,
+) -> Outcome:
+    """Trains from `step` to `steps`; rows are logged where step is a multiple.
+
+    The last step is always logged, evaluated on "valid" and "test", and saved.
+    """
+    begun = time.perf_counter()
+    state, alive = warm_up(program, state)
+    ready = time.perf_counter()
+    saving = 0.0
+    block, orders = -1, None
+    pending: list[tuple[str, int, Any]] = []
+    rate, read_step, read_at = 0.0, step, ready  # of the last report read
+    stopped = False
+
+    def write_pending():
+        nonlocal alive, rate, read_step, read_at
+        for split, at, report in pending:
+            rows, alive = _rows(program, split, at, report, alive)
+            if at > read_step:
+                now = time.perf_counter()
+                rate = (at - read_step) / max(now - read_at, 1e-9)
+                read_step, read_at = at, now
+            hooks.write(rows)
+            if split == "train":
+                hooks.progress(at, _means(rows))
+        pending.clear()
+
+    while step < steps and not stopped:  # 5
+        if block != step // program.steps_per_block:
+            block = step // program.steps_per_block
+            orders = program.orders(state, block)
+        ends = [steps, (block + 1) * program.steps_per_block]
+        ends += [step + every - step % every for every in (log_every, eval_every)]
+        n = max(1, min(min(ends) - step, int(rate * DISPATCH_SECS) or 1))
+        offset = step - block * program.steps_per_block
+        state, report = program.advance(state, orders, offset, n)  # 1
+        write_pending()  # 2
+        step += n
+        last = step == steps
+        logged = last or step % log_every == 0
+        pending.append(("train" if logged else "", step, report))
+        if last or step % eval_every == 0:  # 3
+            pending.append(("valid", step, program.evaluate(state, "valid")))
+        if last:
+            pending.append(("test", step, program.evaluate(state, "test")))
+        stopped = hooks.stop()
+        if last or stopped or hooks.save_due():  # 4
+            write_pending()
+            before = time.perf_counter()
+            hooks.save(step, state)
+            saving += time.perf_counter() - before
+    secs = time.perf_counter() - ready - saving
+    return Outcome(step, state, stopped, ready - begun, secs, saving)
+
+
+def _rows(program: Program, split: str, at: int, report: Any, alive: np.ndarray):
+    """The rows of one report, and which runs are alive after it."""
+    count = len(program.seeds)
+    if split in ("valid", "test"):
+        values = {k: _divide(*pair)[:count] for k, pair in report.items()}
+        steps, now = np.full(count, at), alive
+        written = alive
+    else:
+        now = np.asarray(report["alive"])[:count]
+        died = alive & ~now
+        written = (alive & (split == "train")) | died
+        steps = np.where(died, np.asarray(report["step"])[:count] + 1, at)
+        values = {k: _divide(*pair)[:count] for k, pair in report["metrics"].items()}
+    rows = [
+        {"step": int(steps[i]), "seed": program.seeds[i], "split": split or "train"}
+        | {name: _number(value[i]) for name, value in values.items()}
+        for i in range(count)
+        if written[i]
+    ]
+    return rows, now
+
+
+def _divide(total: Any, count: Any) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return np.asarray(total, np.float32) / np.asarray(count, np.float32)
+
+
+def _number(value: np.float32) -> float | None:
+    """The shortest decimal that reads back as this float32; null if not finite."""
+    return float(str(value)) if np.isfinite(value) else None
+
+
+def _means(rows: list[dict]) -> dict[str, float]:
+    names = [k for k in (rows[0] if rows else ()) if k not in ("step", "seed", "split")]
+    values = {k: [r[k] for r in rows if r[k] is not None] for k in names}
+    return {k: float(np.mean(v)) for k, v in values.items() if v}

@@ -1,0 +1,145 @@
+"""Optimisers as optax chains: schedule, clipping, weight decay, accumulation, EMA."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def warmup_cosine(
+    peak: Any, steps: int, *, warmup: int = 0, end: float = 0.0
+) -> optax.Schedule:
+    """Linear from 0 to `peak` over `warmup` updates, then a half cosine to end * peak.
+
+    `peak` may be traced. Source: Loshchilov and Hutter 2017.
+    """
+
+    def schedule(step):
+        rise = (step + 1) / max(warmup, 1)
+        share = jnp.clip((step - warmup) / max(steps - warmup, 1), 0.0, 1.0)
+        fall = end + (1 - end) * 0.5 * (1 + jnp.cos(jnp.pi * share))
+        return peak * jnp.where(step < warmup, rise, fall)
+
+    return schedule
+
+
+class ScheduledState(NamedTuple):
+    """updates: int32, how many are done. learning_rate: of the last, float32."""
+
+    updates: jax.Array
+    learning_rate: jax.Array
+
+
+def scale_by_learning_rate(schedule: optax.Schedule | float) -> Any:
+    """Multiplies by -learning_rate, and keeps it in the state for the log."""
+    rate = schedule if callable(schedule) else lambda _: jnp.float32(schedule)
+
+    def init(params):
+        del params
+        return ScheduledState(jnp.zeros([], jnp.int32), jnp.zeros([], jnp.float32))
+
+    def update(updates, state, params=None):
+        del params
+        now = jnp.asarray(rate(state.updates), jnp.float32)
+        updates = jax.tree.map(lambda u: (-now * u).astype(u.dtype), updates)
+        return updates, ScheduledState(state.updates + 1, now)
+
+    return optax.GradientTransformation(init, update)
+
+
+class AverageState(NamedTuple):
+    """The averages of one player's parameters and of the run's stats."""
+
+    updates: jax.Array
+    params: Any
+    stats: Any
+
+
+def average(decay: float) -> optax.GradientTransformationExtraArgs:
+    """Exponential moving average of the weights and stats; the last link of a chain.
+
+    avg <- d * avg + (1 - d) * new with d = min(decay, (1 + t) / (10 + t)), which
+    forgets the start early. (`optax.ema` averages updates, which is another thing.)
+    """
+
+    def init(params):
+        return AverageState(jnp.zeros([], jnp.int32), params, {})
+
+    def update(updates, state, params=None, *, stats=None, **extra):
+        del extra
+        d = jnp.minimum(decay, (1 + state.updates) / (10 + state.updates))
+        new = optax.apply_updates(params, updates)
+
+        def mix(old, now):
+            return jax.tree.map(
+                lambda a, b: (d * a + (1 - d) * b).astype(a.dtype), old, now
+            )
+
+        return updates, AverageState(
+            state.updates + 1, mix(state.params, new), mix(state.stats, stats)
+        )
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def with_stats(opt: Any, stats: Any) -> Any:
+    """Puts the initial stats into every `AverageState` of an optimiser's state."""
+    return jax.tree.map(
+        lambda s: s._replace(stats=stats) if isinstance(s, AverageState) else s,
+        opt,
+        is_leaf=lambda s: isinstance(s, AverageState),
+    )
+
+
+def averaged(opt: Any) -> tuple[Any, Any] | None:
+    """(params, stats) of the first `AverageState` in an optimiser's state, or None."""
+    for leaf in jax.tree.leaves(opt, is_leaf=lambda s: isinstance(s, AverageState)):
+        if isinstance(leaf, AverageState):
+            return leaf.params, leaf.stats
+    return None
+
+
+def adamw(
+    learning_rate: optax.Schedule | float,
+    *,
+    weight_decay: Any = 0.0,
+    clip: float = 0.0,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    ema: float = 0.0,
+    accumulate: int = 1,
+) -> optax.GradientTransformationExtraArgs:
+    """Adam with decoupled weight decay on matrices and kernels (not on vectors).
+
+    Args:
+      learning_rate: a number, possibly traced, or a schedule of the update count.
+      weight_decay: 0 for none; may be traced.
+      clip: largest global norm of the gradient; 0 for none.
+      ema: decay of the average of the weights; 0 for none.
+      accumulate: average the gradients of so many steps into one update.
+
+    Source: Kingma and Ba 2015; Loshchilov and Hutter 2019.
+    """
+    links: list[Any] = [optax.scale_by_adam(b1=b1, b2=b2)]
+    if clip:
+        links.insert(0, optax.clip_by_global_norm(clip))
+    if not isinstance(weight_decay, (int, float)) or weight_decay:
+        matrices = lambda params: jax.tree.map(lambda p: p.ndim > 1, params)  # noqa: E731
+        links.append(optax.add_decayed_weights(weight_decay, mask=matrices))
+    links.append(scale_by_learning_rate(learning_rate))
+    if ema:
+        links.append(average(ema))
+    chain: Any = optax.chain(*links)
+    if accumulate > 1:
+        steps = optax.MultiSteps(chain, accumulate)
+        chain = optax.GradientTransformationExtraArgs(steps.init, steps.update)
+    return optax.with_extra_args_support(chain)
+
+
+def learning_rate(opt: Any) -> jax.Array | None:
+    """The learning rate of the last update, where the chain kept it."""
+    for leaf in jax.tree.leaves(opt, is_leaf=lambda s: isinstance(s, ScheduledState)):
+        if isinstance(leaf, ScheduledState):
+            return leaf.learning_rate
+    return None

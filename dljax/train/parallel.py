@@ -1,0 +1,273 @@
+"""How one run's pure functions are compiled for many seeds and many devices.
+
+  map    a compiled loop over the seeds, one after another; the reference: a seed's bits
+         are those of a run of its own
+  cores  the same, the seeds spread over the devices (CPU: one device a core)
+  vmap   the seeds as an array axis of every operation
+  shard  jit over a mesh (seed, data): seeds over devices, what devices are left over
+         share each batch
+  pmap   the legacy map over devices, one seed on each
+
+`update.py` says what is computed, this file where; nothing else knows of devices.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from dljax.contract import Source, State, Task
+from dljax.errors import Refusal
+from dljax.train import update
+
+CHOICES = ("auto", "map", "cores", "vmap", "shard", "pmap")
+VMAP_LIMIT = 200_000_000  # parameters of all seeds together, on an accelerator
+
+
+class Program(NamedTuple):
+    """Compiled functions over a leading seed axis (s, ...).
+
+    A *block* is as many epochs as one call of `orders` permutes.
+
+    init() -> State
+    orders(state, block) -> the permutations of block number `block`
+    advance(state, orders, offset, steps) -> (State, report): `steps` updates from step
+      `offset` of the block on. The state given is used up. `report` has "metrics" of
+      the last update, "alive" and "step", each (s,).
+    evaluate(state, split) -> {name: (sum (s,), count (s,))}
+    sample(state, split, n) -> the first n examples of each seed's split, (s, n, ...)
+    take(state) / put(state): a device's state as host arrays of exactly the seeds
+      asked for, and back; the host's do not depend on how the seeds were spread.
+    """
+
+    seeds: tuple[int, ...]
+    steps_per_epoch: int
+    steps_per_block: int
+    init: Callable[[], State]
+    orders: Callable[[State, int], Any]
+    advance: Callable[[State, Any, int, int], tuple[State, Any]]
+    evaluate: Callable[[State, str], Any]
+    sample: Callable[[State, str, int], Any]
+    take: Callable[[State], State]
+    put: Callable[[State], State]
+
+
+def resolve(
+    how: str, *, backend: str, devices: int, seeds: int, parameters: int
+) -> str:
+    """What `auto` stands for: a fixed table by backend and network, never a timing."""
+    if how != "auto":
+        return how
+    if backend == "cpu":
+        return "cores" if devices > 1 and seeds > 1 else "map"
+    if devices > 1:
+        return "shard"
+    return "vmap" if seeds * parameters <= VMAP_LIMIT else "map"
+
+
+def kind(lowering: str, devices: int) -> str:
+    """What of a lowering can change a run's bits: map and cores are the same."""
+    same = {"cores": "map", "map": "map", "vmap": "vmap"}
+    return same.get(lowering, f"{lowering}-{devices}")
+
+
+def _mapped(function: Callable, mapped: Sequence[bool]) -> Callable:
+    """A compiled loop of `function` over the leading axis of its mapped arguments."""
+
+    def run(*args):
+        def one(mine):
+            mine = iter(mine)
+            return function(
+                *(next(mine) if m else a for m, a in zip(mapped, args, strict=True))
+            )
+
+        return jax.lax.map(
+            one, tuple(a for m, a in zip(mapped, args, strict=True) if m)
+        )
+
+    return run
+
+
+def _lower(
+    function: Callable,
+    mapped: Sequence[bool],
+    *,
+    how: str,
+    mesh: Any,
+    donate: bool = False,
+) -> Callable:
+    """Compiles `function` of one seed for a leading seed axis of `mapped` arguments."""
+    used = (0,) if donate else ()
+    axes = [0 if m else None for m in mapped]
+    if how == "pmap":
+        devices = list(mesh.devices.flat)
+        return jax.pmap(function, in_axes=axes, devices=devices, donate_argnums=used)
+    if how == "vmap":
+        return jax.jit(jax.vmap(function, in_axes=axes), donate_argnums=used)
+    specs = tuple(P("seed") if m else P() for m in mapped)
+    if how == "shard":
+        places = tuple(NamedSharding(mesh, spec) for spec in specs)
+        return jax.jit(
+            jax.vmap(function, in_axes=axes, spmd_axis_name="seed"),
+            in_shardings=places,
+            out_shardings=NamedSharding(mesh, P("seed")),
+            donate_argnums=used,
+        )
+    looped = _mapped(function, mapped)
+    if how == "cores":
+        looped = jax.shard_map(
+            looped, mesh=mesh, in_specs=specs, out_specs=P("seed"), check_vma=False
+        )
+    return jax.jit(looped, donate_argnums=used)
+
+
+def _mesh(how: str, seeds: int, devices: Sequence[Any]) -> Any:
+    if how == "shard":
+        split = math.gcd(seeds, len(devices))
+        shape = (split, len(devices) // split)
+    elif how in ("cores", "pmap"):
+        shape = (min(seeds, len(devices)), 1)
+    else:
+        shape = (1, 1)
+    used = np.array(devices[: math.prod(shape)]).reshape(shape)
+    return jax.sharding.Mesh(used, ("seed", "data"), axis_types=(AxisType.Auto,) * 2)
+
+
+def program(
+    task: Task,
+    source: Source,
+    seeds: Sequence[int],
+    *,
+    how: str,
+    batch_size: int,
+    eval_batch_size: int = 500,
+    devices: Sequence[Any] | None = None,
+) -> Program:
+    """Makes the programs of a trial.
+
+    Args:
+      how: one of `CHOICES` but auto (see `resolve`).
+      devices: all by default.
+
+    Raises:
+      Refusal: the batch does not fit the data or the mesh, or pmap the devices.
+    """
+    devices = list(devices or jax.devices())
+    if how == "pmap" and len(seeds) > len(devices):
+        raise Refusal(
+            f"--seeds_by=pmap: puts one seed on each device, and {len(seeds)} seeds "
+            f"are more than {len(devices)} devices; use shard or vmap"
+        )
+    mesh = _mesh(how, len(seeds), devices)
+    count, shares = mesh.devices.shape
+    if batch_size % shares:
+        raise Refusal(
+            f"--batch_size={batch_size}: not divisible by the {shares} devices that "
+            "share a batch"
+        )
+    if how == "shard":
+        source = source._replace(gather=_constrained(source.gather, mesh))
+    # cores: as many seeds on every device; the last is repeated, and dropped by take.
+    padded = list(seeds) + [seeds[-1]] * (-len(seeds) % count)
+    parts = [source.split(seed) for seed in padded]
+    train = np.stack([part["train"] for part in parts]).astype(np.int32)
+    held = {
+        name: _batches([part[name] for part in parts], eval_batch_size, shares)
+        for name in parts[0]
+        if name != "train"
+    }
+    per_epoch = train.shape[1] // batch_size
+    if per_epoch == 0:
+        raise Refusal(
+            f"--batch_size={batch_size}: larger than the {train.shape[1]} training "
+            "examples"
+        )
+    epochs = -(-256 // per_epoch)  # short epochs: several a dispatch
+
+    def ordered(key, rows, first):
+        return update.orders(source, key, rows, first, epochs)
+
+    def advanced(state, orders, arrays, offset, steps):
+        state, metrics = update.advance(
+            task, source, state, orders, arrays, offset, steps, batch_size=batch_size
+        )
+        return state, {"metrics": metrics, "alive": state.alive, "step": state.step}
+
+    lower = functools.partial(_lower, how=how, mesh=mesh)
+    init = lower(functools.partial(update.init, task), (True,))
+    orders = lower(ordered, (True, True, False))
+    advance = lower(advanced, (True, True, False, False, False), donate=True)
+    evaluate = lower(
+        functools.partial(update.evaluate, task, source), (True, True, False)
+    )
+    sample = lower(functools.partial(update.sample, task, source), (True, True, False))
+
+    spread = NamedSharding(mesh, P("seed"))
+    alone = how in ("map", "vmap")
+    shared = devices[0] if alone else NamedSharding(mesh, P())
+    arrays = jax.device_put(source.arrays, shared)
+    train = jax.device_put(train, devices[0] if alone else spread)
+
+    def put(state):
+        state = jax.tree.map(
+            lambda leaf: np.concatenate(
+                [leaf, *[leaf[-1:]] * (len(padded) - len(leaf))]
+            ),
+            state,
+        )
+        state = jax.device_put(state, devices[0] if alone else spread)
+        return state._replace(key=jax.random.wrap_key_data(state.key))
+
+    def take(state):
+        host = jax.device_get(state._replace(key=jax.random.key_data(state.key)))
+        return jax.tree.map(lambda leaf: leaf[: len(seeds)], host)
+
+    def first(name, n):
+        return held[name].reshape(len(padded), -1)[:, :n]
+
+    return Program(
+        seeds=tuple(seeds),
+        steps_per_epoch=per_epoch,
+        steps_per_block=per_epoch * epochs,
+        init=lambda: init(jax.vmap(jax.random.key)(np.array(padded, np.uint32))),
+        orders=lambda state, block: orders(state.key, train, np.int32(block * epochs)),
+        advance=lambda state, now, offset, steps: advance(
+            state, now, arrays, np.int32(offset), np.int32(steps)
+        ),
+        evaluate=lambda state, name: evaluate(state, held[name], arrays),
+        sample=lambda state, name, n: sample(state, first(name, n), arrays),
+        take=take,
+        put=put,
+    )
+
+
+def _constrained(gather: Callable, mesh: Any) -> Callable:
+    """`gather`, each batch spread over the mesh's axis "data"."""
+
+    def spread(arrays, rows):
+        batch = gather(arrays, rows)
+        return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, P("data")))
+
+    return spread
+
+
+def _batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
+    """Rows of unequal length as int32 (s, batches, size), padded with -1.
+
+    `size` shrinks to what the longest needs, and is a multiple of `multiple`.
+    """
+    longest = max(len(r) for r in rows)
+    count = -(-longest // size)
+    size = -(-longest // (count * multiple)) * multiple
+    return (
+        np.stack(
+            [np.pad(r, (0, count * size - len(r)), constant_values=-1) for r in rows]
+        )
+        .astype(np.int32)
+        .reshape(len(rows), count, size)
+    )

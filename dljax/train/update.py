@@ -1,0 +1,187 @@
+"""One run as pure functions: init, update (a fold over the turns), evaluate.
+
+Nothing here knows of seeds beside it, of devices or of files.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dljax import contract
+from dljax.contract import Batch, Metrics, Source, State, Task, fold
+from dljax.train import optimizers
+
+
+def init(task: Task, key: jax.Array) -> State:
+    """The state before the first update."""
+    params, stats = task.init(fold(key, 0, contract.INIT))
+    players = {turn.name: turn for turn in reversed(task.turns)}
+    opt = {
+        name: optimizers.with_stats(turn.optimizer.init(params[name]), stats)
+        for name, turn in players.items()
+    }
+    return State(jnp.int32(0), jnp.bool_(True), key, params, opt, stats)
+
+
+def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
+    """Plays every turn once: state and batch of a step -> next state, metrics.
+
+    Metrics are those of the losses, and per player `loss`, `grad_norm` and
+    `learning_rate`; in a game of several players each name begins with the player's. A
+    state whose loss or gradient is not finite is frozen: it stays as it was before.
+    """
+    batches = _parts(batch, len(task.turns)) if task.split_batch else None
+    params, opt, stats = dict(state.params), dict(state.opt), state.stats
+    logged: Metrics = {}
+    for i, turn in enumerate(task.turns):
+        key = fold(state.key, state.step, contract.TURN + i)
+        part = batches[i] if batches else batch
+
+        def loss(mine, turn=turn, key=key, part=part, stats=stats):
+            everyone = {**params, turn.name: mine}
+            return turn.loss(everyone, stats, part, key, state.step)
+
+        mine = params[turn.name]
+        (value, (metrics, stats)), grads = jax.value_and_grad(loss, has_aux=True)(mine)
+        optimizer = optax.with_extra_args_support(turn.optimizer)
+        changes, opt[turn.name] = optimizer.update(
+            grads, opt[turn.name], mine, stats=stats
+        )
+        params[turn.name] = optax.apply_updates(mine, changes)
+        metrics = {
+            **metrics,
+            "loss": (value, jnp.float32(1)),
+            "grad_norm": (_norm(grads), jnp.float32(1)),
+        }
+        rate = optimizers.learning_rate(opt[turn.name])
+        if rate is not None:
+            metrics["learning_rate"] = (rate, jnp.float32(1))
+        alone = len(params) == 1
+        _add(
+            logged,
+            metrics if alone else {f"{turn.name}_{k}": m for k, m in metrics.items()},
+        )
+    finite = jnp.stack([jnp.isfinite(total) for total, _ in logged.values()]).all()
+    alive = state.alive & finite
+    new = State(state.step + 1, alive, state.key, params, opt, stats)
+    kept = jax.tree.map(lambda a, b: jnp.where(alive, a, b), new, state)
+    return kept._replace(alive=alive), logged
+
+
+def _norm(tree: Any) -> jax.Array:
+    # vdot is a library call on CPU; a sum of squares is a slow scalar loop there.
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
+
+
+def _parts(batch: Batch, n: int) -> list[Batch]:
+    size = len(jax.tree.leaves(batch)[0]) // n
+    return [
+        jax.tree.map(lambda leaf, i=i: leaf[i * size : (i + 1) * size], batch)
+        for i in range(n)
+    ]
+
+
+def _add(total: Metrics, more: Metrics) -> None:
+    for name, (value, count) in more.items():
+        before = total.get(name, (0.0, 0.0))
+        total[name] = (before[0] + value, before[1] + count)
+
+
+def advance(
+    task: Task,
+    source: Source,
+    state: State,
+    orders: Any,
+    arrays: Any,
+    offset: Any,
+    steps: Any,
+    *,
+    batch_size: int,
+) -> tuple[State, Metrics]:
+    """`steps` updates in one compiled loop.
+
+    Args:
+      orders: int32 (epochs, n), the permutations of a block of epochs.
+      offset: how many steps of the block are done.
+      steps: how many to do; traced, so that one program serves every number.
+      batch_size: examples a step; what is left of an epoch is not used in it.
+
+    Returns:
+      the state, and the metrics of the last update.
+    """
+    per_epoch = orders.shape[1] // batch_size
+
+    def body(i, carry):
+        now, metrics = carry
+        start = ((offset + i) // per_epoch, (offset + i) % per_epoch * batch_size)
+        rows = jax.lax.dynamic_slice(orders, start, (1, batch_size))[0]
+        new, fresh = update(task, now, source.gather(arrays, rows))
+        # A frozen run's metrics stay those that froze it.
+        fresh = jax.tree.map(lambda a, b: jnp.where(now.alive, a, b), fresh, metrics)
+        return new, fresh
+
+    rows = jnp.zeros(batch_size, jnp.int32)
+    empty = _zeros(
+        lambda s, r: update(task, s, source.gather(arrays, r))[1], state, rows
+    )
+    return jax.lax.fori_loop(0, steps, body, (state, empty))
+
+
+def _zeros(function: Any, *args: Any) -> Any:
+    """Zeros of the shapes and types that function(*args) would return."""
+    shapes = jax.eval_shape(function, *args)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+def orders(source: Source, key: jax.Array, rows: Any, first: Any, epochs: int) -> Any:
+    """The permutations of `rows` (n,) for epochs `first` and on: int32 (epochs, n)."""
+
+    def one(epoch):
+        return source.order(fold(key, epoch, contract.ORDER), rows)
+
+    return jax.lax.map(one, first + jnp.arange(epochs))
+
+
+def averages(task: Task, state: State) -> tuple[dict[str, Any], Any]:
+    """The (params, stats) that evaluation and sampling use: averages where kept."""
+    params, stats = dict(state.params), state.stats
+    for turn in task.turns:
+        averaged = turn.averaged or optimizers.averaged
+        if (pair := averaged(state.opt[turn.name])) is not None:
+            params[turn.name], stats = pair
+    return params, stats
+
+
+def evaluate(
+    task: Task, source: Source, state: State, rows: Any, arrays: Any
+) -> Metrics:
+    """Metrics over the examples `rows`, int32 (batches, size), where -1 is padding.
+
+    Every example counts exactly once.
+    """
+    params, stats = averages(task, state)
+
+    def one(i):
+        now = rows[i]
+        batch = source.gather(arrays, jnp.maximum(now, 0))
+        batch["weight"] = (now >= 0).astype(jnp.float32)
+        key = jax.random.fold_in(fold(state.key, state.step, contract.EVALUATE), i)
+        return task.metrics(params, stats, batch, key)
+
+    def add(i, total):
+        return jax.tree.map(jnp.add, total, one(i))
+
+    return jax.lax.fori_loop(0, len(rows), add, _zeros(one, 0))
+
+
+def sample(task: Task, source: Source, state: State, rows: Any, arrays: Any) -> Batch:
+    """What the report shows of the examples `rows`: the batch and the task's sample."""
+    params, stats = averages(task, state)
+    batch = source.gather(arrays, rows)
+    shown = dict(batch)
+    if task.sample is not None:
+        key = fold(state.key, state.step, contract.SAMPLE)
+        shown |= task.sample(params, stats, batch, key)
+    return shown

@@ -1,0 +1,113 @@
+"""Does flattening an image lose what a CNN keeps?
+
+Claim: "Flattening an image into one dimension loses information that a CNN keeps."
+
+Flattening is a bijection, so what could be lost is not information but structure: which
+pixels are neighbours. If that is the reason, a CNN must beat an MLP of as many
+parameters on images in place, and moving all pixels by one fixed permutation must hurt
+the CNN and not the MLP. The interaction is the test.
+
+    python -m experiments.cnn_vs_mlp                                    # digits
+    python -m experiments.cnn_vs_mlp --dataset=mnist --manual_dir=DIR --full
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    """The digits' defaults; `STUDY.sizes` has those of larger sets."""
+
+    network: str = flag("cnn", "the network", choices=("cnn", "mlp"))
+    pixels: str = flag("in_place", "where they are", choices=("in_place", "shuffled"))
+    channels: int = flag(
+        16, "features of the first convolution; twice in the next", low=1
+    )
+    hidden: int = flag(64, "width of the CNN's fully connected layer", low=1)
+    dropout: float = flag(0.25, "share of the fully connected layer set to 0", low=0)
+    learning_rate: float = flag(3e-3, "peak of Adam's learning rate", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    epochs: float = flag(40.0, "passes over the training data", low=0)
+
+
+def rule(gap, interaction, mlp_shuffling):
+    """Supported if the 95 % intervals of the gap (CNN minus MLP, pixels in place) and
+    of the interaction (that gap minus the same gap with pixels shuffled) lie above 0
+    and the MLP's own shuffling effect is within 0.5 points of 0 (two one-sided tests
+    at 0.05); refuted if the gap or the interaction lies below 0; else undecided.
+    """
+    if gap.above(0) and interaction.above(0) and mlp_shuffling.within(0.005):
+        return "supported"
+    if gap.below(0) or interaction.below(0):
+        return "refuted"
+    return "undecided"
+
+
+IMAGES_28 = {"channels": 32, "hidden": 256, "batch_size": 128, "learning_rate": 2e-3}
+STUDY = Study(
+    claim="Flattening an image into one dimension loses information that a CNN keeps.",
+    factors={"network": ("cnn", "mlp"), "pixels": ("in_place", "shuffled")},
+    measure="accuracy",
+    contrasts={
+        "gap": ("cnn/in_place", "mlp/in_place"),
+        "interaction": ("cnn/in_place - mlp/in_place", "cnn/shuffled - mlp/shuffled"),
+        "mlp_shuffling": ("mlp/in_place", "mlp/shuffled"),
+    },
+    rule=rule,
+    sizes={
+        "mnist": {**IMAGES_28, "epochs": 2.0, "seeds": 2},
+        "fashion_mnist": {**IMAGES_28, "epochs": 2.0, "seeds": 2},
+    },
+    full={
+        "mnist": {"epochs": 5.0, "seeds": 10},
+        "fashion_mnist": {"epochs": 10.0, "seeds": 10},
+    },
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
+    sufficient={
+        "digits": "there are no more than these 1,797 images; two rounds of five folds "
+        "test on every one of them twice"
+    },
+)
+
+
+def source(config):
+    """Images in [0, 1], their pixels in place or moved by one fixed permutation."""
+    from dljax.data.source import load, shuffle_pixels
+
+    images = load(config)
+    return images if config.pixels == "in_place" else shuffle_pixels(images)
+
+
+def task(config):
+    """Classification by a CNN, or by an MLP of one hidden layer and equal size."""
+    import jax.numpy as jnp
+
+    from dljax.data.source import updates
+    from dljax.models.ann import mlp, width_for
+    from dljax.models.cnn import cnn, cnn_parameters
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    images = source(config)
+    shape = images.arrays["image"].shape[1:]
+    outputs = len(images.classes)
+    channels = (config.channels, 2 * config.channels)
+    if config.network == "cnn":
+        net = cnn(channels, config.hidden, outputs, dropout=config.dropout)
+    else:
+        size = cnn_parameters(shape, channels, config.hidden, outputs)
+        inputs = shape[0] * shape[1] * shape[2]
+        width = width_for(size, inputs=inputs, outputs=outputs)
+        net = mlp((width,), outputs, dropout=config.dropout)
+    steps = updates(config, images)
+    rate = warmup_cosine(config.learning_rate, steps, warmup=steps // 20)
+    return classification(net, adamw(rate), example=jnp.zeros((1, *shape)))
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
