@@ -26,7 +26,7 @@ def prepare() -> None:
     $JAX_COMPILATION_CACHE_DIR or ~/.cache/dljax. The first data set is not looked for
     on the network, and libraries say no INFO lines.
     """
-    _keep_buffers_mapped()
+    keep_buffers_mapped()
     flags = os.environ.get("XLA_FLAGS", "")
     if "--xla_gpu_deterministic_ops" not in flags:
         flags = f"{flags} --xla_gpu_deterministic_ops=true".strip()
@@ -40,11 +40,14 @@ def prepare() -> None:
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         cache = pathlib.Path("~/.cache/dljax").expanduser()
         jax.config.update("jax_compilation_cache_dir", str(cache))
+    # Small programs too: a study's variants often share them.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     for name in ("absl", "jax", "orbax", "etils", "tensorflow_datasets"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _keep_buffers_mapped() -> None:
+def keep_buffers_mapped() -> None:
+    """Tells glibc to keep freed memory, which saves page faults on temporaries."""
     mmap_threshold, trim_threshold = -3, -1  # glibc's malloc.h
     try:
         libc = ctypes.CDLL("libc.so.6")

@@ -9,6 +9,7 @@ from dljax import config as configs
 from dljax import data
 from dljax.errors import PREEMPTED, Refusal
 from dljax.studies import launch
+from dljax.studies.experiment import of_module
 
 
 def main(module: Any, arguments: Sequence[str] | None = None) -> None:
@@ -24,7 +25,7 @@ def main(module: Any, arguments: Sequence[str] | None = None) -> None:
 
 def run(module: Any, arguments: Sequence[str]) -> int:
     """`main` without exiting: returns the exit code, raises Refusal."""
-    experiment = launch.of_module(module)
+    experiment = of_module(module)
     study = experiment.study
     if {"--help", "-h", "--helpfull"} & set(arguments):
         print(f"{experiment.doc.strip()}\n")

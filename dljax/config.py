@@ -5,14 +5,13 @@ takes a comma list on the command line. Nothing here imports jax.
 """
 
 import dataclasses
-import difflib
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
-from dljax.errors import Refusal
+from dljax.errors import Refusal, nearest
 
 
 def flag(
@@ -109,8 +108,8 @@ def _parse(field: dataclasses.Field, kind: type, text: str) -> Any:
         raise Refusal(f"--{name}={text}: must be at least {low}")
     choices = meta.get("choices") or ()
     if choices and value not in choices:
-        near = difflib.get_close_matches(text, choices, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
+        near = nearest(text, choices, cutoff=0.3)
+        hint = f"did you mean {near}? " if near else ""
         raise Refusal(f"--{name}={text}: {hint}must be one of {', '.join(choices)}")
     return value
 
@@ -174,8 +173,8 @@ def _texts(arguments, fields, types) -> dict[str, str]:
     try:
         rest = parser(["", *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
-        near = difflib.get_close_matches(error.flagname, fields, n=1, cutoff=0.5)
-        hint = f"; did you mean --{near[0]}?" if near else "; --help lists them"
+        near = nearest(error.flagname, fields)
+        hint = f"; did you mean --{near}?" if near else "; --help lists them"
         raise Refusal(f"--{error.flagname}: no such flag{hint}") from None
     except flags.Error as error:
         raise Refusal(_one_line(error)) from None

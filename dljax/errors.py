@@ -1,5 +1,9 @@
 """What a user can do wrong, said in one line, and the exit codes of every command."""
 
+import difflib
+import os
+from collections.abc import Iterable
+
 DONE = 0
 FAILED_RUNS = 1  # finished, but some runs failed or no usable checkpoint is left
 USAGE = 2  # bad flags or config, or a data set that is not prepared
@@ -20,3 +24,14 @@ class Refusal(Exception):
     def __init__(self, message: str, code: int = USAGE):
         super().__init__(message)
         self.code = code
+
+
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.5) -> str | None:
+    """The known word that `word` may be a slip of; a right beginning counts."""
+
+    def likeness(other: str) -> float:
+        begun = len(os.path.commonprefix([word, other])) / max(len(other), 1)
+        return difflib.SequenceMatcher(None, word, other).ratio() + 0.3 * begun
+
+    best = max(known, key=likeness, default=None)
+    return best if best is not None and likeness(best) >= cutoff else None

@@ -28,11 +28,12 @@ class Config(RunConfig):
     channels: int = flag(
         16, "features of the first convolution; twice in the next", low=1
     )
-    hidden: int = flag(64, "width of the CNN's fully connected layer", low=1)
-    dropout: float = flag(0.25, "share of the fully connected layer set to 0", low=0)
-    learning_rate: float = flag(3e-3, "peak of Adam's learning rate", low=0)
+    hidden: int = flag(128, "width of the CNN's fully connected layer", low=1)
+    dropout: float = flag(0.5, "share of the fully connected layer set to 0", low=0)
+    learning_rate: float = flag(2e-3, "peak of Adam's learning rate", low=0)
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
-    epochs: float = flag(40.0, "passes over the training data", low=0)
+    epochs: float = flag(60.0, "passes over the training data", low=0)
+    batch_size: int = flag(16, "examples an update", low=1)
 
 
 def rule(gap, interaction, mlp_shuffling):
@@ -48,7 +49,7 @@ def rule(gap, interaction, mlp_shuffling):
     return "undecided"
 
 
-IMAGES_28 = {"channels": 32, "hidden": 256, "batch_size": 128, "learning_rate": 2e-3}
+IMAGES_28 = {"channels": 32, "hidden": 256, "batch_size": 128, "dropout": 0.25}
 STUDY = Study(
     claim="Flattening an image into one dimension loses information that a CNN keeps.",
     factors={"network": ("cnn", "mlp"), "pixels": ("in_place", "shuffled")},

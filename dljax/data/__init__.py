@@ -12,7 +12,6 @@ Splits are fixed:
 """
 
 import contextlib
-import difflib
 import functools
 import hashlib
 import io
@@ -23,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dljax.errors import DAMAGED_DATA, DISK, Refusal
+from dljax.errors import DAMAGED_DATA, DISK, Refusal, nearest
 
 EMBEDDED = ("digits",)
 OWN = ("digits", "mnist", "fashion_mnist")
@@ -117,8 +116,8 @@ def find(
         return Place(name, root, folder, manual, download)
     folder = _prepared(root / name)
     if folder is None:
-        near = difflib.get_close_matches(name, OWN, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        near = nearest(name, OWN, cutoff=0.7)
+        hint = f"did you mean {near}? " if near else ""
         raise Refusal(
             f"--dataset={name}: {hint}known are {', '.join(OWN)}, and any image set of "
             f"the TFDS catalogue that is prepared as array_record in {root}"
@@ -173,6 +172,9 @@ def _first_line(error: BaseException) -> str:
 def _prepare(place: Place) -> pathlib.Path:
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download import downloader
+    from tensorflow_datasets.core.download.download_manager import (
+        NonMatchingChecksumError,
+    )
 
     from dljax.data.builders import BUILDERS
 
@@ -187,7 +189,7 @@ def _prepare(place: Place) -> pathlib.Path:
                     manual_dir=place.manual_dir, try_download_gcs=False
                 )
             )
-    except tfds.download.NonMatchingChecksumError as error:
+    except NonMatchingChecksumError as error:
         raise Refusal(
             f"--manual_dir={place.manual_dir}: a file of {place.name} is not the "
             f"published one ({_first_line(error)})"

@@ -7,6 +7,8 @@ reshaped blocks instead of `reduce_window`. Each is tested against the plain for
 values and gradients.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -31,38 +33,34 @@ def _on_cpu():
 
 @jax.custom_vjp
 def _conv_cpu(x, kernel):
-    return plain_conv(x, kernel)
+    return _conv_forward(x, kernel)[0]
 
 
 def _patches(x, kh, kw):
     """The kh x kw neighbourhood of every pixel: (b * h * w, kh * kw * channels)."""
     b, h, w, c = x.shape
-    x = jnp.pad(
-        x,
-        (
-            (0, 0),
-            ((kh - 1) // 2, kh // 2),
-            ((kw - 1) // 2, kw // 2),
-            (0, 0),
-        ),
-    )
+    rows, columns = ((kh - 1) // 2, kh // 2), ((kw - 1) // 2, kw // 2)
+    x = jnp.pad(x, ((0, 0), rows, columns, (0, 0)))
     shifted = [x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw)]
     return jnp.concatenate(shifted, -1).reshape(b * h * w, kh * kw * c)
 
 
 def _conv_forward(x, kernel):
-    return plain_conv(x, kernel), (x, kernel)
+    kh, kw, inputs, features = kernel.shape
+    patches = _patches(x, kh, kw)
+    y = patches @ kernel.reshape(-1, features)
+    return y.reshape(*x.shape[:3], features), (patches, kernel)
 
 
 def _conv_backward(saved, g):
-    x, kernel = saved
-    kh, kw, _, features = kernel.shape
+    patches, kernel = saved
+    kh, kw, inputs, features = kernel.shape
     if kh % 2 and kw % 2:
-        flipped = jnp.flip(kernel, (0, 1)).transpose(0, 1, 3, 2)
-        dx = plain_conv(g, flipped)
+        dx = plain_conv(g, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
     else:  # an even kernel's "same" padding is one-sided
+        x = jax.ShapeDtypeStruct((*g.shape[:3], inputs), g.dtype)
         dx = jax.linear_transpose(lambda x: plain_conv(x, kernel), x)(g)[0]
-    dk = _patches(x, kh, kw).T @ g.reshape(-1, features)
+    dk = patches.T @ g.reshape(-1, features)
     return dx, dk.reshape(kernel.shape)
 
 
@@ -79,26 +77,44 @@ def average_pool(x, n: int = 2):
     return _blocks(x, n).mean((2, 4))
 
 
-@jax.custom_jvp
-def _max(blocks):
-    return blocks.max((2, 4))
+def _corners(x, n):
+    """The n * n places of every block, each as (b, h // n, w // n, c)."""
+    h, w = x.shape[1] // n * n, x.shape[2] // n * n
+    return [x[:, i:h:n, j:w:n] for i in range(n) for j in range(n)]
 
 
-@_max.defjvp
-def _max_jvp(primals, tangents):
-    (blocks,), (dblocks,) = primals, tangents
-    y = _max(blocks)
-    chosen = (blocks == y[:, :, None, :, None]).astype(blocks.dtype)
-    share = chosen / chosen.sum((2, 4), keepdims=True)
-    return y, (share * dblocks).sum((2, 4))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _max_pool(x, n, shape):
+    return _max_forward(x, n, shape)[0]
+
+
+def _max_forward(x, n, shape):
+    del shape
+    largest, *rest = _corners(x, n)
+    place = jnp.zeros(largest.shape, x.dtype)  # small integers, as wide as x: faster
+    for k, corner in enumerate(rest, 1):
+        place = jnp.where(corner > largest, jnp.asarray(k, x.dtype), place)
+        largest = jnp.maximum(corner, largest)
+    return largest, place
+
+
+def _max_backward(n, shape, place, g):
+    b, h, w, c = g.shape
+    corner = jnp.arange(n * n, dtype=place.dtype).reshape(1, 1, n, 1, n, 1)
+    chosen = place[:, :, None, :, None] == corner
+    dx = jnp.where(chosen, g[:, :, None, :, None], 0).reshape(b, h * n, w * n, c)
+    return (jnp.pad(dx, [(0, a - d) for a, d in zip(shape, dx.shape, strict=True)]),)
+
+
+_max_pool.defvjp(_max_forward, _max_backward)
 
 
 def max_pool(x, n: int = 2):
     """Largest of n x n blocks, (b, h, w, c) -> (b, h // n, w // n, c).
 
-    The gradient of a tie is shared equally.
+    Of equal values the first gets the gradient.
     """
-    return _max(_blocks(x, n))
+    return _max_pool(x, n, x.shape)
 
 
 POOLS = {
@@ -125,7 +141,8 @@ class Conv(nn.Module):
         )
         y = conv(x, kernel.astype(x.dtype))
         if self.bias:
-            y += self.param("bias", nn.initializers.zeros, (self.features,))
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+            y += bias.astype(y.dtype).reshape(1, 1, 1, -1)
         return y
 
 

@@ -4,25 +4,13 @@ import dataclasses
 import json
 import pathlib
 import shlex
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from dljax.config import SURROUNDINGS, Asked
 from dljax.errors import DISK, DONE, FAILED_RUNS, PREEMPTED, Refusal
-from dljax.studies.study import Study, rule_hash, variants
-
-
-class Experiment(NamedTuple):
-    """A script's particulars: its name, how to import it again, and what it defines."""
-
-    name: str
-    module: str
-    doc: str
-    config: type
-    study: Study
-    task: Callable[[Any], Any]
-    source: Callable[[Any], Any]
+from dljax.studies.experiment import Experiment
+from dljax.studies.study import rule_hash, variants
 
 
 def workdir(asked: Asked, name: str) -> pathlib.Path:
@@ -266,40 +254,3 @@ def _print_plan(trials: Sequence[Any], done: Sequence[Any]) -> None:
         )
         state = "done" if t in done else "to do"
         print(f"{t.name}: {len(t.seeds)} seeds, {size}, {t.lowering}, {state}")
-
-
-def of_module(module: Any) -> Experiment:
-    """Reads an experiment's script: its Config, STUDY, task and source."""
-    spec = getattr(module, "__spec__", None)
-    path = pathlib.Path(module.__file__)
-    name = spec.name if spec else str(path)
-    return Experiment(
-        name=path.stem,
-        module=name,
-        doc=module.__doc__ or "",
-        config=module.Config,
-        study=module.STUDY,
-        task=module.task,
-        source=module.source,
-    )
-
-
-def import_experiment(name: str) -> Experiment:
-    """The experiment of a study.json's "module": a module's name or a script's path."""
-    import importlib
-    import importlib.util
-
-    if not name.endswith(".py"):
-        try:
-            return of_module(importlib.import_module(name))
-        except ModuleNotFoundError as error:
-            raise Refusal(
-                f"{name}: {error}; run from where it can be imported"
-            ) from None
-    spec = importlib.util.spec_from_file_location(pathlib.Path(name).stem, name)
-    if spec is None or spec.loader is None or not pathlib.Path(name).is_file():
-        raise Refusal(f"{name}: the experiment's script is not there")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return of_module(module)._replace(module=name)

@@ -15,7 +15,7 @@ import numpy as np
 
 from dljax.runs.trial import write_json
 from dljax.studies import figures, results
-from dljax.studies.launch import Experiment
+from dljax.studies.experiment import Experiment
 from dljax.studies.study import rule_hash, rule_text, rule_words
 
 HERE = pathlib.Path(__file__).parent

@@ -130,7 +130,7 @@ def _rows(program: Program, split: str, at: int, report: Any, alive: np.ndarray)
     """The rows of one report, and which runs are alive after it."""
     count = len(program.seeds)
     if split in ("valid", "test"):
-        values = {k: _divide(*pair)[:count] for k, pair in report.items()}
+        values = {k: divide(*pair)[:count] for k, pair in report.items()}
         steps, now = np.full(count, at), alive
         written = alive
     else:
@@ -138,7 +138,7 @@ def _rows(program: Program, split: str, at: int, report: Any, alive: np.ndarray)
         died = alive & ~now
         written = (alive & (split == "train")) | died
         steps = np.where(died, np.asarray(report["step"])[:count] + 1, at)
-        values = {k: _divide(*pair)[:count] for k, pair in report["metrics"].items()}
+        values = {k: divide(*pair)[:count] for k, pair in report["metrics"].items()}
     rows = [
         {"step": int(steps[i]), "seed": program.seeds[i], "split": split or "train"}
         | {name: _number(value[i]) for name, value in values.items()}
@@ -148,7 +148,8 @@ def _rows(program: Program, split: str, at: int, report: Any, alive: np.ndarray)
     return rows, now
 
 
-def _divide(total: Any, count: Any) -> np.ndarray:
+def divide(total: Any, count: Any) -> np.ndarray:
+    """Sum over count, as float32; nan where nothing was counted."""
     with np.errstate(all="ignore"):
         return np.asarray(total, np.float32) / np.asarray(count, np.float32)
 

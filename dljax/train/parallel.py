@@ -103,7 +103,7 @@ def _lower(
 ) -> Callable:
     """Compiles `function` of one seed for a leading seed axis of `mapped` arguments."""
     used = (0,) if donate else ()
-    axes = [0 if m else None for m in mapped]
+    axes = tuple(0 if m else None for m in mapped)
     if how == "pmap":
         devices = list(mesh.devices.flat)
         return jax.pmap(function, in_axes=axes, devices=devices, donate_argnums=used)
@@ -213,6 +213,8 @@ def program(
     arrays = jax.device_put(source.arrays, shared)
     train = jax.device_put(train, devices[0] if alone else spread)
 
+    keys = jax.vmap(jax.random.key)(np.array(padded, np.uint32))
+
     def put(state):
         state = jax.tree.map(
             lambda leaf: np.concatenate(
@@ -234,7 +236,7 @@ def program(
         seeds=tuple(seeds),
         steps_per_epoch=per_epoch,
         steps_per_block=per_epoch * epochs,
-        init=lambda: init(jax.vmap(jax.random.key)(np.array(padded, np.uint32))),
+        init=lambda: jax.device_put(init(keys), shared if alone else spread),
         orders=lambda state, block: orders(state.key, train, np.int32(block * epochs)),
         advance=lambda state, now, offset, steps: advance(
             state, now, arrays, np.int32(offset), np.int32(steps)

@@ -1,0 +1,57 @@
+"""An experiment's script, read as a record; and found again by its name."""
+
+import importlib
+import importlib.util
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from dljax.errors import Refusal
+from dljax.studies.study import Study
+
+
+class Experiment(NamedTuple):
+    """A script's particulars: its name, how to import it again, and what it defines."""
+
+    name: str
+    module: str
+    doc: str
+    config: type
+    study: Study
+    task: Callable[[Any], Any]
+    source: Callable[[Any], Any]
+
+
+def of_module(module: Any) -> Experiment:
+    """Reads an experiment's script: its Config, STUDY, task and source."""
+    spec = getattr(module, "__spec__", None)
+    path = pathlib.Path(module.__file__)
+    name = spec.name if spec else str(path)
+    return Experiment(
+        name=path.stem,
+        module=name,
+        doc=module.__doc__ or "",
+        config=module.Config,
+        study=module.STUDY,
+        task=module.task,
+        source=module.source,
+    )
+
+
+def import_experiment(name: str) -> Experiment:
+    """The experiment of a study.json's "module": a module's name or a script's path."""
+    if not name.endswith(".py"):
+        try:
+            return of_module(importlib.import_module(name))
+        except ModuleNotFoundError as error:
+            raise Refusal(
+                f"{name}: {error}; run from where it can be imported"
+            ) from None
+    spec = importlib.util.spec_from_file_location(pathlib.Path(name).stem, name)
+    if spec is None or spec.loader is None or not pathlib.Path(name).is_file():
+        raise Refusal(f"{name}: the experiment's script is not there")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return of_module(module)._replace(module=name)

@@ -1,0 +1,193 @@
+"""How long does a whole study of 8 seeds take, beside PyTorch?
+
+    python -m experiments.bench.study_time [--seeds=8] [--rounds=3]
+
+The CNN of `experiments.cnn_vs_mlp` on the digits, all its seeds: every update and every
+evaluation. dljax trains them in one program, the seeds spread over the cores; its
+compilation and its final save are stated apart. PyTorch (eager, fused Adam, denormals
+flushed) trains them one after another on two threads, or two processes at a time on one
+thread each; the better of the two counts. Rounds are interleaved; medians.
+"""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from dljax import config as configs
+from dljax.cli import guarded
+from dljax.config import flag
+from experiments import cnn_vs_mlp
+
+EVALUATIONS = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Flags."""
+
+    seeds: int = flag(8, "how many seeds", low=2)
+    rounds: int = flag(3, "interleaved rounds", low=1)
+    worker: str = flag("", "internal: this process measures one variant")
+
+
+def study_config(seeds: int):
+    """The CNN's config; dropout off, so that both sides do the same work."""
+    return cnn_vs_mlp.Config(seeds=seeds, dropout=0.0)
+
+
+def dljax_worker(seeds: int) -> None:
+    """Trains the study for each line of standard input."""
+    from dljax import backend
+
+    backend.prepare()
+    import jax
+
+    from dljax.data.source import updates
+    from dljax.runs.checkpoint import Checkpoints
+    from dljax.train import loop, parallel
+
+    config = study_config(seeds)
+    source = cnn_vs_mlp.source(config)
+    program = parallel.program(
+        cnn_vs_mlp.task(config),
+        source,
+        range(seeds),
+        how="cores" if jax.device_count() > 1 else "map",
+        batch_size=config.batch_size,
+    )
+    steps = updates(config, source)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        rows: list[dict] = []
+        outcome = loop.train(
+            program,
+            program.init(),
+            step=0,
+            steps=steps,
+            log_every=max(1, steps // 50),
+            eval_every=max(1, steps // EVALUATIONS),
+            hooks=loop.Hooks(
+                write=rows.extend,
+                save=lambda step, state: None,
+                save_due=lambda: False,
+                stop=lambda: False,
+                progress=lambda step, metrics: None,
+            ),
+        )
+        begun = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoints = Checkpoints(pathlib.Path(folder))
+            checkpoints.save(steps, program.take(outcome.state), {})
+            checkpoints.close()
+            save = time.perf_counter() - begun
+        accuracy = np.mean([r["accuracy"] for r in rows if r["split"] == "test"])
+        found = {"secs": outcome.train_secs, "compile": outcome.compile_secs}
+        print(json.dumps(found | {"save": save, "accuracy": accuracy}), flush=True)
+
+
+def torch_worker(which: str, seeds: int) -> None:
+    """Trains `which` of the seeds ("all", "even", "odd") for each line of input."""
+    from dljax.data import find, load, splits
+    from experiments.bench import torch_side
+
+    torch_side.setup(2 if which == "all" else 1)
+    config = study_config(seeds)
+    table = load(find(config.dataset))
+    images = (table.arrays["image"][:, None, ..., 0] * (255 // 16)).astype(np.uint8)
+    arrays = (images, table.arrays["label"].astype(np.int64))
+    chosen = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
+    channels = (config.channels, 2 * config.channels)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        found = torch_side.study(
+            range(seeds)[chosen[which]],
+            arrays,
+            [splits(table, fold) for fold in range(5)],
+            epochs=int(config.epochs),
+            evaluations=EVALUATIONS,
+            make=lambda: torch_side.cnn(8, channels, config.hidden, 10),
+            batch_size=config.batch_size,
+            rate=config.learning_rate,
+        )
+        print(json.dumps(found), flush=True)
+
+
+def start(variant: str, seeds: int) -> subprocess.Popen:
+    """A worker process that is ready."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "experiments.bench.study_time"),
+            *(f"--worker={variant}", f"--seeds={seeds}"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n", variant
+    return process
+
+
+def ask(*processes: subprocess.Popen) -> list[dict]:
+    """One round of some workers at once."""
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [json.loads(process.stdout.readline()) for process in processes]  # type: ignore[union-attr]
+
+
+def main(arguments) -> int:
+    """Prints the table; exit code 0."""
+    config = configs.parse(Config, arguments, factors={}).config
+    if config.worker == "dljax":
+        dljax_worker(config.seeds)
+        return 0
+    if config.worker:
+        torch_worker(config.worker, config.seeds)
+        return 0
+    workers = {v: start(v, config.seeds) for v in ("dljax", "all", "even", "odd")}
+    ours, one, two = [], [], []
+    for _ in range(config.rounds):
+        ours += ask(workers["dljax"])
+        one += ask(workers["all"])
+        both = ask(workers["even"], workers["odd"])
+        two.append({"secs": max(b["secs"] for b in both)} | {"accuracy": 0.0})
+    for process in workers.values():
+        process.communicate()
+
+    def median(rounds, key="secs"):
+        return float(np.median([found[key] for found in rounds]))
+
+    print(f"{config.seeds} seeds of the digits CNN, training and evaluation, seconds")
+    for name, rounds in (
+        ("dljax, seeds over the cores", ours),
+        ("torch, in sequence, 2 threads", one),
+        ("torch, two at a time, 1 thread each", two),
+    ):
+        secs = [found["secs"] for found in rounds]
+        print(
+            f"  {name:<37} {median(rounds):6.2f}  ({min(secs):.2f} to {max(secs):.2f})"
+        )
+    ratio = min(median(one), median(two)) / median(ours)
+    print(f"  ratio {ratio:.1f} of the better torch over dljax")
+    first = ours[0]
+    print(
+        f"  dljax apart: compile {first['compile']:.1f} s (first round), "
+        f"save {median(ours, 'save'):.2f} s"
+    )
+    print(
+        f"  mean test accuracy: dljax {median(ours, 'accuracy'):.4f}, "
+        f"torch {median(one, 'accuracy'):.4f}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(lambda: main(sys.argv[1:])))

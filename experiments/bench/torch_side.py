@@ -1,0 +1,111 @@
+"""The same work in PyTorch, as fast as eager PyTorch does it: what dljax is held to.
+
+Fused Adam, denormals flushed, freed buffers kept mapped, data in memory. Imported by
+the worker processes of the benchmarks only (extra `bench`).
+"""
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+def setup(threads: int) -> None:
+    """Threads, denormals and malloc as dljax has them."""
+    from dljax.backend import keep_buffers_mapped
+
+    keep_buffers_mapped()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+
+
+def mlp(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Module:
+    """Flatten, hidden layers with ReLU, linear output."""
+    widths = (inputs, *hidden)
+    layers: list[nn.Module] = [nn.Flatten()]
+    for a, b in zip(widths, widths[1:], strict=False):
+        layers += [nn.Linear(a, b), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+
+
+def cnn(side: int, channels: tuple[int, ...], hidden: int, outputs: int) -> nn.Module:
+    """[3x3 convolution, ReLU, 2x2 max pooling] * n, dense, ReLU, dense."""
+    layers: list[nn.Module] = []
+    before = 1
+    for features in channels:
+        layers += [
+            nn.Conv2d(before, features, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ]
+        before, side = features, side // 2
+    flat = before * side * side
+    dense = [nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU()]
+    return nn.Sequential(*layers, *dense, nn.Linear(hidden, outputs))
+
+
+class Trainer:
+    """One run: a network, fused Adam, images (n, 1, h, w) and labels in memory."""
+
+    def __init__(
+        self, net, images, labels, *, batch_size, rate=1e-3, channels_last=False
+    ):
+        self.last = channels_last
+        self.net = net.to(memory_format=torch.channels_last) if channels_last else net
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=rate, fused=True)
+        self.images = torch.as_tensor(images)
+        self.labels = torch.as_tensor(labels)
+        self.size = batch_size
+
+    def _batch(self, rows):
+        x = self.images[rows].float() / 255
+        x = x.contiguous(memory_format=torch.channels_last) if self.last else x
+        return x, self.labels[rows]
+
+    def steps(self, rows: torch.Tensor, count: int, start: int = 0) -> None:
+        """`count` updates on consecutive batches of the permutation `rows`."""
+        per_epoch = len(rows) // self.size
+        for i in range(start, start + count):
+            at = i % per_epoch * self.size
+            x, y = self._batch(rows[at : at + self.size])
+            self.optimizer.zero_grad(set_to_none=True)
+            functional.cross_entropy(self.net(x), y).backward()
+            self.optimizer.step()
+
+    @torch.no_grad()
+    def accuracy(self, rows: torch.Tensor) -> float:
+        """The share of the examples `rows` that are classified right."""
+        x, y = self._batch(rows)
+        return float((self.net(x).argmax(1) == y).float().mean())
+
+
+def study(
+    seeds, arrays, splits, *, epochs, evaluations, make, batch_size, rate
+) -> dict:
+    """Whole runs one after another: seconds and test accuracies, warm-up apart."""
+    images, labels = arrays
+    run = Trainer(make(), images, labels, batch_size=batch_size)
+    run.steps(torch.as_tensor(splits[0]["train"]), 20)
+    begun = time.perf_counter()
+    accuracies = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        parts = {k: torch.as_tensor(v) for k, v in splits[seed % 5].items()}
+        run = Trainer(make(), images, labels, batch_size=batch_size, rate=rate)
+        per_epoch = len(parts["train"]) // batch_size
+        every = max(1, epochs * per_epoch // evaluations)
+        done = 0
+        for _ in range(epochs):
+            rows = parts["train"][torch.randperm(len(parts["train"]))]
+            for step in range(per_epoch):
+                run.steps(rows, 1, step)
+                done += 1
+                if done % every == 0:
+                    run.accuracy(parts["valid"])
+        accuracies.append(run.accuracy(parts["test"]))
+    return {
+        "secs": time.perf_counter() - begun,
+        "accuracy": float(np.mean(accuracies)),
+    }

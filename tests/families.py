@@ -1,0 +1,290 @@
+"""One tiny task of each kind, each with a source of its own: what the laws run on.
+
+`better` is the test metric that must fall when the task is trained; `deterministic` is
+False where the loss draws noise, which other device counts draw otherwise.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+
+from dljax.contract import Source, Task, Turn
+from dljax.data.source import order
+from dljax.models.layers import Conv, Dropout, max_pool
+from dljax.models.net import net
+from dljax.tasks.classification import classification
+from dljax.train.optimizers import adamw
+
+
+class Family(NamedTuple):
+    task: Task
+    source: Source
+    better: str
+    batch_size: int = 16
+
+
+def table(arrays: dict[str, Any], *, train: int = 96, valid: int = 20) -> Source:
+    """A source of the rows of `arrays`; seed s leaves s rows out of its test set."""
+    n = len(next(iter(arrays.values())))
+
+    def split(seed):
+        return {
+            "train": np.arange(train),
+            "valid": np.arange(train, train + valid),
+            "test": np.arange(train + valid + seed % 3, n),
+        }
+
+    def gather(arrays, rows):
+        return {name: jnp.take(array, rows, 0) for name, array in arrays.items()}
+
+    return Source("table", "1", "0", arrays, split, order, gather)
+
+
+def _points(n: int) -> np.ndarray:
+    """Two blobs in the plane, as float32 (n, 2)."""
+    rng = np.random.default_rng(1)
+    centre = np.where(rng.random((n, 1)) < 0.5, -1.0, 1.0)
+    return (centre * [1.0, 0.5] + 0.2 * rng.normal(size=(n, 2))).astype(np.float32)
+
+
+class _Classifier(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train: bool = False):
+        x = Conv(4, bias=False)(x)
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+        x = max_pool(jax.nn.relu(x))
+        x = Dropout(0.2)(x.reshape(x.shape[0], -1), train=train)
+        return nn.Dense(2)(x)
+
+
+def classifier(**options) -> Family:
+    """Light above or below: BatchNorm, dropout, EMA of weights and stats."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 140).astype(np.int32)
+    image = rng.random((140, 4, 4, 1)).astype(np.float32)
+    image[:, :2] += 0.6 * label[:, None, None, None]
+    source = table({"image": image, "label": label})
+    options = {"ema": 0.9, "clip": 1.0, "weight_decay": 1e-3, **options}
+    optimizer = adamw(0.02, **options)
+    task = classification(
+        net(_Classifier()), optimizer, example=jnp.zeros((1, 4, 4, 1))
+    )
+    return Family(task, source, "loss")
+
+
+class _Dense(nn.Module):
+    widths: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x, *, train: bool = False):
+        for width in self.widths[:-1]:
+            x = jnp.tanh(nn.Dense(width)(x))
+        return nn.Dense(self.widths[-1])(x)
+
+
+def plain() -> Family:
+    """Regression without any noise: the deterministic one."""
+    x = _points(140)
+    source = table({"x": x, "y": x[:, :1] * x[:, 1:]})
+    model = net(_Dense((8, 1)))
+
+    def init(key):
+        params, stats = model.init(key, jnp.zeros((1, 2)))
+        return {"net": params}, stats
+
+    def error(params, stats, batch):
+        y, _ = model.apply(params["net"], stats, batch["x"], key=None, train=False)
+        return ((y - batch["y"]) ** 2)[:, 0]
+
+    def loss(params, stats, batch, key, step):
+        del key, step
+        return error(params, stats, batch).mean(), ({}, stats)
+
+    def metrics(params, stats, batch, key):
+        del key
+        weight = batch["weight"]
+        return {"mse": ((error(params, stats, batch) * weight).sum(), weight.sum())}
+
+    return Family(Task(init, (Turn("net", loss, adamw(0.02)),), metrics), source, "mse")
+
+
+def gan() -> Family:
+    """Critic, critic, generator, on points; each turn has a batch of its own."""
+    source = table({"x": _points(140) + 2})
+    generator, critic = net(_Dense((8, 2))), net(_Dense((8, 1)))
+
+    def init(key):
+        k1, k2 = jax.random.split(key)
+        g, _ = generator.init(k1, jnp.zeros((1, 2)))
+        c, _ = critic.init(k2, jnp.zeros((1, 2)))
+        return {"generator": g, "critic": c}, {}
+
+    def fake(params, key, n):
+        z = jax.random.normal(key, (n, 2))
+        return generator.apply(params["generator"], {}, z, key=None, train=True)[0]
+
+    def score(params, x):
+        return critic.apply(params["critic"], {}, x, key=None, train=True)[0].mean()
+
+    def penalty(params):
+        return 0.1 * sum(jnp.vdot(p, p) for p in jax.tree.leaves(params["critic"]))
+
+    def critic_loss(params, stats, batch, key, step):
+        del step
+        x = batch["x"]
+        gap = score(params, fake(params, key, len(x))) - score(params, x)
+        return gap + penalty(params), ({"gap": (gap, jnp.float32(1))}, stats)
+
+    def generator_loss(params, stats, batch, key, step):
+        del step
+        return -score(params, fake(params, key, len(batch["x"]))), ({}, stats)
+
+    def metrics(params, stats, batch, key):
+        del stats, key
+        weight = batch["weight"]
+        made = fake(params, jax.random.key(0), 64).mean(0)
+        # How far the average of what is made lies from each real point's blob mean.
+        error = ((batch["x"] - made[None]) ** 2).sum(-1)
+        return {"distance": ((error * weight).sum(), weight.sum())}
+
+    turns = (Turn("critic", critic_loss, adamw(0.01, b1=0.5)),) * 2 + (
+        Turn("generator", generator_loss, adamw(0.01, b1=0.5)),
+    )
+    return Family(
+        Task(init, turns, metrics, split_batch=True), source, "distance", batch_size=24
+    )
+
+
+def vae() -> Family:
+    """A variational autoencoder of points; its noise comes from the turn's key."""
+    source = table({"x": _points(140)})
+    encoder, decoder = net(_Dense((8, 4))), net(_Dense((8, 2)))
+
+    def init(key):
+        k1, k2 = jax.random.split(key)
+        e, _ = encoder.init(k1, jnp.zeros((1, 2)))
+        d, _ = decoder.init(k2, jnp.zeros((1, 2)))
+        return {"net": {"encoder": e, "decoder": d}}, {}
+
+    def bound(params, x, key):
+        p = params["net"]
+        code, _ = encoder.apply(p["encoder"], {}, x, key=None, train=True)
+        mean, logvar = jnp.split(code, 2, -1)
+        z = mean + jnp.exp(logvar / 2) * jax.random.normal(key, mean.shape)
+        y, _ = decoder.apply(p["decoder"], {}, z, key=None, train=True)
+        kl = 0.5 * (mean**2 + jnp.exp(logvar) - logvar - 1).sum(-1)
+        return 5 * ((x - y) ** 2).sum(-1) + kl
+
+    def loss(params, stats, batch, key, step):
+        del step
+        return bound(params, batch["x"], key).mean(), ({}, stats)
+
+    def metrics(params, stats, batch, key):
+        del stats, key
+        weight = batch["weight"]
+        return {
+            "bound": (
+                (bound(params, batch["x"], jax.random.key(0)) * weight).sum(),
+                weight.sum(),
+            )
+        }
+
+    task = Task(init, (Turn("net", loss, adamw(0.02)),), metrics)
+    return Family(task, source, "bound")
+
+
+def diffusion() -> Family:
+    """Denoising of points at random noise levels (Ho et al. 2020), with an EMA."""
+    source = table({"x": _points(140)})
+    model = net(_Dense((16, 2)))
+
+    def init(key):
+        params, stats = model.init(key, jnp.zeros((1, 3)))
+        return {"net": params}, stats
+
+    def error(params, x, key):
+        k1, k2 = jax.random.split(key)
+        t = jax.random.uniform(k1, (len(x), 1))
+        noise = jax.random.normal(k2, x.shape)
+        noisy = jnp.cos(t * jnp.pi / 2) * x + jnp.sin(t * jnp.pi / 2) * noise
+        told, _ = model.apply(
+            params["net"], {}, jnp.concatenate([noisy, t], -1), key=None, train=True
+        )
+        return ((told - noise) ** 2).sum(-1)
+
+    def loss(params, stats, batch, key, step):
+        del step
+        return error(params, batch["x"], key).mean(), ({}, stats)
+
+    def metrics(params, stats, batch, key):
+        del stats, key
+        weight = batch["weight"]
+        errors = error(params, batch["x"], jax.random.key(0))
+        return {"error": ((errors * weight).sum(), weight.sum())}
+
+    task = Task(init, (Turn("net", loss, adamw(0.01, ema=0.95)),), metrics)
+    return Family(task, source, "error")
+
+
+VOCABULARY, LENGTH = 6, 5
+
+
+class Seq2Seq(nn.Module):
+    """Tokens (b, t) and the targets before each place -> logits (b, t, vocabulary)."""
+
+    @nn.compact
+    def __call__(self, pair, *, train: bool = False):
+        source, before = pair
+        embed = nn.Embed(VOCABULARY, 8)
+        encoder = nn.RNN(nn.LSTMCell(16), return_carry=True)
+        carry, _ = encoder(embed(source))
+        y = nn.RNN(nn.LSTMCell(16))(embed(before), initial_carry=carry)
+        return nn.Dense(VOCABULARY)(y)
+
+
+def seq2seq() -> Family:
+    """An LSTM encoder-decoder that reverses words, taught with the right past."""
+    rng = np.random.default_rng(2)
+    words = rng.integers(1, VOCABULARY, (140, LENGTH)).astype(np.int32)
+    source = table({"source": words, "target": words[:, ::-1].copy()})
+    model = net(Seq2Seq())
+
+    def before(target):
+        return jnp.pad(target, ((0, 0), (1, 0)))[:, :-1]
+
+    def init(key):
+        zeros = jnp.zeros((1, LENGTH), jnp.int32)
+        params, stats = model.init(key, (zeros, zeros))
+        return {"net": params}, stats
+
+    def losses(params, batch):
+        pair = (batch["source"], before(batch["target"]))
+        logits, _ = model.apply(params["net"], {}, pair, key=None, train=True)
+        labels = jax.nn.one_hot(batch["target"], VOCABULARY)
+        return optax.softmax_cross_entropy(logits, labels).mean(-1)
+
+    def loss(params, stats, batch, key, step):
+        del key, step
+        return losses(params, batch).mean(), ({}, stats)
+
+    def metrics(params, stats, batch, key):
+        del stats, key
+        weight = batch["weight"]
+        return {"loss": ((losses(params, batch) * weight).sum(), weight.sum())}
+
+    task = Task(init, (Turn("net", loss, adamw(0.02)),), metrics)
+    return Family(task, source, "loss")
+
+
+FAMILIES = {
+    "classifier": classifier,
+    "plain": plain,
+    "gan": gan,
+    "vae": vae,
+    "diffusion": diffusion,
+    "seq2seq": seq2seq,
+}

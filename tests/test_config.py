@@ -1,0 +1,117 @@
+"""Flags and fields are the same thing, and mistakes are told at once."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from dljax.config import Asked, RunConfig, describe, flag, parse
+from dljax.errors import Refusal
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    network: str = flag("cnn", "which", choices=("cnn", "mlp"))
+    width: int = flag(8, "how wide", low=1)
+    rate: float = flag(0.1, "how fast")
+
+
+FACTORS = {"network": ("cnn", "mlp"), "width": (8, 16)}
+
+
+def ask(*arguments, sizes=lambda given: {}) -> Asked:
+    return parse(Config, arguments, factors=FACTORS, sizes=sizes)
+
+
+def test_defaults_and_declared_levels():
+    asked = ask()
+    assert asked.config == Config()
+    assert asked.factors == FACTORS
+    assert asked.given == frozenset()
+
+
+def test_every_field_is_a_flag():
+    asked = ask("--rate=0.5", "--seeds=3", "--download", "--nofull", "--dataset=mnist")
+    assert asked.config.rate == 0.5
+    assert asked.config.seeds == 3
+    assert asked.config.download
+    assert not asked.config.full
+    assert asked.config.dataset == "mnist"
+
+
+def test_comma_lists_override_factors():
+    asked = ask("--network=mlp", "--width=4,2,4")
+    assert asked.factors == {"network": ("mlp",), "width": (4, 2)}
+    assert asked.config.network == "mlp"
+    assert asked.config.width == 4
+
+
+def test_sizes_are_defaults_that_flags_override():
+    sizes = lambda given: {"rate": 0.3, "width": (1, 2)}  # noqa: E731
+    assert ask(sizes=sizes).config.rate == 0.3
+    assert ask(sizes=sizes).factors["width"] == (1, 2)
+    assert ask("--rate=0.2", sizes=sizes).config.rate == 0.2
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("--stepz=3", ["--stepz", "--steps"]),
+        ("--steps=ten", ["--steps=ten", "whole number"]),
+        ("--rate=fast", ["--rate=fast", "number"]),
+        ("--network=cmm", ["--network=cmm", "did you mean cnn?"]),
+        ("--network=", ["--network"]),
+        ("--width=0", ["--width=0", "at least 1"]),
+        ("--width=4,x", ["--width=x"]),
+        ("--seeds=0", ["--seeds=0", "at least 1"]),
+        ("--seeds=", ["--seeds"]),
+        ("--seeds_by=vamp", ["--seeds_by=vamp", "vmap"]),
+        ("--download=maybe", ["download", "maybe"]),
+        ("mnist", ["mnist", "--"]),
+    ],
+)
+def test_mistakes_are_named(argument, says):
+    with pytest.raises(Refusal) as raised:
+        ask(argument)
+    assert raised.value.code == 2
+    message = str(raised.value)
+    assert "\n" not in message
+    assert all(part in message for part in says), message
+
+
+def test_help_lists_own_flags_first():
+    text = describe(Config, FACTORS)
+    assert text.index("--rate") < text.index("--seeds")
+    assert "--network=cnn,mlp" in text
+    assert all(f"--{f.name}" in text for f in dataclasses.fields(Config))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--stepz=3"], 2, "--stepz"),
+        (["--network=cmm"], 2, "cnn"),
+        (["--dataset=nosuch"], 2, "--dataset=nosuch"),
+        (["--dataset=mnist"], 2, "--manual_dir"),
+        (["--dataset=mnist", "--manual_dir=nowhere"], 2, "--manual_dir=nowhere"),
+        (["--workdir=/dev/null/x"], 74, "--workdir"),
+    ],
+)
+def test_a_mistake_is_one_line_before_jax_is_imported(arguments, code, says, tmp_path):
+    script = (
+        "import sys, experiments.cnn_vs_mlp as e\n"
+        "from dljax import cli\n"
+        "code = cli.guarded(lambda: cli.run(e, sys.argv[1:]))\n"
+        "assert not {'jax', 'tensorflow_datasets'} & set(sys.modules)\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, f"--data_dir={tmp_path}", *arguments],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert says in done.stderr

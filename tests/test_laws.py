@@ -1,0 +1,235 @@
+"""What every task must obey, however it is compiled, and on however many devices."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import FAMILIES
+
+from dljax.contract import State
+from dljax.train import parallel, update
+
+SEEDS = (3, 4, 5)
+STEPS = 15
+EVERY = pytest.mark.parametrize("family", list(FAMILIES))
+# A tolerance on parameters after STEPS updates of Adam, as a share of their size.
+CLOSE = {"rtol": 1e-3, "atol": 2e-4}
+
+
+@functools.cache
+def build(family):
+    return FAMILIES[family]()
+
+
+@functools.cache
+def program(family, how, seeds=SEEDS, devices=None):
+    count = len(jax.devices()) if devices is None else devices
+    f = build(family)
+    return parallel.program(
+        f.task,
+        f.source,
+        seeds,
+        how=how,
+        batch_size=f.batch_size,
+        eval_batch_size=8,
+        devices=jax.devices()[:count],
+    )
+
+
+def trained(compiled, steps=STEPS, *, chunk=None, start=None) -> State:
+    """The host's state after `steps` updates, in dispatches of `chunk`."""
+    state, at = (compiled.init(), 0) if start is None else start
+    while at < steps:
+        block = at // compiled.steps_per_block
+        offset = at - block * compiled.steps_per_block
+        n = min(chunk or steps, steps - at, compiled.steps_per_block - offset)
+        state, _ = compiled.advance(state, compiled.orders(state, block), offset, n)
+        at += n
+    return compiled.take(state)
+
+
+@functools.cache
+def reference(family):
+    return trained(program(family, "map"))
+
+
+def same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def close(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **CLOSE), a, b)
+
+
+def mean(pair):
+    total, count = (np.asarray(leaf, np.float64) for leaf in pair)
+    return total / count
+
+
+@EVERY
+def test_training_makes_it_better_and_stays_finite(family):
+    compiled = program(family, "map")
+    start = compiled.put(compiled.take(compiled.init()))
+    before = mean(compiled.evaluate(start, "test")[build(family).better])
+    after = trained(compiled, 150)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after))
+    assert after.alive.all()
+    assert (after.step == 150).all()
+    now = mean(compiled.evaluate(compiled.put(after), "test")[build(family).better])
+    assert (now < 0.9 * before).all(), (before, now)
+
+
+@EVERY
+def test_update_is_pure_and_jit_changes_little(family):
+    f = build(family)
+    state = update.init(f.task, jax.random.key(0))
+    batch = f.source.gather(f.source.arrays, jnp.arange(f.batch_size))
+    eager, first = update.update(f.task, state, batch)
+    again, second = update.update(f.task, state, batch)
+    same(jax.random.key_data(eager.key), jax.random.key_data(state.key))
+    same(eager._replace(key=()), again._replace(key=()))
+    same(first, second)
+    compiled, _ = jax.jit(functools.partial(update.update, f.task))(state, batch)
+    close(eager._replace(key=()), compiled._replace(key=()))
+
+
+@EVERY
+def test_a_program_is_compiled_once(family):
+    f = build(family)
+    traces = []
+
+    def counted(turn):
+        def loss(*args):
+            traces.append(turn.name)
+            return turn.loss(*args)
+
+        return turn._replace(loss=loss)
+
+    task = f.task._replace(turns=tuple(counted(turn) for turn in f.task.turns))
+    compiled = parallel.program(
+        task, f.source, SEEDS, how="map", batch_size=f.batch_size
+    )
+    state, _ = compiled.advance(
+        compiled.init(), (orders := compiled.orders(compiled.init(), 0)), 0, 1
+    )
+    once = len(traces)
+    for offset, steps in ((1, 1), (2, 4), (6, 0), (6, 9)):
+        state, _ = compiled.advance(state, orders, offset, steps)
+    assert len(traces) == once
+
+
+@EVERY
+def test_a_seed_in_a_map_is_that_seed_alone_bit_for_bit(family):
+    alone = trained(program(family, "map", SEEDS[1:2]))
+    same(jax.tree.map(lambda leaf: leaf[1:2], reference(family)), alone)
+
+
+@EVERY
+def test_spreading_seeds_over_cores_changes_no_bit(family):
+    same(reference(family), trained(program(family, "cores", devices=2)))
+
+
+@EVERY
+def test_dispatches_of_any_length_change_no_bit(family):
+    compiled = program(family, "map")
+    same(reference(family), trained(compiled, chunk=4))
+    half = trained(compiled, 7)
+    same(reference(family), trained(compiled, start=(compiled.put(half), 7)))
+
+
+@EVERY
+def test_vmapped_seeds_are_single_seeds(family):
+    close(reference(family), trained(program(family, "vmap")))
+
+
+@EVERY
+def test_sharded_seeds_are_single_seeds(family):
+    close(reference(family), trained(program(family, "shard", devices=6)))
+
+
+def test_a_batch_is_shared_by_devices_that_no_seed_needs():
+    close(reference("plain"), trained(program("plain", "shard", devices=8)))
+
+
+@pytest.mark.parametrize("family", ["plain", "seq2seq"])
+def test_pmapped_seeds_are_single_seeds_where_nothing_is_random(family):
+    close(reference(family), trained(program(family, "pmap")))
+
+
+@EVERY
+def test_evaluation_counts_every_example_once_whatever_the_batches(family):
+    f = build(family)
+    compiled = program(family, "map")
+    state = compiled.put(reference(family))
+    for split in ("valid", "test"):
+        sizes = [len(f.source.split(seed)[split]) for seed in SEEDS]
+        found = compiled.evaluate(state, split)
+        whole = parallel.program(
+            f.task, f.source, SEEDS, how="map", batch_size=f.batch_size
+        ).evaluate(state, split)
+        for name, (total, count) in found.items():
+            np.testing.assert_array_equal(np.asarray(count), sizes)
+            if family not in ("vae", "diffusion"):  # their noise goes by place
+                np.testing.assert_allclose(total, whole[name][0], rtol=1e-4)
+
+
+@EVERY
+def test_the_order_of_examples_changes_no_evaluation(family):
+    if family in ("vae", "diffusion"):
+        pytest.skip("its noise goes by place in the batch")
+    f = build(family)
+    state = update.init(f.task, jax.random.key(1))
+    rows = np.arange(100, 124, dtype=np.int32)
+    args = (f.task, f.source, state)
+    one = update.evaluate(*args, rows.reshape(3, 8), f.source.arrays)
+    shuffled = np.random.default_rng(0).permutation(rows)
+    padded = np.concatenate([shuffled, -np.ones(6, np.int32)]).reshape(5, 6)
+    two = update.evaluate(*args, padded, f.source.arrays)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), one, two)
+
+
+def test_each_epoch_is_a_permutation_of_its_own():
+    f = build("plain")
+    key, rows = jax.random.key(0), np.arange(96, dtype=np.int32)
+    orders = np.asarray(update.orders(f.source, key, rows, 2, 3))
+    np.testing.assert_array_equal(np.sort(orders, 1), np.tile(rows, (3, 1)))
+    assert (orders[0] != orders[1]).any()
+    later = np.asarray(update.orders(f.source, key, rows, 3, 1))
+    np.testing.assert_array_equal(orders[1], later[0])
+
+
+def test_players_keep_optimisers_of_their_own_and_take_turns():
+    f = build("gan")
+    state = update.init(f.task, jax.random.key(0))
+    batch = f.source.gather(f.source.arrays, jnp.arange(24))
+    new, metrics = update.update(f.task, state, batch)
+    counts = {name: int(opt[0].count) for name, opt in new.opt.items()}
+    assert counts == {"critic": 2, "generator": 1}
+    assert int(metrics["critic_loss"][1]) == 2
+    assert int(metrics["generator_loss"][1]) == 1
+
+
+def test_a_loss_that_is_not_finite_freezes_that_seed_alone():
+    f = build("plain")
+    bad = 4
+
+    def loss(params, stats, batch, key, step):
+        value, rest = f.task.turns[0].loss(params, stats, batch, key, step)
+        broken = (params["net"]["mark"] == bad) & (step == 6)
+        return value + jnp.where(broken, jnp.nan, 0.0), rest
+
+    def init(key):
+        params, stats = f.task.init(key)
+        return {"net": {**params["net"], "mark": jnp.float32(0)}}, stats
+
+    turn = f.task.turns[0]._replace(loss=loss)
+    task = f.task._replace(init=init, turns=(turn,))
+    compiled = parallel.program(task, f.source, SEEDS, how="map", batch_size=16)
+    host = compiled.take(compiled.init())
+    host.params["net"]["mark"] = np.array(SEEDS, np.float32)
+    after = trained(compiled, start=(compiled.put(host), 0))
+    assert after.alive.tolist() == [seed != bad for seed in SEEDS]
+    assert after.step.tolist() == [15, 6, 15]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after))

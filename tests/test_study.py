@@ -1,0 +1,274 @@
+"""A study from flags to its report, stopped and resumed, in one process."""
+
+import csv
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import Quiet
+
+import dljax
+from dljax import config as configs
+from dljax import evaluate
+from dljax import report as report_command
+from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal
+from dljax.studies import launch
+from dljax.studies.experiment import import_experiment
+
+SMALL = ("--channels=2", "--hidden=8", "--steps=40", "--seeds=2", "--log_every=5")
+
+
+def ask(experiment, *arguments):
+    return configs.parse(
+        experiment.config,
+        arguments,
+        factors=experiment.study.factors,
+        sizes=lambda given: experiment.study.defaults(given, "digits"),
+    )
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    return import_experiment("experiments.cnn_vs_mlp")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, data_dir, experiment):
+    """A finished small study: (directory, what was said, what was printed)."""
+    directory = tmp_path_factory.mktemp("study")
+    run(experiment, directory, data_dir, *SMALL)
+    return directory
+
+
+def run(experiment, directory, data_dir, *arguments, stop=lambda: False, code=DONE):
+    show = Quiet()
+    arguments = (*arguments, f"--workdir={directory}", f"--data_dir={data_dir}")
+    asked = ask(experiment, *arguments)
+    assert launch.launch(experiment, asked, stop=stop, show=show) == code
+    return show.lines
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def read_csv(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def trials(directory):
+    return {path.parent.name: path.parent for path in directory.glob("*/DONE")}
+
+
+def test_a_run_leaves_what_is_promised(study):
+    assert len(trials(study)) == 4
+    for trial in trials(study).values():
+        manifest = json.loads((trial / "manifest.json").read_text())
+        assert manifest["packages"]["jax"]
+        assert manifest["data"]["name"] == "digits"
+        assert manifest["seeds"] == [0, 1]
+        assert manifest["timing"]["to_step"] == 40
+        rows = read_lines(trial / "metrics.jsonl")
+        assert {row["split"] for row in rows} == {"train", "valid", "test"}
+        trained = [row for row in rows if row["split"] == "train"]
+        steps = [row["step"] for row in trained if row["seed"] == 1]
+        assert steps == [*range(5, 41, 5)]
+        assert all({"loss", "grad_norm", "learning_rate"} <= set(r) for r in trained)
+        assert not any("time" in key or "secs" in key for row in rows for key in row)
+        tests = [row for row in rows if row["split"] == "test"]
+        assert [(row["step"], row["seed"]) for row in tests] == [(40, 0), (40, 1)]
+
+
+def test_results_and_report_are_as_documented(study):
+    rows = read_csv(study / "results.csv")
+    assert list(rows[0]) == ["variant", "network", "pixels", "seed", "metric", "value"]
+    assert len(rows) == 4 * 2 * 2
+    assert all(0 <= float(r["value"]) <= 1 for r in rows if r["metric"] == "accuracy")
+    report = json.loads((study / "report.json").read_text())
+    assert report["verdict"] == "undecided"
+    assert report["smoke"] is True
+    assert {"study", "claim", "rule", "measure"} <= set(report)
+    assert set(report["variants"][0]) == {"variant", "n", "mean", "ci_low", "ci_high"}
+    names = {"a", "b", "n", "difference", "ci_low", "ci_high", "p", "p_adjusted"}
+    assert all(names <= set(c) for c in report["comparisons"])
+    cells = {r["variant"]: r["mean"] for r in report["variants"]}
+    gap = next(c for c in report["comparisons"] if c["name"] == "gap")
+    found = cells["cnn/in_place"] - cells["mlp/in_place"]
+    assert gap["difference"] == pytest.approx(found)
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(study):
+    page = (study / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "http" not in re.sub(r"data:[^\"]*", "", page).replace("http://www.w3", "")
+    assert page.count("<img") == 4
+    for word in ("Learning", "Final", "Paired", "Test"):
+        assert f'alt="{word}' in page
+
+
+def test_a_done_study_is_not_run_again_and_its_page_is_the_same(
+    study, data_dir, experiment
+):
+    before = {p: p.read_bytes() for p in study.rglob("*") if p.is_file()}
+    lines = run(experiment, study, data_dir, *SMALL)
+    assert "everything is done; the report is written again" in lines
+    assert sum("done already" in line for line in lines) == 4
+    after = {p: p.read_bytes() for p in study.rglob("*") if p.is_file()}
+    changed = {p.name for p in before if before[p] != after.get(p)}
+    assert not changed
+
+
+def test_a_stopped_study_resumes_to_the_same_bytes(
+    study, tmp_path, data_dir, experiment
+):
+    calls = 0
+
+    def stop():
+        nonlocal calls
+        calls += 1
+        return calls % 5 == 0
+
+    where = (f"--workdir={tmp_path}", f"--data_dir={data_dir}")
+    asked = ask(experiment, *SMALL, *where)
+    codes = []
+    while not codes or codes[-1] == PREEMPTED and len(codes) < 50:
+        codes.append(launch.launch(experiment, asked, stop=stop, show=Quiet()))
+    assert codes[-1] == DONE
+    assert len(codes) > 4
+    for name, trial in trials(study).items():
+        again = tmp_path / name
+        for file in ("metrics.jsonl", "DONE", "config.json"):
+            old = (trial / file).read_text().replace(str(study), "W")
+            assert old == (again / file).read_text().replace(str(tmp_path), "W"), file
+        a, b = dljax.load(str(trial)), dljax.load(str(again))
+        same(a.program.take(a.state), b.program.take(b.state))
+    for file in ("results.csv", "report.json"):
+        assert (study / file).read_text() == (tmp_path / file).read_text()
+
+
+def same(a, b):
+    import jax
+
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_seeds_and_levels_extend_a_study(tmp_path, data_dir, experiment):
+    shutil.rmtree(tmp_path)
+    few = (*SMALL[:3], "--seeds=1", "--network=mlp", "--pixels=in_place")
+    run(experiment, tmp_path, data_dir, *few)
+    first = set(trials(tmp_path))
+    more = (*SMALL[:3], "--seeds=3", "--network=mlp")
+    lines = run(experiment, tmp_path, data_dir, *more)
+    assert sum("done already" in line for line in lines) == 1
+    assert len(first) == 1
+    assert first < set(trials(tmp_path))
+    rows = read_csv(tmp_path / "results.csv")
+    assert {(r["pixels"], r["seed"]) for r in rows} == {
+        (pixels, seed) for pixels in ("in_place", "shuffled") for seed in "012"
+    }
+
+
+def test_every_difference_from_a_whole_study_is_named(
+    study, tmp_path, data_dir, experiment
+):
+    # A shortened study fixes nothing, so make it look like a whole one.
+    declared = json.loads((study / "study.json").read_text())
+    (tmp_path / "study.json").write_text(json.dumps(declared | {"shortened": False}))
+    with pytest.raises(Refusal) as raised:
+        run(experiment, tmp_path, data_dir, *SMALL, "--batch_size=32", "--dropout=0.5")
+    assert "--batch_size=32 (there: 64)" in str(raised.value)
+    assert "--dropout=0.5 (there: 0.25)" in str(raised.value)
+
+
+def test_loading_and_evaluating_a_run_gives_what_it_recorded(study, capsys):
+    trial = next(iter(trials(study).values()))
+    loaded = dljax.load(str(trial))
+    assert loaded.step == 40
+    assert loaded.seeds == (0, 1)
+    assert loaded.variant.replace("/", "-") in trial.name
+    assert evaluate.main([str(trial)]) == DONE
+    assert capsys.readouterr().out.count("(as recorded)") == 2
+
+
+def test_evaluate_says_when_a_record_differs(study, tmp_path, capsys):
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy)
+    trial = next(iter(trials(copy).values()))
+    rows = read_lines(trial / "metrics.jsonl")
+    rows[-1]["accuracy"] += 0.25
+    (trial / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert evaluate.main([str(trial)]) == FAILED_RUNS
+    assert "recorded differs by 0.25" in capsys.readouterr().out
+
+
+def test_the_report_can_be_written_again(study, capsys):
+    page = (study / "report.html").read_bytes()
+    (study / "report.html").unlink()
+    assert report_command.main([str(study)]) == DONE
+    assert (study / "report.html").read_bytes() == page
+    assert "verdict" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["report", "evaluate"])
+def test_commands_name_a_wrong_directory(command, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", f"dljax.{command}", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert str(tmp_path) in done.stderr
+
+
+def test_plan_prints_trials_and_runs_none(tmp_path, data_dir, experiment, capsys):
+    run(experiment, tmp_path / "w", data_dir, *SMALL, "--plan")
+    assert capsys.readouterr().out.count("to do") == 4
+    assert not (tmp_path / "w").exists()
+
+
+def test_profile_writes_a_trace(tmp_path, data_dir, experiment):
+    one = ("--network=mlp", "--pixels=in_place", "--profile")
+    run(experiment, tmp_path, data_dir, *SMALL, *one)
+    assert list(tmp_path.rglob("*.xplane.pb"))
+
+
+def test_interrupting_a_process_saves_and_the_same_command_resumes(tmp_path, data_dir):
+    def command(directory):
+        return [
+            *(sys.executable, "-m", "experiments.cnn_vs_mlp", "--smoke"),
+            *("--steps=60000", "--network=mlp", "--pixels=in_place"),
+            *("--log_every=500", f"--workdir={directory}", f"--data_dir={data_dir}"),
+        ]
+
+    def start(directory):
+        return subprocess.Popen(
+            command(directory),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+
+    process = start(tmp_path / "a")
+    while not any(p.stat().st_size for p in tmp_path.glob("a/*/metrics.jsonl")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == PREEMPTED, said
+    assert "the same command resumes" in said
+    assert "Traceback" not in said
+    process = start(tmp_path / "a")
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == DONE, said
+    assert "resuming at step" in said
+    start(tmp_path / "b").communicate(timeout=120)
+    a, b = (next((tmp_path / x).glob("*/metrics.jsonl")).read_bytes() for x in "ab")
+    assert a == b
