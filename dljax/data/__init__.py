@@ -24,13 +24,24 @@ import numpy as np
 
 from dljax.errors import DAMAGED_DATA, DISK, Refusal, nearest
 
-EMBEDDED = ("digits",)
-OWN = ("digits", "mnist", "fashion_mnist")
-FILES = tuple(
+
+class Own(NamedTuple):
+    """What has to be known of one of dljax's own data sets before it is read.
+
+    files: what it is prepared from; none where an installed package has it.
+    largest: the pixel value that becomes 1.
+    """
+
+    files: tuple[str, ...] = ()
+    largest: int = 255
+
+
+IDX = tuple(
     f"{part}-{kind}-ubyte.gz"
     for part in ("train", "t10k")
     for kind in ("images-idx3", "labels-idx1")
 )
+OWN = {"digits": Own(largest=16), "mnist": Own(IDX), "fashion_mnist": Own(IDX)}
 
 
 class Place(NamedTuple):
@@ -47,7 +58,8 @@ class Table(NamedTuple):
     """A data set in memory.
 
     arrays: {"image": uint8 (n, height, width, channels), "label": int32 (n,)}.
-    parts: {"train": rows, "test": rows} as the data set gives them.
+    parts: {"train": rows, "test": rows} as the data set gives them; without
+    "test" it is split by folds. largest: the pixel value that becomes 1.
     """
 
     name: str
@@ -55,6 +67,7 @@ class Table(NamedTuple):
     arrays: dict[str, np.ndarray]
     parts: Mapping[str, np.ndarray]
     classes: tuple[str, ...]
+    largest: int = 255
 
     @property
     def fingerprint(self) -> str:
@@ -99,18 +112,18 @@ def find(
     manual = pathlib.Path(manual_dir).expanduser().absolute() if manual_dir else None
     if name in OWN:
         folder = _prepared(root / "dljax" / name)
-        if folder is None and name not in EMBEDDED:
+        if folder is None and (files := OWN[name].files):
             if manual is not None:
-                missing = [f for f in FILES if not (manual / f).is_file()]
+                missing = [f for f in files if not (manual / f).is_file()]
                 if missing:
                     raise Refusal(
                         f"--manual_dir={manual_dir}: no {missing[0]} there; "
-                        f"{name} needs {', '.join(FILES)}"
+                        f"{name} needs {', '.join(files)}"
                     )
             elif not download:
                 raise Refusal(
                     f"--dataset={name}: not prepared in {root}; give --manual_dir=DIR "
-                    "with its four .gz files, or --download to fetch them, or "
+                    "with its original files, or --download to fetch them, or "
                     "--data_dir=DIR where it is prepared"
                 )
         return Place(name, root, folder, manual, download)
@@ -160,9 +173,9 @@ def load(place: Place) -> Table:
             "and prepare it again",
             DAMAGED_DATA,
         ) from None
-    return Table(
-        place.name, folder.name, arrays, parts, tuple(features["label"].names or ())
-    )
+    names = tuple(features["label"].names or ())
+    largest = OWN.get(place.name, Own()).largest
+    return Table(place.name, folder.name, arrays, parts, names, largest)
 
 
 def _first_line(error: BaseException) -> str:

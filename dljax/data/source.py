@@ -47,15 +47,13 @@ def order(key: jax.Array, rows: jax.Array) -> jax.Array:
 def resident(table: Table) -> Source:
     """A source of {"image": float32 in [0, 1] (b, h, w, c), "label": int32 (b,)}.
 
-    The largest value of the whole format (16 for digits, else 255) becomes 1. Nothing
-    is fitted to the data.
+    Pixels are divided by `table.largest`; nothing is fitted to the data.
     """
-    largest = 16 if table.name == "digits" else 255
 
     def gather(arrays, rows):
         return {
             "image": jnp.take(arrays["image"], rows, axis=0).astype(jnp.float32)
-            / largest,
+            / table.largest,
             "label": jnp.take(arrays["label"], rows, axis=0),
         }
 

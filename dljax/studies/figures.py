@@ -71,10 +71,16 @@ def curves(results: Results, measure: str):
             if not len(steps):
                 continue
             style = {"color": COLOURS[i % len(COLOURS)], "label": variant}
-            axis.plot(steps, values.mean(0), LINES[i // 2 % len(LINES)], **style)
+            # On the logarithmic axis of the loss: the mean and interval of its log.
+            to, back = (np.log, np.exp) if metric == "loss" else (np.array, np.array)
+            bands = [statistics.interval(to(column)) for column in values.T]
+            mean = back([b.mean for b in bands])
+            axis.plot(steps, mean, LINES[i // 2 % len(LINES)], **style)
             if len(values) > 1:
-                bands = [statistics.interval(column) for column in values.T]
-                low, high = [b.low for b in bands], [b.high for b in bands]
+                low, high = (
+                    back(np.array(end, float))
+                    for end in zip(*(b[2:] for b in bands), strict=True)
+                )
                 axis.fill_between(
                     steps, low, high, color=style["color"], alpha=0.15, lw=0
                 )

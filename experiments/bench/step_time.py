@@ -3,28 +3,34 @@
     python -m experiments.bench.step_time [--threads=2] [--rounds=9] [--case=mlp,lenet]
 
 One process a variant, all on the same cores, in interleaved rounds; warm-up and
-compilation apart; medians. Both sides do the same: gather a batch from uint8 images in
-memory, forward, backward, Adam. dljax's side is its real program, with the metrics and
-the check for finite numbers that every run has. The ratio is the best PyTorch over
-dljax: above 1 dljax is the faster.
+compilation apart; medians, with their ranges. Both sides do the same: gather a batch
+from uint8 images in memory, forward, backward, Adam. dljax's side is its real program,
+with the metrics and the check for finite numbers that every run has. The ratio is
+PyTorch over dljax: above 1 dljax is the faster.
 """
 
 import dataclasses
-import json
-import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 
 from dljax import config as configs
 from dljax.cli import guarded
 from dljax.config import flag
+from experiments.bench import workers
 
-CASES = {
-    "mlp": {"hidden": (512, 512), "batch": 128},
-    "lenet": {"channels": (32, 64), "dense": 256, "batch": 128},
-}
+
+class Case(NamedTuple):
+    """An MLP's hidden widths; with channels, a CNN's fully connected ones."""
+
+    hidden: tuple[int, ...]
+    channels: tuple[int, ...] = ()
+    batch: int = 128
+
+
+CASES = {"mlp": Case((512, 512)), "lenet": Case((256,), (32, 64))}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,13 +71,13 @@ def dljax_steps(case):
     rows = np.arange(len(labels))
     table = Table("random", "1", arrays, {"train": rows, "test": rows[:500]}, ())
     size = CASES[case]
-    if case == "mlp":
-        net = mlp(size["hidden"], 10)
+    if size.channels:
+        net = cnn(size.channels, size.hidden[0], 10)
     else:
-        net = cnn(size["channels"], size["dense"], 10)
+        net = mlp(size.hidden, 10)
     task = classification(net, adamw(1e-3), example=jnp.zeros((1, 28, 28, 1)))
     program = parallel.program(
-        task, resident(table), (0,), how="map", batch_size=size["batch"]
+        task, resident(table), (0,), how="map", batch_size=size.batch
     )
     state = program.init()
     orders = program.orders(state, 0)
@@ -93,15 +99,15 @@ def torch_steps(case, *, threads, channels_last):
     torch_side.setup(threads)
     images, labels = data()
     size = CASES[case]
-    if case == "mlp":
-        net = torch_side.mlp(784, size["hidden"], 10)
+    if size.channels:
+        net = torch_side.cnn(28, size.channels, size.hidden[0], 10)
     else:
-        net = torch_side.cnn(28, size["channels"], size["dense"], 10)
+        net = torch_side.mlp(784, size.hidden, 10)
     trainer = torch_side.Trainer(
         net,
         images[:, None],
         labels,
-        batch_size=size["batch"],
+        batch_size=size.batch,
         channels_last=channels_last,
     )
     rows = torch.randperm(9000)
@@ -120,12 +126,13 @@ def work(variant: str, config: Config) -> None:
     begun = time.perf_counter()
     steps(10)
     count = max(1, int(config.secs * 10 / (time.perf_counter() - begun)))
-    print("ready", flush=True)
-    for _ in sys.stdin:
+
+    def measure():
         begun = time.perf_counter()
         steps(count)
-        ms = (time.perf_counter() - begun) / count * 1e3
-        print(json.dumps(ms), flush=True)
+        return {"ms": (time.perf_counter() - begun) / count * 1e3}
+
+    workers.serve(measure)
 
 
 def main(arguments) -> int:
@@ -142,51 +149,32 @@ def main(arguments) -> int:
     return 0
 
 
-def interleaved(variants, config):
+def interleaved(variants: list[str], config: Config) -> dict[str, list[float]]:
     """{variant: ms a step, one a round}."""
-    command = [sys.executable, "-m", "experiments.bench.step_time"]
-    workers = {}
-    for variant in variants:
-        workers[variant] = subprocess.Popen(
-            [
-                *command,
-                f"--worker={variant}",
-                f"--threads={config.threads}",
-                f"--secs={config.secs}",
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert workers[variant].stdout.readline() == "ready\n", variant
-    times = {variant: [] for variant in variants}
+    flags = (f"--threads={config.threads}", f"--secs={config.secs}")
+    module = "experiments.bench.step_time"
+    started = {v: workers.start(module, f"--worker={v}", *flags) for v in variants}
+    times: dict[str, list[float]] = {variant: [] for variant in variants}
     for _ in range(config.rounds):
-        for variant, worker in workers.items():
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            times[variant].append(json.loads(worker.stdout.readline()))
-    for worker in workers.values():
-        worker.stdin.close()
-        worker.wait()
+        for variant, process in started.items():
+            times[variant] += [found["ms"] for found in workers.ask(process)]
+    for process in started.values():
+        process.communicate()
     return times
 
 
-def table(case, times):
-    """Medians with their range, and the ratio."""
-    lines = [f"{case}, batch {CASES[case]['batch']}: ms a step, median (range)"]
-    medians = {variant: float(np.median(ms)) for variant, ms in times.items()}
+def table(case: str, times: dict[str, list[float]]) -> str:
+    """Medians with their range, and the ratio to every PyTorch."""
+    lines = [f"{case}, batch {CASES[case].batch}: ms a step, median (range); ratio"]
+    ours = times[f"{case}/dljax"]
     for variant, ms in times.items():
-        side = variant.split("/")[1]
-        lines.append(
-            f"  {side:<20} {medians[variant]:7.2f}  ({min(ms):.2f} to {max(ms):.2f})"
-        )
-    ours = medians.pop(f"{case}/dljax")
-    best = min(medians, key=medians.get)
-    per_round = np.divide(times[best], times[f"{case}/dljax"])
-    lines.append(
-        f"  ratio {medians[best] / ours:.2f} of {best.split('/')[1]} over dljax "
-        f"(by round {per_round.min():.2f} to {per_round.max():.2f})"
-    )
+        line = f"  {variant.split('/')[1]:<20} {np.median(ms):7.2f}"
+        line += f"  ({min(ms):.2f} to {max(ms):.2f})"
+        if ms is not ours:
+            per_round = np.divide(ms, ours)
+            line += f"   {np.median(ms) / np.median(ours):.2f}"
+            line += f"  (by round {per_round.min():.2f} to {per_round.max():.2f})"
+        lines.append(line)
     return "\n".join(lines)
 
 

@@ -10,9 +10,7 @@ thread each; the better of the two counts. Rounds are interleaved; medians.
 """
 
 import dataclasses
-import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +21,7 @@ from dljax import config as configs
 from dljax.cli import guarded
 from dljax.config import flag
 from experiments import cnn_vs_mlp
+from experiments.bench import workers
 
 EVALUATIONS = 20
 
@@ -62,8 +61,8 @@ def dljax_worker(seeds: int) -> None:
         batch_size=config.batch_size,
     )
     steps = updates(config, source)
-    print("ready", flush=True)
-    for _ in sys.stdin:
+
+    def measure():
         rows: list[dict] = []
         outcome = loop.train(
             program,
@@ -88,7 +87,9 @@ def dljax_worker(seeds: int) -> None:
             save = time.perf_counter() - begun
         accuracy = np.mean([r["accuracy"] for r in rows if r["split"] == "test"])
         found = {"secs": outcome.train_secs, "compile": outcome.compile_secs}
-        print(json.dumps(found | {"save": save, "accuracy": accuracy}), flush=True)
+        return found | {"save": save, "accuracy": accuracy}
+
+    workers.serve(measure)
 
 
 def torch_worker(which: str, seeds: int) -> None:
@@ -103,9 +104,9 @@ def torch_worker(which: str, seeds: int) -> None:
     arrays = (images, table.arrays["label"].astype(np.int64))
     chosen = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
     channels = (config.channels, 2 * config.channels)
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        found = torch_side.study(
+
+    def measure():
+        return torch_side.study(
             range(seeds)[chosen[which]],
             arrays,
             [splits(table, fold) for fold in range(5)],
@@ -115,32 +116,8 @@ def torch_worker(which: str, seeds: int) -> None:
             batch_size=config.batch_size,
             rate=config.learning_rate,
         )
-        print(json.dumps(found), flush=True)
 
-
-def start(variant: str, seeds: int) -> subprocess.Popen:
-    """A worker process that is ready."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "experiments.bench.study_time"),
-            *(f"--worker={variant}", f"--seeds={seeds}"),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n", variant
-    return process
-
-
-def ask(*processes: subprocess.Popen) -> list[dict]:
-    """One round of some workers at once."""
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return [json.loads(process.stdout.readline()) for process in processes]  # type: ignore[union-attr]
+    workers.serve(measure)
 
 
 def main(arguments) -> int:
@@ -152,14 +129,18 @@ def main(arguments) -> int:
     if config.worker:
         torch_worker(config.worker, config.seeds)
         return 0
-    workers = {v: start(v, config.seeds) for v in ("dljax", "all", "even", "odd")}
+    module, flag = "experiments.bench.study_time", f"--seeds={config.seeds}"
+    started = {
+        v: workers.start(module, f"--worker={v}", flag)
+        for v in ("dljax", "all", "even", "odd")
+    }
     ours, one, two = [], [], []
     for _ in range(config.rounds):
-        ours += ask(workers["dljax"])
-        one += ask(workers["all"])
-        both = ask(workers["even"], workers["odd"])
+        ours += workers.ask(started["dljax"])
+        one += workers.ask(started["all"])
+        both = workers.ask(started["even"], started["odd"])
         two.append({"secs": max(b["secs"] for b in both)} | {"accuracy": 0.0})
-    for process in workers.values():
+    for process in started.values():
         process.communicate()
 
     def median(rounds, key="secs"):

@@ -1,0 +1,190 @@
+"""Layers against the plain operation, against numpy, and against PyTorch."""
+
+import importlib.util
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax.models import ann, cnn, layers
+from dljax.tasks.classification import classification
+from dljax.train import update
+from dljax.train.optimizers import adamw
+
+GOLDEN = pathlib.Path(__file__).with_name("golden")
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+@pytest.fixture(scope="module", params=["kept", "live"])
+def golden(request):
+    """PyTorch's arrays: those kept in the repository, and made anew where it is."""
+    if request.param == "kept":
+        with np.load(GOLDEN / "torch.npz") as arrays:
+            return dict(arrays)
+    pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
+    spec = importlib.util.spec_from_file_location("make", GOLDEN / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.make()
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, **CLOSE)
+
+
+@pytest.mark.parametrize("form", [layers.conv, layers.plain_conv])
+@pytest.mark.parametrize("name", ["first", "wide"])
+def test_conv_is_pytorchs(golden, form, name):
+    array = {
+        k: golden[f"conv_{name}_{k}"] for k in ("x", "kernel", "g", "y", "dx", "dk")
+    }
+    y, back = jax.vjp(form, array["x"], array["kernel"])
+    dx, dk = back(array["g"])
+    close(y, array["y"])
+    close(dx, array["dx"])
+    close(dk, array["dk"])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 2), (5, 5)])
+@pytest.mark.parametrize("channels", [(1, 3), (4, 2)])
+def test_the_fast_conv_is_the_plain_one(size, channels):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 7, 6, channels[0])).astype(np.float32)
+    kernel = rng.normal(size=(*size, *channels)).astype(np.float32)
+    y, back = jax.vjp(layers._conv_cpu, x, kernel)
+    plain, plain_back = jax.vjp(layers.plain_conv, x, kernel)
+    close(y, plain)
+    jax.tree.map(close, back(jnp.cos(y)), plain_back(jnp.cos(y)))
+
+
+@pytest.mark.parametrize("name", ["max", "average"])
+def test_pools_are_pytorchs(golden, name):
+    y, back = jax.vjp(layers.POOLS[name], golden[f"{name}_x"])
+    close(y, golden[f"{name}_y"])
+    close(back(golden[f"{name}_g"])[0], golden[f"{name}_dx"])
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_max_pool_is_reduce_window_with_its_gradient(n):
+    x = np.random.default_rng(0).normal(size=(2, 7, 9, 3)).astype(np.float32)
+
+    def plain(x):
+        shape = (1, n, n, 1)
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, shape, shape, "VALID")
+
+    y, back = jax.vjp(lambda x: layers.max_pool(x, n), x)
+    expected, plain_back = jax.vjp(plain, x)
+    close(y, expected)
+    close(back(jnp.sin(y))[0], plain_back(jnp.sin(y))[0])
+
+
+def test_of_equal_values_one_gets_the_gradient():
+    gradient = jax.grad(lambda x: layers.max_pool(x).sum())(jnp.ones((1, 4, 4, 1)))
+    assert float(gradient.sum()) == 4
+    assert set(np.unique(gradient)) == {0.0, 1.0}
+
+
+def test_one_training_step_is_pytorchs(golden):
+    net = cnn.net(_Small())
+    task = classification(net, adamw(0.01), example=jnp.zeros((1, 6, 6, 1)))
+    state = update.init(task, jax.random.key(0))
+    before, after = (
+        {
+            "Conv_0": {"kernel": golden[k], "bias": golden[f"{p}_conv_bias"]},
+            "Dense_0": {
+                "kernel": golden[f"{p}_dense"],
+                "bias": golden[f"{p}_dense_bias"],
+            },
+        }
+        for p, k in (("step", "step_kernel"), ("after", "after_kernel"))
+    )
+    batch = {"image": golden["step_x"], "label": golden["step_labels"]}
+    new, metrics = update.update(task, state._replace(params={"net": before}), batch)
+    close(metrics["loss"][0], golden["step_loss"])
+    jax.tree.map(close, new.params["net"], after)
+
+
+class _Small(cnn.nn.Module):
+    """The network of tests/golden/make.py."""
+
+    @cnn.nn.compact
+    def __call__(self, x, *, train: bool = False):
+        x = layers.max_pool(jax.nn.relu(layers.Conv(2)(x)))
+        return cnn.nn.Dense(3)(x.reshape(x.shape[0], -1))
+
+
+def test_mlp_is_matrix_products_by_hand():
+    x = np.random.default_rng(0).normal(size=(5, 2, 3)).astype(np.float32)
+    net = ann.mlp((4,), 2, activation="tanh")
+    params, stats = net.init(jax.random.key(0), x)
+    y, _ = net.apply(params, stats, x, key=None, train=False)
+    a, b = params["Dense_0"], params["Dense_1"]
+    hidden = np.tanh(x.reshape(5, 6) @ a["kernel"] + np.asarray(a["bias"])[None])
+    close(y, hidden @ b["kernel"] + np.asarray(b["bias"])[None])
+
+
+def test_an_mlp_may_have_no_hidden_layer_and_no_bias():
+    net = ann.mlp((), 3, bias=False)
+    params, _ = net.init(jax.random.key(0), jnp.zeros((1, 4)))
+    assert jax.tree.map(np.shape, params) == {"Dense_0": {"kernel": (4, 3)}}
+
+
+@pytest.mark.parametrize("name", list(ann.ACTIVATIONS))
+def test_activations_by_name(name):
+    net = ann.mlp((3,), 2, activation=name)
+    params, stats = net.init(jax.random.key(0), jnp.zeros((1, 4)))
+    y, _ = net.apply(params, stats, np.ones((2, 4)), key=None, train=False)
+    assert y.shape == (2, 2)
+    assert np.isfinite(y).all()
+    if name == "step":
+        values = ann.ACTIVATIONS[name](jnp.array([-1.0, 0.0, 2.0]))
+        np.testing.assert_array_equal(values, [0, 0, 1])
+
+
+@pytest.mark.parametrize("pool", list(layers.POOLS))
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_a_cnn_pools_after_its_activation(pool, activation):
+    """Or before it, where that gives the same values."""
+    net = cnn.cnn((2,), 4, 3, pool=pool, activation=activation)
+    x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype(np.float32)
+    params, stats = net.init(jax.random.key(0), x)
+    y, _ = net.apply(params, stats, x, key=None, train=False)
+    act = ann.ACTIVATIONS[activation]
+    conv, *dense = (params[k] for k in ("Conv_0", "Dense_0", "Dense_1"))
+    h = layers.plain_conv(x, conv["kernel"]) + conv["bias"].reshape(1, 1, 1, -1)
+    h = layers.POOLS[pool](act(h)).reshape(2, -1)
+    h = act(h @ dense[0]["kernel"] + dense[0]["bias"][None])
+    close(y, h @ dense[1]["kernel"] + dense[1]["bias"][None])
+
+
+def test_parameter_counts_and_equal_sizes():
+    net = cnn.cnn((16, 32), 128, 10)
+    params, _ = net.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    counted = sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert counted == cnn.cnn_parameters((8, 8, 1), (16, 32), 128, 10)
+    width = ann.width_for(counted, inputs=64, outputs=10)
+    assert abs(ann.mlp_parameters(64, (width,), 10) / counted - 1) < 0.05
+
+
+def test_dropout_keeps_the_mean_takes_a_traced_rate_and_rests_in_evaluation():
+    def dropped(rate):
+        layer = layers.Dropout(rate)
+        return layer.apply({}, jnp.ones(20_000), train=True, rngs={"noise": key})
+
+    key = jax.random.key(0)
+    y = jax.jit(dropped)(0.3)
+    assert abs(float((y == 0).mean()) - 0.3) < 0.02
+    assert abs(float(y.mean()) - 1) < 0.02
+    still = layers.Dropout(0.3).apply({}, jnp.ones(5), train=False)
+    np.testing.assert_array_equal(still, np.ones(5))
+
+
+@pytest.mark.parametrize("make", [ann.mlp, cnn.cnn])
+def test_an_unknown_activation_is_an_error_at_once(make):
+    arguments = ((3,), 2) if make is ann.mlp else ((3,), 2, 2)
+    with pytest.raises(KeyError, match="relo"):
+        make(*arguments, activation="relo")

@@ -1,0 +1,115 @@
+"""Schedules, clipping, decay, accumulation and averages, against numbers by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from dljax.train import optimizers
+
+
+def walk(optimizer, gradients, params=None, stats=None):
+    """Applies gradients one after another; returns params and optimiser state."""
+    params = {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)} if params is None else params
+    opt = optimizers.with_stats(optimizer.init(params), stats or {})
+    for i, gradient in enumerate(gradients):
+        extra = {} if stats is None else {"stats": {"mean": jnp.float32(i + 1)}}
+        changes, opt = optimizer.update(gradient, opt, params, **extra)
+        params = optax.apply_updates(params, changes)
+    return params, opt
+
+
+def some(n, scale=1.0):
+    keys = jax.random.split(jax.random.key(0), n)
+    return [
+        {"w": scale * jax.random.normal(k, (2, 2)), "b": scale * jnp.ones(2)}
+        for k in keys
+    ]
+
+
+def test_warmup_then_cosine():
+    rate = optimizers.warmup_cosine(0.1, 100, warmup=10, end=0.01)
+    assert float(rate(0)) == pytest.approx(0.01)
+    assert float(rate(9)) == pytest.approx(0.1)
+    assert float(rate(10)) == pytest.approx(0.1)
+    assert float(rate(55)) == pytest.approx(0.1 * (0.01 + 0.99 * 0.5))
+    assert float(rate(100)) == pytest.approx(0.001)
+
+
+def test_adamw_is_optax_adam_and_says_its_rate():
+    a, opt = walk(optimizers.adamw(0.01), some(5))
+    b, _ = walk(optax.adam(0.01), some(5))
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), a, b)
+    assert float(optimizers.learning_rate(opt)) == pytest.approx(0.01)
+
+
+def test_decay_is_of_matrices_only():
+    zero = [jax.tree.map(jnp.zeros_like, g) for g in some(1)]
+    start = {"w": jnp.ones((2, 2)), "b": jnp.ones(2)}
+    after, _ = walk(optimizers.adamw(0.1, weight_decay=0.5), zero, start)
+    np.testing.assert_allclose(after["w"], 0.95)
+    np.testing.assert_allclose(after["b"], 1.0)
+
+
+def test_clipping_makes_the_scale_of_large_gradients_irrelevant():
+    a, _ = walk(optimizers.adamw(0.1, clip=1e-3), some(4, 10.0))
+    b, _ = walk(optimizers.adamw(0.1, clip=1e-3), some(4, 1000.0))
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4), a, b)
+
+
+def test_accumulation_is_one_update_of_the_mean_gradient():
+    gradients = some(6)
+    pairs = [
+        jax.tree.map(lambda x, y: (x + y) / 2, *gradients[i : i + 2]) for i in (0, 2, 4)
+    ]
+    a, opt = walk(optimizers.adamw(0.1, accumulate=2), gradients)
+    b, _ = walk(optimizers.adamw(0.1), pairs)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), a, b)
+    assert float(optimizers.learning_rate(opt)) == pytest.approx(0.1)
+
+
+def test_the_average_is_of_weights_and_stats():
+    decay = 0.5
+    gradients = some(4)
+    optimizer = optimizers.adamw(0.1, ema=decay)
+    _, opt = walk(optimizer, gradients, stats={"mean": jnp.float32(0)})
+    params = {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)}
+    plain, inner = optimizers.adamw(0.1), optimizers.adamw(0.1).init(params)
+    expected, mean = params, 0.0
+    for t, gradient in enumerate(gradients):
+        changes, inner = plain.update(gradient, inner, params)
+        params = optax.apply_updates(params, changes)
+        d = min(decay, (1 + t) / (10 + t))
+        expected = jax.tree.map(lambda a, b, d=d: d * a + (1 - d) * b, expected, params)
+        mean = d * mean + (1 - d) * (t + 1)
+    found, stats = optimizers.averaged(opt)
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), found, expected
+    )
+    assert float(stats["mean"]) == pytest.approx(mean)
+
+
+def test_the_average_moves_with_updates_not_with_accumulated_steps():
+    optimizer = optimizers.adamw(0.1, ema=0.5, accumulate=2)
+    _, opt = walk(optimizer, some(4), stats={"mean": jnp.float32(0)})
+    _, twice = walk(
+        optimizers.adamw(0.1, ema=0.5),
+        [jax.tree.map(lambda x, y: (x + y) / 2, *some(4)[i : i + 2]) for i in (0, 2)],
+        stats={"mean": jnp.float32(0)},
+    )
+    a, b = optimizers.averaged(opt)[0], optimizers.averaged(twice)[0]
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), a, b)
+
+
+def test_without_an_average_there_is_none():
+    _, opt = walk(optimizers.adamw(0.1), some(1))
+    assert optimizers.averaged(opt) is None
+
+
+def test_rates_may_be_traced():
+    def after(rate):
+        return walk(optimizers.adamw(rate, weight_decay=rate), some(3))[0]["w"]
+
+    many = jax.vmap(after)(jnp.array([0.1, 0.2]))
+    np.testing.assert_allclose(many[1], after(0.2), rtol=1e-5)
