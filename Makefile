@@ -3,12 +3,13 @@
 # make test-all  the long ones too
 # make lint      ruff and mypy
 # make bench     the tables of BUILD.md, against PyTorch
+# make claims    README's table of claims, from claims.toml
 # make lock      resolve requirements.lock anew
 
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: demo test test-all lint bench lock clean
+.PHONY: demo test test-all lint bench claims lock clean
 
 demo: .venv/installed
 	$(PY) -m experiments.cnn_vs_mlp
@@ -28,6 +29,9 @@ bench: .venv/installed
 	$(PY) -c "import torch" || $(PY) -m pip install -e '.[bench]'
 	$(PY) -m experiments.bench.step_time
 	$(PY) -m experiments.bench.study_time
+
+claims: .venv/installed
+	$(PY) -m dljax.studies.claims
 
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -41,3 +41,38 @@ class Quiet:
 @pytest.fixture
 def quiet():
     return Quiet()
+
+
+LAWS = {
+    "test_training": "trains",
+    "test_update_is_pure": "pure, jit = no jit",
+    "test_a_program_is_compiled_once": "compiled once",
+    "test_a_seed_in_a_map": "map = single (bits)",
+    "test_spreading": "cores = single (bits)",
+    "test_dispatches": "resumed (bits)",
+    "test_vmapped": "vmap",
+    "test_sharded": "shard",
+    "test_pmapped": "pmap",
+    "test_evaluation_counts": "padding",
+}
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints the conformance matrix: which law holds for which family."""
+    found = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            name = report.nodeid.split("::")[-1]
+            for begin, law in LAWS.items():
+                if name.startswith(begin) and name.endswith("]"):
+                    family = name.split("[")[1][:-1]
+                    found.setdefault(family, {})[law] = outcome
+    if len(found) > 1:
+        terminalreporter.write_line("")
+        laws = list(LAWS.values())
+        terminalreporter.write_line("| family | " + " | ".join(laws) + " |")
+        terminalreporter.write_line("|---" * (len(laws) + 1) + "|")
+        marks = {"passed": "yes", "failed": "NO"}
+        for family, held in found.items():
+            cells = [marks.get(held.get(law), "–") for law in laws]
+            terminalreporter.write_line(f"| {family} | " + " | ".join(cells) + " |")

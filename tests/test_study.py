@@ -182,9 +182,9 @@ def test_every_difference_from_a_whole_study_is_named(
     declared = json.loads((study / "study.json").read_text())
     (tmp_path / "study.json").write_text(json.dumps(declared | {"shortened": False}))
     with pytest.raises(Refusal) as raised:
-        run(experiment, tmp_path, data_dir, *SMALL, "--batch_size=32", "--dropout=0.5")
-    assert "--batch_size=32 (there: 64)" in str(raised.value)
-    assert "--dropout=0.5 (there: 0.25)" in str(raised.value)
+        run(experiment, tmp_path, data_dir, *SMALL, "--batch_size=32", "--dropout=0.1")
+    assert "--batch_size=32 (there: 16)" in str(raised.value)
+    assert "--dropout=0.1 (there: 0.5)" in str(raised.value)
 
 
 def test_loading_and_evaluating_a_run_gives_what_it_recorded(study, capsys):

@@ -1,0 +1,86 @@
+"""What README.md and BUILD.md say is so: examples run, tables are current."""
+
+import importlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from dljax.studies import claims
+
+ROOT = pathlib.Path(__file__).parents[1]
+BUILD = (ROOT / "BUILD.md").read_text()
+EXAMPLES = dict(
+    re.findall(r"^## (Add an? [a-z ]+)$.*?```python\n(.*?)```", BUILD, re.M | re.S)
+)
+EXPERIMENTS = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
+
+
+def test_there_is_an_example_of_each_kind():
+    assert list(EXAMPLES) == [
+        f"Add {kind}" for kind in ("a data set", "a network", "a task", "an experiment")
+    ]
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_examples_run(name, tmp_path, data_dir):
+    path = tmp_path / "example.py"
+    path.write_text(EXAMPLES[name])
+    smoke = ["--smoke", f"--data_dir={data_dir}"] if "experiment" in name else []
+    done = subprocess.run(
+        [sys.executable, str(path), *smoke],
+        cwd=tmp_path,
+        env={**os.environ, "TFDS_DATA_DIR": data_dir},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    if smoke:
+        report = json.loads(
+            (tmp_path / "runs/example-digits-smoke/report.json").read_text()
+        )
+        assert report["smoke"]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
+    from dljax import cli
+
+    module = importlib.import_module(f"experiments.{name}")
+    code = cli.run(
+        module, ["--smoke", f"--workdir={tmp_path}", f"--data_dir={data_dir}"]
+    )
+    assert code == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["verdict"] == "undecided"
+    assert "UNDECIDED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_help_says_the_claim_and_the_flags(name, capsys):
+    from dljax import cli
+
+    module = importlib.import_module(f"experiments.{name}")
+    assert cli.run(module, ["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Claim:" in said
+    assert said.index("This experiment") < said.index("Every experiment")
+
+
+def test_the_table_of_claims_is_current():
+    readme = (ROOT / "README.md").read_text()
+    assert readme == claims.with_table(readme, claims.read())
+
+
+def test_every_claim_names_an_experiment_that_is_there():
+    for claim in claims.read():
+        assert claim["sentence"]
+        if claim["experiment"]:
+            assert claim["experiment"] in EXPERIMENTS
+            assert claim["verdict"] in ("supported", "refuted", "undecided")
+            assert claim["rule"]
+            assert claim["evidence"]
