@@ -50,7 +50,7 @@ def test_conv_is_pytorchs(golden, form, name):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 2), (5, 5)])
-@pytest.mark.parametrize("channels", [(1, 3), (4, 2)])
+@pytest.mark.parametrize("channels", [(1, 3), (4, 2), (8, 3)])
 def test_the_fast_conv_is_the_plain_one(size, channels):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 7, 6, channels[0])).astype(np.float32)

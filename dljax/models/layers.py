@@ -1,10 +1,10 @@
 """Layers, with the forms that XLA:CPU compiles well.
 
-GPU and TPU keep the plain operation; on CPU `conv` has a gradient of its own (the
-kernel's gradient as one matrix product over patches: XLA:CPU has no fast path for that
-convolution, and inside a loop it is up to 20 times slower) and the pools work on
-reshaped blocks instead of `reduce_window`. Each is tested against the plain form,
-values and gradients.
+GPU and TPU keep the plain operation. On CPU `conv` is a matrix product over patches,
+and so is its kernel's gradient, over the same patches (XLA:CPU has no fast path for
+that convolution; inside a loop it is up to 20 times slower). Pools work on strided
+corners or reshaped blocks instead of `reduce_window`. Each is tested against the plain
+form, values and gradients.
 """
 
 import functools
@@ -37,18 +37,26 @@ def _conv_cpu(x, kernel):
 
 
 def _patches(x, kh, kw):
-    """The kh x kw neighbourhood of every pixel: (b * h * w, kh * kw * channels)."""
+    """Every pixel's neighbourhood as matrices whose columns together are kh * kw * c.
+
+    One matrix (b * h * w, kh * kw * c) where c is small; else for each of the kh rows
+    one of (b * h * w, kw * c), which is cheaper to lay out: copies are longer.
+    """
     b, h, w, c = x.shape
     rows, columns = ((kh - 1) // 2, kh // 2), ((kw - 1) // 2, kw // 2)
     x = jnp.pad(x, ((0, 0), rows, columns, (0, 0)))
-    shifted = [x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw)]
-    return jnp.concatenate(shifted, -1).reshape(b * h * w, kh * kw * c)
+    if c < 8:
+        shifted = [x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw)]
+        return [jnp.concatenate(shifted, -1).reshape(b * h * w, kh * kw * c)]
+    wide = jnp.concatenate([x[:, :, j : j + w] for j in range(kw)], -1)
+    return [wide[:, i : i + h].reshape(b * h * w, kw * c) for i in range(kh)]
 
 
 def _conv_forward(x, kernel):
-    kh, kw, inputs, features = kernel.shape
+    kh, kw, _, features = kernel.shape
     patches = _patches(x, kh, kw)
-    y = patches @ kernel.reshape(-1, features)
+    kernels = kernel.reshape(len(patches), -1, features)
+    y = sum(p @ k for p, k in zip(patches, kernels, strict=True))
     return y.reshape(*x.shape[:3], features), (patches, kernel)
 
 
@@ -60,8 +68,8 @@ def _conv_backward(saved, g):
     else:  # an even kernel's "same" padding is one-sided
         x = jax.ShapeDtypeStruct((*g.shape[:3], inputs), g.dtype)
         dx = jax.linear_transpose(lambda x: plain_conv(x, kernel), x)(g)[0]
-    dk = patches.T @ g.reshape(-1, features)
-    return dx, dk.reshape(kernel.shape)
+    flat = g.reshape(-1, features)
+    return dx, jnp.stack([p.T @ flat for p in patches]).reshape(kernel.shape)
 
 
 _conv_cpu.defvjp(_conv_forward, _conv_backward)
