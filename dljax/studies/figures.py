@@ -142,6 +142,7 @@ def differences(compared: Mapping[str, statistics.Comparison], measure: str):
             axis.plot([c.ci_low, c.ci_high], [i, i], "-", color=COLOURS[0], lw=2)
         axis.plot([c.difference], [i], "|", color=COLOURS[0], ms=18, mew=2)
     axis.set_yticks(range(len(compared)), list(compared))
+    axis.set_ylim(-0.6, len(compared) - 0.4)
     axis.invert_yaxis()
     axis.set_xlabel(f"difference in test {measure}, paired by seed")
     return figure

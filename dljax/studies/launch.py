@@ -241,7 +241,11 @@ def _trials(experiment: Experiment, asked: Asked, declared: Mapping[str, Any]):
                 "lowering": parallel.kind(lowering, jax.device_count()),
             }
             name = identity(fixed, variant.replace("/", "-"))
-            trials.append(Trial(name, variant, config, tuple(block), fixed, lowering))
+            rule = declared["rule_sha256"]
+            seeds_here = tuple(block)
+            trials.append(
+                Trial(name, variant, config, seeds_here, fixed, lowering, rule)
+            )
     return trials, prepared
 
 

@@ -19,11 +19,6 @@ from dljax.studies.experiment import Experiment
 from dljax.studies.study import rule_hash, rule_text, rule_words
 
 HERE = pathlib.Path(__file__).parent
-VERDICT_TEXT = {
-    "supported": "The claim is supported.",
-    "refuted": "The claim is refuted.",
-    "undecided": "Undecided.",
-}
 
 
 def write(
@@ -116,9 +111,15 @@ def p_value(p: float | None) -> str:
 
 
 def sentence(summary: Mapping[str, Any]) -> str:
-    """The verdict in a sentence."""
-    why = f" ({summary['why']})" if summary["why"] else ""
-    return VERDICT_TEXT[summary["verdict"]].removesuffix(".") + why + "."
+    """What the verdict rests on: the contrasts, or why the rule was not applied."""
+    if summary["why"]:
+        return f"The rule was not applied ({summary['why']})."
+    shown = (
+        f"{c['name'].replace('_', ' ')} {number(c['difference'], True)} "
+        f"({number(c['ci_low'], True)} to {number(c['ci_high'], True)})"
+        for c in summary["comparisons"]
+    )
+    return f"By the rule, from {'; '.join(shown)}."
 
 
 def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
@@ -144,7 +145,7 @@ def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
     lines += [
         "",
         f"claim    {summary['claim']}",
-        f"verdict  {summary['verdict'].upper()}: {sentence(summary)}",
+        f"verdict  {summary['verdict'].upper()}. {sentence(summary)}",
         f"report   {directory / 'report.html'}",
     ]
     return "\n".join(lines)
