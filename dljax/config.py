@@ -52,7 +52,9 @@ class RunConfig:
     full: bool = flag(False, "the full size, on which verdicts rest")
     smoke: bool = flag(False, "a few steps of everything, to see that it runs")
     plan: bool = flag(False, "print the trials and their sizes, and stop")
-    profile: bool = flag(False, "write a trace of each trial (of few --steps, or it is large)")
+    profile: bool = flag(
+        False, "write a trace of each trial (of few --steps, or it is large)"
+    )
 
 
 # Fields that say where and when, not what: they do not determine a run's numbers.

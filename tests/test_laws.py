@@ -233,3 +233,16 @@ def test_a_loss_that_is_not_finite_freezes_that_seed_alone():
     assert after.alive.tolist() == [seed != bad for seed in SEEDS]
     assert after.step.tolist() == [15, 6, 15]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after))
+
+
+@EVERY
+def test_the_select_of_accelerators_does_what_the_branch_of_cpus_does(
+    family, monkeypatch
+):
+    f = build(family)
+    state = update.init(f.task, jax.random.key(0))
+    batch = f.source.gather(f.source.arrays, jnp.arange(f.batch_size))
+    branch, _ = update.update(f.task, state, batch)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    select, _ = update.update(f.task, state, batch)
+    close(branch._replace(key=()), select._replace(key=()))

@@ -3,6 +3,7 @@
 Nothing here knows of seeds beside it, of devices or of files.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -56,19 +57,15 @@ def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
         totals = jnp.stack([jnp.asarray(total) for total, _ in metrics.values()])
         alive &= jnp.isfinite(totals).all()
 
-        def move(mine, opt, stats, grads, new_stats, turn=turn):
-            del stats
-            optimizer = optax.with_extra_args_support(turn.optimizer)
+        optimizer = optax.with_extra_args_support(turn.optimizer)
+        before = (mine, opt[turn.name], stats)
+
+        def moved(before=before, grads=grads, new_stats=new_stats, optimizer=optimizer):
+            mine, opt, _ = before
             changes, opt = optimizer.update(grads, opt, mine, stats=new_stats)
             return optax.apply_updates(mine, changes), opt, new_stats
 
-        # A branch, not a select over every array: 1.2 times faster for an MLP on CPU.
-        params[turn.name], opt[turn.name], stats = jax.lax.cond(
-            alive,
-            move,
-            lambda mine, opt, stats, grads, new_stats: (mine, opt, stats),
-            *(mine, opt[turn.name], stats, grads, new_stats),
-        )
+        params[turn.name], opt[turn.name], stats = _if(alive, moved, before)
         rate = optimizers.learning_rate(opt[turn.name])
         if rate is not None:
             metrics["learning_rate"] = (rate, jnp.float32(1))
@@ -76,14 +73,22 @@ def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
             metrics = {f"{turn.name}_{name}": pair for name, pair in metrics.items()}
         _add(logged, metrics)
     if len(task.turns) > 1:  # a later turn may have failed after an earlier one moved
-        params, opt, stats = jax.lax.cond(
-            alive,
-            lambda new, old: new,
-            lambda new, old: old,
-            *((params, opt, stats), (state.params, state.opt, state.stats)),
-        )
+        now = (params, opt, stats)
+        start = (state.params, state.opt, state.stats)
+        params, opt, stats = _if(alive, lambda: now, start)
     step = state.step + alive.astype(jnp.int32)
     return State(step, alive, state.key, params, opt, stats), logged
+
+
+def _if(alive: jax.Array, new: Callable[[], Any], old: Any) -> Any:
+    """new() if alive, else old.
+
+    On CPU a branch, 1.2 times faster for an MLP than a select over every array; on
+    accelerators a select, since a branch there waits for the host.
+    """
+    if jax.default_backend() == "cpu":
+        return jax.lax.cond(alive, new, lambda: old)
+    return jax.tree.map(lambda a, b: jnp.where(alive, a, b), new(), old)
 
 
 def _norm(tree: Any) -> jax.Array:
