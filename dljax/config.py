@@ -100,12 +100,12 @@ def _parse(field: dataclasses.Field, kind: type, text: str) -> Any:
     if kind is bool:
         if text.lower() in TRUE + FALSE:
             return text.lower() in TRUE
-        raise Refusal(f"--{name}={text}: is not true or false")
+        raise Refusal(f"--{name}={text}: must be true or false")
     try:
         value: Any = kind(text)
     except ValueError:
         what = {int: "a whole number", float: "a number"}[kind]
-        raise Refusal(f"--{name}={text}: is not {what}") from None
+        raise Refusal(f"--{name}={text}: must be {what}") from None
     if (low := meta.get("low")) is not None and not value >= low:
         raise Refusal(f"--{name}={text}: must be at least {low}")
     choices = meta.get("choices") or ()
@@ -178,8 +178,11 @@ def _texts(arguments, fields, types) -> dict[str, str]:
         near = nearest(error.flagname, fields)
         hint = f"; did you mean --{near}?" if near else "; --help lists them"
         raise Refusal(f"--{error.flagname}: no such flag{hint}") from None
+    except flags.IllegalFlagValueError as error:  # only of true-or-false flags
+        flag_and_value = str(error).removeprefix("flag ").split(": ")[0]
+        raise Refusal(f"{flag_and_value}: must be true or false") from None
     except flags.Error as error:
-        raise Refusal(_one_line(error)) from None
+        raise Refusal(" ".join(str(error).split())) from None
     if rest:
         raise Refusal(f"{rest[0]}: flags begin with --; --help lists them")
     given = {name: parser[name].value for name in fields if parser[name].present}
@@ -187,10 +190,6 @@ def _texts(arguments, fields, types) -> dict[str, str]:
         if value == "" and types[name] is not str:
             raise Refusal(f"--{name}=: needs a value")
     return {name: str(value) for name, value in given.items()}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def describe(cls: type, factors: Mapping[str, Sequence[Any]]) -> str:
