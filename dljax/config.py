@@ -75,8 +75,6 @@ SURROUNDINGS = frozenset(
     ]
 )
 
-FALSE, TRUE = ("false", "0", "no", "f"), ("true", "1", "yes", "t")
-
 
 class Asked(typing.NamedTuple):
     """What a command line asks for.
@@ -98,9 +96,7 @@ def _parse(field: dataclasses.Field, kind: type, text: str) -> Any:
     """One value from the command line; raises Refusal naming the flag."""
     name, meta = field.name, field.metadata
     if kind is bool:
-        if text.lower() in TRUE + FALSE:
-            return text.lower() in TRUE
-        raise Refusal(f"--{name}={text}: must be true or false")
+        return text == "True"  # absl has read it already
     try:
         value: Any = kind(text)
     except ValueError:
@@ -168,7 +164,6 @@ def _texts(arguments, fields, types) -> dict[str, str]:
     parser = flags.FlagValues()
     for name in fields:
         if types[name] is bool:
-            # As text: absl's boolean flags would swallow what is wrong with a value.
             flags.DEFINE_boolean(name, None, "", flag_values=parser)
         else:
             flags.DEFINE_string(name, None, "", flag_values=parser)

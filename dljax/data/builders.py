@@ -27,7 +27,8 @@ FASHION = [
 ]
 
 
-def _info(builder, shape, *, description, names=None, homepage):
+def image_info(builder, shape, *, description, names=None, homepage):
+    """The TFDS info of a set of uint8 images (h, w, c) with labels, in file order."""
     label = (
         tfds.features.ClassLabel(names=names)
         if names
@@ -67,7 +68,7 @@ with registered.skip_registration():
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
-            return _info(
+            return image_info(
                 self,
                 (8, 8, 1),
                 description=self.__doc__,
@@ -93,7 +94,7 @@ with registered.skip_registration():
         NAMES: list[str] | None = None
 
         def _info(self):
-            return _info(
+            return image_info(
                 self,
                 (28, 28, 1),
                 description=self.__doc__,

@@ -48,9 +48,8 @@ class Trial(NamedTuple):
 
 
 class Told(NamedTuple):
-    """How a trial ended: failed seeds, whether it was stopped, and seconds."""
+    """How a trial ended: whether it was stopped, and after how many seconds."""
 
-    failed: tuple[int, ...]
     stopped: bool
     secs: float
 
@@ -123,7 +122,8 @@ def run(
             "lowering": trial.lowering,
         },
     )
-    write_json(directory / "manifest.json", manifest.surroundings())
+    surroundings = manifest.surroundings()
+    write_json(directory / "manifest.json", surroundings)
     state = program.init()
     parameters = cost.parameters(task)
     flops = cost.flops(task, source, config.batch_size)
@@ -162,8 +162,8 @@ def run(
     finally:
         show.end()
     alive = np.asarray(outcome.state.alive)[: len(trial.seeds)]
-    failed = tuple(s for s, a in zip(trial.seeds, alive, strict=True) if not a)
-    told = Told(failed, outcome.stopped and outcome.step < steps, time.time() - begun)
+    failed = [s for s, a in zip(trial.seeds, alive, strict=True) if not a]
+    told = Told(outcome.stopped and outcome.step < steps, time.time() - begun)
     timing = {
         "from_step": step,
         "to_step": outcome.step,
@@ -187,7 +187,7 @@ def run(
     np.savez_compressed(directory / "samples.npz", **samples)
     write_json(
         directory / "manifest.json",
-        manifest.surroundings()
+        surroundings
         | {
             "trial": trial.name,
             "rule_sha256": trial.rule_sha256,
@@ -204,14 +204,14 @@ def run(
             "parameter_table": parameters.rows,
             "flops_per_update": flops,
             "timing": timing,
-            "failed_seeds": list(failed),
+            "failed_seeds": failed,
         },
     )
     write_json(
         directory / "DONE",
         {
             "metrics_sha256": digest(directory / "metrics.jsonl"),
-            "failed_seeds": list(failed),
+            "failed_seeds": failed,
         },
     )
     return told

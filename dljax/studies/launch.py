@@ -74,6 +74,7 @@ def declare(
     known = {seed for block in blocks for seed in block}
     if new := [seed for seed in seeds if seed not in known]:
         blocks = [*blocks, new]
+    short = shortened(experiment, asked)
     return {
         "study": experiment.name,
         "module": experiment.module,
@@ -82,8 +83,8 @@ def declare(
         "factors": {name: list(levels) for name, levels in asked.factors.items()},
         "seeds": seeds,
         "blocks": blocks,
-        "shortened": shortened(experiment, asked),
-        "reduced": reduced(experiment, asked),
+        "shortened": short,
+        "reduced": "fewer steps than declared" if short else reduced(experiment, asked),
         "rule_sha256": rule_hash(study),
         "command": command(experiment, asked),
     }
@@ -112,11 +113,9 @@ def shortened(experiment: Experiment, asked: Asked) -> bool:
 
 
 def reduced(experiment: Experiment, asked: Asked) -> str:
-    """Why a verdict of this declaration would not count, or ""."""
+    """Why a verdict would not count though every step is made, or ""."""
     config, study = asked.config, experiment.study
     usual = _usual(experiment, asked)
-    if shortened(experiment, asked):
-        return "fewer steps than declared"
     if config.seeds < usual.seeds:
         return f"{config.seeds} of {usual.seeds} seeds"
     for name, levels in study.factors.items():
@@ -174,7 +173,6 @@ def launch(
         f"{experiment.name}: {len(trials)} trials of up to "
         f"{max(len(t.seeds) for t in trials)} seeds in {directory}"
     )
-    failed: list[str] = []
     for trial in trials:
         if trial in done:
             show.say(f"{trial.variant}: done already")
@@ -187,7 +185,6 @@ def launch(
         )
         if told.stopped:
             return _stopped(show, directory)
-        failed += [f"{trial.variant} seed {seed}" for seed in told.failed]
         show.say(f"{trial.variant}: finished in {told.secs:.1f} s")
     if len(done) == len(trials):
         show.say("everything is done; the report is written again")
@@ -196,9 +193,8 @@ def launch(
     summary = report.write(experiment, directory, declared)
     print(report.text(summary, directory))
     if summary["failed"]:
-        show.say(
-            "failed (a loss was not finite): " + ", ".join(failed or ["see report"])
-        )
+        failed = (f"{run['variant']} seed {run['seed']}" for run in summary["failed"])
+        show.say(f"failed (a loss was not finite): {', '.join(failed)}")
         return FAILED_RUNS
     return DONE
 

@@ -16,7 +16,7 @@ import numpy as np
 from dljax.runs.trial import write_json
 from dljax.studies import figures, results
 from dljax.studies.experiment import Experiment
-from dljax.studies.study import rule_hash, rule_text, rule_words
+from dljax.studies.study import rule_text
 
 HERE = pathlib.Path(__file__).parent
 
@@ -28,9 +28,7 @@ def write(
     study = experiment.study
     found = results.collect(directory, declared)
     compared = results.comparisons(study, found)
-    summary = results.summary(
-        study, found, experiment.name, rule_hash(study), rule_words(study)
-    )
+    summary = results.summary(study, found, compared, experiment.name)
     write_json(directory / "report.json", summary)
     results.write_csv(directory / "results.csv", found)
     folder = directory / "figures"

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 from dljax.runs.trial import is_done
 from dljax.studies import statistics
-from dljax.studies.study import VERDICTS, Study, terms, variants
+from dljax.studies.study import (
+    VERDICTS,
+    Study,
+    rule_hash,
+    rule_words,
+    terms,
+    variants,
+)
 
 Rows = list[dict[str, Any]]
 
@@ -112,10 +119,12 @@ def write_csv(path: pathlib.Path, results: Results) -> None:
 
 
 def summary(
-    study: Study, results: Results, name: str, rule_hash: str, rule: str
+    study: Study,
+    results: Results,
+    compared: Mapping[str, statistics.Comparison],
+    name: str,
 ) -> dict[str, Any]:
     """The content of report.json."""
-    compared = comparisons(study, results)
     decided, why = verdict(study, results, compared)
     rows = []
     for variant in results.final:
@@ -133,8 +142,8 @@ def summary(
     return {
         "study": name,
         "claim": study.claim,
-        "rule": rule,
-        "rule_sha256": rule_hash,
+        "rule": rule_words(study),
+        "rule_sha256": rule_hash(study),
         "verdict": decided,
         "why": why,
         "measure": study.measure,

@@ -25,7 +25,6 @@ from dljax.contract import Source, State, Task
 from dljax.errors import Refusal
 from dljax.train import update
 
-CHOICES = ("auto", "map", "cores", "vmap", "shard", "pmap")
 VMAP_LIMIT = 200_000_000  # parameters of all seeds together, on an accelerator
 
 
@@ -151,7 +150,7 @@ def program(
     """Makes the programs of a trial.
 
     Args:
-      how: one of `CHOICES` but auto (see `resolve`).
+      how: map, cores, vmap, shard or pmap (`resolve` says which for auto).
       devices: all by default.
 
     Raises:
@@ -207,12 +206,11 @@ def program(
     )
     sample = lower(functools.partial(update.sample, task, source), (True, True, False))
 
-    spread = NamedSharding(mesh, P("seed"))
     alone = how in ("map", "vmap")
+    by_seed = devices[0] if alone else NamedSharding(mesh, P("seed"))
     shared = devices[0] if alone else NamedSharding(mesh, P())
     arrays = jax.device_put(source.arrays, shared)
-    train = jax.device_put(train, devices[0] if alone else spread)
-
+    train = jax.device_put(train, by_seed)
     keys = jax.vmap(jax.random.key)(np.array(padded, np.uint32))
 
     def put(state):
@@ -222,7 +220,7 @@ def program(
             ),
             state,
         )
-        state = jax.device_put(state, devices[0] if alone else spread)
+        state = jax.device_put(state, by_seed)
         return state._replace(key=jax.random.wrap_key_data(state.key))
 
     def take(state):
@@ -236,7 +234,7 @@ def program(
         seeds=tuple(seeds),
         steps_per_epoch=per_epoch,
         steps_per_block=per_epoch * epochs,
-        init=lambda: jax.device_put(init(keys), shared if alone else spread),
+        init=lambda: jax.device_put(init(keys), by_seed),
         orders=lambda state, block: orders(state.key, train, np.int32(block * epochs)),
         advance=lambda state, now, offset, steps: advance(
             state, now, arrays, np.int32(offset), np.int32(steps)
