@@ -8,7 +8,8 @@ from typing import Any
 from dljax import config as configs
 from dljax import data
 from dljax.errors import PREEMPTED, Refusal
-from dljax.studies import launch
+from dljax.runs.disk import check_writable
+from dljax.studies import declaration, launch
 from dljax.studies.experiment import of_module
 
 
@@ -25,6 +26,7 @@ def main(module: Any, arguments: Sequence[str] | None = None) -> None:
 
 def run(module: Any, arguments: Sequence[str]) -> int:
     """`main` without exiting: returns the exit code, raises Refusal."""
+    stop = stop_on_signals()
     experiment = of_module(module)
     study = experiment.study
     if {"--help", "-h", "--helpfull"} & set(arguments):
@@ -46,8 +48,7 @@ def run(module: Any, arguments: Sequence[str]) -> int:
         download=config.download,
     )
     if not config.plan:
-        launch.check_writable(launch.workdir(asked, experiment.name), "workdir")
-    stop = stop_on_signals()
+        check_writable(declaration.workdir(asked, experiment.name), "workdir")
 
     from dljax import backend
     from dljax.runs.progress import Progress

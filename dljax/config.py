@@ -5,6 +5,7 @@ takes a comma list on the command line. Nothing here imports jax.
 """
 
 import dataclasses
+import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -52,13 +53,20 @@ class RunConfig:
     full: bool = flag(False, "the full size, on which verdicts rest")
     smoke: bool = flag(False, "a few steps of everything, to see that it runs")
     plan: bool = flag(False, "print the trials and their sizes, and stop")
+    trial: str = flag("", "run only this trial of the study (a name of --plan)")
+    retry_failed: bool = flag(False, "run trials with failed runs again")
+    locate_nan: bool = flag(False, "say which module of a failed run was not finite")
+    break_lock: bool = flag(False, "take a directory over, whoever has locked it")
     profile: bool = flag(
         False, "write a trace of each trial (of few --steps, or it is large)"
     )
 
 
+# Fields that say what to do this once.
+ACTIONS = frozenset(["plan", "trial", "retry_failed", "locate_nan", "break_lock"])
+
 # Fields that say where and when, not what: they do not determine a run's numbers.
-SURROUNDINGS = frozenset(
+SURROUNDINGS = ACTIONS | frozenset(
     [
         "seed",
         "seeds",
@@ -68,7 +76,6 @@ SURROUNDINGS = frozenset(
         "download",
         "full",
         "smoke",
-        "plan",
         "profile",
         "save_every_secs",
         "seeds_by",
@@ -102,6 +109,8 @@ def _parse(field: dataclasses.Field, kind: type, text: str) -> Any:
     except ValueError:
         what = {int: "a whole number", float: "a number"}[kind]
         raise Refusal(f"--{name}={text}: must be {what}") from None
+    if kind is float and not math.isfinite(value):
+        raise Refusal(f"--{name}={text}: must be a finite number")
     if (low := meta.get("low")) is not None and not value >= low:
         raise Refusal(f"--{name}={text}: must be at least {low}")
     choices = meta.get("choices") or ()

@@ -19,13 +19,9 @@ def main(arguments: list[str]) -> int:
         raise Refusal("usage: python -m dljax.evaluate RUN")
     backend.prepare()
     run = loading.load(arguments[0])
-    found = run.program.evaluate(run.state, "test")
+    found = run.program.evaluate(run.tested, "test")
     values = {k: divide(*pair)[: len(run.seeds)] for k, pair in found.items()}
-    recorded = {
-        row["seed"]: row
-        for row in run.metrics
-        if row["split"] == "test" and row["step"] == run.step
-    }
+    recorded = {row["seed"]: row for row in run.metrics if row["split"] == "test"}
     print(f"{run.variant} at step {run.step}, test data of {run.source.name}")
     differs = False
     for i, seed in enumerate(run.seeds):

@@ -1,24 +1,36 @@
-"""A trial's directory as Python values again: for notebooks, and for evaluation."""
+"""A trial's directory as Python values again: for notebooks, evaluation and replay."""
 
-import json
 import pathlib
+import sys
 from typing import Any, NamedTuple
 
 from dljax.contract import Source, State, Task
-from dljax.errors import FAILED_RUNS, Refusal
-from dljax.runs.checkpoint import Checkpoints
+from dljax.errors import DAMAGED_DATA, FAILED_RUNS, Refusal
+from dljax.runs import disk
+from dljax.runs.execute import restore
+from dljax.runs.log import Rows, read_rows
+from dljax.runs.trial import Trial
+from dljax.studies.declaration import read_study
 from dljax.studies.experiment import import_experiment
-from dljax.studies.launch import read_study
-from dljax.studies.results import Rows, read_rows
 from dljax.train import parallel
+
+
+class Found(NamedTuple):
+    """A trial as its directory declares it, with its task and its data."""
+
+    directory: pathlib.Path
+    trial: Trial
+    task: Task
+    source: Source
 
 
 class Run(NamedTuple):
     """A trial, loaded.
 
     config: the frozen dataclass of its variant. step: of the newest checkpoint. state:
-    of all seeds, on the device, with a leading seed axis. metrics: the rows of
-    metrics.jsonl. program: its compiled functions.
+    of all seeds, on the device, with a leading seed axis: the last one, and `tested`
+    the one that is measured on test data (the same, or each run's best). metrics: the
+    rows of metrics.jsonl. program: its compiled functions.
     """
 
     directory: pathlib.Path
@@ -30,46 +42,85 @@ class Run(NamedTuple):
     program: parallel.Program
     step: int
     state: State
+    tested: State
     metrics: Rows
 
 
-def load(run: str) -> Run:
-    """Loads a trial's directory, RUNS/STUDY/TRIAL.
+def find(run: str, *, data_dir: str = "") -> Found:
+    """Finds the trial of a directory, RUNS/STUDY/TRIAL, and what it was made of.
+
+    Args:
+      data_dir: where its data set is prepared now; default where it was.
 
     Raises:
-      Refusal: it is not a trial's directory, or no checkpoint is in it.
+      Refusal: it is not a trial's directory, or its data are other ones now.
     """
     directory = pathlib.Path(run).expanduser().absolute()
-    path = directory / "config.json"
-    if not path.is_file():
+    kept = disk.read_json(directory / "config.json")
+    if kept is None:
         raise Refusal(f"{run}: no config.json there; give the directory of a trial")
-    kept = json.loads(path.read_text())
     study = read_study(directory.parent)
     if study is None:
         raise Refusal(
             f"{directory.parent}: no study.json there; a trial needs its study"
         )
     experiment = import_experiment(study["module"])
-    config = experiment.config(**kept["config"])
-    task, source = experiment.task(config), experiment.source(config)
-    seeds = tuple(kept["seeds"])
-    program = parallel.program(
-        task, source, seeds, how=kept["lowering"], batch_size=config.batch_size
+    config = experiment.config(
+        **kept["config"] | ({"data_dir": data_dir} if data_dir else {})
     )
-    checkpoints = Checkpoints(directory / "checkpoints")
-    restored = checkpoints.restore(program.take(program.init()))
-    checkpoints.close()
+    source = experiment.source(config)
+    data = [source.name, source.version, source.fingerprint]
+    if data != kept["fixed"]["data"]:
+        raise Refusal(
+            f"{run}: was made from the data {' '.join(kept['fixed']['data'])}; "
+            f"here they are {' '.join(data)}",
+            DAMAGED_DATA,
+        )
+    trial = Trial(
+        name=directory.name,
+        variant=kept["variant"],
+        config=config,
+        seeds=tuple(kept["seeds"]),
+        fixed=kept["fixed"],
+        lowering=kept["lowering"],
+        rule_sha256=study["rule_sha256"],
+        best_by=tuple(kept["best_by"]) if kept["best_by"] else None,
+    )
+    return Found(directory, trial, experiment.task(config), source)
+
+
+def load(run: str) -> Run:
+    """Loads a trial's directory, RUNS/STUDY/TRIAL, which stays as it is.
+
+    Raises:
+      Refusal: see `find`; or no whole checkpoint is in it.
+    """
+    directory, trial, task, source = find(run)
+    program = parallel.program(
+        task,
+        source,
+        trial.seeds,
+        how=trial.lowering,
+        batch_size=trial.config.batch_size,
+    )
+    restored = restore(trial, program, directory, say=_warn, resume=False)
     if restored is None:
         raise Refusal(f"{directory}: no checkpoint in it", FAILED_RUNS)
+    kept = program.put(restored.tree)
     return Run(
         directory,
-        kept["variant"],
-        seeds,
-        config,
+        trial.variant,
+        trial.seeds,
+        trial.config,
         task,
         source,
         program,
         restored.step,
-        program.put(restored.state),
+        kept.state,
+        kept.tested,
         read_rows(directory / "metrics.jsonl"),
     )
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)

@@ -7,9 +7,10 @@ import sys
 def main(arguments: list[str]) -> int:
     """Raises Refusal where WORKDIR is not a study's directory."""
     from dljax.errors import DONE, Refusal
+    from dljax.runs.disk import check_writable, refusals
     from dljax.studies import report
+    from dljax.studies.declaration import read_study
     from dljax.studies.experiment import import_experiment
-    from dljax.studies.launch import check_writable, read_study
 
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise Refusal("usage: python -m dljax.report WORKDIR")
@@ -18,7 +19,9 @@ def main(arguments: list[str]) -> int:
     if declared is None:
         raise Refusal(f"{arguments[0]}: no study.json there; give a study's directory")
     check_writable(directory, "workdir")
-    summary = report.write(import_experiment(declared["module"]), directory, declared)
+    experiment = import_experiment(declared["module"])
+    with refusals(directory):
+        summary = report.write(experiment, directory, declared)
     print(report.text(summary, directory))
     return DONE
 

@@ -14,7 +14,7 @@ FLOORS = (
     {"studies"},
     {"loading"},
     {"cli"},
-    {"report", "evaluate"},
+    {"report", "evaluate", "replay"},
 )
 
 

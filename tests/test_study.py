@@ -178,11 +178,13 @@ def test_seeds_and_levels_extend_a_study(tmp_path, data_dir, experiment):
 def test_every_difference_from_a_whole_study_is_named(
     study, tmp_path, data_dir, experiment
 ):
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy)
     # A shortened study fixes nothing, so make it look like a whole one.
     declared = json.loads((study / "study.json").read_text())
-    (tmp_path / "study.json").write_text(json.dumps(declared | {"shortened": False}))
+    (copy / "study.json").write_text(json.dumps(declared | {"shortened": False}))
     with pytest.raises(Refusal) as raised:
-        run(experiment, tmp_path, data_dir, *SMALL, "--batch_size=32", "--dropout=0.1")
+        run(experiment, copy, data_dir, *SMALL, "--batch_size=32", "--dropout=0.1")
     assert "--batch_size=32 (there: 16)" in str(raised.value)
     assert "--dropout=0.1 (there: 0.5)" in str(raised.value)
 
@@ -230,7 +232,7 @@ def test_commands_name_a_wrong_directory(command, tmp_path):
 
 def test_plan_prints_trials_and_runs_none(tmp_path, data_dir, experiment, capsys):
     run(experiment, tmp_path / "w", data_dir, *SMALL, "--plan")
-    assert capsys.readouterr().out.count("to do") == 4
+    assert capsys.readouterr().out.count(", new\n") == 4
     assert not (tmp_path / "w").exists()
 
 

@@ -1,5 +1,7 @@
 """The one seam to Flax Linen: a module becomes two pure functions."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -32,3 +34,18 @@ def net(module: nn.Module) -> Net:
         return y, dict(changed)
 
     return Net(init, apply)
+
+
+@contextlib.contextmanager
+def watch(record: Callable[[str, Any], None]) -> Iterator[None]:
+    """Inside, calls record(path of the module, its output) after each module's call."""
+
+    def interceptor(call, args, kwargs, context):
+        output = call(*args, **kwargs)
+        if context.method_name == "__call__":
+            path = "/".join(context.module.path)
+            record(path or type(context.module).__name__, output)
+        return output
+
+    with nn.intercept_methods(interceptor):
+        yield

@@ -1,24 +1,53 @@
 """Checkpoints of a trial: the only file that knows Orbax, which it imports lazily.
 
 A checkpoint holds the state of all seeds as host arrays, so that it does not depend on
-how the seeds were spread over devices, and beside it as JSON what belongs to it (the
-step, and how long metrics.jsonl was then).
+how the seeds were spread over devices, and beside it a page of JSON: the step, a digest
+of every array, what determined the numbers, the versions, and how long metrics.jsonl
+was then. Orbax restores a flipped bit without a word; the digests do not let it pass.
 """
 
+import contextlib
+import hashlib
+import json
 import pathlib
+import shutil
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
+from dljax.errors import FAILED_RUNS, Refusal
+from dljax.runs.disk import refused
+from dljax.runs.leaves import config_differences, described, leaf_differences, named
+
+FORMAT = 1  # of the page; restored for as long as tests/golden has a checkpoint of it
 KEEP = 2
+TRASH = ".trash"  # what is removed is renamed into it first, so never half there
+
+
+class Found(NamedTuple):
+    """step: of the checkpoint. leaves: {name: host array}. page: what lies beside."""
+
+    step: int
+    leaves: dict[str, np.ndarray]
+    page: dict[str, Any]
 
 
 class Restored(NamedTuple):
+    """As `Found`, with the arrays as a tree."""
+
     step: int
-    state: Any
-    meta: dict[str, Any]
+    tree: Any
+    page: dict[str, Any]
 
 
-class Checkpoints:
-    """The checkpoints in one directory.
+class Damaged(Exception):
+    """What is wrong with a checkpoint, or with what belongs to it."""
+
+
+class Saver:
+    """Writes the checkpoints of one directory.
 
     A class, because Orbax's manager writes in the background and has to be closed.
     """
@@ -27,62 +56,200 @@ class Checkpoints:
         import orbax.checkpoint as ocp
         from orbax.checkpoint import checkpoint_managers
 
-        self._ocp = ocp
+        self._args = ocp.args
+        self._directory = directory.absolute()
+        shutil.rmtree(directory / TRASH, ignore_errors=True)
         self._manager = ocp.CheckpointManager(
-            directory.absolute(),
+            self._directory,
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=checkpoint_managers.LatestN(KEEP),
                 cleanup_tmp_directories=True,
                 step_format_fixed_length=8,
+                todelete_subdir=TRASH,
             ),
         )
 
-    def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
-        """Begins to write; `state` is a tree of host arrays."""
+    def save(self, step: int, tree: Any, page: Mapping[str, Any]) -> None:
+        """Begins to write a tree of host arrays; waits for the save before.
+
+        Raises what the disk said of either (see `disk.refusals`).
+        """
         if step in self._manager.all_steps():
             return  # resumed at its very end: the same bits are there
-        args = self._ocp.args
+        leaves = named(tree)
+        page = {"format": FORMAT, "step": step, **page, "leaves": described(leaves)}
+        page["digest"] = _digest_of_page(page)
+        shutil.rmtree(self._directory / TRASH, ignore_errors=True)
         self._manager.save(
             step,
-            args=args.Composite(
-                state=args.StandardSave(_plain(state)),
-                meta=args.JsonSave({**meta, "step": step}),
+            args=self._args.Composite(
+                state=self._args.StandardSave(leaves), page=self._args.JsonSave(page)
             ),
             force=True,
         )
 
-    def restore(self, like: Any) -> Restored | None:
-        """The newest checkpoint, in the structure of `like`; None if there is none."""
-        step = self._manager.latest_step()
-        if step is None:
-            return None
-        args = self._ocp.args
-        found = self._manager.restore(
-            step,
-            args=args.Composite(
-                state=args.StandardRestore(_plain(like)), meta=args.JsonRestore()
-            ),
-        )
-        import jax
-
-        leaves = jax.tree.leaves(found.state)
-        return Restored(
-            step, jax.tree.unflatten(jax.tree.structure(like), leaves), found.meta
-        )
-
-    def close(self) -> None:
+    def wait(self) -> None:
         """Waits until all is on disk."""
         self._manager.wait_until_finished()
-        self._manager.close()
+
+    def close(self) -> None:
+        """Ends the background's work, whatever came of it; leaves no half of a save."""
+        with contextlib.suppress(Exception):  # `save` and `wait` have raised it
+            self._manager.close()
+        shutil.rmtree(self._directory / TRASH, ignore_errors=True)
+        for part in self._directory.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(part, ignore_errors=True)
 
 
-def _plain(state: Any) -> dict[str, Any]:
-    """{"path of the leaf": array}: on disk, no Python class matters."""
-    import jax
+def steps(directory: pathlib.Path) -> list[int]:
+    """The steps of the checkpoints in a directory, newest first."""
+    if not directory.is_dir():
+        return []
+    names = [path.name for path in directory.iterdir()]
+    return sorted((int(n) for n in names if len(n) == 8 and n.isdigit()), reverse=True)
 
-    flat, _ = jax.tree_util.tree_flatten_with_path(state)
-    width = len(str(len(flat)))
-    return {
-        f"{i:0{width}d}{jax.tree_util.keystr(path)}".replace("/", "|"): leaf
-        for i, (path, leaf) in enumerate(flat)
-    }
+
+def read(
+    directory: pathlib.Path,
+    *,
+    say: Callable[[str], None],
+    check: Callable[[dict[str, Any]], None] = lambda page: None,
+    set_aside: bool = False,
+) -> Found | None:
+    """The newest whole checkpoint; needs no network to read it into.
+
+    Args:
+      say: called with a line for every checkpoint that is damaged.
+      check: looks at the page before the arrays are read; raises `Damaged` for what
+        does not go with it, or a `Refusal`.
+      set_aside: move a damaged checkpoint to `damaged` beside the directory. Only the
+        holder of the trial's lock may.
+
+    Returns:
+      None if no checkpoint was ever there.
+
+    Raises:
+      Refusal: all that were there are damaged.
+    """
+    aside = directory.parent / "damaged"
+    for step in steps(directory):
+        path = directory / f"{step:08d}"
+        try:
+            page = _read_page(path)
+            check(page)
+            return Found(step, _read_leaves(path, page), page)
+        except Damaged as damage:
+            where = "passed over"
+            if set_aside:
+                where = f"set aside in {_move(path, aside)}"
+            say(f"checkpoint {path} is damaged ({damage}); {where}")
+    if steps(directory) or aside.is_dir():
+        raise Refusal(
+            f"{directory.parent}: no usable checkpoint is left in it; delete it, and "
+            "the same command runs this trial from its start",
+            FAILED_RUNS,
+        )
+    return None
+
+
+def restore(
+    directory: pathlib.Path,
+    like: Any,
+    *,
+    fixed: Mapping[str, Any],
+    say: Callable[[str], None],
+    check: Callable[[Mapping[str, Any]], None] = lambda page: None,
+    set_aside: bool = True,
+) -> Restored | None:
+    """The newest whole checkpoint, as host arrays in the structure of `like`.
+
+    Args:
+      like: a tree of arrays, or of anything with a shape and a dtype.
+      fixed: what determines the numbers; must be what the checkpoint was saved with.
+      say, check, set_aside: as for `read`.
+
+    Raises:
+      Refusal: as `read`; or the checkpoint is whole but of another config or network,
+        every difference named.
+    """
+
+    def checked(page):
+        if found := _differences(page, like, fixed):
+            raise Refusal(
+                f"{directory}: is of another config or network: {'; '.join(found)}; "
+                "give what it was made with, or another --workdir"
+            )
+        check(page)
+
+    found = read(directory, say=say, check=checked, set_aside=set_aside)
+    if found is None:
+        return None
+    leaves = [found.leaves[name] for name in named(like)]
+    return Restored(
+        found.step, jax.tree.unflatten(jax.tree.structure(like), leaves), found.page
+    )
+
+
+def _differences(
+    page: Mapping[str, Any], like: Any, fixed: Mapping[str, Any]
+) -> list[str]:
+    """How what is asked for differs from what a checkpoint holds, by name."""
+    if page["format"] != FORMAT:
+        return [f"format {page['format']}, known is {FORMAT}"]
+    return config_differences(page["fixed"], fixed) + leaf_differences(
+        page["leaves"], named(like)
+    )
+
+
+def _digest_of_page(page: Mapping[str, Any]) -> str:
+    rest = {k: v for k, v in page.items() if k != "digest"}
+    text = json.dumps(rest, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _read_page(path: pathlib.Path) -> dict[str, Any]:
+    """The page of a checkpoint; raises Damaged where it is not what was written."""
+    import orbax.checkpoint as ocp
+
+    with _damage(path / "page"):
+        page = ocp.Checkpointer(ocp.JsonCheckpointHandler()).restore(path / "page")
+        if page["digest"] != _digest_of_page(page):
+            raise Damaged("its page is not what was written")
+    return page
+
+
+def _read_leaves(path: pathlib.Path, page: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays, every digest checked; raises Damaged."""
+    import orbax.checkpoint as ocp
+
+    empty = {k: np.zeros(s, np.dtype(d)) for k, (d, s, _) in page["leaves"].items()}
+    with _damage(path / "state"):
+        reader = ocp.Checkpointer(ocp.StandardCheckpointHandler())
+        args = ocp.args.StandardRestore(empty)
+        leaves = reader.restore(path / "state", args=args)
+    leaves = {name: np.asarray(leaf) for name, leaf in leaves.items()}
+    found = described(leaves)
+    if bad := [name for name in empty if found.get(name) != page["leaves"][name]]:
+        raise Damaged(f"{', '.join(bad)}: not what was written")
+    return leaves
+
+
+@contextlib.contextmanager
+def _damage(path: pathlib.Path):
+    """Whatever a reader says of bad bytes becomes `Damaged`, in one line."""
+    try:
+        yield
+    except (Damaged, MemoryError):
+        raise
+    except Exception as error:
+        if refused(error):
+            raise
+        text = (str(error).strip().splitlines() or [""])[0][:160]
+        raise Damaged(f"{path.name}: {text or type(error).__name__}") from None
+
+
+def _move(path: pathlib.Path, aside: pathlib.Path) -> pathlib.Path:
+    aside.mkdir(exist_ok=True)
+    names = [path.name, *(f"{path.name}-{i}" for i in range(2, 1000))]
+    target = next(aside / name for name in names if not (aside / name).exists())
+    return path.rename(target)

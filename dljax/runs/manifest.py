@@ -7,6 +7,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -16,6 +17,10 @@ from dljax.backend import cores
 PACKAGES = (
     *("dljax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint"),
     *("tensorflow-datasets", "array-record", "numpy", "scipy", "scikit-learn"),
+)
+COMPARED = (
+    *("python", "packages", "git_commit", "git_diff_sha256", "backend", "device_kind"),
+    *("device_count", "processor", "visible_cores", "xla_flags", "matmul_precision"),
 )
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -46,11 +51,12 @@ def _digest(path: pathlib.Path) -> str | None:
 
 def surroundings() -> dict[str, Any]:
     """Code, versions and machine, as JSON values; None where not to be had."""
-    commit = _git("rev-parse", "HEAD")
+    commit, diff = _git("rev-parse", "HEAD"), _git("diff", "HEAD")
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     return {
         "git_commit": commit.strip() if commit else None,
-        "git_diff": _git("diff", "HEAD"),
+        "git_diff": diff,
+        "git_diff_sha256": hashlib.sha256((diff or "").encode()).hexdigest(),
         "lock_sha256": _digest(ROOT / "requirements.lock"),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
@@ -58,11 +64,41 @@ def surroundings() -> dict[str, Any]:
         "device_kind": jax.devices()[0].device_kind,
         "device_count": jax.device_count(),
         "process_count": jax.process_count(),
+        "processor": _processor(),
         "visible_cores": cores(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "matmul_precision": precision,
         "command": sys.argv,
     }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What of the surroundings that may matter to numbers differs, a line each."""
+
+    def flat(page):
+        alone = {k: page.get(k) for k in COMPARED if k != "packages"}
+        return alone | (page.get("packages") or {})
+
+    before, now = flat(old), flat(new)
+    differ = [
+        k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k)
+    ]
+    return [
+        "uncommitted changes of the code were others"
+        if name == "git_diff_sha256"
+        else f"{name} was {before.get(name) or 'none'}, now {now.get(name) or 'none'}"
+        for name in differ
+    ]
+
+
+def _processor() -> str:
+    """The CPU's name: XLA compiles for what it can do."""
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    names = [row.split(":", 1)[1] for row in text.splitlines() if "model name" in row]
+    return names[0].strip() if names else platform.processor()
 
 
 def peak_memory() -> int | None:

@@ -1,148 +1,19 @@
 """A study from its declaration to its report: trial after trial, in this process."""
 
+import collections
 import dataclasses
 import json
 import pathlib
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dljax.config import SURROUNDINGS, Asked
-from dljax.errors import DISK, DONE, FAILED_RUNS, PREEMPTED, Refusal
+from dljax.config import Asked
+from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, PREEMPTED, Refusal, nearest
+from dljax.runs import disk
+from dljax.runs.lock import locked
+from dljax.studies.declaration import declare, read_study, workdir
 from dljax.studies.experiment import Experiment
-from dljax.studies.study import rule_hash, variants
-
-
-def workdir(asked: Asked, name: str) -> pathlib.Path:
-    """The study's directory: --workdir, or runs/NAME-DATASET."""
-    config = asked.config
-    if config.workdir:
-        return pathlib.Path(config.workdir).expanduser().absolute()
-    size = "-smoke" if config.smoke else ""  # so that it never replaces a report
-    return pathlib.Path("runs", f"{name}-{config.dataset}{size}").absolute()
-
-
-def check_writable(directory: pathlib.Path, flag: str) -> None:
-    """Raises Refusal where nothing can be written to `directory`."""
-    probe = directory / ".writable"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise Refusal(
-            f"--{flag}={directory}: {error.strerror}; give a directory that can be "
-            "written",
-            DISK,
-        ) from None
-
-
-def declare(
-    experiment: Experiment, asked: Asked, found: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """study.json: this declaration, beside what an earlier one in `found` fixed.
-
-    A shortened study (fewer steps, or smoke) fixes nothing for those that follow.
-
-    Raises:
-      Refusal: it differs from the earlier one in the data set or a fixed field.
-    """
-    config, study = asked.config, experiment.study
-    fixed = {
-        f.name: getattr(config, f.name)
-        for f in dataclasses.fields(config)
-        if f.name not in SURROUNDINGS and f.name not in asked.factors
-    }
-    seeds = list(range(config.seed, config.seed + config.seeds))
-    blocks: list[list[int]] = []
-    if found:
-        differences = [
-            f"--{k}={v} (there: {found['fixed'].get(k)})"
-            for k, v in fixed.items()
-            if found["fixed"].get(k) != v
-        ]
-        if found["study"] != experiment.name:
-            differences.insert(
-                0, f"the experiment {experiment.name} ({found['study']})"
-            )
-        if differences and not found["shortened"]:
-            raise Refusal(
-                "--workdir: holds a study with other settings: "
-                f"{', '.join(differences)}; give the same, or another --workdir"
-            )
-        blocks = [] if differences else found["blocks"]
-    known = {seed for block in blocks for seed in block}
-    if new := [seed for seed in seeds if seed not in known]:
-        blocks = [*blocks, new]
-    short = shortened(experiment, asked)
-    return {
-        "study": experiment.name,
-        "module": experiment.module,
-        "dataset": config.dataset,
-        "fixed": fixed,
-        "factors": {name: list(levels) for name, levels in asked.factors.items()},
-        "seeds": seeds,
-        "blocks": blocks,
-        "shortened": short,
-        "reduced": "fewer steps than declared" if short else reduced(experiment, asked),
-        "rule_sha256": rule_hash(study),
-        "command": command(experiment, asked),
-    }
-
-
-def _usual(experiment: Experiment, asked: Asked) -> Any:
-    """The config as declared for this data set and size."""
-    config = asked.config
-    same = {
-        n: getattr(config, n) for n in ("dataset", "data_dir", "manual_dir", "full")
-    }
-    sizes = experiment.study.defaults({"full": config.full}, config.dataset)
-    fields = {k: v for k, v in sizes.items() if k not in experiment.study.factors}
-    return experiment.config(**same | fields)
-
-
-def shortened(experiment: Experiment, asked: Asked) -> bool:
-    """Whether it makes fewer updates than declared."""
-    from dljax.data.source import updates
-
-    if asked.config.smoke:
-        return True
-    source = experiment.source(asked.config)
-    usual = _usual(experiment, asked)
-    return updates(asked.config, source) < updates(usual, source)
-
-
-def reduced(experiment: Experiment, asked: Asked) -> str:
-    """Why a verdict would not count though every step is made, or ""."""
-    config, study = asked.config, experiment.study
-    usual = _usual(experiment, asked)
-    if config.seeds < usual.seeds:
-        return f"{config.seeds} of {usual.seeds} seeds"
-    for name, levels in study.factors.items():
-        if lost := [level for level in levels if level not in asked.factors[name]]:
-            return f"without {name} {', '.join(map(str, lost))}"
-    if not config.full and config.dataset not in study.sufficient:
-        return "not the full size (--full)"
-    return ""
-
-
-def command(experiment: Experiment, asked: Asked) -> str:
-    """The command that asks for the same again."""
-    parts = ["python", "-m", experiment.module]
-    for name in sorted(asked.given):
-        value = asked.factors.get(name) or getattr(asked.config, name)
-        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        parts.append(f"--{name}" if value is True else f"--{name}={text}")
-    return shlex.join(parts)
-
-
-def read_study(directory: pathlib.Path) -> dict[str, Any] | None:
-    """The study.json of a study's directory, if there is one."""
-    path = directory / "study.json"
-    try:
-        return json.loads(path.read_text()) if path.is_file() else None
-    except json.JSONDecodeError:
-        raise Refusal(f"{path}: is damaged; move it away and start again") from None
+from dljax.studies.study import variants
 
 
 def launch(
@@ -156,52 +27,174 @@ def launch(
 
     Returns:
       the exit code.
+
+    Raises:
+      Refusal: for all that `dljax.errors` has a code.
     """
-    from dljax.runs import trial as runs
-
     directory = workdir(asked, experiment.name)
-    declared = declare(experiment, asked, read_study(directory))
-    trials, prepared = _trials(experiment, asked, declared)
-    declared["trials"] = [[t.variant, t.name] for t in trials]
-    done = [t for t in trials if runs.is_done(directory / t.name)]
-    if asked.config.plan:
-        _print_plan(trials, done)
-        return DONE
-    check_writable(directory, "workdir")
-    runs.write_json(directory / "study.json", declared)
-    show.say(
-        f"{experiment.name}: {len(trials)} trials of up to "
-        f"{max(len(t.seeds) for t in trials)} seeds in {directory}"
-    )
-    for trial in trials:
-        if trial in done:
-            show.say(f"{trial.variant}: done already")
-            continue
-        if stop():
-            return _stopped(show, directory)
-        task, source = prepared[trial.variant]
-        told = runs.run(
-            trial, task, source, directory / trial.name, stop=stop, show=show
-        )
-        if told.stopped:
-            return _stopped(show, directory)
-        show.say(f"{trial.variant}: finished in {told.secs:.1f} s")
-    if len(done) == len(trials):
-        show.say("everything is done; the report is written again")
-    from dljax.studies import report
+    if not asked.config.plan:
+        disk.check_writable(directory, "workdir")
+    if asked.config.plan or asked.config.trial:
+        declared = declare(experiment, asked, _begun_study(directory))
+        trials, prepared = _trials(experiment, asked, declared)
+        if asked.config.plan:
+            _print_plan(directory, trials)
+            return DONE
+        trial = _named(asked.config.trial, trials)
+        return _run([trial], prepared, directory, asked.config, stop=stop, show=show)
+    with (
+        disk.refusals(directory),
+        locked(directory, break_lock=asked.config.break_lock, say=show.say),
+    ):
+        declared = declare(experiment, asked, _begun_study(directory))
+        trials, prepared = _trials(experiment, asked, declared)
+        declared["trials"] = [[t.variant, t.name] for t in trials]
+        disk.write_json(directory / "study.json", declared)
+        say_ledger(experiment.name, directory, trials, show)
+        code = _run(trials, prepared, directory, asked.config, stop=stop, show=show)
+        if code == PREEMPTED:
+            return code
+        from dljax.studies import report
 
-    summary = report.write(experiment, directory, declared)
+        summary = report.write(experiment, directory, declared)
     print(report.text(summary, directory))
-    if summary["failed"]:
-        failed = (f"{run['variant']} seed {run['seed']}" for run in summary["failed"])
-        show.say(f"failed (a loss was not finite): {', '.join(failed)}")
-        return FAILED_RUNS
-    return DONE
+    return code
+
+
+def _begun_study(directory: pathlib.Path) -> dict[str, Any] | None:
+    """The study.json there, if anything was computed for it."""
+    from dljax.runs.trial import status
+
+    found = read_study(directory)
+    names = [name for _, name in found["trials"]] if found else []
+    return found if any(status(directory / n).kind != "new" for n in names) else None
+
+
+def say_ledger(
+    name: str, directory: pathlib.Path, trials: Sequence[Any], show: Any
+) -> None:
+    """Says what of a study is there, and what is there besides."""
+    from dljax.runs.trial import status
+
+    kinds = collections.Counter(status(directory / t.name).kind for t in trials)
+    counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+    most = max(len(t.seeds) for t in trials)
+    show.say(
+        f"{name}: {len(trials)} trials of up to {most} seeds in {directory}: {counts}"
+    )
+    ours = {t.name for t in trials}
+    others = [p for p in directory.glob("*/config.json") if p.parent.name not in ours]
+    if others:
+        show.say(f"{len(others)} more there, of other declarations, are left alone")
+
+
+def _run(
+    trials: Sequence[Any],
+    prepared: Mapping[str, Any],
+    directory: pathlib.Path,
+    config: Any,
+    *,
+    stop: Callable[[], bool],
+    show: Any,
+) -> int:
+    """Runs those trials that are not done; returns the exit code."""
+    from dljax.runs.execute import execute
+    from dljax.runs.trial import status
+
+    did = failed = 0
+    for trial in trials:
+        place = directory / trial.name
+        now = status(place)
+        if now.kind == "changed":
+            raise Refusal(
+                f"{place / 'metrics.jsonl'}: is not what it was when the trial was "
+                f"done; python -m dljax.replay {place} says what differs, and without "
+                "the directory the trial is run again",
+                DAMAGED_DATA,
+            )
+        if now.kind == "failed" and config.retry_failed:
+            show.say(f"{trial.variant}: failed; kept as {_step_aside(place)}")
+            now = status(place)
+        if now.finished:
+            show.say(f"{trial.variant}: done already{_since(place)}")
+        else:
+            if stop():
+                return _stopped(show, directory)
+            task, source = prepared[trial.variant]
+            told = execute(trial, task, source, place, stop=stop, show=show)
+            if told.stopped:
+                return _stopped(show, directory)
+            did += 1
+            show.say(f"{trial.variant}: finished in {told.secs:.1f} s")
+            now = status(place)
+        for run in now.failed:
+            failed += 1
+            show.say(f"{trial.variant}: {failure(run)}")
+            if config.locate_nan:
+                show.say(_locate(trial, prepared[trial.variant], place, run, show))
+    if not did:
+        show.say("everything is done; the report is written again")
+    return FAILED_RUNS if failed else DONE
+
+
+def failure(run: Mapping[str, Any]) -> str:
+    """A failed run in words: of DONE's {"seed", "step", "metric"}."""
+    return (
+        f"seed {run['seed']} failed: {run['metric']} not finite at step {run['step']}"
+    )
+
+
+def _since(place: pathlib.Path) -> str:
+    """What around a finished trial has changed since."""
+    from dljax.runs import manifest
+
+    before = disk.read_json(place / "manifest.json") or {}
+    differs = manifest.differences(before, manifest.surroundings())
+    return f" ({'; '.join(differs)})" if differs else ""
+
+
+def _step_aside(place: pathlib.Path) -> pathlib.Path:
+    names = (place.with_name(f"{place.name}.failed-{i}") for i in range(1, 1000))
+    return place.rename(next(path for path in names if not path.exists()))
+
+
+def _locate(trial, prepared, place, run, show) -> str:
+    """Where in the network a failed run's step is first not finite."""
+    task, source = prepared
+    from dljax.runs.execute import restore
+    from dljax.train import nonfinite, parallel
+
+    program = parallel.program(
+        task,
+        source,
+        trial.seeds,
+        how=trial.lowering,
+        batch_size=trial.config.batch_size,
+    )
+    restored = restore(trial, program, place, say=show.say, resume=False)
+    assert restored is not None, "a finished trial has a checkpoint"
+    index = trial.seeds.index(run["seed"])
+    state = nonfinite.one(restored.tree.state, index)
+    rows = source.split(run["seed"])["train"]
+    where = nonfinite.locate(
+        task, source, state, rows, batch_size=trial.config.batch_size
+    )
+    return f"{trial.variant}: seed {run['seed']}, step {run['step']}: {where}"
 
 
 def _stopped(show: Any, directory: pathlib.Path) -> int:
     show.say(f"stopped; the same command resumes in {directory}")
     return PREEMPTED
+
+
+def _named(name: str, trials: Sequence[Any]) -> Any:
+    """The trial that --trial names."""
+    for trial in trials:
+        if trial.name == name:
+            return trial
+    near = nearest(name, [t.name for t in trials])
+    hint = f"did you mean {near}? " if near else ""
+    raise Refusal(f"--trial={name}: no such trial; {hint}--plan lists them")
 
 
 def _trials(experiment: Experiment, asked: Asked, declared: Mapping[str, Any]):
@@ -211,6 +204,7 @@ def _trials(experiment: Experiment, asked: Asked, declared: Mapping[str, Any]):
     from dljax.runs.trial import Trial, identity
     from dljax.train import cost, parallel
 
+    study = experiment.study
     trials, prepared = [], {}
     seeds = set(declared["seeds"])
     for variant, levels in variants(declared["factors"]).items():
@@ -235,22 +229,32 @@ def _trials(experiment: Experiment, asked: Asked, declared: Mapping[str, Any]):
                 "seeds": block,
                 "data": [source.name, source.version, source.fingerprint],
                 "lowering": parallel.kind(lowering, jax.device_count()),
+                "select": [study.select, *(study.best_by or ())],
             }
-            name = identity(fixed, variant.replace("/", "-"))
-            rule = declared["rule_sha256"]
-            seeds_here = tuple(block)
             trials.append(
-                Trial(name, variant, config, seeds_here, fixed, lowering, rule)
+                Trial(
+                    name=identity(fixed, variant.replace("/", "-")),
+                    variant=variant,
+                    config=config,
+                    seeds=tuple(block),
+                    fixed=json.loads(json.dumps(fixed)),  # as it will be read again
+                    lowering=lowering,
+                    rule_sha256=declared["rule_sha256"],
+                    best_by=study.best_by,
+                )
             )
     return trials, prepared
 
 
-def _print_plan(trials: Sequence[Any], done: Sequence[Any]) -> None:
+def _print_plan(directory: pathlib.Path, trials: Sequence[Any]) -> None:
+    from dljax.runs.trial import status
+
     for t in trials:
         size = (
             f"{t.config.steps} steps"
             if t.config.steps
             else f"{t.config.epochs:g} epochs"
         )
-        state = "done" if t in done else "to do"
-        print(f"{t.name}: {len(t.seeds)} seeds, {size}, {t.lowering}, {state}")
+        now = status(directory / t.name)
+        at = f" at step {now.step}" if now.kind == "half done" else ""
+        print(f"{t.name}: {len(t.seeds)} seeds, {size}, {t.lowering}, {now.kind}{at}")

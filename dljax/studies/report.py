@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from dljax.runs.trial import write_json
+from dljax.runs.disk import write_json, write_text
 from dljax.studies import figures, results
 from dljax.studies.experiment import Experiment
 from dljax.studies.study import rule_text
@@ -90,7 +90,7 @@ def write(
     environment.filters["p_value"] = p_value
     for name in ("report.html", "report.md"):
         text = environment.get_template(name).render(context)
-        (directory / name).write_text(text, encoding="utf-8")
+        write_text(directory / name, text)
     return summary
 
 

@@ -1,12 +1,12 @@
 """From trial directories to results: values per variant and seed, and a verdict."""
 
 import csv
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dljax.runs.trial import is_done
+from dljax.runs.log import Rows, read_rows
+from dljax.runs.trial import status
 from dljax.studies import statistics
 from dljax.studies.study import (
     VERDICTS,
@@ -17,33 +17,26 @@ from dljax.studies.study import (
     variants,
 )
 
-Rows = list[dict[str, Any]]
-
 
 class Results(NamedTuple):
     """What a study found.
 
     final: {variant: {seed: {metric: value}}} on test data.
     curves: {variant: rows of metrics.jsonl of the declared seeds}.
-    failed: [(variant, seed)]. missing: variants with a trial that is not finished.
+    failed: [{"variant", "seed", "step", "metric"}], the first metric that was not
+    finite, and where. missing: variants with a trial that is not finished.
     """
 
     declared: Mapping[str, Any]
     final: dict[str, dict[int, dict[str, float]]]
     curves: dict[str, Rows]
-    failed: list[tuple[str, int]]
+    failed: list[dict[str, Any]]
     missing: list[str]
 
     def values(self, variant: str, metric: str) -> dict[int, float]:
         """{seed: value} of one test metric."""
         found = self.final.get(variant, {})
         return {s: m[metric] for s, m in found.items() if m.get(metric) is not None}
-
-
-def read_rows(path: pathlib.Path) -> Rows:
-    """The rows of a metrics.jsonl."""
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
 
 
 def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
@@ -55,11 +48,11 @@ def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
     failed, missing = [], []
     for variant, trial in declared["trials"]:
         directory = workdir / trial
-        if not is_done(directory):
+        now = status(directory)
+        if not now.finished:
             missing.append(variant)
             continue
-        done = json.loads((directory / "DONE").read_text())
-        failed += [(variant, s) for s in done["failed_seeds"] if s in seeds]
+        failed += [{"variant": variant} | r for r in now.failed if r["seed"] in seeds]
         for row in read_rows(directory / "metrics.jsonl"):
             if row["seed"] not in seeds:
                 continue
@@ -94,7 +87,7 @@ def verdict(
     if results.missing:
         return "undecided", f"unfinished: {', '.join(sorted(set(results.missing)))}"
     if results.failed:
-        runs = ", ".join(f"{variant} seed {seed}" for variant, seed in results.failed)
+        runs = ", ".join(f"{r['variant']} seed {r['seed']}" for r in results.failed)
         return "undecided", f"failed runs: {runs}"
     if declared["reduced"]:
         return "undecided", f"reduced: {declared['reduced']}"
@@ -159,5 +152,5 @@ def summary(
             }
             for key, c in compared.items()
         ],
-        "failed": [{"variant": v, "seed": s} for v, s in results.failed],
+        "failed": results.failed,
     }

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+SELECTIONS = ("final", "best_valid")
 VERDICTS = ("supported", "refuted", "undecided")
 
 
@@ -23,6 +24,8 @@ class Study(NamedTuple):
       `VERDICTS`. Its docstring says the same in words.
     sizes, full: {data set: {field: value}}: defaults of a data set, and of its full
       size on top of them.
+    select: which state of a run is tested: the "final" one, or "best_valid", its best
+      by the measure on validation data.
     smoke: {field: value} for --smoke.
     sufficient: {data set: why its default size decides as well as a full one}.
     """
@@ -33,10 +36,17 @@ class Study(NamedTuple):
     contrasts: Mapping[str, tuple[str, str]]
     rule: Callable[..., str]
     higher: bool = True
+    select: str = "final"
     sizes: Mapping[str, Mapping[str, Any]] = {}
     full: Mapping[str, Mapping[str, Any]] = {}
     smoke: Mapping[str, Any] = {}
     sufficient: Mapping[str, str] = {}
+
+    @property
+    def best_by(self) -> tuple[str, bool] | None:
+        """(metric, higher is better) of `best_valid`, None for `final`."""
+        assert self.select in SELECTIONS, self.select
+        return None if self.select == "final" else (self.measure, self.higher)
 
     def defaults(self, given: Mapping[str, Any], dataset: str) -> dict[str, Any]:
         """The defaults for a command line that sets the fields `given`."""
@@ -76,6 +86,7 @@ def rule_words(study: Study) -> str:
 
 
 def rule_hash(study: Study) -> str:
-    """A hash of the claim, the measure and the rule, for the manifest."""
-    text = json.dumps([study.claim, study.measure, study.higher, rule_text(study)])
+    """A hash of the claim, the measure, the selection and the rule."""
+    said = [study.claim, study.measure, study.higher, study.select, rule_text(study)]
+    text = json.dumps(said)
     return hashlib.sha256(text.encode()).hexdigest()

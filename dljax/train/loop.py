@@ -5,7 +5,8 @@ stop) the order is fixed:
 
   1. the updates up to the next boundary are dispatched;
   2. the report of the boundary before is read, and its rows written;
-  3. where due, the new state is evaluated on validation data;
+  3. where due, the new state is evaluated on validation data, and kept as the best of
+     those runs whose best it is;
   4. where due, all that is pending is written, and the state saved;
   5. where asked, the loop stops, having saved.
 
@@ -13,10 +14,13 @@ So the device computes while the host reads, and no step waits for the host. Bou
 never change a bit: one compiled program does any number of steps.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dljax.contract import State
@@ -25,18 +29,43 @@ from dljax.train.parallel import Program
 DISPATCH_SECS = 0.5  # of updates at once, at the most: how long a stop may take
 
 
+class Best(NamedTuple):
+    """Each run's best state by a validation metric.
+
+    score: float32 (s,), larger is better; -inf before the first finite one.
+    """
+
+    score: Any
+    state: State
+
+
+class Kept(NamedTuple):
+    """What of a trial is kept: the state of all runs, and the best ones if asked for.
+
+    All that the loop goes on from, and all that a checkpoint holds.
+    """
+
+    state: State
+    best: Best | None
+
+    @property
+    def tested(self) -> State:
+        """The state that is measured on test data."""
+        return self.state if self.best is None else self.best.state
+
+
 class Hooks(NamedTuple):
     """What the loop tells the world, and asks it.
 
     write(rows): dicts as in metrics.jsonl, but for the variant.
-    save(step, state): keep this state; called with all earlier rows written.
+    save(step, kept): keep this; called with all earlier rows written.
     save_due(): is it time to?
     stop(): has somebody asked to?
     progress(step, {name: mean over seeds}): for the eye.
     """
 
     write: Callable[[Iterable[dict]], None]
-    save: Callable[[int, State], None]
+    save: Callable[[int, Kept], None]
     save_due: Callable[[], bool]
     stop: Callable[[], bool]
     progress: Callable[[int, dict[str, float]], None]
@@ -46,42 +75,70 @@ class Outcome(NamedTuple):
     """step: where it ended. train_secs: updates and evaluation, compilation apart."""
 
     step: int
-    state: State
+    kept: Kept
     stopped: bool
     compile_secs: float
     train_secs: float
     save_secs: float
 
 
-def warm_up(program: Program, state: State) -> tuple[State, np.ndarray]:
+def warm_up(program: Program, kept: Kept) -> tuple[Kept, np.ndarray]:
     """Compiles what the loop calls, by doing no steps; also says who is alive."""
-    state, report = program.advance(state, program.orders(state, 0), 0, 0)
+    if kept.best is not None:  # of its own: `advance` uses up what it is given
+        kept = kept._replace(best=jax.tree.map(jnp.copy, kept.best))
+    state, report = program.advance(kept.state, program.orders(kept.state, 0), 0, 0)
     for split in ("valid", "test"):
         for total, _ in program.evaluate(state, split).values():
             np.asarray(total)
-    return state, np.asarray(report["alive"])[: len(program.seeds)]
+    alive = np.asarray(report["alive"])[: len(program.seeds)]
+    return kept._replace(state=state), alive
+
+
+def begin(program: Program, best_by: tuple[str, bool] | None) -> Kept:
+    """What a trial starts from; `best_by` as in `train`."""
+    state = program.init()
+    if best_by is None:
+        return Kept(state, None)
+    worst = jnp.full(state.step.shape, -jnp.inf, jnp.float32)
+    return Kept(state, Best(jax.device_put(worst, state.step.sharding), state))
+
+
+@functools.partial(jax.jit, static_argnames="higher")
+def _better(best: Best, state: State, found: Any, *, higher: bool) -> Best:
+    """The better of `best` and `state`, run by run; never one that is not finite."""
+    total, count = found
+    score = (total / count) * (1 if higher else -1)
+    wins = jnp.isfinite(score) & (score > best.score) & state.alive
+
+    def pick(new, old):
+        return jnp.where(wins.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return Best(pick(score, best.score), jax.tree.map(pick, state, best.state))
 
 
 def train(
     program: Program,
-    state: State,
+    kept: Kept,
     *,
     step: int,
     steps: int,
     log_every: int,
     eval_every: int,
+    best_by: tuple[str, bool] | None = None,
     hooks: Hooks,
 ) -> Outcome:
     """Trains from `step` to `steps`; rows are logged where step is a multiple.
 
-    The last step is always logged, evaluated on "valid" and "test", and saved.
+    The last step is always logged, evaluated on "valid" and "test", and saved. With
+    best_by=(metric, higher is better) the test is of each run's state that was best on
+    "valid", and the row's step is that state's.
     """
     begun = time.perf_counter()
-    state, alive = warm_up(program, state)
+    (state, best), alive = warm_up(program, kept)
     ready = time.perf_counter()
     saving = 0.0
     block, orders = -1, None
-    pending: list[tuple[str, int, Any]] = []
+    pending: list[tuple[str, Any, Any]] = []
     rate, read_step, read_at = 0.0, step, ready  # of the last report read
     stopped = False
 
@@ -89,7 +146,7 @@ def train(
         nonlocal alive, rate, read_step, read_at
         for split, at, report in pending:
             rows, alive = _rows(program, split, at, report, alive)
-            if at > read_step:
+            if split in ("train", "") and at > read_step:
                 now = time.perf_counter()
                 rate = (at - read_step) / max(now - read_at, 1e-9)
                 read_step, read_at = at, now
@@ -113,25 +170,31 @@ def train(
         logged = last or step % log_every == 0
         pending.append(("train" if logged else "", step, report))
         if last or step % eval_every == 0:  # 3
-            pending.append(("valid", step, program.evaluate(state, "valid")))
+            found = program.evaluate(state, "valid")
+            pending.append(("valid", step, found))
+            if best is not None and best_by is not None:
+                metric, higher = best_by
+                best = _better(best, state, found[metric], higher=higher)
         if last:
-            pending.append(("test", step, program.evaluate(state, "test")))
+            tested = Kept(state, best).tested
+            at = step if best is None else np.asarray(tested.step)[: len(alive)]
+            pending.append(("test", at, program.evaluate(tested, "test")))
         stopped = hooks.stop()
         if last or stopped or hooks.save_due():  # 4
             write_pending()
             before = time.perf_counter()
-            hooks.save(step, state)
+            hooks.save(step, Kept(state, best))
             saving += time.perf_counter() - before
     secs = time.perf_counter() - ready - saving
-    return Outcome(step, state, stopped, ready - begun, secs, saving)
+    return Outcome(step, Kept(state, best), stopped, ready - begun, secs, saving)
 
 
-def _rows(program: Program, split: str, at: int, report: Any, alive: np.ndarray):
-    """The rows of one report, and which runs are alive after it."""
+def _rows(program: Program, split: str, at: Any, report: Any, alive: np.ndarray):
+    """The rows of one report, at a step or each run's, and who is alive after it."""
     count = len(program.seeds)
     if split in ("valid", "test"):
         values = {k: divide(*pair)[:count] for k, pair in report.items()}
-        steps, now = np.full(count, at), alive
+        steps, now = np.broadcast_to(at, (len(alive),)), alive
         written = alive
     else:
         now = np.asarray(report["alive"])[:count]

@@ -40,8 +40,9 @@ class Program(NamedTuple):
       the last update, "alive" and "step", each (s,).
     evaluate(state, split) -> {name: (sum (s,), count (s,))}
     sample(state, split, n) -> the first n examples of each seed's split, (s, n, ...)
-    take(state) / put(state): a device's state as host arrays of exactly the seeds
-      asked for, and back; the host's do not depend on how the seeds were spread.
+    take(tree) / put(tree): states, and other arrays with a seed axis, of the device as
+      host arrays of exactly the seeds asked for, and back; the host's do not depend on
+      how the seeds were spread.
     """
 
     seeds: tuple[int, ...]
@@ -52,8 +53,8 @@ class Program(NamedTuple):
     advance: Callable[[State, Any, int, int], tuple[State, Any]]
     evaluate: Callable[[State, str], Any]
     sample: Callable[[State, str, int], Any]
-    take: Callable[[State], State]
-    put: Callable[[State], State]
+    take: Callable[[Any], Any]
+    put: Callable[[Any], Any]
 
 
 def resolve(
@@ -213,18 +214,15 @@ def program(
     train = jax.device_put(train, by_seed)
     keys = jax.vmap(jax.random.key)(np.array(padded, np.uint32))
 
-    def put(state):
-        state = jax.tree.map(
-            lambda leaf: np.concatenate(
-                [leaf, *[leaf[-1:]] * (len(padded) - len(leaf))]
-            ),
-            state,
+    def put(tree):
+        missing = len(padded) - len(seeds)
+        padded_tree = jax.tree.map(
+            lambda leaf: np.concatenate([leaf, *[leaf[-1:]] * missing]), tree
         )
-        state = jax.device_put(state, by_seed)
-        return state._replace(key=jax.random.wrap_key_data(state.key))
+        return _keys(jax.random.wrap_key_data, jax.device_put(padded_tree, by_seed))
 
-    def take(state):
-        host = jax.device_get(state._replace(key=jax.random.key_data(state.key)))
+    def take(tree):
+        host = jax.device_get(_keys(jax.random.key_data, tree))
         return jax.tree.map(lambda leaf: leaf[: len(seeds)], host)
 
     def first(name, n):
@@ -243,6 +241,15 @@ def program(
         sample=lambda state, name, n: sample(state, first(name, n), arrays),
         take=take,
         put=put,
+    )
+
+
+def _keys(change: Callable, tree: Any) -> Any:
+    """The tree with `change` applied to the key of every state in it."""
+    return jax.tree.map(
+        lambda s: s._replace(key=change(s.key)) if isinstance(s, State) else s,
+        tree,
+        is_leaf=lambda s: isinstance(s, State),
     )
 
 

@@ -48,7 +48,7 @@ def dljax_worker(seeds: int) -> None:
     import jax
 
     from dljax.data.source import updates
-    from dljax.runs.checkpoint import Checkpoints
+    from dljax.runs.checkpoint import Saver
     from dljax.train import loop, parallel
 
     config = study_config(seeds)
@@ -66,14 +66,14 @@ def dljax_worker(seeds: int) -> None:
         rows: list[dict] = []
         outcome = loop.train(
             program,
-            program.init(),
+            loop.begin(program, None),
             step=0,
             steps=steps,
             log_every=max(1, steps // 50),
             eval_every=max(1, steps // EVALUATIONS),
             hooks=loop.Hooks(
                 write=rows.extend,
-                save=lambda step, state: None,
+                save=lambda step, kept: None,
                 save_due=lambda: False,
                 stop=lambda: False,
                 progress=lambda step, metrics: None,
@@ -81,9 +81,10 @@ def dljax_worker(seeds: int) -> None:
         )
         begun = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            checkpoints = Checkpoints(pathlib.Path(folder))
-            checkpoints.save(steps, program.take(outcome.state), {})
-            checkpoints.close()
+            saver = Saver(pathlib.Path(folder))
+            saver.save(steps, program.take(outcome.kept), {})
+            saver.wait()
+            saver.close()
             save = time.perf_counter() - begun
         accuracy = np.mean([r["accuracy"] for r in rows if r["split"] == "test"])
         found = {"secs": outcome.train_secs, "compile": outcome.compile_secs}

@@ -1,0 +1,95 @@
+"""Two records of one trial side by side: identical, within tolerance, or different."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+RTOL, ATOL = 1e-3, 1e-5  # what other versions, devices or numbers of cores may change
+
+IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
+
+
+class Compared(NamedTuple):
+    """outcome: one of the three. first: the first difference that matters, in words."""
+
+    outcome: str
+    first: str = ""
+
+
+def worse(a: Compared, b: Compared) -> Compared:
+    """Whichever of the two is farther from identical; `a` if both are as far."""
+    order = (IDENTICAL, WITHIN, DIFFERENT)
+    return max(a, b, key=lambda c: order.index(c.outcome))
+
+
+def arrays(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compared:
+    """Compares {name: host array}, in order; NaN equals NaN."""
+    if old.keys() != new.keys():
+        alone = sorted(old.keys() ^ new.keys())[0]
+        where = "recorded" if alone in old else "replayed"
+        return Compared(DIFFERENT, f"array {alone} is only in the {where} state")
+    found = Compared(IDENTICAL)
+    for name, a in old.items():
+        found = worse(found, _array(name, np.asarray(a), np.asarray(new[name])))
+    return found
+
+
+def _array(name: str, a: np.ndarray, b: np.ndarray) -> Compared:
+    if (a.shape, a.dtype) != (b.shape, b.dtype):
+        return Compared(
+            DIFFERENT,
+            f"array {name}: {a.dtype} {a.shape} recorded, {b.dtype} {b.shape} replayed",
+        )
+    if a.tobytes() == b.tobytes():
+        return Compared(IDENTICAL)
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    unlike = ~((x == y) | (np.isnan(x) & np.isnan(y)))
+    gap = np.where(unlike, np.abs(x - y), 0.0)
+    far = np.unravel_index(np.argmax(np.where(np.isnan(gap), np.inf, gap)), gap.shape)
+    place = f"[{', '.join(map(str, far))}]"
+    text = (
+        f"array {name}: {int(unlike.sum())} of {unlike.size} values differ, most at "
+        f"{place}: {x[far]:.9g} recorded, {y[far]:.9g} replayed"
+    )
+    counts = a.dtype.kind in "biu"  # steps, keys: equal or not
+    near = not counts and np.allclose(x, y, rtol=RTOL, atol=ATOL, equal_nan=True)
+    return Compared(WITHIN if near else DIFFERENT, text)
+
+
+def rows(old: pathlib.Path, new: pathlib.Path) -> Compared:
+    """Compares two metrics.jsonl line by line."""
+    before, after = (path.read_bytes().splitlines() for path in (old, new))
+    found = Compared(IDENTICAL)
+    for number, (a, b) in enumerate(zip(before, after, strict=False), 1):
+        if a != b:
+            found = worse(found, _row(number, a, b))
+            if found.outcome == DIFFERENT:
+                return found
+    if len(before) != len(after):
+        text = f"{len(before)} rows recorded, {len(after)} replayed"
+        return Compared(DIFFERENT, text)
+    return found
+
+
+def _row(number: int, old: bytes, new: bytes) -> Compared:
+    after = json.loads(new)
+    try:
+        before = json.loads(old)
+    except ValueError:
+        return Compared(DIFFERENT, f"row {number}: what is recorded is not JSON")
+    place = f"row {number} (step {after['step']}, seed {after['seed']})"
+    outcome, text = DIFFERENT, f"{place}: the same values, written otherwise"
+    for name in sorted(before.keys() | after.keys(), key=list(after | before).index):
+        a, b = before.get(name), after.get(name)
+        if a == b:
+            continue
+        numbers = all(type(v) is float for v in (a, b))
+        near = numbers and np.isclose(a, b, rtol=RTOL, atol=ATOL)
+        text = f"{place}: {name} {a} recorded, {b} replayed"
+        outcome = WITHIN if near else DIFFERENT
+        if not near:
+            break
+    return Compared(outcome, text)

@@ -1,0 +1,267 @@
+"""Trains a trial in its directory: resumes, logs, saves, and notes what it took."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from dljax.backend import cores
+from dljax.config import ACTIONS
+from dljax.contract import Source, Task
+from dljax.data.source import updates
+from dljax.errors import FAILED_RUNS, Refusal
+from dljax.runs import checkpoint, disk, log, manifest
+from dljax.runs.lock import locked
+from dljax.runs.trial import Trial, failures
+from dljax.train import cost, loop, parallel
+
+
+class Told(NamedTuple):
+    """How a trial ended: whether it was stopped, and after how many seconds."""
+
+    stopped: bool
+    secs: float
+
+
+def execute(
+    trial: Trial,
+    task: Task,
+    source: Source,
+    directory: pathlib.Path,
+    *,
+    stop: Callable[[], bool],
+    show: Any,
+) -> Told:
+    """Trains a trial to its end, or resumes it; its directory then tells all.
+
+    Args:
+      stop: whether a signal asked to stop.
+      show: has say(line), begin(total, start, label), update(step, metrics) and end().
+
+    Raises:
+      Refusal: the directory is locked, or cannot be written, or what is in it is of
+        another config or damaged; or the device's memory is full.
+    """
+    with disk.refusals(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        with (
+            locked(directory, break_lock=trial.config.break_lock, say=show.say),
+            _memory(trial),
+        ):
+            return _execute(trial, task, source, directory, stop=stop, show=show)
+
+
+def _execute(trial, task, source, directory, *, stop, show) -> Told:
+    begun = time.time()
+    config, count = trial.config, len(trial.seeds)
+    program = parallel.program(
+        task, source, trial.seeds, how=trial.lowering, batch_size=config.batch_size
+    )
+    steps = updates(config, source)
+    disk.write_json(
+        directory / "config.json",
+        {
+            "variant": trial.variant,
+            "seeds": list(trial.seeds),
+            "config": {
+                k: v for k, v in dataclasses.asdict(config).items() if k not in ACTIONS
+            },
+            "fixed": trial.fixed,
+            "steps": steps,
+            "lowering": trial.lowering,
+            "best_by": trial.best_by,
+        },
+    )
+    parameters = cost.parameters(task)
+    flops = cost.flops(task, source, config.batch_size)
+    each = f", {flops / 1e6:,.1f} MFLOP an update" if flops else ""
+    show.say(f"{trial.variant}: {parameters.total:,} parameters{each}")
+    show.say(parameters.text)
+    surroundings = manifest.surroundings()
+    restored = restore(trial, program, directory, say=show.say, resume=True)
+    step = restored.step if restored else 0
+    kept = loop.begin(program, trial.best_by)
+    if restored:
+        kept = program.put(restored.tree)
+        show.say(f"{trial.variant}: resuming at step {step} of {steps}")
+        for line in manifest.differences(restored.page["surroundings"], surroundings):
+            show.say(f"{trial.variant}: {line}; its bits may differ from here on")
+    described = _describe(trial, source, parameters, flops)
+    starts = _starts(directory, step, surroundings)
+    page = surroundings | described | {"starts": starts}
+    disk.write_json(directory / "manifest.json", page)
+    beside = {
+        "fixed": trial.fixed,
+        "surroundings": {k: surroundings[k] for k in manifest.COMPARED},
+    }
+    length = restored.page["metrics"]["bytes"] if restored else 0
+    metrics = log.Log(directory / "metrics.jsonl", length)
+    with (
+        contextlib.closing(metrics),
+        contextlib.closing(checkpoint.Saver(directory / "checkpoints")) as saver,
+        contextlib.ExitStack() as stack,
+    ):
+        show.begin(steps, step, trial.variant)
+        stack.callback(show.end)
+        with _trace(directory / "profile", on=config.profile):
+            outcome = loop.train(
+                program,
+                kept,
+                step=step,
+                steps=steps,
+                log_every=config.log_every or max(1, steps // 50),
+                eval_every=config.eval_every or max(1, steps // 20),
+                best_by=trial.best_by,
+                hooks=_hooks(trial, program, metrics, saver, beside, stop, show),
+            )
+        stopped = outcome.stopped and outcome.step < steps
+        if not stopped:  # while the last state is on its way to the disk
+            _write_samples(directory, program, outcome.kept)
+        before = time.perf_counter()
+        saver.wait()
+        save_secs = outcome.save_secs + time.perf_counter() - before
+    timing = {
+        "from_step": step,
+        "to_step": outcome.step,
+        "began": begun,
+        "secs": round(time.time() - begun, 3),
+        "compile_secs": round(outcome.compile_secs, 3),
+        "train_secs": round(outcome.train_secs, 3),
+        "save_secs": round(save_secs, 3),
+        "steps_per_sec": round(
+            (outcome.step - step) / max(outcome.train_secs, 1e-9), 3
+        ),
+        "cores": cores(),
+        "peak_bytes": manifest.peak_memory(),
+    }
+    with open(directory / "timing.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(timing) + "\n")
+    if not stopped:
+        alive = np.asarray(outcome.kept.state.alive)[:count]
+        failed = failures(
+            [s for s, a in zip(trial.seeds, alive, strict=True) if not a],
+            log.read_rows(directory / "metrics.jsonl"),
+            task,
+        )
+        disk.write_json(
+            directory / "manifest.json", page | {"timing": timing, "failed": failed}
+        )
+        done = {
+            "metrics_sha256": disk.digest(directory / "metrics.jsonl"),
+            "failed": failed,
+        }
+        disk.write_json(directory / "DONE", done)
+    return Told(stopped, time.time() - begun)
+
+
+def restore(
+    trial: Trial,
+    program: parallel.Program,
+    directory: pathlib.Path,
+    *,
+    say: Callable[[str], None],
+    resume: bool,
+) -> checkpoint.Restored | None:
+    """A trial's newest whole checkpoint: a `loop.Kept` of host arrays.
+
+    Args:
+      resume: metrics.jsonl has to begin as it was then, and what is damaged is moved
+        away; the caller holds the lock.
+
+    Raises as `checkpoint.restore`.
+    """
+
+    def check(page):
+        wrong = log.differs(directory / "metrics.jsonl", page["metrics"])
+        if wrong and resume:
+            raise checkpoint.Damaged(wrong)
+
+    return checkpoint.restore(
+        directory / "checkpoints",
+        program.take(loop.begin(program, trial.best_by)),
+        fixed=trial.fixed,
+        say=say,
+        check=check,
+        set_aside=resume,
+    )
+
+
+def _describe(trial: Trial, source: Source, parameters: cost.Parameters, flops: Any):
+    """What the manifest says of the trial itself."""
+    return {
+        "trial": trial.name,
+        "rule_sha256": trial.rule_sha256,
+        "flags": dataclasses.asdict(trial.config),
+        "seeds": list(trial.seeds),
+        "lowering": trial.lowering,
+        "data": {
+            "name": source.name,
+            "version": source.version,
+            "fingerprint": source.fingerprint,
+            "classes": list(source.classes),
+        },
+        "parameters": parameters.total,
+        "parameter_table": parameters.rows,
+        "flops_per_update": flops,
+    }
+
+
+def _starts(
+    directory: pathlib.Path, step: int, surroundings: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The steps at which the trial was started, and what was different each time."""
+    before = disk.read_json(directory / "manifest.json") or {}
+    differs = manifest.differences(before, surroundings) if before else []
+    return [*before.get("starts", []), {"step": step, "differs": differs}]
+
+
+def _write_samples(directory, program, kept) -> None:
+    samples = jax.device_get(program.sample(kept.tested, "test", 10))
+    samples = {k: np.asarray(v)[: len(program.seeds)] for k, v in samples.items()}
+    np.savez_compressed(directory / "samples.npz", **samples)
+
+
+def _hooks(trial, program, metrics, saver, beside, stop, show) -> loop.Hooks:
+    """How the loop writes to this trial's directory."""
+    saved_at = time.monotonic()
+
+    def write(rows):
+        metrics.write(
+            {"step": row["step"], "seed": row["seed"], "variant": trial.variant} | row
+            for row in rows
+        )
+
+    def save(step, kept):
+        nonlocal saved_at
+        saver.save(step, program.take(kept), {**beside, "metrics": metrics.mark()})
+        saved_at = time.monotonic()
+
+    def save_due():
+        return time.monotonic() - saved_at >= trial.config.save_every_secs
+
+    return loop.Hooks(write, save, save_due, stop, show.update)
+
+
+@contextlib.contextmanager
+def _memory(trial: Trial):
+    """A device that runs out of memory becomes one line."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error) or disk.refused(error):
+            raise
+        raise Refusal(
+            f"{trial.variant}: the device's memory is full; give a smaller "
+            "--batch_size, or --seeds_by=map to train one seed at a time",
+            FAILED_RUNS,
+        ) from None
+
+
+def _trace(directory: pathlib.Path, *, on: bool) -> contextlib.AbstractContextManager:
+    return jax.profiler.trace(str(directory)) if on else contextlib.nullcontext()

@@ -1,0 +1,67 @@
+"""Arrays of a checkpoint by name: their digests, and how two sets of them differ."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def named(tree: Any) -> dict[str, Any]:
+    """{"params.net.Dense_0.kernel": leaf}: on disk, no Python class matters."""
+    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
+    leaves = {
+        jax.tree_util.keystr(path, simple=True, separator=".").replace("/", "|"): leaf
+        for path, leaf in flat
+    }
+    assert len(leaves) == len(flat), "two leaves of one name"
+    return leaves
+
+
+def described(leaves: Mapping[str, np.ndarray]) -> dict[str, list]:
+    """{name: [dtype, shape, BLAKE2b-128 of the bytes]}."""
+    return {
+        name: [str(leaf.dtype), list(leaf.shape), _digest(leaf)]
+        for name, leaf in leaves.items()
+    }
+
+
+def _digest(array: np.ndarray) -> str:
+    raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return hashlib.blake2b(raw.data, digest_size=16).hexdigest()
+
+
+def leaf_differences(saved: Mapping[str, list], model: Mapping[str, Any]) -> list[str]:
+    """Names, dtypes and shapes that differ between `described` leaves and a model's."""
+    kept = {name: leaf[:2] for name, leaf in saved.items()}
+    now = {name: [str(v.dtype), list(v.shape)] for name, v in model.items()}
+    return [
+        f"{name}: saved {_shape(kept.get(name))}, now {_shape(now.get(name))}"
+        for name in sorted(now.keys() | kept.keys())
+        if now.get(name) != kept.get(name)
+    ]
+
+
+def config_differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Values that differ between two nested JSON objects, by name."""
+    old, new = _flat(saved), _flat(now)
+    return [
+        f"{name}: saved {old.get(name)}, now {new.get(name)}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """{"fixed.batch_size": 64, ...} of nested JSON objects."""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        flat |= _flat(inner, f"{name}.{key}" if name else str(key))
+    return flat
+
+
+def _shape(leaf: list | None) -> str:
+    return f"{leaf[0]} ({', '.join(map(str, leaf[1]))})" if leaf else "nothing"

@@ -1,0 +1,130 @@
+"""study.json: what a study was asked to be, and how much of it was asked for."""
+
+import dataclasses
+import pathlib
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from dljax.config import ACTIONS, SURROUNDINGS, Asked
+from dljax.errors import Refusal
+from dljax.runs.disk import read_json
+from dljax.studies.experiment import Experiment
+from dljax.studies.study import rule_hash
+
+
+def workdir(asked: Asked, name: str) -> pathlib.Path:
+    """The study's directory: --workdir, or runs/NAME-DATASET."""
+    config = asked.config
+    if config.workdir:
+        return pathlib.Path(config.workdir).expanduser().absolute()
+    size = "-smoke" if config.smoke else ""  # so that it never replaces a report
+    return pathlib.Path("runs", f"{name}-{config.dataset}{size}").absolute()
+
+
+def declare(
+    experiment: Experiment, asked: Asked, found: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """study.json: this declaration, beside what an earlier one in `found` fixed.
+
+    A shortened study (fewer steps, or smoke) fixes nothing for those that follow.
+
+    Raises:
+      Refusal: it differs from the earlier one in the data set or a fixed field.
+    """
+    config, study = asked.config, experiment.study
+    fixed = {
+        f.name: getattr(config, f.name)
+        for f in dataclasses.fields(config)
+        if f.name not in SURROUNDINGS and f.name not in asked.factors
+    }
+    seeds = list(range(config.seed, config.seed + config.seeds))
+    blocks: list[list[int]] = []
+    if found:
+        differences = [
+            f"--{k}={v} (there: {found['fixed'].get(k)})"
+            for k, v in fixed.items()
+            if found["fixed"].get(k) != v
+        ]
+        if found["study"] != experiment.name:
+            differences.insert(
+                0, f"the experiment {experiment.name} ({found['study']})"
+            )
+        if differences and not found["shortened"]:
+            raise Refusal(
+                "--workdir: holds a study with other settings: "
+                f"{', '.join(differences)}; give the same, or another --workdir"
+            )
+        blocks = [] if differences else found["blocks"]
+    known = {seed for block in blocks for seed in block}
+    if new := [seed for seed in seeds if seed not in known]:
+        blocks = [*blocks, new]
+    short = shortened(experiment, asked)
+    return {
+        "study": experiment.name,
+        "module": experiment.module,
+        "dataset": config.dataset,
+        "fixed": fixed,
+        "factors": {name: list(levels) for name, levels in asked.factors.items()},
+        "seeds": seeds,
+        "blocks": blocks,
+        "shortened": short,
+        "reduced": "fewer steps than declared" if short else reduced(experiment, asked),
+        "rule_sha256": rule_hash(study),
+        "command": command(experiment, asked),
+    }
+
+
+def _usual(experiment: Experiment, asked: Asked) -> Any:
+    """The config as declared for this data set and size."""
+    config = asked.config
+    same = {
+        n: getattr(config, n) for n in ("dataset", "data_dir", "manual_dir", "full")
+    }
+    sizes = experiment.study.defaults({"full": config.full}, config.dataset)
+    fields = {k: v for k, v in sizes.items() if k not in experiment.study.factors}
+    return experiment.config(**same | fields)
+
+
+def shortened(experiment: Experiment, asked: Asked) -> bool:
+    """Whether it makes fewer updates than declared."""
+    from dljax.data.source import updates
+
+    if asked.config.smoke:
+        return True
+    source = experiment.source(asked.config)
+    usual = _usual(experiment, asked)
+    return updates(asked.config, source) < updates(usual, source)
+
+
+def reduced(experiment: Experiment, asked: Asked) -> str:
+    """Why a verdict would not count though every step is made, or ""."""
+    config, study = asked.config, experiment.study
+    usual = _usual(experiment, asked)
+    if config.seeds < usual.seeds:
+        return f"{config.seeds} of {usual.seeds} seeds"
+    for name, levels in study.factors.items():
+        if lost := [level for level in levels if level not in asked.factors[name]]:
+            return f"without {name} {', '.join(map(str, lost))}"
+    if not config.full and config.dataset not in study.sufficient:
+        return "not the full size (--full)"
+    return ""
+
+
+def command(experiment: Experiment, asked: Asked) -> str:
+    """The command that asks for the same again."""
+    parts = ["python", "-m", experiment.module]
+    for name in sorted(asked.given - ACTIONS):
+        value = asked.factors.get(name) or getattr(asked.config, name)
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        parts.append(f"--{name}" if value is True else f"--{name}={text}")
+    return shlex.join(parts)
+
+
+def read_study(directory: pathlib.Path) -> dict[str, Any] | None:
+    """The study.json of a study's directory, if there is one."""
+    path = directory / "study.json"
+    found = read_json(path)
+    if found is None and path.is_file():
+        raise Refusal(f"{path}: is damaged; move it away and start again")
+    return found
