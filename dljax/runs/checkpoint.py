@@ -7,10 +7,14 @@ was then. Orbax restores a flipped bit without a word; the digests do not let it
 """
 
 import contextlib
+import gc
 import hashlib
 import json
+import logging
 import pathlib
 import shutil
+import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -80,10 +84,11 @@ class Saver:
         page = {"format": FORMAT, "step": step, **page, "leaves": described(leaves)}
         page["digest"] = _digest_of_page(page)
         shutil.rmtree(self._directory / TRASH, ignore_errors=True)
+        some = {k: v for k, v in leaves.items() if v.size}  # Orbax refuses empty ones
         self._manager.save(
             step,
             args=self._args.Composite(
-                state=self._args.StandardSave(leaves), page=self._args.JsonSave(page)
+                state=self._args.StandardSave(some), page=self._args.JsonSave(page)
             ),
             force=True,
         )
@@ -211,10 +216,11 @@ def _read_page(path: pathlib.Path) -> dict[str, Any]:
     """The page of a checkpoint; raises Damaged where it is not what was written."""
     import orbax.checkpoint as ocp
 
-    with _damage(path / "page"):
-        page = ocp.Checkpointer(ocp.JsonCheckpointHandler()).restore(path / "page")
-        if page["digest"] != _digest_of_page(page):
-            raise Damaged("its page is not what was written")
+    item = path / "page"
+    reader = ocp.Checkpointer(ocp.JsonCheckpointHandler())
+    page = _reading(item, lambda: reader.restore(item))
+    if _reading(item, lambda: page["digest"] != _digest_of_page(page)):
+        raise Damaged("page: not what was written")
     return page
 
 
@@ -222,30 +228,41 @@ def _read_leaves(path: pathlib.Path, page: Mapping[str, Any]) -> dict[str, np.nd
     """The arrays, every digest checked; raises Damaged."""
     import orbax.checkpoint as ocp
 
-    empty = {k: np.zeros(s, np.dtype(d)) for k, (d, s, _) in page["leaves"].items()}
-    with _damage(path / "state"):
-        reader = ocp.Checkpointer(ocp.StandardCheckpointHandler())
-        args = ocp.args.StandardRestore(empty)
-        leaves = reader.restore(path / "state", args=args)
-    leaves = {name: np.asarray(leaf) for name, leaf in leaves.items()}
+    zeros = {k: np.zeros(s, np.dtype(d)) for k, (d, s, _) in page["leaves"].items()}
+    item = path / "state"
+    reader = ocp.Checkpointer(ocp.StandardCheckpointHandler())
+    some = {k: v for k, v in zeros.items() if v.size}
+    args = ocp.args.StandardRestore(some)
+    leaves = _reading(item, lambda: reader.restore(item, args=args))
+    leaves = zeros | {name: np.asarray(leaf) for name, leaf in leaves.items()}
     found = described(leaves)
-    if bad := [name for name in empty if found.get(name) != page["leaves"][name]]:
+    if bad := [name for name in zeros if found.get(name) != page["leaves"][name]]:
         raise Damaged(f"{', '.join(bad)}: not what was written")
     return leaves
 
 
-@contextlib.contextmanager
-def _damage(path: pathlib.Path):
-    """Whatever a reader says of bad bytes becomes `Damaged`, in one line."""
+def _reading(path: pathlib.Path, reader: Callable[[], Any]) -> Any:
+    """reader(); whatever it says of bad bytes becomes `Damaged`, in one line.
+
+    Orbax reads all arrays at once and leaves at the first that fails; what the others
+    then say, to a loop that is gone, is waited for and not shown.
+    """
+    hook, log = sys.unraisablehook, logging.getLogger("asyncio")
+    disabled = log.disabled
+    sys.unraisablehook, log.disabled = lambda unraisable: None, True
     try:
-        yield
-    except (Damaged, MemoryError):
-        raise
-    except Exception as error:
-        if refused(error):
-            raise
-        text = (str(error).strip().splitlines() or [""])[0][:160]
-        raise Damaged(f"{path.name}: {text or type(error).__name__}") from None
+        try:
+            return reader()
+        except Exception as error:
+            if refused(error):
+                raise
+            text = (str(error).strip().splitlines() or [""])[0][:160]
+            wrong = f"{path.name}: {text or type(error).__name__}"
+        time.sleep(0.1)
+        gc.collect()
+    finally:
+        sys.unraisablehook, log.disabled = hook, disabled
+    raise Damaged(wrong)
 
 
 def _move(path: pathlib.Path, aside: pathlib.Path) -> pathlib.Path:
