@@ -61,7 +61,7 @@ class _Classifier(nn.Module):
         return nn.Dense(2)(x)
 
 
-def classifier(**options) -> Family:
+def classifier(augment=None, **options) -> Family:
     """Light above or below: BatchNorm, dropout, EMA of weights and stats."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 140).astype(np.int32)
@@ -71,7 +71,10 @@ def classifier(**options) -> Family:
     options = {"ema": 0.9, "clip": 1.0, "weight_decay": 1e-3, **options}
     optimizer = adamw(0.02, **options)
     task = classification(
-        net(_Classifier()), optimizer, example=jnp.zeros((1, 4, 4, 1))
+        net(_Classifier()),
+        optimizer,
+        example=jnp.zeros((1, 4, 4, 1)),
+        augment=augment,
     )
     return Family(task, source, "loss")
 

@@ -62,7 +62,7 @@ class Saver:
 
         self._args = ocp.args
         self._directory = directory.absolute()
-        shutil.rmtree(directory / TRASH, ignore_errors=True)
+        self._empty_trash()
         self._manager = ocp.CheckpointManager(
             self._directory,
             options=ocp.CheckpointManagerOptions(
@@ -83,7 +83,7 @@ class Saver:
         leaves = named(tree)
         page = {"format": FORMAT, "step": step, **page, "leaves": described(leaves)}
         page["digest"] = _digest_of_page(page)
-        shutil.rmtree(self._directory / TRASH, ignore_errors=True)
+        self._empty_trash()
         some = {k: v for k, v in leaves.items() if v.size}  # Orbax refuses empty ones
         self._manager.save(
             step,
@@ -101,9 +101,16 @@ class Saver:
         """Ends the background's work, whatever came of it; leaves no half of a save."""
         with contextlib.suppress(Exception):  # `save` and `wait` have raised it
             self._manager.close()
-        shutil.rmtree(self._directory / TRASH, ignore_errors=True)
+        self._empty_trash()
+        with contextlib.suppress(FileNotFoundError):
+            (self._directory / TRASH).rmdir()
         for part in self._directory.glob("*.orbax-checkpoint-tmp*"):
             shutil.rmtree(part, ignore_errors=True)
+
+    def _empty_trash(self) -> None:
+        # Not the folder itself: the background may be about to move something there.
+        for removed in self._directory.glob(f"{TRASH}/*"):
+            shutil.rmtree(removed, ignore_errors=True)
 
 
 def steps(directory: pathlib.Path) -> list[int]:

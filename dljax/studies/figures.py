@@ -66,13 +66,14 @@ def curves(results: Results, measure: str):
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
     panels = (("valid", measure), ("train", "loss"))
     for axis, (split, metric) in zip(axes, panels, strict=True):
-        for i, (variant, rows) in enumerate(results.curves.items()):
-            steps, values = _series(rows, split, metric)
+        series = {v: _series(rows, split, metric) for v, rows in results.curves.items()}
+        # On the logarithmic axis of a loss: the mean and interval of its log.
+        log = metric == "loss" and all((v > 0).all() for _, v in series.values())
+        to, back = (np.log, np.exp) if log else (np.array, np.array)
+        for i, (variant, (steps, values)) in enumerate(series.items()):
             if not len(steps):
                 continue
             style = {"color": COLOURS[i % len(COLOURS)], "label": variant}
-            # On the logarithmic axis of the loss: the mean and interval of its log.
-            to, back = (np.log, np.exp) if metric == "loss" else (np.array, np.array)
             bands = [statistics.interval(to(column)) for column in values.T]
             mean = back([b.mean for b in bands])
             axis.plot(steps, mean, LINES[i // 2 % len(LINES)], **style)
@@ -85,8 +86,8 @@ def curves(results: Results, measure: str):
                     steps, low, high, color=style["color"], alpha=0.15, lw=0
                 )
         axis.set_xlabel("update")
+        axis.set_yscale("log" if log else "linear")
         axis.set_title({"valid": "validation ", "train": "training "}[split] + metric)
-    axes[1].set_yscale("log")
     if measure == "accuracy":
         _zoom(axes[0], results)
     handles, labels = axes[0].get_legend_handles_labels()

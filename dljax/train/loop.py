@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.contract import State
+from dljax.errors import Refusal
 from dljax.train.parallel import Program
 
 DISPATCH_SECS = 0.5  # of updates at once, at the most: how long a stop may take
@@ -103,6 +104,12 @@ def begin(program: Program, best_by: tuple[str, bool] | None) -> Kept:
     return Kept(state, Best(jax.device_put(worst, state.step.sharding), state))
 
 
+def _check_measured(program: Program, state: State, metric: str) -> None:
+    known = jax.eval_shape(lambda s: program.evaluate(s, "valid"), state)
+    if metric not in known:
+        raise Refusal(f"the task measures {', '.join(known)}, and not {metric}")
+
+
 @functools.partial(jax.jit, static_argnames="higher")
 def _better(best: Best, state: State, found: Any, *, higher: bool) -> Best:
     """The better of `best` and `state`, run by run; never one that is not finite."""
@@ -134,6 +141,8 @@ def train(
     "valid", and the row's step is that state's.
     """
     begun = time.perf_counter()
+    if best_by is not None:
+        _check_measured(program, kept.state, best_by[0])
     (state, best), alive = warm_up(program, kept)
     ready = time.perf_counter()
     saving = 0.0
