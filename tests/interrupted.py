@@ -19,7 +19,7 @@ class Config(RunConfig):
     family: str = flag(
         "classifier", "which task", choices=("classifier", "gan", "seq2seq")
     )
-    nan_at: int = flag(-1, "the step at which the loss of the first seed is not finite")
+    nan_at: int = flag(-1, "after so many steps the first seed's loss is NaN")
     seeds: int = flag(2, "how many seeds", low=1)
     batch_size: int = flag(24, "examples an update", low=1)
 
@@ -70,19 +70,40 @@ def source(config):
 
 
 def task(config):
+    made = _family(config).task
+    return made if config.nan_at < 0 else broken(made, config.seed, config.nan_at)
+
+
+def broken(made, seed, step_of_nan):
+    """The task, but at one step the last turn's loss of one seed is not finite."""
+    import jax
     import jax.numpy as jnp
 
-    made = _family(config).task
-    if config.nan_at < 0:
-        return made
-    first, *rest = made.turns
+    from dljax.contract import INIT, fold
 
-    def loss(params, stats, batch, key, step):
-        value, more = first.loss(params, stats, batch, key, step)
-        mine = (key == key).all() & (step == config.nan_at)
-        return value + jnp.where(mine, jnp.nan, 0.0), more
+    last = made.turns[-1]
 
-    return made._replace(turns=(first._replace(loss=loss), *rest))
+    def init(key):
+        params, stats = made.init(key)
+        bad = jax.random.key_data(fold(jax.random.key(seed), 0, INIT))
+        marked = (jax.random.key_data(key) == bad).all().astype(jnp.float32)
+        return params, {"made": stats, "marked": marked}
+
+    def turned(turn):
+        def loss(params, stats, batch, key, step):
+            value, (metrics, inner) = turn.loss(params, stats["made"], batch, key, step)
+            if turn is last:
+                now = (stats["marked"] > 0) & (step == step_of_nan)
+                value += jnp.where(now, jnp.nan, 0.0)
+            return value, (metrics, {**stats, "made": inner})
+
+        return turn._replace(loss=loss)
+
+    def metrics(params, stats, batch, key):
+        return made.metrics(params, stats["made"], batch, key)
+
+    turns = tuple(turned(turn) for turn in made.turns)
+    return made._replace(init=init, turns=turns, metrics=metrics, sample=None)
 
 
 if __name__ == "__main__":

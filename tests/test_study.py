@@ -4,17 +4,15 @@ import csv
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
-import numpy as np
 import pytest
+import studies
 from conftest import Quiet
+from studies import ask, read_lines, same, trials
 
 import dljax
-from dljax import config as configs
 from dljax import evaluate
 from dljax import report as report_command
 from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal
@@ -22,15 +20,6 @@ from dljax.studies import launch
 from dljax.studies.experiment import import_experiment
 
 SMALL = ("--channels=2", "--hidden=8", "--steps=40", "--seeds=2", "--log_every=5")
-
-
-def ask(experiment, *arguments):
-    return configs.parse(
-        experiment.config,
-        arguments,
-        factors=experiment.study.factors,
-        sizes=lambda given: experiment.study.defaults(given, "digits"),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -46,24 +35,14 @@ def study(tmp_path_factory, data_dir, experiment):
     return directory
 
 
-def run(experiment, directory, data_dir, *arguments, stop=lambda: False, code=DONE):
-    show = Quiet()
-    arguments = (*arguments, f"--workdir={directory}", f"--data_dir={data_dir}")
-    asked = ask(experiment, *arguments)
-    assert launch.launch(experiment, asked, stop=stop, show=show) == code
-    return show.lines
-
-
-def read_lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+def run(experiment, directory, data_dir, *arguments, **options):
+    return studies.run(
+        experiment, directory, *arguments, f"--data_dir={data_dir}", **options
+    )
 
 
 def read_csv(path):
     return list(csv.DictReader(path.read_text().splitlines()))
-
-
-def trials(directory):
-    return {path.parent.name: path.parent for path in directory.glob("*/DONE")}
 
 
 def test_a_run_leaves_what_is_promised(study):
@@ -152,13 +131,6 @@ def test_a_stopped_study_resumes_to_the_same_bytes(
         assert (study / file).read_text() == (tmp_path / file).read_text()
 
 
-def same(a, b):
-    import jax
-
-    assert jax.tree.structure(a) == jax.tree.structure(b)
-    jax.tree.map(np.testing.assert_array_equal, a, b)
-
-
 def test_seeds_and_levels_extend_a_study(tmp_path, data_dir, experiment):
     shutil.rmtree(tmp_path)
     few = (*SMALL[:3], "--seeds=1", "--network=mlp", "--pixels=in_place")
@@ -240,37 +212,3 @@ def test_profile_writes_a_trace(tmp_path, data_dir, experiment):
     one = ("--network=mlp", "--pixels=in_place", "--profile")
     run(experiment, tmp_path, data_dir, *SMALL, *one)
     assert list(tmp_path.rglob("*.xplane.pb"))
-
-
-def test_interrupting_a_process_saves_and_the_same_command_resumes(tmp_path, data_dir):
-    def command(directory):
-        return [
-            *(sys.executable, "-m", "experiments.cnn_vs_mlp", "--smoke"),
-            *("--steps=60000", "--network=mlp", "--pixels=in_place"),
-            *("--log_every=500", f"--workdir={directory}", f"--data_dir={data_dir}"),
-        ]
-
-    def start(directory):
-        return subprocess.Popen(
-            command(directory),
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-
-    process = start(tmp_path / "a")
-    while not any(p.stat().st_size for p in tmp_path.glob("a/*/metrics.jsonl")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == PREEMPTED, said
-    assert "the same command resumes" in said
-    assert "Traceback" not in said
-    process = start(tmp_path / "a")
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == DONE, said
-    assert "resuming at step" in said
-    start(tmp_path / "b").communicate(timeout=120)
-    a, b = (next((tmp_path / x).glob("*/metrics.jsonl")).read_bytes() for x in "ab")
-    assert a == b

@@ -7,14 +7,12 @@ was then. Orbax restores a flipped bit without a word; the digests do not let it
 """
 
 import contextlib
-import gc
 import hashlib
 import json
-import logging
+import os
 import pathlib
 import shutil
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -23,6 +21,7 @@ import numpy as np
 
 from dljax.errors import FAILED_RUNS, Refusal
 from dljax.runs.disk import refused
+from dljax.runs.hush import hushed, settle
 from dljax.runs.leaves import config_differences, described, leaf_differences, named
 
 FORMAT = 1  # of the page; restored for as long as tests/golden has a checkpoint of it
@@ -62,6 +61,8 @@ class Saver:
 
         self._args = ocp.args
         self._directory = directory.absolute()
+        self._hush = contextlib.ExitStack()
+        self._hush.enter_context(hushed())
         self._empty_trash()
         self._manager = ocp.CheckpointManager(
             self._directory,
@@ -76,7 +77,7 @@ class Saver:
     def save(self, step: int, tree: Any, page: Mapping[str, Any]) -> None:
         """Begins to write a tree of host arrays; waits for the save before.
 
-        Raises what the disk said of either (see `disk.refusals`).
+        Raises OSError where the disk refuses either.
         """
         if step in self._manager.all_steps():
             return  # resumed at its very end: the same bits are there
@@ -85,22 +86,22 @@ class Saver:
         page["digest"] = _digest_of_page(page)
         self._empty_trash()
         some = {k: v for k, v in leaves.items() if v.size}  # Orbax refuses empty ones
-        self._manager.save(
-            step,
-            args=self._args.Composite(
-                state=self._args.StandardSave(some), page=self._args.JsonSave(page)
-            ),
-            force=True,
+        args = self._args.Composite(
+            state=self._args.StandardSave(some), page=self._args.JsonSave(page)
         )
+        _quietly(lambda: self._manager.save(step, args=args, force=True))
 
     def wait(self) -> None:
-        """Waits until all is on disk."""
-        self._manager.wait_until_finished()
+        """Waits until all is on disk; raises as `save`."""
+        _quietly(self._manager.wait_until_finished)
 
     def close(self) -> None:
         """Ends the background's work, whatever came of it; leaves no half of a save."""
         with contextlib.suppress(Exception):  # `save` and `wait` have raised it
             self._manager.close()
+        if sys.exc_info()[0] is not None:
+            settle()
+        self._hush.close()
         self._empty_trash()
         with contextlib.suppress(FileNotFoundError):
             (self._directory / TRASH).rmdir()
@@ -225,8 +226,8 @@ def _read_page(path: pathlib.Path) -> dict[str, Any]:
 
     item = path / "page"
     reader = ocp.Checkpointer(ocp.JsonCheckpointHandler())
-    page = _reading(item, lambda: reader.restore(item))
-    if _reading(item, lambda: page["digest"] != _digest_of_page(page)):
+    page = _quietly(lambda: reader.restore(item), of=item)
+    if _quietly(lambda: page["digest"] != _digest_of_page(page), of=item):
         raise Damaged("page: not what was written")
     return page
 
@@ -240,7 +241,7 @@ def _read_leaves(path: pathlib.Path, page: Mapping[str, Any]) -> dict[str, np.nd
     reader = ocp.Checkpointer(ocp.StandardCheckpointHandler())
     some = {k: v for k, v in zeros.items() if v.size}
     args = ocp.args.StandardRestore(some)
-    leaves = _reading(item, lambda: reader.restore(item, args=args))
+    leaves = _quietly(lambda: reader.restore(item, args=args), of=item)
     leaves = zeros | {name: np.asarray(leaf) for name, leaf in leaves.items()}
     found = described(leaves)
     if bad := [name for name in zeros if found.get(name) != page["leaves"][name]]:
@@ -248,28 +249,27 @@ def _read_leaves(path: pathlib.Path, page: Mapping[str, Any]) -> dict[str, np.nd
     return leaves
 
 
-def _reading(path: pathlib.Path, reader: Callable[[], Any]) -> Any:
-    """reader(); whatever it says of bad bytes becomes `Damaged`, in one line.
+def _quietly(call: Callable[[], Any], *, of: pathlib.Path | None = None) -> Any:
+    """call(), whose errors come back in one line, and once.
 
-    Orbax reads all arrays at once and leaves at the first that fails; what the others
-    then say, to a loop that is gone, is waited for and not shown.
+    Raises:
+      OSError: a disk refused.
+      Damaged: any other error, where it read the item `of` a checkpoint.
     """
-    hook, log = sys.unraisablehook, logging.getLogger("asyncio")
-    disabled = log.disabled
-    sys.unraisablehook, log.disabled = lambda unraisable: None, True
-    try:
+    with hushed():
         try:
-            return reader()
+            return call()
         except Exception as error:
-            if refused(error):
+            number = refused(error)
+            if number is None and of is None:
                 raise
             text = (str(error).strip().splitlines() or [""])[0][:160]
-            wrong = f"{path.name}: {text or type(error).__name__}"
-        time.sleep(0.1)
-        gc.collect()
-    finally:
-        sys.unraisablehook, log.disabled = hook, disabled
-    raise Damaged(wrong)
+            text = text or type(error).__name__
+        settle()
+    if number is not None:
+        raise OSError(number, os.strerror(number))
+    assert of is not None
+    raise Damaged(f"{of.name}: {text}")
 
 
 def _move(path: pathlib.Path, aside: pathlib.Path) -> pathlib.Path:

@@ -72,22 +72,23 @@ def refusals(directory: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if (reason := refused(error)) is None:
+        if (number := refused(error)) is None:
             raise
+        reason = f"{os.strerror(number)} ({_free(directory)} free)"
         raise Refusal(
-            f"{directory}: {reason} ({_free(directory)} free); what was saved before "
-            "is kept: make room and give the same command again",
+            f"{directory}: {reason}; what was saved before is kept: make room and give "
+            "the same command again",
             DISK,
         ) from None
 
 
-def refused(error: BaseException) -> str | None:
-    """What the operating system says if `error` is a disk's refusal, else None."""
+def refused(error: BaseException) -> int | None:
+    """The operating system's number if `error` is a disk's refusal, else None."""
     if isinstance(error, OSError) and error.errno in REFUSALS:
-        return error.strerror
+        return error.errno
     for number in REFUSALS:  # TensorStore raises other types, with the number in them
         if f"os_error_code='{number}'" in str(error):
-            return os.strerror(number)
+            return number
     return None
 
 

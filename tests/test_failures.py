@@ -1,0 +1,181 @@
+"""A loss that is not finite stops that run alone, and is told everywhere."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import Family, plain, table
+from flax import linen as nn
+from studies import read_lines, run, trials
+
+from dljax.contract import Task, Turn
+from dljax.errors import FAILED_RUNS
+from dljax.models.net import net
+from dljax.runs import checkpoint
+from dljax.studies.experiment import import_experiment
+from dljax.train import nonfinite, update
+from dljax.train.optimizers import adamw
+
+SHORT = ("--family=gan,seq2seq", "--steps=30", "--log_every=10", "--seeds=3")
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    import interrupted
+
+    return import_experiment(interrupted.__file__)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, experiment):
+    directory = tmp_path_factory.mktemp("whole")
+    run(experiment, directory, *SHORT)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory, experiment):
+    """(directory, what was said) of the same study with a NaN in seed 0's step 13."""
+    directory = tmp_path_factory.mktemp("failed")
+    said = run(experiment, directory, *SHORT, "--nan_at=12", code=FAILED_RUNS)
+    return directory, said
+
+
+def trial(directory, variant):
+    return next(d for name, d in trials(directory).items() if name.startswith(variant))
+
+
+@pytest.mark.parametrize("variant", ["gan", "seq2seq"])
+def test_one_run_is_frozen_and_the_others_keep_their_bits(whole, failed, variant):
+    good, bad = trial(whole, variant), trial(failed[0], variant)
+    rows, rows_bad = (read_lines(d / "metrics.jsonl") for d in (good, bad))
+    others = [r for r in rows if r["seed"] != 0]
+    assert others == [r for r in rows_bad if r["seed"] != 0]
+    mine = [r for r in rows_bad if r["seed"] == 0]
+    assert mine[-1]["step"] == 13
+    assert max(r["step"] for r in rows_bad if r["seed"] == 1) == 30
+    a, b = (
+        checkpoint.read(d / "checkpoints", say=pytest.fail).leaves for d in (good, bad)
+    )
+    b = {k.replace("stats.made", "stats"): v for k, v in b.items()}
+    for name, leaf in a.items():
+        np.testing.assert_array_equal(leaf[1:], b[name][1:])
+        assert np.isfinite(b[name].astype(np.float64)).all() or "score" in name
+    assert b["state.step"].tolist() == [12, 30, 30]
+    assert b["state.alive"].tolist() == [False, True, True]
+
+
+def test_step_seed_and_first_bad_metric_are_told_everywhere(failed):
+    directory, said = failed
+    expected = {"gan": "generator_loss", "seq2seq": "loss"}
+    for variant, metric in expected.items():
+        done = json.loads((trial(directory, variant) / "DONE").read_text())
+        assert done["failed"] == [{"seed": 0, "step": 13, "metric": metric}]
+        line = f"{variant}: seed 0 failed: {metric} not finite at step 13"
+        assert line in said
+    report = json.loads((directory / "report.json").read_text())
+    assert report["verdict"] == "undecided"
+    assert [(r["variant"], r["seed"], r["step"]) for r in report["failed"]] == [
+        ("gan", 0, 13),
+        ("seq2seq", 0, 13),
+    ]
+    for page in ("report.html", "report.md"):
+        assert (
+            "gan seed 0 at step 13 (generator_loss)" in (directory / page).read_text()
+        )
+
+
+def test_failed_runs_are_tried_again_only_when_asked(failed, experiment):
+    directory, _ = failed
+    asked = (*SHORT, "--nan_at=12")
+    said = run(experiment, directory, *asked, "--locate_nan", code=FAILED_RUNS)
+    assert "everything is done; the report is written again" in said
+    assert "seq2seq: seed 0 failed: loss not finite at step 13" in said
+    where = "the first output that is not finite is that of the loss of net"
+    assert any(where in line for line in said)
+    old = trial(directory, "gan")
+    metrics = (old / "metrics.jsonl").read_bytes()
+    said = run(experiment, directory, *asked, "--retry_failed", code=FAILED_RUNS)
+    kept = old.with_name(f"{old.name}.failed-1")
+    assert f"gan: failed; kept as {kept}" in said
+    assert (kept / "metrics.jsonl").read_bytes() == metrics
+    assert (old / "metrics.jsonl").read_bytes() == metrics
+
+
+class _Root(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return jnp.sqrt(x)
+
+
+class _Cell(nn.Module):
+    @nn.compact
+    def __call__(self, carry, x):
+        return carry, _Root()(x)
+
+
+class _Fragile(nn.Module):
+    """Finite until the inputs are negative: in a module, in a scan, or nowhere."""
+
+    where: str
+
+    @nn.compact
+    def __call__(self, x, *, train: bool = False):
+        x = nn.Dense(4, name="before")(x) * 0 + x.mean()
+        if self.where == "module":
+            x = _Root(name="culprit")(x)
+        elif self.where == "scan":
+            scan = nn.scan(_Cell, variable_broadcast="params", in_axes=1, out_axes=1)
+            _, x = scan(name="culprit")(jnp.zeros(len(x)), x)
+        return nn.Dense(1, name="after")(x)
+
+
+def fragile(where, value):
+    """A task whose loss meets inputs of `value` everywhere."""
+    source = table({"x": np.full((140, 2), value, np.float32)})
+    model = net(_Fragile(where))
+
+    def init(key):
+        params, stats = model.init(key, jnp.ones((1, 2)))
+        return {"net": params}, stats
+
+    def loss(params, stats, batch, key, step):
+        y, _ = model.apply(params["net"], stats, batch["x"], key=None, train=True)
+        y = jnp.log(y * 0 + value) if where == "loss" else y
+        y = jnp.sqrt(y**2) if where == "gradient" else y
+        return y.mean() * (0 if where == "gradient" else 1), ({}, stats)
+
+    task = Task(init, (Turn("net", loss, adamw(0.01)),), lambda *_: {})
+    return Family(task, source, "")
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "expected"),
+    [
+        ("module", -1.0, "that of net/culprit"),
+        ("scan", -1.0, "that of net/culprit/_Root_0"),
+        ("loss", -1.0, "that of the loss of net, after all modules"),
+        ("gradient", 0.0, "every module's output and the loss are finite; a gradient"),
+        ("module", 1.0, "played alone the step is finite"),
+        ("module", np.inf, "the data: x of the batch is not finite"),
+    ],
+)
+def test_the_first_module_that_is_not_finite_is_named(where, value, expected):
+    f = fragile(where, value)
+    state = update.init(f.task, jax.random.key(0))
+    if where == "gradient":  # |y| at y = 0 has none
+        state.params["net"]["after"]["kernel"] *= 0
+    said = nonfinite.locate(f.task, f.source, state, np.arange(96), batch_size=16)
+    assert expected in said
+
+
+def test_the_step_that_is_played_again_is_the_one_that_was_trained():
+    f = plain()
+    state = update.init(f.task, jax.random.key(3))._replace(step=jnp.int32(14))
+    rows = np.arange(96, dtype=np.int32)
+    orders = update.orders(f.source, state.key, rows, 0, 3)
+    expected = f.source.gather(f.source.arrays, orders[2, 32:48])
+    found = nonfinite._batch(f.source, state, rows, 16)
+    np.testing.assert_array_equal(found["x"], expected["x"])

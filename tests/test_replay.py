@@ -1,0 +1,170 @@
+"""A finished trial is run again and compared with what it left."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from studies import run, trials
+
+from dljax import replay
+from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, USAGE, Refusal
+from dljax.runs import checkpoint, compare
+from dljax.studies.experiment import import_experiment
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    import interrupted
+
+    directory = tmp_path_factory.mktemp("study")
+    asked = ("--family=gan", "--steps=30", "--log_every=10")
+    run(import_experiment(interrupted.__file__), directory, *asked)
+    return directory
+
+
+@pytest.fixture
+def trial(study, tmp_path):
+    shutil.copytree(study, tmp_path / "study")
+    (found,) = trials(tmp_path / "study").values()
+    return found
+
+
+def again(trial, capsys):
+    """(exit code, what was printed, what was warned of)."""
+    code = replay.main([str(trial)])
+    said = capsys.readouterr()
+    warned = [line for line in said.err.splitlines() if line.startswith("warning")]
+    return code, said.out, "\n".join(warned)
+
+
+def test_a_trial_is_identical_to_itself_and_stays_as_it_is(trial, capsys):
+    before = {p: p.read_bytes() for p in trial.rglob("*") if p.is_file()}
+    code, said, warned = again(trial, capsys)
+    assert (code, warned) == (DONE, "")
+    assert said.startswith("gan: identical, ")
+    assert before == {p: p.read_bytes() for p in trial.rglob("*") if p.is_file()}
+
+
+def test_one_byte_of_the_metrics_is_found(trial, capsys):
+    path = trial / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if "critic_loss" in line)
+    value = json.loads(lines[at])["critic_loss"]
+    digit = str(value)[-1]
+    lines[at] = lines[at].replace(
+        str(value), str(value)[:-1] + ("1" if digit != "1" else "2"), 1
+    )
+    path.write_text("".join(lines))
+    code, said, warned = again(trial, capsys)
+    assert f"row {at + 1} (step " in said
+    assert "critic_loss" in said
+    assert f"{value} replayed" in said
+    assert "is not what it was when the trial was done" in warned
+    assert "identical" not in said
+    assert code == DONE  # the last digit of a float32
+    lines[at] = "x" + lines[at][1:]
+    path.write_text("".join(lines))
+    code, said, _ = again(trial, capsys)
+    assert code == FAILED_RUNS
+    assert "gan: different" in said
+    assert f"row {at + 1}: what is recorded is not JSON" in said
+
+
+def test_a_version_in_the_manifest_is_warned_of(trial, capsys):
+    path = trial / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["packages"]["optax"] = "0.0.1"
+    manifest["visible_cores"] = 64
+    manifest["device_kind"] = "TPU v4"
+    path.write_text(json.dumps(manifest))
+    code, said, warned = again(trial, capsys)
+    assert code == DONE
+    assert "gan: identical" in said
+    assert "optax was 0.0.1, now" in warned
+    assert "visible_cores was 64, now" in warned
+    assert "device_kind was TPU v4, now cpu" in warned
+
+
+def test_an_array_that_differs_is_named(trial, capsys):
+    kept = checkpoint.read(trial / "checkpoints", say=pytest.fail)
+    kept.leaves["state.params.critic.Dense_0.kernel"][1, 0, 3] += 1
+    shutil.rmtree(trial / "checkpoints")
+    saver = checkpoint.Saver(trial / "checkpoints")
+    saver.save(kept.step, kept.leaves, {"fixed": kept.page["fixed"]})
+    saver.wait()
+    saver.close()
+    code, said, _ = again(trial, capsys)
+    assert code == FAILED_RUNS
+    name = "array state.params.critic.Dense_0.kernel: 1 of 32 values differ"
+    assert f"{name}, most at [1, 0, 3]" in said
+
+
+def test_other_data_are_refused(trial):
+    config = json.loads((trial / "config.json").read_text())
+    config["fixed"]["data"][2] = "other"
+    (trial / "config.json").write_text(json.dumps(config))
+    with pytest.raises(Refusal) as raised:
+        replay.main([str(trial)])
+    assert raised.value.code == DAMAGED_DATA
+
+
+def test_an_unfinished_trial_is_refused(trial):
+    (trial / "DONE").unlink()
+    with pytest.raises(Refusal, match="is not finished") as raised:
+        replay.main([str(trial)])
+    assert raised.value.code == USAGE
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--nothing=1", "a"]])
+def test_wrong_arguments_are_one_line(arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "dljax.replay", *arguments],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == USAGE
+    assert "usage: python -m dljax.replay RUN" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def outcome(a, b):
+    return compare.arrays({"x": np.array(a)}, {"x": np.array(b)}).outcome
+
+
+def test_arrays_are_identical_near_or_different():
+    assert outcome([1.0, np.nan], [1.0, np.nan]) == compare.IDENTICAL
+    assert outcome([1.0, 2.0], [1.0, 2.0001]) == compare.WITHIN
+    assert outcome([1.0, 2.0], [1.0, 2.1]) == compare.DIFFERENT
+    assert outcome([1.0, 2.0], [1.0, np.nan]) == compare.DIFFERENT
+    assert outcome([1.0, np.inf], [1.0, 2.0]) == compare.DIFFERENT
+    assert outcome([1000], [1001]) == compare.DIFFERENT
+    assert outcome([True], [False]) == compare.DIFFERENT
+    assert outcome([1.0], [1.0, 2.0]) == compare.DIFFERENT
+    found = compare.arrays({"x": np.zeros(1)}, {"y": np.zeros(1)})
+    assert found.outcome == compare.DIFFERENT
+
+
+ROW = {"step": 1, "seed": 0, "variant": "a", "split": "train", "loss": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, compare.IDENTICAL),
+        ({"loss": 0.50001}, compare.WITHIN),
+        ({"loss": 0.6}, compare.DIFFERENT),
+        ({"loss": None}, compare.DIFFERENT),
+        ({"step": 2}, compare.DIFFERENT),
+        ({"more": 0.5}, compare.DIFFERENT),
+        (None, compare.DIFFERENT),
+    ],
+)
+def test_rows_are_identical_near_or_different(tmp_path, change, expected):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text(json.dumps(ROW) + "\n")
+    rows = [ROW, ROW] if change is None else [ROW | change]
+    new.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert compare.rows(old, new).outcome == expected
