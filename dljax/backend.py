@@ -1,5 +1,6 @@
 """The process before JAX starts: devices, memory, determinism, quiet."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -39,7 +40,10 @@ def prepare() -> None:
         jax.config.update("jax_num_cpu_devices", cores())
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         cache = pathlib.Path("~/.cache/dljax").expanduser()
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+        with contextlib.suppress(OSError):  # no home to write to: only slower
+            cache.mkdir(parents=True, exist_ok=True)
+        if os.access(cache, os.W_OK):
+            jax.config.update("jax_compilation_cache_dir", str(cache))
     # Small programs too: a study's variants often share them.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     for name in ("absl", "jax", "orbax", "etils", "tensorflow_datasets"):

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -142,6 +143,32 @@ def interrupt_all(root, kills, terms):
 def test_thirty_kills_and_thirty_terminations_change_no_bit(tmp_path):
     for found in interrupt_all(tmp_path, kills=10, terms=10):
         assert found["resumed"] > 10, found
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR2"])
+def test_a_signal_while_it_compiles_is_a_clean_stop(tmp_path, name):
+    process = start(tmp_path / "work", "gan")
+    said = tmp_path / "said"
+    while not (said.is_file() and "parameters" in said.read_text()):
+        assert process.is_alive()
+        time.sleep(0.01)
+    os.kill(process.pid, getattr(signal, name))
+    process.join()
+    assert process.exitcode == PREEMPTED
+    assert "stopped; the same command resumes in" in said.read_text()
+    assert max(saved(tmp_path / "work")) == [1]  # it finished the step, and saved
+
+
+def test_a_run_says_what_is_its_own_and_nothing_else(tmp_path):
+    process = start(tmp_path / "work", "gan", "--steps=2000")
+    process.join()
+    assert process.exitcode == DONE
+    ours = (
+        r"interrupted: 1 trials of|gan: |  \w+/Dense_|variant|gan  |gap  |claim|verdict"
+        r"|report  |$"
+    )
+    said = (tmp_path / "said").read_text()
+    assert not [line for line in said.splitlines() if not re.match(ours, line)], said
 
 
 @pytest.mark.long

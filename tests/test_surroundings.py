@@ -72,7 +72,7 @@ def refusal(experiment, directory, *arguments):
     return raised.value
 
 
-def test_a_full_disk_keeps_what_was_saved(small_disk, whole, experiment):
+def test_a_full_disk_keeps_what_was_saved(small_disk, whole, experiment, capfd):
     trial = half(experiment, small_disk / "work")
     step = status(trial).step
     free = shutil.disk_usage(small_disk).free
@@ -82,6 +82,9 @@ def test_a_full_disk_keeps_what_was_saved(small_disk, whole, experiment):
     assert str(small_disk / "work") in str(error)
     assert "No space left" in str(error)
     assert "MB free" in str(error)
+    said = capfd.readouterr().err
+    assert "ERROR" not in said
+    assert "Traceback" not in said
     assert not list(small_disk.rglob("*.orbax-checkpoint-tmp*"))
     assert not list(small_disk.rglob("*.part"))
     kept = checkpoint.read(trial / "checkpoints", say=pytest.fail)

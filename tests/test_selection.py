@@ -1,0 +1,97 @@
+"""`best_valid`: the state that is tested is each run's best on validation data."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import plain
+from studies import read_lines, run, trials
+
+import dljax
+from dljax import evaluate
+from dljax.errors import DONE, Refusal
+from dljax.runs import checkpoint
+from dljax.studies.experiment import import_experiment
+from dljax.train import loop, parallel
+
+SHORT = ("--family=classifier", "--log_every=50", "--eval_every=7", "--seeds=3")
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    import interrupted
+
+    return import_experiment(interrupted.__file__)
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory, experiment):
+    directory = tmp_path_factory.mktemp("study")
+    run(experiment, directory, *SHORT, "--steps=100")
+    (found,) = trials(directory).values()
+    return found
+
+
+def test_each_run_is_tested_where_its_validation_was_best(trial):
+    rows = read_lines(trial / "metrics.jsonl")
+    tested = {r["seed"]: r["step"] for r in rows if r["split"] == "test"}
+    for seed, step in tested.items():
+        valid = {
+            r["step"]: r["loss"]
+            for r in rows
+            if r["split"] == "valid" and r["seed"] == seed
+        }
+        assert step == min(valid, key=valid.get)
+    assert len(tested) == 3
+
+
+def test_the_best_state_is_what_a_run_of_so_many_steps_ends_with(
+    trial, tmp_path, experiment
+):
+    best = checkpoint.read(trial / "checkpoints", say=pytest.fail).leaves
+    step = int(best["best.state.step"][1])
+    run(experiment, tmp_path, *SHORT, f"--steps={step}")
+    (short,) = trials(tmp_path).values()
+    last = checkpoint.read(short / "checkpoints", say=pytest.fail).leaves
+    for name, leaf in last.items():
+        if name.startswith("state."):
+            np.testing.assert_array_equal(best[f"best.{name}"][1], leaf[1])
+
+
+def test_loading_and_evaluating_use_the_best_state(trial, capsys):
+    loaded = dljax.load(str(trial))
+    assert (np.asarray(loaded.state.step) == 100).all()
+    assert not (np.asarray(loaded.tested.step) == 100).all()
+    assert evaluate.main([str(trial)]) == DONE
+    assert capsys.readouterr().out.count("(as recorded)") == 3
+
+
+def better(score, total, *, higher, alive=True):
+    """The score of the best of 1 run after one more evaluation."""
+    f = plain()
+    program = parallel.program(f.task, f.source, (0,), how="map", batch_size=16)
+    kept = loop.begin(program, ("mse", higher))
+    best = kept.best._replace(score=jnp.float32([score]))
+    state = kept.state._replace(alive=jnp.array([alive]))
+    pair = (jnp.float32([total]), jnp.float32([2.0]))
+    return float(loop._better(best, state, pair, higher=higher).score[0])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_never_best(bad):
+    for higher in (True, False):
+        assert better(-np.inf, bad, higher=higher) == -np.inf
+        assert better(0.5, bad, higher=higher) == 0.5
+
+
+def test_better_is_higher_or_lower_and_of_a_live_run():
+    assert better(0.5, 1.2, higher=True) == np.float32(0.6)
+    assert better(0.5, 0.8, higher=True) == 0.5
+    assert better(-0.5, 0.8, higher=False) == np.float32(-0.4)
+    assert better(-0.5, 1.2, higher=False) == -0.5
+    assert better(0.5, 1.2, higher=True, alive=False) == 0.5
+
+
+def test_a_measure_that_no_task_has_is_named(tmp_path, experiment):
+    wrong = experiment._replace(study=experiment.study._replace(measure="accuray"))
+    with pytest.raises(Refusal, match="measures loss, and not accuray"):
+        run(wrong, tmp_path, "--family=gan", "--steps=2")
