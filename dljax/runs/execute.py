@@ -83,7 +83,7 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
     each = f", {flops / 1e6:,.1f} MFLOP an update" if flops else ""
     show.say(f"{trial.variant}: {parameters.total:,} parameters{each}")
     show.say(parameters.text)
-    surroundings = manifest.surroundings()
+    surroundings = manifest.surroundings(config)
     restored = restore(trial, program, directory, say=show.say, resume=True)
     step = restored.step if restored else 0
     kept = loop.begin(program, trial.best_by)
@@ -98,7 +98,9 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
     disk.write_json(directory / "manifest.json", page)
     beside = {
         "fixed": trial.fixed,
-        "surroundings": {k: surroundings[k] for k in manifest.COMPARED},
+        "surroundings": {
+            k: surroundings[k] for k in (*manifest.COMPARED, "git_commit")
+        },
     }
     length = restored.page["metrics"]["bytes"] if restored else 0
     metrics = log.Log(directory / "metrics.jsonl", length)

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import inspect
 import os
 import pathlib
 import platform
@@ -19,8 +20,8 @@ PACKAGES = (
     *("tensorflow-datasets", "array-record", "numpy", "scipy", "scikit-learn"),
 )
 COMPARED = (
-    *("python", "packages", "git_commit", "git_diff_sha256", "backend", "device_kind"),
-    *("device_count", "processor", "visible_cores", "xla_flags", "matmul_precision"),
+    *("code_sha256", "python", "packages", "backend", "device_kind", "device_count"),
+    *("processor", "visible_cores", "xla_flags", "matmul_precision"),
 )
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -49,14 +50,18 @@ def _digest(path: pathlib.Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
-def surroundings() -> dict[str, Any]:
-    """Code, versions and machine, as JSON values; None where not to be had."""
-    commit, diff = _git("rev-parse", "HEAD"), _git("diff", "HEAD")
+def surroundings(config: Any) -> dict[str, Any]:
+    """Code, versions and machine, as JSON values; None where not to be had.
+
+    Args:
+      config: of the experiment, whose file is part of the code.
+    """
+    commit = _git("rev-parse", "HEAD")
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     return {
         "git_commit": commit.strip() if commit else None,
-        "git_diff": diff,
-        "git_diff_sha256": hashlib.sha256((diff or "").encode()).hexdigest(),
+        "git_diff": _git("diff", "HEAD"),
+        "code_sha256": _code(type(config)),
         "lock_sha256": _digest(ROOT / "requirements.lock"),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
@@ -84,11 +89,21 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k)
     ]
     return [
-        "uncommitted changes of the code were others"
-        if name == "git_diff_sha256"
+        f"the code was other (commit {old.get('git_commit') or 'unknown'})"
+        if name == "code_sha256"
         else f"{name} was {before.get(name) or 'none'}, now {now.get(name) or 'none'}"
         for name in differ
     ]
+
+
+def _code(config: type) -> str:
+    """A hash of dljax's files and of the one that defines the experiment."""
+    files = sorted(pathlib.Path(__file__).parents[1].rglob("*.py"))
+    whole = hashlib.sha256()
+    for path in (*files, inspect.getsourcefile(config)):
+        if path is not None:
+            whole.update(pathlib.Path(path).read_bytes())
+    return whole.hexdigest()
 
 
 def _processor() -> str:

@@ -116,7 +116,7 @@ def _run(
             show.say(f"{trial.variant}: failed; kept as {_step_aside(place)}")
             now = status(place)
         if now.finished:
-            show.say(f"{trial.variant}: done already{_since(place)}")
+            show.say(f"{trial.variant}: done already{_since(place, trial.config)}")
         else:
             if stop():
                 return _stopped(show, directory)
@@ -144,12 +144,12 @@ def failure(run: Mapping[str, Any]) -> str:
     )
 
 
-def _since(place: pathlib.Path) -> str:
+def _since(place: pathlib.Path, config: Any) -> str:
     """What around a finished trial has changed since."""
     from dljax.runs import manifest
 
     before = disk.read_json(place / "manifest.json") or {}
-    differs = manifest.differences(before, manifest.surroundings())
+    differs = manifest.differences(before, manifest.surroundings(config))
     return f" ({'; '.join(differs)})" if differs else ""
 
 

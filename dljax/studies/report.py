@@ -76,7 +76,9 @@ def write(
         },
         "command": declared["command"],
         "declared": declared,
-        "replay": "python -m dljax.report " + directory.name,
+        "page_again": f"python -m dljax.report {directory.name}",
+        "trial_again": f"python -m dljax.replay {directory.name}/"
+        + declared["trials"][0][1],
     }
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
