@@ -164,7 +164,7 @@ def test_a_run_says_what_is_its_own_and_nothing_else(tmp_path):
     process.join()
     assert process.exitcode == DONE
     ours = (
-        r"interrupted: 1 trials of|gan: |  \w+/Dense_|variant|gan  |gap  |claim|verdict"
+        r"interrupted: 1 trial of|gan: |  \w+/Dense_|variant|gan  |gap  |claim|verdict"
         r"|report  |$"
     )
     said = (tmp_path / "said").read_text()

@@ -111,7 +111,7 @@ def test_a_stopped_study_resumes_to_the_same_bytes(
     def stop():
         nonlocal calls
         calls += 1
-        return calls % 5 == 0
+        return calls % 8 == 0
 
     where = (f"--workdir={tmp_path}", f"--data_dir={data_dir}")
     asked = ask(experiment, *SMALL, *where)

@@ -250,7 +250,7 @@ def test_one_trial_alone_writes_no_study(tmp_path, experiment, capsys):
     assert not (tmp_path / "study.json").exists()
     assert any(line.startswith("gan: finished") for line in said)
     said = run(experiment, tmp_path, *short)
-    assert said[0].endswith("1 new, 1 done")
+    assert "1 new, 1 done (shortened: fewer steps" in said[0]
     error = refusal(experiment, tmp_path, *short, f"--trial={names[1]}x")
     assert f"did you mean {names[1]}?" in str(error)
 
@@ -258,6 +258,20 @@ def test_one_trial_alone_writes_no_study(tmp_path, experiment, capsys):
 def test_a_study_that_never_began_fixes_nothing(tmp_path, experiment):
     refusal(experiment, tmp_path, *SHORT, "--batch_size=5000")
     run(experiment, tmp_path, *SHORT)
+
+
+def test_a_device_without_memory_is_one_line(tmp_path, experiment, monkeypatch):
+    import jax
+
+    from dljax.train import loop
+
+    def full(*_, **__):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
+
+    monkeypatch.setattr(loop, "warm_up", full)
+    error = refusal(experiment, tmp_path, *SHORT)
+    assert error.code == FAILED_RUNS
+    assert "--batch_size" in str(error)
 
 
 def test_two_launchers_are_one_too_many(tmp_path, experiment):

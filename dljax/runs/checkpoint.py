@@ -152,6 +152,8 @@ def read(
             check(page)
             return Found(step, _read_leaves(path, page), page)
         except Damaged as damage:
+            if not path.is_dir():  # a run at work there has just removed it
+                continue
             where = "passed over"
             if set_aside:
                 where = f"set aside in {_move(path, aside)}"

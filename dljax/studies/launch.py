@@ -50,7 +50,7 @@ def launch(
         trials, prepared = _trials(experiment, asked, declared)
         declared["trials"] = [[t.variant, t.name] for t in trials]
         disk.write_json(directory / "study.json", declared)
-        say_ledger(experiment.name, directory, trials, show)
+        _say_ledger(declared, directory, trials, show)
         code = _run(trials, prepared, directory, asked.config, stop=stop, show=show)
         if code == PREEMPTED:
             return code
@@ -70,8 +70,11 @@ def _begun_study(directory: pathlib.Path) -> dict[str, Any] | None:
     return found if any(status(directory / n).kind != "new" for n in names) else None
 
 
-def say_ledger(
-    name: str, directory: pathlib.Path, trials: Sequence[Any], show: Any
+def _say_ledger(
+    declared: Mapping[str, Any],
+    directory: pathlib.Path,
+    trials: Sequence[Any],
+    show: Any,
 ) -> None:
     """Says what of a study is there, and what is there besides."""
     from dljax.runs.trial import status
@@ -79,8 +82,11 @@ def say_ledger(
     kinds = collections.Counter(status(directory / t.name).kind for t in trials)
     counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
     most = max(len(t.seeds) for t in trials)
+    plural = "s" if len(trials) > 1 else ""
+    short = " (shortened: fewer steps than declared)" if declared["shortened"] else ""
     show.say(
-        f"{name}: {len(trials)} trials of up to {most} seeds in {directory}: {counts}"
+        f"{declared['study']}: {len(trials)} trial{plural} of up to {most} seeds in "
+        f"{directory}: {counts}{short}"
     )
     ours = {t.name for t in trials}
     others = [p for p in directory.glob("*/config.json") if p.parent.name not in ours]
