@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from dljax.contract import Source, State, Task
 from dljax.errors import DAMAGED_DATA, FAILED_RUNS, Refusal
 from dljax.runs import disk
-from dljax.runs.execute import restore
+from dljax.runs.execute import compiled, restore
 from dljax.runs.log import Rows, read_rows
 from dljax.runs.trial import Trial
 from dljax.studies.declaration import read_study
@@ -96,13 +96,7 @@ def load(run: str) -> Run:
       Refusal: see `find`; or no whole checkpoint is in it.
     """
     directory, trial, task, source = find(run)
-    program = parallel.program(
-        task,
-        source,
-        trial.seeds,
-        how=trial.lowering,
-        batch_size=trial.config.batch_size,
-    )
+    program = compiled(trial, task, source)
     restored = restore(trial, program, directory, say=_warn, resume=False)
     if restored is None:
         raise Refusal(f"{directory}: no checkpoint in it", FAILED_RUNS)

@@ -19,6 +19,16 @@ def data_dir(tmp_path_factory):
     return str(tmp_path_factory.mktemp("data"))
 
 
+@pytest.fixture(scope="session")
+def experiment():
+    """The experiment on tiny tasks, tests/interrupted.py."""
+    import interrupted
+
+    from dljax.studies.experiment import import_experiment
+
+    return import_experiment(interrupted.__file__)
+
+
 class Quiet:
     """A progress bar that only remembers what was said."""
 

@@ -14,18 +14,10 @@ from dljax.contract import Task, Turn
 from dljax.errors import FAILED_RUNS
 from dljax.models.net import net
 from dljax.runs import checkpoint
-from dljax.studies.experiment import import_experiment
 from dljax.train import nonfinite, update
 from dljax.train.optimizers import adamw
 
 SHORT = ("--family=gan,seq2seq", "--steps=30", "--log_every=10", "--seeds=3")
-
-
-@pytest.fixture(scope="module")
-def experiment():
-    import interrupted
-
-    return import_experiment(interrupted.__file__)
 
 
 @pytest.fixture(scope="module")

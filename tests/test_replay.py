@@ -12,16 +12,13 @@ from studies import run, trials
 from dljax import replay
 from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, USAGE, Refusal
 from dljax.runs import checkpoint, compare
-from dljax.studies.experiment import import_experiment
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    import interrupted
-
+def study(tmp_path_factory, experiment):
     directory = tmp_path_factory.mktemp("study")
     asked = ("--family=gan", "--steps=30", "--log_every=10")
-    run(import_experiment(interrupted.__file__), directory, *asked)
+    run(experiment, directory, *asked)
     return directory
 
 

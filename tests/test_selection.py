@@ -10,17 +10,9 @@ import dljax
 from dljax import evaluate
 from dljax.errors import DONE, Refusal
 from dljax.runs import checkpoint
-from dljax.studies.experiment import import_experiment
 from dljax.train import loop, parallel
 
 SHORT = ("--family=classifier", "--log_every=50", "--eval_every=7", "--seeds=3")
-
-
-@pytest.fixture(scope="module")
-def experiment():
-    import interrupted
-
-    return import_experiment(interrupted.__file__)
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,9 @@ import dljax
 from dljax.errors import DAMAGED_DATA, DISK, FAILED_RUNS, PREEMPTED, Refusal
 from dljax.runs import checkpoint
 from dljax.runs.trial import status
-from dljax.studies.experiment import import_experiment
 
 SHORT = ("--family=gan", "--seeds=1", "--steps=60", "--log_every=10")
 OFTEN = "--save_every_secs=0"
-
-
-@pytest.fixture(scope="module")
-def experiment():
-    import interrupted
-
-    return import_experiment(interrupted.__file__)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +73,7 @@ def test_a_full_disk_keeps_what_was_saved(small_disk, whole, experiment, capfd):
     assert error.code == DISK
     assert str(small_disk / "work") in str(error)
     assert "No space left" in str(error)
-    assert "MB free" in str(error)
+    assert "MB are free; make room" in str(error)
     said = capfd.readouterr().err
     assert "ERROR" not in said
     assert "Traceback" not in said

@@ -12,7 +12,8 @@ from typing import Any
 
 from dljax.errors import DISK, Refusal
 
-REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSALS = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -74,10 +75,13 @@ def refusals(directory: pathlib.Path) -> Iterator[None]:
     except Exception as error:
         if (number := refused(error)) is None:
             raise
-        reason = f"{os.strerror(number)} ({_free(directory)} free)"
+        where = getattr(error, "filename", None) or directory
+        what = "make it readable and writable"
+        if number in FULL:
+            what = f"{_free(directory)} are free; make room"
         raise Refusal(
-            f"{directory}: {reason}; what was saved before is kept: make room and give "
-            "the same command again",
+            f"{where}: {os.strerror(number)}; {what} and give the same command again; "
+            "what was saved before is kept",
             DISK,
         ) from None
 

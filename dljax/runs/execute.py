@@ -60,9 +60,7 @@ def execute(
 def _execute(trial, task, source, directory, *, stop, show) -> Told:
     begun = time.time()
     config, count = trial.config, len(trial.seeds)
-    program = parallel.program(
-        task, source, trial.seeds, how=trial.lowering, batch_size=config.batch_size
-    )
+    program = compiled(trial, task, source)
     steps = updates(config, source)
     disk.write_json(
         directory / "config.json",
@@ -160,6 +158,17 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
         }
         disk.write_json(directory / "DONE", done)
     return Told(stopped, time.time() - begun)
+
+
+def compiled(trial: Trial, task: Task, source: Source) -> parallel.Program:
+    """The programs of a trial."""
+    return parallel.program(
+        task,
+        source,
+        trial.seeds,
+        how=trial.lowering,
+        batch_size=trial.config.batch_size,
+    )
 
 
 def restore(

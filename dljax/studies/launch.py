@@ -167,16 +167,10 @@ def _step_aside(place: pathlib.Path) -> pathlib.Path:
 def _locate(trial, prepared, place, run, show) -> str:
     """Where in the network a failed run's step is first not finite."""
     task, source = prepared
-    from dljax.runs.execute import restore
-    from dljax.train import nonfinite, parallel
+    from dljax.runs.execute import compiled, restore
+    from dljax.train import nonfinite
 
-    program = parallel.program(
-        task,
-        source,
-        trial.seeds,
-        how=trial.lowering,
-        batch_size=trial.config.batch_size,
-    )
+    program = compiled(trial, task, source)
     restored = restore(trial, program, place, say=show.say, resume=False)
     assert restored is not None, "a finished trial has a checkpoint"
     index = trial.seeds.index(run["seed"])
