@@ -21,11 +21,15 @@ def flag(
     *,
     choices: Sequence[str] = (),
     low: float | None = None,
+    below: float | None = None,
 ) -> Any:
-    """A dataclass field that is a flag: its default, its help, what it may be."""
-    return dataclasses.field(
-        default=default, metadata={"help": text, "choices": tuple(choices), "low": low}
-    )
+    """A dataclass field that is a flag: its default, its help, what it may be.
+
+    Args:
+      low: the least number. below: what a number has to be less than.
+    """
+    kept = {"help": text, "choices": tuple(choices), "low": low, "below": below}
+    return dataclasses.field(default=default, metadata=kept)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,8 @@ def _parse(field: dataclasses.Field, kind: type, text: str) -> Any:
         raise Refusal(f"--{name}={text}: must be a finite number")
     if (low := meta.get("low")) is not None and not value >= low:
         raise Refusal(f"--{name}={text}: must be at least {low}")
+    if (below := meta.get("below")) is not None and not value < below:
+        raise Refusal(f"--{name}={text}: must be less than {below}")
     choices = meta.get("choices") or ()
     if choices and value not in choices:
         near = nearest(text, choices, cutoff=0.3)

@@ -14,6 +14,8 @@ from dljax.studies.declaration import read_study
 from dljax.studies.experiment import import_experiment
 from dljax.train import parallel
 
+KEYS = {"variant", "seeds", "config", "fixed", "lowering", "best_by"}  # of config.json
+
 
 class Found(NamedTuple):
     """A trial as its directory declares it, with its task and its data."""
@@ -57,8 +59,14 @@ def find(run: str, *, data_dir: str = "") -> Found:
     """
     directory = pathlib.Path(run).expanduser().absolute()
     kept = disk.read_json(directory / "config.json")
-    if kept is None:
+    if not (directory / "config.json").is_file():
         raise Refusal(f"{run}: no config.json there; give the directory of a trial")
+    if not isinstance(kept, dict) or not kept.keys() >= KEYS:
+        raise Refusal(
+            f"{directory / 'config.json'}: is damaged; the study's command writes it "
+            "anew if DONE is moved away",
+            DAMAGED_DATA,
+        )
     study = read_study(directory.parent)
     if study is None:
         raise Refusal(

@@ -16,6 +16,9 @@ from absl import flags
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 if it is identical or within tolerance, 1 if it is different."""
+    if "--help" in arguments:
+        print(__doc__)
+        return 0
     run, data_dir = _parse(arguments)
     from dljax import backend, loading
     from dljax.cli import stop_on_signals

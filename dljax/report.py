@@ -12,6 +12,9 @@ def main(arguments: list[str]) -> int:
     from dljax.studies.declaration import read_study
     from dljax.studies.experiment import import_experiment
 
+    if "--help" in arguments:
+        print(__doc__)
+        return DONE
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise Refusal("usage: python -m dljax.report WORKDIR")
     directory = pathlib.Path(arguments[0]).expanduser().absolute()

@@ -38,7 +38,9 @@ class Config(RunConfig):
         16, "features of the first convolution; twice in the next", low=1
     )
     hidden: int = flag(128, "width of the CNN's fully connected layer", low=1)
-    dropout: float = flag(0.5, "share of the fully connected layer set to 0", low=0)
+    dropout: float = flag(
+        0.5, "share of the fully connected layer set to 0", low=0, below=1
+    )
     learning_rate: float = flag(2e-3, "peak of Adam's learning rate", low=0)
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
     epochs: float = flag(60.0, "passes over the training data", low=0)

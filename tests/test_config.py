@@ -115,3 +115,19 @@ def test_a_mistake_is_one_line_before_jax_is_imported(arguments, code, says, tmp
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("1", "less than 1"),
+        ("-0.1", "at least 0"),
+        ("nan", "finite"),
+        ("inf", "finite"),
+    ],
+)
+def test_numbers_have_bounds(text, what):
+    from experiments.cnn_vs_mlp import Config
+
+    with pytest.raises(Refusal, match=what):
+        parse(Config, [f"--dropout={text}"], factors={})

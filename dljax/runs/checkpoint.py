@@ -9,7 +9,6 @@ was then. Orbax restores a flipped bit without a word; the digests do not let it
 import contextlib
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -20,8 +19,7 @@ import jax
 import numpy as np
 
 from dljax.errors import FAILED_RUNS, Refusal
-from dljax.runs.disk import refused
-from dljax.runs.hush import hushed, settle
+from dljax.runs.hush import hushed, quietly, settle
 from dljax.runs.leaves import config_differences, described, leaf_differences, named
 
 FORMAT = 1  # of the page; restored for as long as tests/golden has a checkpoint of it
@@ -46,7 +44,11 @@ class Restored(NamedTuple):
 
 
 class Damaged(Exception):
-    """What is wrong with a checkpoint, or with what belongs to it."""
+    """What is wrong with a checkpoint."""
+
+
+class Unmatched(Exception):
+    """What is wrong with what belongs to a checkpoint, which is whole itself."""
 
 
 class Saver:
@@ -89,11 +91,11 @@ class Saver:
         args = self._args.Composite(
             state=self._args.StandardSave(some), page=self._args.JsonSave(page)
         )
-        _quietly(lambda: self._manager.save(step, args=args, force=True))
+        quietly(lambda: self._manager.save(step, args=args, force=True))
 
     def wait(self) -> None:
         """Waits until all is on disk; raises as `save`."""
-        _quietly(self._manager.wait_until_finished)
+        quietly(self._manager.wait_until_finished)
 
     def close(self) -> None:
         """Ends the background's work, whatever came of it; leaves no half of a save."""
@@ -133,35 +135,44 @@ def read(
 
     Args:
       say: called with a line for every checkpoint that is damaged.
-      check: looks at the page before the arrays are read; raises `Damaged` for what
+      check: looks at the page before the arrays are read; raises `Unmatched` for what
         does not go with it, or a `Refusal`.
-      set_aside: move a damaged checkpoint to `damaged` beside the directory. Only the
+      set_aside: move what cannot be used to `damaged` beside the directory. Only the
         holder of the trial's lock may.
 
     Returns:
       None if no checkpoint was ever there.
 
     Raises:
-      Refusal: all that were there are damaged.
+      Refusal: none that is or was there can be used.
     """
     aside = directory.parent / "damaged"
+    unmatched: list[tuple[pathlib.Path, str]] = []
+
+    def leave(path, wrong):
+        where = f"set aside in {_move(path, aside)}" if set_aside else "passed over"
+        say(f"checkpoint {path} {wrong}; {where}")
+
     for step in steps(directory):
         path = directory / f"{step:08d}"
         try:
             page = _read_page(path)
             check(page)
-            return Found(step, _read_leaves(path, page), page)
+            found = Found(step, _read_leaves(path, page), page)
+        except Unmatched as wrong:  # once mended it may be good: wait for another
+            unmatched.append((path, str(wrong)))
         except Damaged as damage:
-            if not path.is_dir():  # a run at work there has just removed it
-                continue
-            where = "passed over"
-            if set_aside:
-                where = f"set aside in {_move(path, aside)}"
-            say(f"checkpoint {path} is damaged ({damage}); {where}")
-    if steps(directory) or aside.is_dir():
+            if path.is_dir():  # else a run at work there has just removed it
+                leave(path, f"is damaged ({damage})")
+        else:
+            for whole, why in unmatched:
+                leave(whole, f"does not go with what is there ({why})")
+            return found
+    if unmatched or aside.is_dir() or steps(directory):
+        why = f"; {unmatched[0][1]}: put that back as it was, or" if unmatched else ";"
         raise Refusal(
-            f"{directory.parent}: no usable checkpoint is left in it; delete it, and "
-            "the same command runs this trial from its start",
+            f"{directory.parent}: no usable checkpoint is left in it{why} delete it, "
+            "and the study's command runs this trial from its start",
             FAILED_RUNS,
         )
     return None
@@ -173,7 +184,7 @@ def restore(
     *,
     fixed: Mapping[str, Any],
     say: Callable[[str], None],
-    check: Callable[[Mapping[str, Any]], None] = lambda page: None,
+    check: Callable[[dict[str, Any]], None] = lambda page: None,
     set_aside: bool = True,
 ) -> Restored | None:
     """The newest whole checkpoint, as host arrays in the structure of `like`.
@@ -228,9 +239,9 @@ def _read_page(path: pathlib.Path) -> dict[str, Any]:
 
     item = path / "page"
     reader = ocp.Checkpointer(ocp.JsonCheckpointHandler())
-    page = _quietly(lambda: reader.restore(item), of=item)
-    if _quietly(lambda: page["digest"] != _digest_of_page(page), of=item):
-        raise Damaged("page: not what was written")
+    page = quietly(lambda: reader.restore(item), raises=Damaged)
+    if not isinstance(page, dict) or page.get("digest") != _digest_of_page(page):
+        raise Damaged("its page is not what was written")
     return page
 
 
@@ -243,35 +254,12 @@ def _read_leaves(path: pathlib.Path, page: Mapping[str, Any]) -> dict[str, np.nd
     reader = ocp.Checkpointer(ocp.StandardCheckpointHandler())
     some = {k: v for k, v in zeros.items() if v.size}
     args = ocp.args.StandardRestore(some)
-    leaves = _quietly(lambda: reader.restore(item, args=args), of=item)
+    leaves = quietly(lambda: reader.restore(item, args=args), raises=Damaged)
     leaves = zeros | {name: np.asarray(leaf) for name, leaf in leaves.items()}
     found = described(leaves)
     if bad := [name for name in zeros if found.get(name) != page["leaves"][name]]:
         raise Damaged(f"{', '.join(bad)}: not what was written")
     return leaves
-
-
-def _quietly(call: Callable[[], Any], *, of: pathlib.Path | None = None) -> Any:
-    """call(), whose errors come back in one line, and once.
-
-    Raises:
-      OSError: a disk refused.
-      Damaged: any other error, where it read the item `of` a checkpoint.
-    """
-    with hushed():
-        try:
-            return call()
-        except Exception as error:
-            number = refused(error)
-            if number is None and of is None:
-                raise
-            text = (str(error).strip().splitlines() or [""])[0][:160]
-            text = text or type(error).__name__
-        settle()
-    if number is not None:
-        raise OSError(number, os.strerror(number))
-    assert of is not None
-    raise Damaged(f"{of.name}: {text}")
 
 
 def _move(path: pathlib.Path, aside: pathlib.Path) -> pathlib.Path:

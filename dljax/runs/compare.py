@@ -61,7 +61,9 @@ def _array(name: str, a: np.ndarray, b: np.ndarray) -> Compared:
 
 def rows(old: pathlib.Path, new: pathlib.Path) -> Compared:
     """Compares two metrics.jsonl line by line."""
-    before, after = (path.read_bytes().splitlines() for path in (old, new))
+    before, after = (
+        path.read_bytes().splitlines() if path.is_file() else [] for path in (old, new)
+    )
     found = Compared(IDENTICAL)
     for number, (a, b) in enumerate(zip(before, after, strict=False), 1):
         if a != b:

@@ -39,7 +39,7 @@ def read_json(path: pathlib.Path) -> Any | None:
     """The value of a JSON file; None where there is none, or not a whole one."""
     try:
         return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 
 

@@ -84,6 +84,8 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
     surroundings = manifest.surroundings(config)
     restored = restore(trial, program, directory, say=show.say, resume=True)
     step = restored.step if restored else 0
+    if not restored and (directory / "metrics.jsonl").is_file():
+        show.say(f"{trial.variant}: no checkpoint is there; it starts at step 0")
     kept = loop.begin(program, trial.best_by)
     if restored:
         kept = program.put(restored.tree)
@@ -191,7 +193,7 @@ def restore(
     def check(page):
         wrong = log.differs(directory / "metrics.jsonl", page["metrics"])
         if wrong and resume:
-            raise checkpoint.Damaged(wrong)
+            raise checkpoint.Unmatched(wrong)
 
     return checkpoint.restore(
         directory / "checkpoints",

@@ -1,11 +1,15 @@
-"""Errors that Orbax's threads print, and raise as well, are not printed."""
+"""Orbax's errors: said once, in one line, and not also printed by its threads."""
 
 import contextlib
 import gc
 import logging
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dljax.runs.disk import refused
 
 
 @contextlib.contextmanager
@@ -40,3 +44,39 @@ def settle() -> None:
     """Lets the other arrays' reads and writes fail too, before anyone listens again."""
     time.sleep(0.1)
     gc.collect()
+
+
+def quietly(
+    call: Callable[[], Any], *, raises: Callable[[str], Exception] | None = None
+) -> Any:
+    """call(), whose error comes back anew, without what the old one holds on to.
+
+    Args:
+      raises: makes the error from its gist, for a call that reads; else only a disk's
+        refusal is made anew.
+
+    Raises:
+      OSError: a disk refused.
+    """
+    with hushed():
+        try:
+            return call()
+        except Exception as error:
+            number = refused(error)
+            if number is None and raises is None:
+                raise
+            gist = _gist(error)
+        settle()
+    if number is not None:
+        raise OSError(number, os.strerror(number))
+    assert raises is not None
+    raise raises(gist)
+
+
+def _gist(error: Exception) -> str:
+    """TensorStore's code, or the first line."""
+    line = (str(error).strip().splitlines() or [""])[0]
+    code = line.split(":")[0]
+    if code.isupper():  # DATA_LOSS, OUT_OF_RANGE ...; what follows is a page
+        return f"its arrays cannot be read, {code}"
+    return line[:120] or type(error).__name__

@@ -44,7 +44,7 @@ def locked(
         holder = _read(path)
         if holder and _may_live(holder):
             raise _refusal(path, holder)
-        if holder:
+        if os.fstat(file).st_size:
             say(f"{path}: taken over from {_name(holder)}, which is gone")
         me = {"host": platform.node(), "pid": os.getpid(), "started": _started()}
         os.truncate(file, 0)

@@ -7,13 +7,25 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dljax.errors import DAMAGED_DATA, Refusal
+
 Rows = list[dict[str, Any]]
 
 
 def read_rows(path: pathlib.Path) -> Rows:
-    """The rows of a metrics.jsonl."""
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+    """The rows of a metrics.jsonl; raises Refusal where it is damaged or missing."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            rows = [json.loads(line) for line in file]
+        if all(row.keys() >= {"step", "seed", "split"} for row in rows):
+            return rows
+    except (FileNotFoundError, ValueError, AttributeError):
+        pass
+    raise Refusal(
+        f"{path}: is missing or damaged; python -m dljax.replay {path.parent} trains "
+        "the trial again to compare",
+        DAMAGED_DATA,
+    )
 
 
 class Log:

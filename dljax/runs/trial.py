@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dljax.contract import Task
+from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.runs import checkpoint, disk, log
 
 
@@ -64,13 +65,24 @@ def status(directory: pathlib.Path) -> Status:
     """What is there of a trial."""
     step = next(iter(checkpoint.steps(directory / "checkpoints")), 0)
     done = disk.read_json(directory / "DONE")
-    if done is None:
+    if not isinstance(done, dict) or not {"metrics_sha256", "failed"} <= done.keys():
         kind = "half done" if (directory / "checkpoints").is_dir() else "new"
         return Status(kind, step, [])
     metrics = directory / "metrics.jsonl"
     if not metrics.is_file() or disk.digest(metrics) != done["metrics_sha256"]:
         return Status("changed", step, done["failed"])
     return Status("failed" if done["failed"] else "done", step, done["failed"])
+
+
+def refuse_changed(directory: pathlib.Path, now: Status) -> None:
+    """Raises Refusal where a finished trial's metrics are not what they were."""
+    if now.kind == "changed":
+        raise Refusal(
+            f"{directory / 'metrics.jsonl'}: is not what it was when the trial was "
+            f"done; python -m dljax.replay {directory} says what differs, and without "
+            "the directory the study's command runs the trial again",
+            DAMAGED_DATA,
+        )
 
 
 def failures(seeds: list[int], rows: log.Rows, task: Task) -> list[dict[str, Any]]:

@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from dljax.config import ACTIONS, SURROUNDINGS, Asked
-from dljax.errors import Refusal
+from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.runs.disk import read_json
 from dljax.studies.experiment import Experiment
 from dljax.studies.study import rule_hash
+
+# What of study.json is read again.
+KEYS = frozenset(
+    ["study", "module", "dataset", "fixed", "factors", "seeds", "blocks", "trials"]
+    + ["shortened", "reduced", "rule_sha256", "command", "workdir"]
+)
 
 
 def workdir(asked: Asked, name: str) -> pathlib.Path:
@@ -60,7 +66,7 @@ def declare(
     if new := [seed for seed in seeds if seed not in known]:
         blocks = [*blocks, new]
     short = shortened(experiment, asked)
-    return {
+    declared = {
         "study": experiment.name,
         "module": experiment.module,
         "dataset": config.dataset,
@@ -72,7 +78,10 @@ def declare(
         "reduced": "fewer steps than declared" if short else reduced(experiment, asked),
         "rule_sha256": rule_hash(study),
         "command": command(experiment, asked),
+        "workdir": config.workdir or f"runs/{workdir(asked, experiment.name).name}",
     }
+    assert declared.keys() >= KEYS - {"trials"}
+    return declared
 
 
 def _usual(experiment: Experiment, asked: Asked) -> Any:
@@ -125,6 +134,11 @@ def read_study(directory: pathlib.Path) -> dict[str, Any] | None:
     """The study.json of a study's directory, if there is one."""
     path = directory / "study.json"
     found = read_json(path)
-    if found is None and path.is_file():
-        raise Refusal(f"{path}: is damaged; move it away and start again")
+    whole = isinstance(found, dict) and found.keys() >= KEYS
+    if path.is_file() and not whole:
+        raise Refusal(
+            f"{path}: is damaged; move it away, and the study's command writes it anew "
+            "and goes on with its trials",
+            DAMAGED_DATA,
+        )
     return found

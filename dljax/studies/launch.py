@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dljax.config import Asked
-from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, PREEMPTED, Refusal, nearest
+from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal, nearest
 from dljax.runs import disk
 from dljax.runs.lock import locked
 from dljax.studies.declaration import declare, read_study, workdir
@@ -50,10 +50,12 @@ def launch(
         trials, prepared = _trials(experiment, asked, declared)
         declared["trials"] = [[t.variant, t.name] for t in trials]
         disk.write_json(directory / "study.json", declared)
-        _say_ledger(declared, directory, trials, show)
+        done = _say_ledger(declared, directory, trials, show)
         code = _run(trials, prepared, directory, asked.config, stop=stop, show=show)
         if code == PREEMPTED:
             return code
+        if done:
+            show.say("everything is done; the report is written again")
         from dljax.studies import report
 
         summary = report.write(experiment, directory, declared)
@@ -75,8 +77,8 @@ def _say_ledger(
     directory: pathlib.Path,
     trials: Sequence[Any],
     show: Any,
-) -> None:
-    """Says what of a study is there, and what is there besides."""
+) -> bool:
+    """Says what of a study is there, and besides it; whether it is all done."""
     from dljax.runs.trial import status
 
     kinds = collections.Counter(status(directory / t.name).kind for t in trials)
@@ -91,7 +93,11 @@ def _say_ledger(
     ours = {t.name for t in trials}
     others = [p for p in directory.glob("*/config.json") if p.parent.name not in ours]
     if others:
-        show.say(f"{len(others)} more there, of other declarations, are left alone")
+        show.say(
+            f"{len(others)} more there, of other flags, are left alone; the report is "
+            "of this command's trials only"
+        )
+    return not kinds.keys() - {"done", "failed"}
 
 
 def _run(
@@ -105,24 +111,20 @@ def _run(
 ) -> int:
     """Runs those trials that are not done; returns the exit code."""
     from dljax.runs.execute import execute
-    from dljax.runs.trial import status
+    from dljax.runs.trial import refuse_changed, status
 
-    did = failed = 0
+    failed = 0
     for trial in trials:
         place = directory / trial.name
         now = status(place)
-        if now.kind == "changed":
-            raise Refusal(
-                f"{place / 'metrics.jsonl'}: is not what it was when the trial was "
-                f"done; python -m dljax.replay {place} says what differs, and without "
-                "the directory the trial is run again",
-                DAMAGED_DATA,
-            )
+        refuse_changed(place, now)
         if now.kind == "failed" and config.retry_failed:
             show.say(f"{trial.variant}: failed; kept as {_step_aside(place)}")
             now = status(place)
         if now.finished:
-            show.say(f"{trial.variant}: done already{_since(place, trial.config)}")
+            retry = "" if now.kind == "done" else "; --retry_failed runs it again"
+            since = _since(place, trial.config)
+            show.say(f"{trial.variant}: {now.kind} already{since}{retry}")
         else:
             if stop():
                 return _stopped(show, directory)
@@ -130,7 +132,6 @@ def _run(
             told = execute(trial, task, source, place, stop=stop, show=show)
             if told.stopped:
                 return _stopped(show, directory)
-            did += 1
             show.say(f"{trial.variant}: finished in {told.secs:.1f} s")
             now = status(place)
         for run in now.failed:
@@ -138,8 +139,6 @@ def _run(
             show.say(f"{trial.variant}: {failure(run)}")
             if config.locate_nan:
                 show.say(_locate(trial, prepared[trial.variant], place, run, show))
-    if not did:
-        show.say("everything is done; the report is written again")
     return FAILED_RUNS if failed else DONE
 
 
@@ -154,7 +153,9 @@ def _since(place: pathlib.Path, config: Any) -> str:
     """What around a finished trial has changed since."""
     from dljax.runs import manifest
 
-    before = disk.read_json(place / "manifest.json") or {}
+    before = disk.read_json(place / "manifest.json")
+    if not isinstance(before, dict):
+        return " (manifest.json is missing or damaged)"
     differs = manifest.differences(before, manifest.surroundings(config))
     return f" ({'; '.join(differs)})" if differs else ""
 

@@ -7,13 +7,16 @@ so that the same directories give the same page.
 import base64
 import json
 import pathlib
+import shlex
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import jinja2
 import numpy as np
 
-from dljax.runs.disk import write_json, write_text
+from dljax.errors import DAMAGED_DATA, Refusal
+from dljax.runs.disk import read_json, write_json, write_text
 from dljax.studies import figures, results
 from dljax.studies.experiment import Experiment
 from dljax.studies.study import rule_text
@@ -27,6 +30,7 @@ def write(
     """Writes all files of the report; returns the content of report.json."""
     study = experiment.study
     found = results.collect(directory, declared)
+    samples, manifests = _trial_files(directory, declared)
     compared = results.comparisons(study, found)
     summary = results.summary(study, found, compared, experiment.name)
     write_json(directory / "report.json", summary)
@@ -50,7 +54,6 @@ def write(
             figures.differences(compared, study.measure),
         ),
     ]
-    samples, manifests = _trial_files(directory, declared)
     classes = _classes(manifests)
     if samples and (grid := figures.examples(samples, classes)) is not None:
         pictures.append(
@@ -64,6 +67,7 @@ def write(
         }
         for name, alt, figure in pictures
     ]
+    first = declared["trials"][0][1]
     context = {
         "summary": summary,
         "sentence": sentence(summary),
@@ -76,9 +80,10 @@ def write(
         },
         "command": declared["command"],
         "declared": declared,
-        "page_again": f"python -m dljax.report {directory.name}",
-        "trial_again": f"python -m dljax.replay {directory.name}/"
-        + declared["trials"][0][1],
+        "page_again": shlex.join(["python", "-m", "dljax.report", declared["workdir"]]),
+        "trial_again": shlex.join(
+            ["python", "-m", "dljax.replay", f"{declared['workdir']}/{first}"]
+        ),
     }
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -158,13 +163,23 @@ def _trial_files(directory: pathlib.Path, declared: Mapping[str, Any]):
     for variant, trial in declared["trials"]:
         path = directory / trial / "samples.npz"
         if path.is_file() and variant not in samples:
-            with np.load(path) as arrays:
-                if "image" in arrays:
-                    samples[variant] = dict(arrays)
-        path = directory / trial / "manifest.json"
-        if path.is_file():
-            manifests[trial] = json.loads(path.read_text())
+            arrays = _samples(path)
+            if "image" in arrays:
+                samples[variant] = arrays
+        manifest = read_json(directory / trial / "manifest.json")
+        if isinstance(manifest, dict):
+            manifests[trial] = manifest
     return samples, manifests
+
+
+def _samples(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        raise Refusal(
+            f"{path}: is damaged; without it the report shows no samples", DAMAGED_DATA
+        ) from None
 
 
 def _classes(manifests: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dljax.runs.log import Rows, read_rows
-from dljax.runs.trial import status
+from dljax.runs.trial import refuse_changed, status
 from dljax.studies import statistics
 from dljax.studies.study import (
     VERDICTS,
@@ -49,6 +49,7 @@ def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
     for variant, trial in declared["trials"]:
         directory = workdir / trial
         now = status(directory)
+        refuse_changed(directory, now)
         if not now.finished:
             missing.append(variant)
             continue
@@ -86,11 +87,14 @@ def verdict(
     declared = results.declared
     if results.missing:
         return "undecided", f"unfinished: {', '.join(sorted(set(results.missing)))}"
+    why = []
     if results.failed:
         runs = ", ".join(f"{r['variant']} seed {r['seed']}" for r in results.failed)
-        return "undecided", f"failed runs: {runs}"
+        why.append(f"failed runs: {runs}")
     if declared["reduced"]:
-        return "undecided", f"reduced: {declared['reduced']}"
+        why.append(f"reduced: {declared['reduced']}")
+    if why:
+        return "undecided", "; ".join(why)
     decided = study.rule(**compared)
     if decided not in VERDICTS:
         raise ValueError(f"the rule returned {decided!r}, not one of {VERDICTS}")

@@ -1,0 +1,81 @@
+"""Damage to any file of a finished study: one line or no harm, never a traceback."""
+
+import itertools
+import shutil
+
+import pytest
+from studies import run, trials
+
+from dljax import evaluate, replay, report
+from dljax.errors import DAMAGED_DATA, Refusal
+from dljax.studies import figures
+
+SHORT = ("--family=gan", "--seeds=1", "--steps=20")
+FILES = (
+    *("study.json", "T/config.json", "T/manifest.json", "T/metrics.jsonl"),
+    *("T/samples.npz", "T/DONE", "T/LOCK", "T/timing.jsonl"),
+)
+CONTENTS = {"junk": b"junk\n", "empty": b"", "object": b"{}\n", "gone": None}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, experiment):
+    directory = tmp_path_factory.mktemp("study")
+    run(experiment, directory, *SHORT)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [*itertools.product(FILES, CONTENTS)], ids=str
+)
+def test_damage_is_one_line_or_no_harm(
+    study, tmp_path, experiment, file, content, monkeypatch
+):
+    import matplotlib.pyplot as plt
+
+    # Drawing takes a second a page.
+    monkeypatch.setattr(figures, "save", lambda figure, *_: plt.close(figure) or "")
+    work = tmp_path / "work"
+    shutil.copytree(study, work)
+    (trial,) = trials(work).values()
+    path = work / file.replace("T", trial.name)
+    path.unlink(missing_ok=True)
+    if (raw := CONTENTS[content]) is not None:
+        path.write_bytes(raw)
+    commands = {
+        "report": lambda: report.main([str(work)]),
+        "evaluate": lambda: evaluate.main([str(trial)]),
+        "study": lambda: run(experiment, work, *SHORT),
+    }
+    if file == "T/metrics.jsonl":
+        commands = {"replay": lambda: replay.main([str(trial)]), **commands}
+    refused = {}
+    for name, command in commands.items():
+        try:
+            command()
+        except Refusal as refusal:
+            refused[name] = refusal
+    for refusal in refused.values():
+        assert "\n" not in str(refusal)
+        assert str(work) in str(refusal)
+    codes = {name: refusal.code for name, refusal in refused.items()}
+    if file == "T/metrics.jsonl":
+        assert {"report", "study"} <= codes.keys()
+        assert "evaluate" in codes or content == "empty"  # nothing recorded
+        assert codes["study"] == DAMAGED_DATA
+        assert "replay" not in codes
+    if file == "study.json" and content != "gone":
+        assert set(codes.values()) == {DAMAGED_DATA}
+        assert codes.keys() == commands.keys()
+
+
+@pytest.mark.parametrize("command", [evaluate, replay, report])
+def test_a_file_is_no_directory(study, command):
+    with pytest.raises(Refusal):
+        command.main([str(study / "study.json")])
+
+
+@pytest.mark.parametrize("command", [evaluate, replay, report])
+def test_commands_have_help(command, capsys):
+    assert command.main(["--help"]) == 0
+    assert capsys.readouterr().out.startswith("python -m dljax.")
