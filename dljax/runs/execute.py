@@ -229,8 +229,10 @@ def _starts(
     directory: pathlib.Path, step: int, surroundings: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """The steps at which the trial was started, and what was different each time."""
-    before = disk.read_json(directory / "manifest.json") or {}
-    differs = manifest.differences(before, surroundings) if before else []
+    before = disk.read_json(directory / "manifest.json")
+    if not isinstance(before, dict):  # the first start, or it was damaged
+        return [{"step": step, "differs": []}]
+    differs = manifest.differences(before, surroundings)
     return [*before.get("starts", []), {"step": step, "differs": differs}]
 
 
