@@ -1,5 +1,6 @@
 """What every experiment calls: `cli.main(sys.modules[__name__])`."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from dljax.errors import PREEMPTED, Refusal
 from dljax.runs.disk import check_writable
 from dljax.studies import declaration, launch
 from dljax.studies.experiment import of_module
+from dljax.studies.launcher import PARENT
 
 
 def main(module: Any, arguments: Sequence[str] | None = None) -> None:
@@ -73,9 +75,10 @@ def stop_on_signals() -> Callable[[], bool]:
     """A first SIGINT, SIGTERM or SIGUSR2 asks to stop; a second Ctrl-C interrupts.
 
     Returns:
-      whether one came.
+      whether one came, or the launcher that started this process has died.
     """
     asked: list[int] = []
+    parent = int(os.environ.get(PARENT, os.getppid()))
 
     def ask(number, frame):
         del frame
@@ -86,4 +89,4 @@ def stop_on_signals() -> Callable[[], bool]:
     for name in ("SIGINT", "SIGTERM", "SIGUSR2"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), ask)
-    return lambda: bool(asked)
+    return lambda: bool(asked) or os.getppid() != parent

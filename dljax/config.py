@@ -58,6 +58,13 @@ class RunConfig:
     smoke: bool = flag(False, "a few steps of everything, to see that it runs")
     plan: bool = flag(False, "print the trials and their sizes, and stop")
     trial: str = flag("", "run only this trial of the study (a name of --plan)")
+    launcher: str = flag(
+        "local",
+        "run the trials here, or print their commands",
+        choices=("local", "commands"),
+    )
+    jobs: int = flag(1, "processes at a time; 1: all trials in this process", low=1)
+    retries: int = flag(2, "tries more of a process that was killed or crashed", low=0)
     retry_failed: bool = flag(False, "run trials with failed runs again")
     locate_nan: bool = flag(False, "say which module of a failed run was not finite")
     break_lock: bool = flag(False, "take a directory over, whoever has locked it")
@@ -67,7 +74,10 @@ class RunConfig:
 
 
 # Fields that say what to do this once.
-ACTIONS = frozenset(["plan", "trial", "retry_failed", "locate_nan", "break_lock"])
+ACTIONS = frozenset(
+    ["plan", "trial", "launcher", "jobs", "retries"]
+    + ["retry_failed", "locate_nan", "break_lock"]
+)
 
 # Fields that say where and when, not what: they do not determine a run's numbers.
 SURROUNDINGS = ACTIONS | frozenset(

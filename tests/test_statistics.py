@@ -18,7 +18,7 @@ def test_interval_is_students():
 
 def test_one_seed_has_no_interval():
     assert statistics.interval([0.5]) == (1, 0.5, None, None)
-    c = statistics.compare("a", "b", [0.5])
+    (c,) = statistics.holm([statistics.compare("a", "b", [0.5])])
     assert c.p is None
     assert not c.above(0)
     assert not c.within(10)
@@ -33,32 +33,147 @@ def test_intervals_cover_as_often_as_they_say():
     assert abs(np.mean(hits) - 0.95) < 0.015
 
 
-def test_comparison_decides_by_its_interval():
-    c = statistics.compare("a", "b", [1.0, 1.1, 0.9, 1.05])
+def test_folds_that_share_data_widen_the_interval():
+    x = [0.1, 0.4, 0.35, 0.8]
+    plain, wide = statistics.interval(x), statistics.interval(x, shared=1 / 3)
+    ratio = (wide.high - wide.low) / (plain.high - plain.low)
+    assert ratio == pytest.approx(np.sqrt((1 / 4 + 1 / 3) / (1 / 4)))
+
+
+def test_a_summary_has_what_its_seeds_allow():
+    rng = np.random.default_rng(0)
+    few, many = (statistics.summarise(rng.normal(size=n)) for n in (8, 20))
+    assert few.bca_low is None
+    assert many.bca_low < many.mean < many.bca_high
+    x = rng.normal(size=20)
+    reference = stats.bootstrap(
+        (x,), np.mean, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert statistics.summarise(x)[6:8] == pytest.approx(tuple(reference))
+    assert many.solved is None
+    share, low, high = statistics.summarise([1, 1, 0, 1, 1, 1, 1, 1]).solved
+    # Clopper and Pearson for 7 of 8, from the beta quantiles.
+    assert share == 7 / 8
+    assert low == pytest.approx(stats.beta.ppf(0.025, 7, 2))
+    assert high == pytest.approx(stats.beta.ppf(0.975, 8, 1))
+    assert statistics.summarise([]).mean is None
+    assert statistics.summarise([0.5]).sd is None
+
+
+def decided(differences, family=1):
+    found = statistics.compare("a", "b", differences)
+    return statistics.holm([found] * family)[0]
+
+
+EIGHT = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 1.08, 0.97]
+
+
+def test_comparison_decides_by_its_simultaneous_interval():
+    c = decided(EIGHT)
     assert c.above(0.5)
     assert not c.above(1)
     assert not c.below(0)
     assert c.within(1.2)
     assert not c.within(0.5)
-    assert c.p == pytest.approx(stats.ttest_1samp(c.differences, 0)[1])
+    assert not c.in_noise
+    assert c.p == pytest.approx(2 / 2**8)
+    wide = decided(EIGHT, family=3)
+    assert wide.alpha == pytest.approx(0.05 / 3)
+    assert wide.sure.low < c.sure.low
+
+
+def test_too_few_seeds_are_descriptive():
+    assert [statistics.seeds_needed(m) for m in (1, 3, 10)] == [6, 7, 9]
+    c = decided(EIGHT[:5])
+    assert not c.decides
+    assert not c.above(0)
+    assert not c.within(10)
+    assert c.in_noise
+    assert decided(EIGHT[:6]).above(0)
+
+
+def test_sign_flips_are_exact_for_few_seeds():
+    rng = np.random.default_rng(1)
+    x = rng.normal(0.4, 1, 9)
+    signs = np.array(np.meshgrid(*[[1, -1]] * 9)).reshape(9, -1)
+    means = (signs * x[:, None]).mean(0)
+    exact = (np.abs(means) >= abs(x.mean()) - 1e-12).mean()
+    assert statistics.sign_flip(x) == pytest.approx(exact)
+
+
+def test_the_corrected_t_test_is_student_where_nothing_is_shared():
+    x = np.array(EIGHT) - 1
+    found = statistics._corrected_t(x, 0.0)
+    assert found == pytest.approx(stats.ttest_1samp(x, 0)[1])
+    assert statistics._corrected_t(x, 0.5) > found
+
+
+def test_seeds_for_power_are_the_published_ones():
+    # Cohen 1988, two-sided 0.05, power 0.8, one sample or paired: d 0.2, 0.5, 0.8.
+    assert [statistics.seeds_for_power(d) for d in (0.2, 0.5, 0.8)] == [199, 34, 15]
+    assert statistics.seeds_for_power(0.0) is None
+    assert statistics.seeds_for_power(0.5, shared=0.5) is None
 
 
 def test_equal_differences_need_no_test():
     assert statistics.compare("a", "b", [0.0, 0.0]).p == 1
-    assert statistics.compare("a", "b", [1.0, 1.0]).p == 0
+    assert statistics.compare("a", "b", [0.0, 0.0]).effect is None
+
+
+def with_p(*values):
+    return [statistics.compare("a", "b", EIGHT)._replace(p=p) for p in values]
 
 
 def test_holm_adjusts_as_published():
-    made = [
-        statistics.compare("a", "b", [0, 1])._replace(p=p)
-        for p in (0.01, 0.04, 0.03, 0.005)
-    ]
-    found = [c.p_adjusted for c in statistics.holm(made)]
-    np.testing.assert_allclose(found, [0.03, 0.06, 0.06, 0.02])
+    found = statistics.holm(with_p(0.01, 0.04, 0.03, 0.005))
+    np.testing.assert_allclose([c.p_adjusted for c in found], [0.03, 0.06, 0.06, 0.02])
+    # 0.005 passes 0.05/4 and 0.01 passes 0.05/3; 0.03 fails 0.05/2, which 0.04 keeps.
+    levels = [0.05 / 3, 0.05 / 2, 0.05 / 2, 0.05 / 4]
+    np.testing.assert_allclose([c.alpha for c in found], levels)
+
+
+def test_looks_share_the_error():
+    once, thrice = (statistics.holm(with_p(0.01), looks=n)[0] for n in (1, 3))
+    assert thrice.alpha == pytest.approx(once.alpha / 3)
+    assert thrice.p_adjusted == pytest.approx(0.03)
+    assert thrice.needed > once.needed
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seeds", [8, 10])
+def test_a_family_without_effects_is_rarely_decided(seeds):
+    rng = np.random.default_rng(0)
+    wrong, families = 0, 2000
+    for _ in range(families):
+        x = rng.normal(size=(4, seeds))
+        gap, other = x[0] - x[1], x[2] - x[3]
+        family = [statistics.compare("a", "b", d) for d in (gap, gap - other, other)]
+        wrong += any(not c.in_noise for c in statistics.holm(family))
+    upper = stats.binomtest(wrong, families).proportion_ci(0.98).high
+    print(f"{seeds} seeds: error {wrong / families:.4f}, at most {upper:.4f} (99 %)")
+    assert upper < 0.06
+
+
+@pytest.mark.long
+def test_looking_again_keeps_the_error():
+    rng = np.random.default_rng(0)
+    wrong, studies = 0, 1500
+    for _ in range(studies):
+        x = rng.normal(size=16)
+        looks = (statistics.compare("a", "b", x[:n]) for n in (8, 16))
+        wrong += any(not statistics.holm([c], looks=2)[0].in_noise for c in looks)
+    upper = stats.binomtest(wrong, studies).proportion_ci(0.98).high
+    print(f"two looks: error {wrong / studies:.4f}, at most {upper:.4f} (99 %)")
+    assert upper < 0.06
 
 
 def test_variants_and_terms():
     grid = variants({"a": (1, 2), "b": ("x", "y")})
     assert list(grid) == ["1/x", "1/y", "2/x", "2/y"]
     assert grid["2/x"] == {"a": 2, "b": "x"}
+    assert list(variants({"a": (1, 2, 3), "b": ("x", "y")}, "one_at_a_time")) == [
+        *("1/x", "1/y", "2/x", "3/x")
+    ]
+    listed = [{"a": 2, "b": "y"}, {"a": 1, "b": "x"}, {"a": 9, "b": "x"}]
+    assert list(variants({"a": (1, 2), "b": ("x", "y")}, listed)) == ["2/y", "1/x"]
     assert terms("1/x - 2/y") == [(1, "1/x"), (-1, "2/y")]

@@ -73,7 +73,10 @@ def test_results_and_report_are_as_documented(study):
     assert report["verdict"] == "undecided"
     assert report["smoke"] is True
     assert {"study", "claim", "rule", "measure"} <= set(report)
-    assert set(report["variants"][0]) == {"variant", "n", "mean", "ci_low", "ci_high"}
+    assert set(report["variants"][0]) == {
+        *("variant", "n", "mean", "ci_low", "ci_high", "sd", "median"),
+        *("bca_low", "bca_high", "solved"),
+    }
     names = {"a", "b", "n", "difference", "ci_low", "ci_high", "p", "p_adjusted"}
     assert all(names <= set(c) for c in report["comparisons"])
     cells = {r["variant"]: r["mean"] for r in report["variants"]}

@@ -31,8 +31,8 @@ def write_text(path: pathlib.Path, text: str) -> None:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes a whole file or nothing; the same value gives the same bytes."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+    """Writes a whole file or nothing; the order of keys is kept."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def read_json(path: pathlib.Path) -> Any | None:

@@ -10,12 +10,12 @@ from dljax.config import ACTIONS, SURROUNDINGS, Asked
 from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.runs.disk import read_json
 from dljax.studies.experiment import Experiment
-from dljax.studies.study import rule_hash
+from dljax.studies.study import rule_hash, variants
 
 # What of study.json is read again.
 KEYS = frozenset(
-    ["study", "module", "dataset", "fixed", "factors", "seeds", "blocks", "trials"]
-    + ["shortened", "reduced", "rule_sha256", "command", "workdir"]
+    ["study", "module", "dataset", "fixed", "factors", "variants", "seeds", "blocks"]
+    + ["trials", "shortened", "reduced", "rule_sha256", "command", "workdir"]
 )
 
 
@@ -72,6 +72,7 @@ def declare(
         "dataset": config.dataset,
         "fixed": fixed,
         "factors": {name: list(levels) for name, levels in asked.factors.items()},
+        "variants": [[k, v] for k, v in variants(asked.factors, study.design).items()],
         "seeds": seeds,
         "blocks": blocks,
         "shortened": short,
@@ -122,7 +123,8 @@ def reduced(experiment: Experiment, asked: Asked) -> str:
 
 def command(experiment: Experiment, asked: Asked) -> str:
     """The command that asks for the same again."""
-    parts = ["python", "-m", experiment.module]
+    script = experiment.module.endswith(".py")
+    parts = ["python", *([] if script else ["-m"]), experiment.module]
     for name in sorted(asked.given - ACTIONS):
         value = asked.factors.get(name) or getattr(asked.config, name)
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

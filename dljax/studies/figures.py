@@ -133,19 +133,21 @@ def finals(results: Results, measure: str):
 
 
 def differences(compared: Mapping[str, statistics.Comparison], measure: str):
-    """Every contrast's difference per seed, its mean and its 95 % interval."""
+    """Every contrast's difference per seed, its mean and its simultaneous interval."""
     plt = _plt()
     figure, axis = plt.subplots(figsize=(9, 0.6 + 0.6 * len(compared)))
     axis.axvline(0, color="#888888", lw=1)
     for i, c in enumerate(compared.values()):
         axis.plot(c.differences, [i] * c.n, "o", color=COLOURS[0], alpha=0.35, mew=0)
-        if c.ci_low is not None:
-            axis.plot([c.ci_low, c.ci_high], [i, i], "-", color=COLOURS[0], lw=2)
+        if c.sure.low is not None:
+            axis.plot([c.sure.low, c.sure.high], [i, i], "-", color=COLOURS[0], lw=2)
         axis.plot([c.difference], [i], "|", color=COLOURS[0], ms=18, mew=2)
     axis.set_yticks(range(len(compared)), list(compared))
     axis.set_ylim(-0.6, len(compared) - 0.4)
     axis.invert_yaxis()
-    axis.set_xlabel(f"difference in test {measure}, paired by seed")
+    axis.set_xlabel(
+        f"difference in test {measure}, paired by seed; mean, simultaneous interval"
+    )
     return figure
 
 

@@ -11,9 +11,9 @@ from dljax.config import Asked
 from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal, nearest
 from dljax.runs import disk
 from dljax.runs.lock import locked
+from dljax.studies import launcher
 from dljax.studies.declaration import declare, read_study, workdir
 from dljax.studies.experiment import Experiment
-from dljax.studies.study import variants
 
 
 def launch(
@@ -31,6 +31,8 @@ def launch(
     Raises:
       Refusal: for all that `dljax.errors` has a code.
     """
+    from dljax.runs.trial import status
+
     directory = workdir(asked, experiment.name)
     if not asked.config.plan:
         disk.check_writable(directory, "workdir")
@@ -50,7 +52,25 @@ def launch(
         trials, prepared = _trials(experiment, asked, declared)
         declared["trials"] = [[t.variant, t.name] for t in trials]
         disk.write_json(directory / "study.json", declared)
+        todo = launcher.commands(
+            declared["command"],
+            [t.name for t in trials if not status(directory / t.name).finished],
+            str(directory),
+        )
+        if asked.config.launcher == "commands":
+            print("\n".join(todo.values()))
+            return DONE
         done = _say_ledger(declared, directory, trials, show)
+        if asked.config.jobs > 1 and todo:
+            code = launcher.run_all(
+                todo,
+                jobs=asked.config.jobs,
+                retries=asked.config.retries,
+                stop=stop,
+                show=show,
+            )
+            if code not in (DONE, FAILED_RUNS):
+                return _stopped(show, directory) if code == PREEMPTED else code
         code = _run(trials, prepared, directory, asked.config, stop=stop, show=show)
         if code == PREEMPTED:
             return code
@@ -208,7 +228,7 @@ def _trials(experiment: Experiment, asked: Asked, declared: Mapping[str, Any]):
     study = experiment.study
     trials, prepared = [], {}
     seeds = set(declared["seeds"])
-    for variant, levels in variants(declared["factors"]).items():
+    for variant, levels in declared["variants"]:
         config = dataclasses.replace(asked.config, **levels)
         source = experiment.source(config)
         task = experiment.task(config)

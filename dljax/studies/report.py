@@ -121,7 +121,7 @@ def sentence(summary: Mapping[str, Any]) -> str:
         return f"The rule was not applied ({summary['why']})."
     shown = (
         f"{c['name'].replace('_', ' ')} {number(c['difference'], True)} "
-        f"({number(c['ci_low'], True)} to {number(c['ci_high'], True)})"
+        f"({number(c['sure_low'], True)} to {number(c['sure_high'], True)})"
         for c in summary["comparisons"]
     )
     return f"By the rule, from {'; '.join(shown)}."
@@ -140,9 +140,10 @@ def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
         head = f"{row['variant']:<{width}}  {row['n']:>2}"
         lines.append(f"{head}   {number(row['mean'])}  ({span})")
     lines.append("")
-    width = max(len(c["name"]) for c in summary["comparisons"])
+    width = max(len("contrast"), *(len(c["name"]) for c in summary["comparisons"]))
+    lines.append(f"{'contrast':<{width}}  difference (simultaneous interval)")
     for c in summary["comparisons"]:
-        span = f"{number(c['ci_low'], True)} to {number(c['ci_high'], True)}"
+        span = f"{number(c['sure_low'], True)} to {number(c['sure_high'], True)}"
         lines.append(
             f"{c['name']:<{width}}  {number(c['difference'], True)}  ({span}), "
             f"p {p_value(c['p'])}, adjusted {p_value(c['p_adjusted'])}"

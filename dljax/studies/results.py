@@ -14,7 +14,6 @@ from dljax.studies.study import (
     rule_hash,
     rule_words,
     terms,
-    variants,
 )
 
 
@@ -42,7 +41,7 @@ class Results(NamedTuple):
 def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
     """Reads the trials that the study's latest declaration names."""
     seeds = set(declared["seeds"])
-    names = list(variants(declared["factors"]))
+    names = [name for name, _ in declared["variants"]]
     final: dict[str, dict] = {name: {} for name in names}
     curves: dict[str, Rows] = {name: [] for name in names}
     failed, missing = [], []
@@ -93,6 +92,12 @@ def verdict(
         why.append(f"failed runs: {runs}")
     if declared["reduced"]:
         why.append(f"reduced: {declared['reduced']}")
+    few = [c for c in compared.values() if not c.decides]
+    if few and not why:
+        why.append(
+            f"descriptive: {few[0].n} seeds, and {len(compared)} comparisons need "
+            f"{few[0].needed}"
+        )
     if why:
         return "undecided", "; ".join(why)
     decided = study.rule(**compared)
@@ -104,15 +109,15 @@ def verdict(
 def write_csv(path: pathlib.Path, results: Results) -> None:
     """results.csv: variant, a column a factor, seed, metric, value."""
     factors = list(results.declared["factors"])
-    cells = variants(results.declared["factors"])
     with open(path, "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["variant", *factors, "seed", "metric", "value"])
-        for variant, levels in cells.items():
+        for variant, levels in results.declared["variants"]:
             for seed, metrics in sorted(results.final[variant].items()):
                 for metric, value in sorted(metrics.items()):
                     shown = "" if value is None else repr(value)
-                    out.writerow([variant, *levels.values(), seed, metric, shown])
+                    cells = [levels[name] for name in factors]
+                    out.writerow([variant, *cells, seed, metric, shown])
 
 
 def summary(
@@ -126,16 +131,7 @@ def summary(
     rows = []
     for variant in results.final:
         values: Sequence[float] = list(results.values(variant, study.measure).values())
-        n, mean, low, high = statistics.interval(values)
-        rows.append(
-            {
-                "variant": variant,
-                "n": n,
-                "mean": mean if n else None,
-                "ci_low": low,
-                "ci_high": high,
-            }
-        )
+        rows.append({"variant": variant} | statistics.summarise(values)._asdict())
     return {
         "study": name,
         "claim": study.claim,
@@ -148,13 +144,7 @@ def summary(
         "smoke": bool(results.declared["reduced"]),
         "variants": rows,
         "comparisons": [
-            {"name": key}
-            | {
-                k: (None if v != v else v) if isinstance(v, float) else v
-                for k, v in c._asdict().items()
-                if k != "differences"
-            }
-            for key, c in compared.items()
+            {"name": key} | statistics.described(c) for key, c in compared.items()
         ],
         "failed": results.failed,
     }

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 SELECTIONS = ("final", "best_valid")
@@ -15,7 +15,10 @@ class Study(NamedTuple):
     """A question, declared.
 
     claim: the sentence that is tested.
-    factors: {field of the config: levels}; the variants are all combinations.
+    factors: {field of the config: levels}.
+    design: which of their combinations are variants: "grid", all of them;
+      "one_at_a_time", the first levels and each other level alone; or a list of
+      {factor: level}.
     measure: the name of the test metric that decides, and `higher` whether more of it
       is better.
     contrasts: {name: (a, b)}: what is compared, each side a variant or a difference of
@@ -35,6 +38,7 @@ class Study(NamedTuple):
     measure: str
     contrasts: Mapping[str, tuple[str, str]]
     rule: Callable[..., str]
+    design: str | Sequence[Mapping[str, Any]] = "grid"
     higher: bool = True
     select: str = "final"
     sizes: Mapping[str, Mapping[str, Any]] = {}
@@ -59,11 +63,29 @@ class Study(NamedTuple):
         return values
 
 
-def variants(factors: Mapping[str, Iterable[Any]]) -> dict[str, dict[str, Any]]:
-    """{"cnn/raw": {"network": "cnn", "pixels": "raw"}, ...}: the grid, in order."""
+def variants(
+    factors: Mapping[str, Sequence[Any]],
+    design: str | Sequence[Mapping[str, Any]] = "grid",
+) -> dict[str, dict[str, Any]]:
+    """{"cnn/raw": {"network": "cnn", "pixels": "raw"}, ...}, in order of the levels.
+
+    Args:
+      factors: {factor: levels} asked for; listed rows with others are left out.
+      design: see `Study`.
+    """
     names = list(factors)
-    grid = itertools.product(*factors.values())
-    return {"/".join(map(str, row)): dict(zip(names, row, strict=True)) for row in grid}
+    grid = [
+        dict(zip(names, r, strict=True)) for r in itertools.product(*factors.values())
+    ]
+    if design == "one_at_a_time":
+        first = {name: levels[0] for name, levels in factors.items()}
+        rows = [row for row in grid if sum(row[k] != first[k] for k in names) <= 1]
+    elif design == "grid":
+        rows = grid
+    else:
+        assert not isinstance(design, str), design
+        rows = [dict(row) for row in design if dict(row) in grid]
+    return {"/".join(str(row[name]) for name in names): row for row in rows}
 
 
 def terms(side: str) -> list[tuple[int, str]]:

@@ -1,0 +1,120 @@
+"""Trials as processes: the same results, whatever happens to them."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import interrupted
+import pytest
+from conftest import Quiet
+from studies import run
+
+from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, USAGE
+from dljax.studies import launcher
+
+SHORT = ("--family=gan,classifier", "--steps=400", "--seeds=2", "--log_every=100")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, experiment):
+    directory = tmp_path_factory.mktemp("whole")
+    run(experiment, directory, *SHORT)
+    return (directory / "results.csv").read_bytes()
+
+
+def start(directory, *more):
+    words = [interrupted.__file__, *SHORT, f"--workdir={directory}", *more]
+    return subprocess.Popen(
+        [sys.executable, *words],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_processes_give_the_same_results(tmp_path, whole):
+    process = start(tmp_path, "--jobs=2")
+    said = process.communicate()[1]
+    assert process.returncode == DONE, said
+    assert "2 trials in up to 2 processes at a time" in said
+    assert (tmp_path / "results.csv").read_bytes() == whole
+
+
+def test_a_killed_launcher_leaves_nobody_behind_and_carries_on(tmp_path, whole):
+    process = start(tmp_path, "--jobs=2", "--save_every_secs=0.1")
+    while not any(tmp_path.glob("*/checkpoints/0*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()  # the launcher alone: its processes see that it is gone
+    process.communicate()
+    process = start(tmp_path, "--jobs=2", "--retries=5")
+    said = process.communicate()[1]
+    assert process.returncode == DONE, said
+    assert (tmp_path / "results.csv").read_bytes() == whole
+
+
+def test_a_terminated_launcher_stops_its_processes(tmp_path, whole):
+    process = start(tmp_path, "--jobs=2", "--save_every_secs=0.1")
+    while not any(tmp_path.glob("*/checkpoints/0*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM)
+    said = process.communicate()[1]
+    assert process.returncode == PREEMPTED, said
+    assert not list(tmp_path.glob("**/LOCK"))
+    process = start(tmp_path)
+    process.communicate()
+    assert (tmp_path / "results.csv").read_bytes() == whole
+
+
+def test_commands_are_printed_and_run_the_study(tmp_path, experiment, capsys, whole):
+    run(experiment, tmp_path, *SHORT, "--launcher=commands")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        subprocess.run(
+            line.replace("python", sys.executable, 1), shell=True, check=True
+        )
+    assert not (tmp_path / "results.csv").exists()
+    run(experiment, tmp_path, *SHORT)
+    assert (tmp_path / "results.csv").read_bytes() == whole
+    with open(tmp_path / "results.csv") as file:
+        assert {row["family"] for row in csv.DictReader(file)} == {"gan", "classifier"}
+
+
+def command(tmp_path, name, text):
+    path = tmp_path / f"{name}.py"
+    path.write_text(text)
+    return f"python {path}"
+
+
+COUNTED = """
+import pathlib, sys
+path = pathlib.Path(sys.argv[0]).with_suffix(".count")
+count = int(path.read_text()) + 1 if path.exists() else 1
+path.write_text(str(count))
+sys.exit({codes}[min(count, {n}) - 1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("codes", "tries", "expected"),
+    [
+        ([0], 1, DONE),
+        ([75, 75, 75, 75, 0], 5, DONE),
+        ([139, 0], 2, DONE),
+        ([137], 3, FAILED_RUNS),
+        ([1], 1, FAILED_RUNS),
+        ([2], 1, USAGE),
+    ],
+)
+def test_exit_codes_decide_what_is_tried_again(tmp_path, codes, tries, expected):
+    text = COUNTED.format(codes=codes, n=len(codes))
+    todo = {"a": command(tmp_path, "a", text)}
+    code = launcher.run_all(todo, jobs=1, retries=2, stop=lambda: False, show=Quiet())
+    assert code == expected
+    assert int((tmp_path / "a.count").read_text()) == tries
