@@ -78,7 +78,7 @@ def stop_on_signals() -> Callable[[], bool]:
       whether one came, or the launcher that started this process has died.
     """
     asked: list[int] = []
-    parent = int(os.environ.get(PARENT, os.getppid()))
+    launcher = os.environ.get(PARENT)  # a shell may go, and its runs go on
 
     def ask(number, frame):
         del frame
@@ -89,4 +89,4 @@ def stop_on_signals() -> Callable[[], bool]:
     for name in ("SIGINT", "SIGTERM", "SIGUSR2"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), ask)
-    return lambda: bool(asked) or os.getppid() != parent
+    return lambda: bool(asked) or launcher not in (None, str(os.getppid()))

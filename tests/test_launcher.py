@@ -12,6 +12,7 @@ import pytest
 from conftest import Quiet
 from studies import run
 
+from dljax import cli
 from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, USAGE
 from dljax.studies import launcher
 
@@ -84,6 +85,18 @@ def test_commands_are_printed_and_run_the_study(tmp_path, experiment, capsys, wh
     assert (tmp_path / "results.csv").read_bytes() == whole
     with open(tmp_path / "results.csv") as file:
         assert {row["family"] for row in csv.DictReader(file)} == {"gan", "classifier"}
+
+
+@pytest.mark.parametrize(("launched", "stops"), [(False, False), (True, True)])
+def test_only_a_launchers_death_stops_a_run(monkeypatch, launched, stops):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.delenv(launcher.PARENT, raising=False)
+    if launched:
+        monkeypatch.setenv(launcher.PARENT, str(os.getppid()))
+    stop = cli.stop_on_signals()
+    assert not stop()
+    monkeypatch.setattr(os, "getppid", lambda: 1)  # as of one whose parent is gone
+    assert stop() == stops
 
 
 def command(tmp_path, name, text):
