@@ -164,8 +164,8 @@ def test_a_run_says_what_is_its_own_and_nothing_else(tmp_path):
     process.join()
     assert process.exitcode == DONE
     ours = (
-        r"interrupted: 1 trial of|gan: |  \w+/Dense_|variant|gan  |gap  |claim|verdict"
-        r"|report  |$"
+        r"interrupted: 1 trial of|gan: |  \w+/Dense_|variant|gan  |contrast|gap  |claim"
+        r"|verdict|report  |$"
     )
     said = (tmp_path / "said").read_text()
     assert not [line for line in said.splitlines() if not re.match(ours, line)], said
