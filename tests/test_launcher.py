@@ -37,6 +37,15 @@ def start(directory, *more):
     )
 
 
+def start_and_wait(directory):
+    """A launcher of two processes, one of which has saved."""
+    process = start(directory, "--jobs=2", "--save_every_secs=0.1")
+    while not any(directory.glob("*/checkpoints/0*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    return process
+
+
 def test_processes_give_the_same_results(tmp_path, whole):
     process = start(tmp_path, "--jobs=2")
     said = process.communicate()[1]
@@ -46,10 +55,7 @@ def test_processes_give_the_same_results(tmp_path, whole):
 
 
 def test_a_killed_launcher_leaves_nobody_behind_and_carries_on(tmp_path, whole):
-    process = start(tmp_path, "--jobs=2", "--save_every_secs=0.1")
-    while not any(tmp_path.glob("*/checkpoints/0*")):
-        assert process.poll() is None
-        time.sleep(0.02)
+    process = start_and_wait(tmp_path)
     process.kill()  # the launcher alone: its processes see that it is gone
     process.communicate()
     process = start(tmp_path, "--jobs=2", "--retries=5")
@@ -59,10 +65,7 @@ def test_a_killed_launcher_leaves_nobody_behind_and_carries_on(tmp_path, whole):
 
 
 def test_a_terminated_launcher_stops_its_processes(tmp_path, whole):
-    process = start(tmp_path, "--jobs=2", "--save_every_secs=0.1")
-    while not any(tmp_path.glob("*/checkpoints/0*")):
-        assert process.poll() is None
-        time.sleep(0.02)
+    process = start_and_wait(tmp_path)
     os.killpg(process.pid, signal.SIGTERM)
     said = process.communicate()[1]
     assert process.returncode == PREEMPTED, said

@@ -86,9 +86,10 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
     step = restored.step if restored else 0
     if not restored and (directory / "metrics.jsonl").is_file():
         show.say(f"{trial.variant}: no checkpoint is there; it starts at step 0")
-    kept = loop.begin(program, trial.best_by)
+    kept = (
+        program.put(restored.tree) if restored else loop.begin(program, trial.best_by)
+    )
     if restored:
-        kept = program.put(restored.tree)
         show.say(f"{trial.variant}: resuming at step {step} of {steps}")
         for line in manifest.differences(restored.page["surroundings"], surroundings):
             show.say(f"{trial.variant}: {line}; its bits may differ from here on")

@@ -60,7 +60,7 @@ def launch(
         if asked.config.launcher == "commands":
             print("\n".join(todo.values()))
             return DONE
-        done = _say_ledger(declared, directory, trials, show)
+        _say_ledger(declared, directory, trials, show)
         if asked.config.jobs > 1 and todo:
             code = launcher.run_all(
                 todo,
@@ -74,7 +74,7 @@ def launch(
         code = _run(trials, prepared, directory, asked.config, stop=stop, show=show)
         if code == PREEMPTED:
             return code
-        if done:
+        if not todo:
             show.say("everything is done; the report is written again")
         from dljax.studies import report
 
@@ -97,8 +97,8 @@ def _say_ledger(
     directory: pathlib.Path,
     trials: Sequence[Any],
     show: Any,
-) -> bool:
-    """Says what of a study is there, and besides it; whether it is all done."""
+) -> None:
+    """Says what of a study is there, and what is there besides."""
     from dljax.runs.trial import status
 
     kinds = collections.Counter(status(directory / t.name).kind for t in trials)
@@ -117,7 +117,6 @@ def _say_ledger(
             f"{len(others)} more there, of other flags, are left alone; the report is "
             "of this command's trials only"
         )
-    return not kinds.keys() - {"done", "failed"}
 
 
 def _run(
@@ -130,9 +129,11 @@ def _run(
     show: Any,
 ) -> int:
     """Runs those trials that are not done; returns the exit code."""
+    from dljax.runs import manifest
     from dljax.runs.execute import execute
     from dljax.runs.trial import refuse_changed, status
 
+    here = manifest.surroundings(config)
     failed = 0
     for trial in trials:
         place = directory / trial.name
@@ -143,7 +144,7 @@ def _run(
             now = status(place)
         if now.finished:
             retry = "" if now.kind == "done" else "; --retry_failed runs it again"
-            since = _since(place, trial.config)
+            since = _since(place, here)
             show.say(f"{trial.variant}: {now.kind} already{since}{retry}")
         else:
             if stop():
@@ -169,14 +170,14 @@ def failure(run: Mapping[str, Any]) -> str:
     )
 
 
-def _since(place: pathlib.Path, config: Any) -> str:
-    """What around a finished trial has changed since."""
+def _since(place: pathlib.Path, here: Mapping[str, Any]) -> str:
+    """What around a finished trial has changed since, `here` as it is now."""
     from dljax.runs import manifest
 
     before = disk.read_json(place / "manifest.json")
     if not isinstance(before, dict):
         return " (manifest.json is missing or damaged)"
-    differs = manifest.differences(before, manifest.surroundings(config))
+    differs = manifest.differences(before, here)
     return f" ({'; '.join(differs)})" if differs else ""
 
 
@@ -187,10 +188,10 @@ def _step_aside(place: pathlib.Path) -> pathlib.Path:
 
 def _locate(trial, prepared, place, run, show) -> str:
     """Where in the network a failed run's step is first not finite."""
-    task, source = prepared
     from dljax.runs.execute import compiled, restore
     from dljax.train import nonfinite
 
+    task, source = prepared
     program = compiled(trial, task, source)
     restored = restore(trial, program, place, say=show.say, resume=False)
     assert restored is not None, "a finished trial has a checkpoint"
