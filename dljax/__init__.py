@@ -6,7 +6,7 @@ from typing import Any
 def load(run: str) -> Any:
     """A finished or half-done trial as Python values.
 
-    See `dljax.loading.Run`; `dljax.errors.Refusal` where there is nothing to load.
+    See `dljax.loading.Loaded`; `dljax.errors.Refusal` where there is nothing to load.
     """
     from dljax.loading import load as load_run
 

@@ -60,11 +60,17 @@ class RunConfig:
     trial: str = flag("", "run only this trial of the study (a name of --plan)")
     launcher: str = flag(
         "local",
-        "run the trials here, or print their commands",
-        choices=("local", "commands"),
+        "run the trials here or as Slurm jobs, or print their commands",
+        choices=("local", "commands", "slurm"),
     )
     jobs: int = flag(1, "processes at a time; 1: all trials in this process", low=1)
     retries: int = flag(2, "tries more of a process that was killed or crashed", low=0)
+    slurm_minutes: int = flag(60, "time limit of a Slurm job; it is requeued", low=1)
+    slurm_partition: str = flag("", "Slurm's partition; default its own")
+    slurm_gpus: int = flag(0, "GPUs of a Slurm job", low=0)
+    slurm_cpus: int = flag(0, "cores of a Slurm job; 0: Slurm's default", low=0)
+    slurm_more: str = flag("", "more of sbatch: NAME=VALUE,NAME=VALUE")
+    tensorboard: bool = flag(False, "write TensorBoard files too, one set a run")
     retry_failed: bool = flag(False, "run trials with failed runs again")
     locate_nan: bool = flag(False, "say which module of a failed run was not finite")
     break_lock: bool = flag(False, "take a directory over, whoever has locked it")
@@ -75,7 +81,8 @@ class RunConfig:
 
 # Fields that say what to do this once.
 ACTIONS = frozenset(
-    ["plan", "trial", "launcher", "jobs", "retries"]
+    ["plan", "trial", "launcher", "jobs", "retries", "slurm_minutes"]
+    + ["slurm_partition", "slurm_gpus", "slurm_cpus", "slurm_more"]
     + ["retry_failed", "locate_nan", "break_lock"]
 )
 
@@ -91,6 +98,7 @@ SURROUNDINGS = ACTIONS | frozenset(
         "full",
         "smoke",
         "profile",
+        "tensorboard",
         "save_every_secs",
         "seeds_by",
     ]

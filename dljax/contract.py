@@ -93,6 +93,8 @@ class Source(NamedTuple):
     order(key, rows) -> rows permuted: one permutation an epoch.
     gather(arrays, rows) -> batch, as networks see it.
     classes: the names of the labels, where there are any.
+    shared: test over training examples where the seeds' splits share examples (folds),
+      else 0; what their differences are corrected by.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Source(NamedTuple):
     order: Callable[[jax.Array, jax.Array], jax.Array]
     gather: Callable[[Any, jax.Array], Batch]
     classes: tuple[str, ...] = ()
+    shared: float = 0.0
 
 
 def fold(key: jax.Array, step: Any, purpose: int) -> jax.Array:

@@ -1,6 +1,6 @@
 """python -m dljax.evaluate RUN: measures a trial's newest checkpoint again.
 
-RUN is a trial's directory. Prints a row per seed with every test metric, and whether it
+RUN is a trial's directory. Prints a row per run with every test metric, and whether it
 is what metrics.jsonl has for that step.
 """
 
@@ -22,24 +22,29 @@ def main(arguments: list[str]) -> int:
         raise Refusal("usage: python -m dljax.evaluate RUN")
     backend.prepare()
     run = loading.load(arguments[0])
-    found = run.program.evaluate(run.tested, "test")
-    values = {k: divide(*pair)[: len(run.seeds)] for k, pair in found.items()}
-    recorded = {row["seed"]: row for row in run.metrics if row["split"] == "test"}
-    print(f"{run.variant} at step {run.step}, test data of {run.source.name}")
+    found = run.program.evaluate(run.tested, run.split)
+    values = {k: divide(*pair)[: len(run.runs)] for k, pair in found.items()}
+    recorded = {
+        (row["variant"], row["seed"], row["step"]): row
+        for row in run.metrics
+        if row["split"] == run.split
+    }
+    print(f"{run.variant} at step {run.step}, {run.split} data of {run.source.name}")
     differs = False
+    several = len({variant for variant, _, _ in run.runs}) > 1
     alive, steps = np.asarray(run.state.alive), np.asarray(run.tested.step)
-    for i, seed in enumerate(run.seeds):
+    for i, (variant, seed, _) in enumerate(run.runs):
         shown = "  ".join(f"{name} {value[i]:.6g}" for name, value in values.items())
         note = "nothing recorded"
-        if seed in recorded:
-            row = {k: recorded[seed][k] for k in values}
+        if (row := recorded.get((variant, seed, int(steps[i])))) is not None:
             worst = max(abs(np.float32(row[k]) - values[k][i]) for k in values)
             note = "as recorded" if worst == 0 else f"recorded differs by {worst:.2g}"
             differs |= bool(worst > 1e-4)
         if not alive[i]:
             note = f"failed: a loss was not finite after step {steps[i]}"
             differs = True
-        print(f"seed {seed}: {shown}  ({note})")
+        name = f"{variant}, seed {seed}" if several else f"seed {seed}"
+        print(f"{name}: {shown}  ({note})")
     return FAILED_RUNS if differs else DONE
 
 

@@ -7,37 +7,39 @@ from typing import Any, NamedTuple
 from dljax.contract import Source, State, Task
 from dljax.errors import DAMAGED_DATA, FAILED_RUNS, Refusal
 from dljax.runs import disk
-from dljax.runs.execute import compiled, restore
+from dljax.runs.execute import Make, compiled, restore
 from dljax.runs.log import Rows, read_rows
-from dljax.runs.trial import Trial
+from dljax.runs.trial import Run, Trial
 from dljax.studies.declaration import read_study
-from dljax.studies.experiment import import_experiment
+from dljax.studies.experiment import import_experiment, maker
 from dljax.train import parallel
 
-KEYS = {"variant", "seeds", "config", "fixed", "lowering", "best_by"}  # of config.json
+# Of config.json.
+KEYS = {"variant", "runs", "config", "fixed", "lowering", "best_by", "test"}
 
 
 class Found(NamedTuple):
-    """A trial as its directory declares it, with its task and its data."""
+    """A trial as its directory declares it, what makes its tasks, and its data."""
 
     directory: pathlib.Path
     trial: Trial
-    task: Task
+    task: Make
     source: Source
 
 
-class Run(NamedTuple):
+class Loaded(NamedTuple):
     """A trial, loaded.
 
-    config: the frozen dataclass of its variant. step: of the newest checkpoint. state:
-    of all seeds, on the device, with a leading seed axis: the last one, and `tested`
-    the one that is measured on test data (the same, or each run's best). metrics: the
-    rows of metrics.jsonl. program: its compiled functions.
+    runs: the variant and the seed of each. config: the frozen dataclass of the first,
+    and `task` its task. step: of the newest checkpoint. state: of all runs, on the
+    device, with a leading axis of runs: the last one, and `tested` the one that is
+    measured at the end (the same, or each run's best), on `split`: "test", or "valid"
+    where it tunes. metrics: the rows of metrics.jsonl. program: its compiled functions.
     """
 
     directory: pathlib.Path
     variant: str
-    seeds: tuple[int, ...]
+    runs: tuple[Run, ...]
     config: Any
     task: Task
     source: Source
@@ -45,6 +47,7 @@ class Run(NamedTuple):
     step: int
     state: State
     tested: State
+    split: str
     metrics: Rows
 
 
@@ -88,16 +91,17 @@ def find(run: str, *, data_dir: str = "") -> Found:
         name=directory.name,
         variant=kept["variant"],
         config=config,
-        seeds=tuple(kept["seeds"]),
+        runs=tuple(Run(*run) for run in kept["runs"]),
         fixed=kept["fixed"],
         lowering=kept["lowering"],
         rule_sha256=study["rule_sha256"],
         best_by=tuple(kept["best_by"]) if kept["best_by"] else None,
+        test=kept["test"],
     )
-    return Found(directory, trial, experiment.task(config), source)
+    return Found(directory, trial, maker(experiment, config), source)
 
 
-def load(run: str) -> Run:
+def load(run: str) -> Loaded:
     """Loads a trial's directory, RUNS/STUDY/TRIAL, which stays as it is.
 
     Raises:
@@ -109,17 +113,18 @@ def load(run: str) -> Run:
     if restored is None:
         raise Refusal(f"{directory}: no checkpoint in it", FAILED_RUNS)
     kept = program.put(restored.tree)
-    return Run(
+    return Loaded(
         directory,
         trial.variant,
-        trial.seeds,
+        trial.runs,
         trial.config,
-        task,
+        task(trial.runs[0].numbers),
         source,
         program,
         restored.step,
         kept.state,
         kept.tested,
+        "test" if trial.test else "valid",
         read_rows(directory / "metrics.jsonl"),
     )
 

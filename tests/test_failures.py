@@ -64,7 +64,9 @@ def test_step_seed_and_first_bad_metric_are_told_everywhere(failed):
     expected = {"gan": "generator_loss", "seq2seq": "loss"}
     for variant, metric in expected.items():
         done = json.loads((trial(directory, variant) / "DONE").read_text())
-        assert done["failed"] == [{"seed": 0, "step": 13, "metric": metric}]
+        assert done["failed"] == [
+            {"variant": variant, "seed": 0, "step": 13, "metric": metric}
+        ]
         line = f"{variant}: seed 0 failed: {metric} not finite at step 13"
         assert line in said
     report = json.loads((directory / "report.json").read_text())

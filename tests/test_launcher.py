@@ -50,7 +50,7 @@ def test_processes_give_the_same_results(tmp_path, whole):
     process = start(tmp_path, "--jobs=2")
     said = process.communicate()[1]
     assert process.returncode == DONE, said
-    assert "2 trials in up to 2 processes at a time" in said
+    assert "2 trials, up to 2 at a time" in said
     assert (tmp_path / "results.csv").read_bytes() == whole
 
 
@@ -108,6 +108,10 @@ def command(tmp_path, name, text):
     return f"python {path}"
 
 
+class Local:
+    launcher = "local"
+
+
 COUNTED = """
 import pathlib, sys
 path = pathlib.Path(sys.argv[0]).with_suffix(".count")
@@ -131,6 +135,9 @@ sys.exit({codes}[min(count, {n}) - 1])
 def test_exit_codes_decide_what_is_tried_again(tmp_path, codes, tries, expected):
     text = COUNTED.format(codes=codes, n=len(codes))
     todo = {"a": command(tmp_path, "a", text)}
-    code = launcher.run_all(todo, jobs=1, retries=2, stop=lambda: False, show=Quiet())
+    start = launcher.start_with(Local(), tmp_path, Quiet())
+    code = launcher.run_all(
+        todo, start, jobs=1, retries=2, stop=lambda: False, show=Quiet()
+    )
     assert code == expected
     assert int((tmp_path / "a.count").read_text()) == tries

@@ -57,6 +57,8 @@ def resident(table: Table) -> Source:
             "label": jnp.take(arrays["label"], rows, axis=0),
         }
 
+    parts = splits(table, 0)
+    folds = "test" not in table.parts
     return Source(
         name=table.name,
         version=table.version,
@@ -66,6 +68,7 @@ def resident(table: Table) -> Source:
         order=order,
         gather=gather,
         classes=table.classes,
+        shared=len(parts["test"]) / len(parts["train"]) if folds else 0.0,
     )
 
 

@@ -21,6 +21,9 @@ from dljax.runs.lock import locked
 from dljax.runs.trial import Trial, failures
 from dljax.train import cost, loop, parallel
 
+SAMPLES = 10  # test examples that samples.npz holds
+Make = Callable[[Mapping[str, Any]], Task]
+
 
 class Told(NamedTuple):
     """How a trial ended: whether it was stopped, and after how many seconds."""
@@ -31,7 +34,7 @@ class Told(NamedTuple):
 
 def execute(
     trial: Trial,
-    task: Task,
+    task: Make,
     source: Source,
     directory: pathlib.Path,
     *,
@@ -41,6 +44,7 @@ def execute(
     """Trains a trial to its end, or resumes it; its directory then tells all.
 
     Args:
+      task: makes the task of a run, given its numbers.
       stop: whether a signal asked to stop.
       show: has say(line), begin(total, start, label), update(step, metrics) and end().
 
@@ -59,14 +63,15 @@ def execute(
 
 def _execute(trial, task, source, directory, *, stop, show) -> Told:
     begun = time.time()
-    config, count = trial.config, len(trial.seeds)
+    config, count = trial.config, len(trial.runs)
+    first = task(trial.runs[0].numbers)
     program = compiled(trial, task, source)
     steps = updates(config, source)
     disk.write_json(
         directory / "config.json",
         {
             "variant": trial.variant,
-            "seeds": list(trial.seeds),
+            "runs": [list(run) for run in trial.runs],
             "config": {
                 k: v for k, v in dataclasses.asdict(config).items() if k not in ACTIONS
             },
@@ -74,10 +79,11 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
             "steps": steps,
             "lowering": trial.lowering,
             "best_by": trial.best_by,
+            "test": trial.test,
         },
     )
-    parameters = cost.parameters(task)
-    flops = cost.flops(task, source, config.batch_size)
+    parameters = cost.parameters(first)
+    flops = cost.flops(first, source, config.batch_size)
     each = f", {flops / 1e6:,.1f} MFLOP an update" if flops else ""
     show.say(f"{trial.variant}: {parameters.total:,} parameters{each}")
     show.say(parameters.text)
@@ -121,10 +127,11 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
                 log_every=config.log_every or max(1, steps // 50),
                 eval_every=config.eval_every or max(1, steps // 20),
                 best_by=trial.best_by,
+                test=trial.test,
                 hooks=_hooks(trial, program, metrics, saver, beside, stop, show),
             )
         stopped = outcome.stopped and outcome.step < steps
-        if not stopped:  # while the last state is on its way to the disk
+        if not stopped and trial.test:  # while the last state is on its way to the disk
             _write_samples(directory, program, outcome.kept)
         before = time.perf_counter()
         saver.wait()
@@ -148,9 +155,9 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
     if not stopped:
         alive = np.asarray(outcome.kept.state.alive)[:count]
         failed = failures(
-            [s for s, a in zip(trial.seeds, alive, strict=True) if not a],
+            [r for r, a in zip(trial.runs, alive, strict=True) if not a],
             log.read_rows(directory / "metrics.jsonl"),
-            task,
+            first,
         )
         disk.write_json(
             directory / "manifest.json", page | {"timing": timing, "failed": failed}
@@ -163,13 +170,14 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
     return Told(stopped, time.time() - begun)
 
 
-def compiled(trial: Trial, task: Task, source: Source) -> parallel.Program:
+def compiled(trial: Trial, task: Make, source: Source) -> parallel.Program:
     """The programs of a trial."""
     return parallel.program(
         task,
         source,
-        trial.seeds,
+        [run.seed for run in trial.runs],
         how=trial.lowering,
+        hyper=trial.numbers,
         batch_size=trial.config.batch_size,
     )
 
@@ -238,7 +246,7 @@ def _starts(
 
 
 def _write_samples(directory, program, kept) -> None:
-    samples = jax.device_get(program.sample(kept.tested, "test", 10))
+    samples = jax.device_get(program.sample(kept.tested, "test", SAMPLES))
     samples = {k: np.asarray(v)[: len(program.seeds)] for k, v in samples.items()}
     np.savez_compressed(directory / "samples.npz", **samples)
 
@@ -249,8 +257,9 @@ def _hooks(trial, program, metrics, saver, beside, stop, show) -> loop.Hooks:
 
     def write(rows):
         metrics.write(
-            {"step": row["step"], "seed": row["seed"], "variant": trial.variant} | row
-            for row in rows
+            {"step": row["step"], "seed": row["seed"], "variant": trial.runs[i].variant}
+            | row
+            for i, row in rows
         )
 
     def save(step, kept):

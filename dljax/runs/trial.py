@@ -1,6 +1,6 @@
-"""A trial: one static variant with all its seeds, in one directory.
+"""A trial: one static variant with all its runs, in one directory.
 
-config.json      the resolved config, variant, seeds, data fingerprint, lowering; their
+config.json      the resolved config, variant, runs, data fingerprint, lowering; their
                  hash is the directory's name
 manifest.json    what surrounded it, and its cost
 metrics.jsonl    a row per logged step and seed; holds no time
@@ -15,7 +15,7 @@ LOCK             while a process works here: which
 import hashlib
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dljax.contract import Task
@@ -23,22 +23,44 @@ from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.runs import checkpoint, disk, log
 
 
+class Run(NamedTuple):
+    """One variant with one seed. numbers: its levels of the array factors."""
+
+    variant: str
+    seed: int
+    numbers: Mapping[str, float] = {}
+
+
 class Trial(NamedTuple):
-    """config: of this variant. fixed: JSON values that determine its numbers.
+    """One compiled program, one directory, one command.
+
+    variant: what its runs have in common. config: of its first run. fixed: JSON values
+    that determine its numbers.
 
     best_by: (metric, higher is better) where the state of the best validation is the
     one that is tested, None where it is the last. rule_sha256: of the rule that the
-    study was declared with.
+    study was declared with. test: whether test data are read at the end.
     """
 
     name: str
     variant: str
     config: Any
-    seeds: tuple[int, ...]
+    runs: tuple[Run, ...]
     fixed: Mapping[str, Any]
     lowering: str
     rule_sha256: str
     best_by: tuple[str, bool] | None = None
+    test: bool = True
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Each seed once."""
+        return tuple(dict.fromkeys(run.seed for run in self.runs))
+
+    @property
+    def numbers(self) -> dict[str, list[float]]:
+        """{array factor: its level in each run}."""
+        return {name: [r.numbers[name] for r in self.runs] for name in self.runs[0][2]}
 
 
 class Status(NamedTuple):
@@ -85,15 +107,18 @@ def refuse_changed(directory: pathlib.Path, now: Status) -> None:
         )
 
 
-def failures(seeds: list[int], rows: log.Rows, task: Task) -> list[dict[str, Any]]:
-    """[{"seed", "step", "metric"}]: where each failed run was frozen, and the first
-    metric, in the order of play, that was not finite there.
+def failures(runs: Sequence[Run], rows: log.Rows, task: Task) -> list[dict[str, Any]]:
+    """[{"variant", "seed", "step", "metric"}]: where each failed run was frozen, and
+    the first metric, in the order of play, that was not finite there.
     """
     found = []
-    for seed in seeds:
-        last = [r for r in rows if r["seed"] == seed and r["split"] == "train"][-1]
+    for run in runs:
+        me = {"variant": run.variant, "seed": run.seed}
+        *_, last = (
+            r for r in rows if r["split"] == "train" and r.items() >= me.items()
+        )
         bad = [name for name, value in last.items() if value is None]
-        found.append({"seed": seed, "step": last["step"], "metric": _first(bad, task)})
+        found.append(me | {"step": last["step"], "metric": _first(bad, task)})
     return found
 
 

@@ -10,12 +10,13 @@ from dljax.config import ACTIONS, SURROUNDINGS, Asked
 from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.runs.disk import read_json
 from dljax.studies.experiment import Experiment
-from dljax.studies.study import rule_hash, variants
+from dljax.studies.study import Study, rule_hash, variants
 
 # What of study.json is read again.
 KEYS = frozenset(
     ["study", "module", "dataset", "fixed", "factors", "variants", "seeds", "blocks"]
-    + ["trials", "shortened", "reduced", "rule_sha256", "command", "workdir"]
+    + ["packs", "tune", "tuning", "trials", "shared", "shortened", "reduced"]
+    + ["rule_sha256", "command", "workdir"]
 )
 
 
@@ -46,6 +47,7 @@ def declare(
     }
     seeds = list(range(config.seed, config.seed + config.seeds))
     blocks: list[list[int]] = []
+    packs: dict[str, Any] = {}
     if found:
         differences = [
             f"--{k}={v} (there: {found['fixed'].get(k)})"
@@ -61,11 +63,13 @@ def declare(
                 "--workdir: holds a study with other settings: "
                 f"{', '.join(differences)}; give the same, or another --workdir"
             )
-        blocks = [] if differences else found["blocks"]
+        if not differences:
+            blocks, packs = found["blocks"], found["packs"]
     known = {seed for block in blocks for seed in block}
     if new := [seed for seed in seeds if seed not in known]:
         blocks = [*blocks, new]
     short = shortened(experiment, asked)
+    less = "fewer steps than declared" if short else reduced(experiment, asked)
     declared = {
         "study": experiment.name,
         "module": experiment.module,
@@ -75,14 +79,44 @@ def declare(
         "variants": [[k, v] for k, v in variants(asked.factors, study.design).items()],
         "seeds": seeds,
         "blocks": blocks,
+        "packs": packs,
+        "tune": candidates(study, asked),
+        "tuning": [],
+        "trials": [],
+        "shared": experiment.source(config).shared,
         "shortened": short,
-        "reduced": "fewer steps than declared" if short else reduced(experiment, asked),
+        "reduced": less or looked(study, seeds, blocks),
         "rule_sha256": rule_hash(study),
         "command": command(experiment, asked),
         "workdir": config.workdir or f"runs/{workdir(asked, experiment.name).name}",
     }
-    assert declared.keys() >= KEYS - {"trials"}
+    assert declared.keys() >= KEYS
     return declared
+
+
+def candidates(study: Study, asked: Asked) -> dict[str, list[Any]]:
+    """{field: candidates} to tune; a field that the command line sets is not tuned."""
+    kept = {k: list(v) for k, v in study.tune.items() if k not in asked.given}
+    if asked.config.smoke:
+        return {k: v[:2] for k, v in kept.items()}
+    return kept
+
+
+def looked(study: Study, seeds: list[int], blocks: list[list[int]]) -> str:
+    """Why these seeds may not be judged, or "": `blocks` in the order of their runs.
+
+    Judging again after more seeds, uncorrected, errs more often than it says.
+    """
+    begun = [seed for block in blocks for seed in block]
+    if study.looks:
+        if len(seeds) not in study.looks:
+            allowed = " or ".join(map(str, study.looks))
+            return f"{len(seeds)} seeds, and it may be judged at {allowed}"
+        if seeds != begun[: len(seeds)]:
+            return "not the seeds that the study began with"
+    elif seeds != blocks[0]:
+        return "seeds were added or changed after a look, and it declares no looks"
+    return ""
 
 
 def _usual(experiment: Experiment, asked: Asked) -> Any:
@@ -116,6 +150,8 @@ def reduced(experiment: Experiment, asked: Asked) -> str:
     for name, levels in study.factors.items():
         if lost := [level for level in levels if level not in asked.factors[name]]:
             return f"without {name} {', '.join(map(str, lost))}"
+    if fixed := [name for name in study.tune if name in asked.given]:
+        return f"{', '.join(fixed)} given, not tuned"
     if not config.full and config.dataset not in study.sufficient:
         return "not the full size (--full)"
     return ""

@@ -1,10 +1,11 @@
 """An experiment's script, read as a record; and found again by its name."""
 
+import dataclasses
 import importlib
 import importlib.util
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dljax.errors import Refusal
@@ -37,6 +38,11 @@ def of_module(module: Any) -> Experiment:
         task=module.task,
         source=module.source,
     )
+
+
+def maker(experiment: Experiment, config: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """{field: number, traced or not} -> the task of `config` with these fields."""
+    return lambda numbers: experiment.task(dataclasses.replace(config, **numbers))
 
 
 def import_experiment(name: str) -> Experiment:

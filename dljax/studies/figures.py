@@ -12,6 +12,7 @@ from dljax.studies.results import Results
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+ROWS = 12  # variants whose examples are shown
 LINES = ("-", "--", "-.", ":")
 
 
@@ -154,21 +155,22 @@ def differences(compared: Mapping[str, statistics.Comparison], measure: str):
 def examples(samples: Mapping[str, Mapping[str, np.ndarray]], classes: list[str]):
     """Test images of the first seed as each network sees them, with its predictions."""
     shown = {k: v for k, v in samples.items() if v["image"].shape[-1] in (1, 3)}
+    shown = dict(list(shown.items())[:ROWS])
     if not shown:
         return None
     plt = _plt()
-    count = min(10, *(v["image"].shape[1] for v in shown.values()))
+    count = min(10, *(len(v["image"]) for v in shown.values()))
     figure, axes = plt.subplots(
         len(shown), count, figsize=(9, 1.15 * len(shown)), squeeze=False
     )
     for row, (variant, sample) in zip(axes, shown.items(), strict=True):
         for j, axis in enumerate(row):
-            axis.imshow(sample["image"][0, j].squeeze(), cmap="gray", vmin=0, vmax=1)
+            axis.imshow(sample["image"][j].squeeze(), cmap="gray", vmin=0, vmax=1)
             axis.set_xticks([])
             axis.set_yticks([])
             axis.grid(False)
             if "prediction" in sample:
-                told, right = (int(sample[k][0, j]) for k in ("prediction", "label"))
+                told, right = (int(sample[k][j]) for k in ("prediction", "label"))
                 name = classes[told] if told < len(classes) else str(told)
                 axis.set_title(
                     name if told == right else f"{name} ✗",

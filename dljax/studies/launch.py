@@ -1,14 +1,12 @@
-"""A study from its declaration to its report: trial after trial, in this process."""
+"""A study from its declaration to its report: tuning, then the trials that decide."""
 
 import collections
-import dataclasses
-import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dljax.config import Asked
-from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal, nearest
+from dljax.errors import DONE, FAILED_RUNS, PREEMPTED
 from dljax.runs import disk
 from dljax.runs.lock import locked
 from dljax.studies import launcher
@@ -31,56 +29,73 @@ def launch(
     Raises:
       Refusal: for all that `dljax.errors` has a code.
     """
-    from dljax.runs.trial import status
+    from dljax.studies import trials, tuning
 
-    directory = workdir(asked, experiment.name)
-    if not asked.config.plan:
-        disk.check_writable(directory, "workdir")
-    if asked.config.plan or asked.config.trial:
+    directory, config = workdir(asked, experiment.name), asked.config
+    if config.plan or config.trial:
         declared = declare(experiment, asked, _begun_study(directory))
-        trials, prepared = _trials(experiment, asked, declared)
-        if asked.config.plan:
-            _print_plan(directory, trials)
+        tune = tuning.trials(experiment, asked, declared)
+        decide = []
+        if not trials.unfinished(tune, directory):
+            decide = _decide(experiment, asked, declared, tune, directory)
+        if config.plan:
+            from dljax.studies import estimate
+
+            print(estimate.plan(tune, decide, declared, directory))
             return DONE
-        trial = _named(asked.config.trial, trials)
-        return _run([trial], prepared, directory, asked.config, stop=stop, show=show)
+        disk.check_writable(directory, "workdir")
+        one = trials.named(config.trial, [*tune, *decide])
+        return _run([one], directory, config, stop=stop, show=show)
+    disk.check_writable(directory, "workdir")
     with (
         disk.refusals(directory),
-        locked(directory, break_lock=asked.config.break_lock, say=show.say),
+        locked(directory, break_lock=config.break_lock, say=show.say),
     ):
         declared = declare(experiment, asked, _begun_study(directory))
-        trials, prepared = _trials(experiment, asked, declared)
-        declared["trials"] = [[t.variant, t.name] for t in trials]
-        disk.write_json(directory / "study.json", declared)
-        todo = launcher.commands(
-            declared["command"],
-            [t.name for t in trials if not status(directory / t.name).finished],
-            str(directory),
-        )
-        if asked.config.launcher == "commands":
-            print("\n".join(todo.values()))
-            return DONE
-        _say_ledger(declared, directory, trials, show)
-        if asked.config.jobs > 1 and todo:
-            code = launcher.run_all(
-                todo,
-                jobs=asked.config.jobs,
-                retries=asked.config.retries,
-                stop=stop,
-                show=show,
-            )
+        code, ran = DONE, False
+        if tune := tuning.trials(experiment, asked, declared):
+            declared["tuning"] = [one.listed for one in tune]
+            disk.write_json(directory / "study.json", declared)
+            code, ran = _all(tune, declared, directory, config, stop=stop, show=show)
             if code not in (DONE, FAILED_RUNS):
-                return _stopped(show, directory) if code == PREEMPTED else code
-        code = _run(trials, prepared, directory, asked.config, stop=stop, show=show)
-        if code == PREEMPTED:
-            return code
-        if not todo:
+                return code
+            if trials.unfinished(tune, directory):
+                show.say("these tune; once they are done, the same command goes on")
+                return code
+        decide = _decide(experiment, asked, declared, tune, directory)
+        declared["trials"] = [one.listed for one in decide]
+        disk.write_json(directory / "study.json", declared)
+        worse, more = _all(decide, declared, directory, config, stop=stop, show=show)
+        if worse not in (DONE, FAILED_RUNS) or config.launcher == "commands":
+            return worse
+        if not ran and not more:
             show.say("everything is done; the report is written again")
         from dljax.studies import report
 
         summary = report.write(experiment, directory, declared)
     print(report.text(summary, directory))
-    return code
+    return worse
+
+
+def _decide(
+    experiment: Experiment,
+    asked: Asked,
+    declared: dict[str, Any],
+    tune: Sequence[Any],
+    directory: pathlib.Path,
+) -> list[Any]:
+    """The trials that a verdict rests on, once those that tune are finished."""
+    from dljax.studies import trials, tuning
+
+    best: dict[str, dict[str, Any]] = {}
+    if tune:
+        told = tuning.scores(
+            experiment.study,
+            declared | {"tuning": [one.listed for one in tune]},
+            directory,
+        )
+        best = tuning.chosen(told)
+    return trials.of_verdict(experiment, asked.config, declared, best)
 
 
 def _begun_study(directory: pathlib.Path) -> dict[str, Any] | None:
@@ -88,31 +103,79 @@ def _begun_study(directory: pathlib.Path) -> dict[str, Any] | None:
     from dljax.runs.trial import status
 
     found = read_study(directory)
-    names = [name for _, name in found["trials"]] if found else []
-    return found if any(status(directory / n).kind != "new" for n in names) else None
+    listed = [*found["tuning"], *found["trials"]] if found else []
+    begun = any(status(directory / name).kind != "new" for _, name, _ in listed)
+    return found if begun else None
+
+
+def _all(
+    prepared: Sequence[Any],
+    declared: Mapping[str, Any],
+    directory: pathlib.Path,
+    config: Any,
+    *,
+    stop: Callable[[], bool],
+    show: Any,
+) -> tuple[int, bool]:
+    """Runs a list of trials as --launcher and --jobs say.
+
+    Returns:
+      the exit code, and whether there was anything to do.
+    """
+    from dljax.studies import trials
+
+    todo = launcher.commands(
+        declared["command"], trials.unfinished(prepared, directory), str(directory)
+    )
+    if config.launcher == "commands":
+        print("\n".join(todo.values()), end="\n" if todo else "")
+        return DONE, bool(todo)
+    _say_ledger(declared, directory, prepared, show)
+    apart = config.launcher == "slurm" or config.jobs > 1
+    if apart and todo:
+        code = launcher.run_all(
+            todo,
+            launcher.start_with(config, directory, show),
+            jobs=len(todo) if config.launcher == "slurm" else config.jobs,
+            retries=config.retries,
+            stop=stop,
+            show=show,
+        )
+        if code == PREEMPTED:
+            return _stopped(show, directory), True
+        if code not in (DONE, FAILED_RUNS):
+            return code, True
+        if left := trials.unfinished(prepared, directory):
+            show.say(f"{len(left)} trials are not finished: {', '.join(left)}")
+            prepared = [one for one in prepared if one.trial.name not in left]
+            _run(prepared, directory, config, stop=stop, show=show)
+            return FAILED_RUNS, True
+    return _run(prepared, directory, config, stop=stop, show=show), bool(todo)
 
 
 def _say_ledger(
     declared: Mapping[str, Any],
     directory: pathlib.Path,
-    trials: Sequence[Any],
+    prepared: Sequence[Any],
     show: Any,
 ) -> None:
     """Says what of a study is there, and what is there besides."""
     from dljax.runs.trial import status
 
-    kinds = collections.Counter(status(directory / t.name).kind for t in trials)
+    names = [one.trial.name for one in prepared]
+    kinds = collections.Counter(status(directory / name).kind for name in names)
     counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-    most = max(len(t.seeds) for t in trials)
-    plural = "s" if len(trials) > 1 else ""
+    most = max(len(one.trial.runs) for one in prepared)
+    plural = "s" if len(prepared) > 1 else ""
     short = " (shortened: fewer steps than declared)" if declared["shortened"] else ""
+    what = " that tune" if not prepared[0].trial.test else ""
     show.say(
-        f"{declared['study']}: {len(trials)} trial{plural} of up to {most} seeds in "
-        f"{directory}: {counts}{short}"
+        f"{declared['study']}: {len(prepared)} trial{plural}{what} of up to {most} "
+        f"runs in {directory}: {counts}{short}"
     )
-    ours = {t.name for t in trials}
+    ours = {*names, *(name for _, name, _ in declared["tuning"])}
     others = [p for p in directory.glob("*/config.json") if p.parent.name not in ours]
-    if others:
+    if others and prepared[0].trial.test:
         show.say(
             f"{len(others)} more there, of other flags, are left alone; the report is "
             "of this command's trials only"
@@ -120,8 +183,7 @@ def _say_ledger(
 
 
 def _run(
-    trials: Sequence[Any],
-    prepared: Mapping[str, Any],
+    prepared: Sequence[Any],
     directory: pathlib.Path,
     config: Any,
     *,
@@ -135,7 +197,7 @@ def _run(
 
     here = manifest.surroundings(config)
     failed = 0
-    for trial in trials:
+    for trial, task, source in prepared:
         place = directory / trial.name
         now = status(place)
         refuse_changed(place, now)
@@ -149,7 +211,6 @@ def _run(
         else:
             if stop():
                 return _stopped(show, directory)
-            task, source = prepared[trial.variant]
             told = execute(trial, task, source, place, stop=stop, show=show)
             if told.stopped:
                 return _stopped(show, directory)
@@ -157,16 +218,17 @@ def _run(
             now = status(place)
         for run in now.failed:
             failed += 1
-            show.say(f"{trial.variant}: {failure(run)}")
+            show.say(failure(run))
             if config.locate_nan:
-                show.say(_locate(trial, prepared[trial.variant], place, run, show))
+                show.say(_locate(trial, task, source, place, run, show))
     return FAILED_RUNS if failed else DONE
 
 
 def failure(run: Mapping[str, Any]) -> str:
-    """A failed run in words: of DONE's {"seed", "step", "metric"}."""
+    """A failed run in words: of DONE's {"variant", "seed", "step", "metric"}."""
     return (
-        f"seed {run['seed']} failed: {run['metric']} not finite at step {run['step']}"
+        f"{run['variant']}: seed {run['seed']} failed: {run['metric']} not finite at "
+        f"step {run['step']}"
     )
 
 
@@ -186,97 +248,28 @@ def _step_aside(place: pathlib.Path) -> pathlib.Path:
     return place.rename(next(path for path in names if not path.exists()))
 
 
-def _locate(trial, prepared, place, run, show) -> str:
+def _locate(trial, task, source, place, run, show) -> str:
     """Where in the network a failed run's step is first not finite."""
     from dljax.runs.execute import compiled, restore
     from dljax.train import nonfinite
 
-    task, source = prepared
-    program = compiled(trial, task, source)
-    restored = restore(trial, program, place, say=show.say, resume=False)
-    assert restored is not None, "a finished trial has a checkpoint"
-    index = trial.seeds.index(run["seed"])
-    state = nonfinite.one(restored.tree.state, index)
-    rows = source.split(run["seed"])["train"]
-    where = nonfinite.locate(
-        task, source, state, rows, batch_size=trial.config.batch_size
+    restored = restore(
+        trial, compiled(trial, task, source), place, say=show.say, resume=False
     )
-    return f"{trial.variant}: seed {run['seed']}, step {run['step']}: {where}"
+    assert restored is not None, "a finished trial has a checkpoint"
+    index = [(r.variant, r.seed) for r in trial.runs].index(
+        (run["variant"], run["seed"])
+    )
+    where = nonfinite.locate(
+        task(trial.runs[index].numbers),
+        source,
+        nonfinite.one(restored.tree.state, index),
+        source.split(run["seed"])["train"],
+        batch_size=trial.config.batch_size,
+    )
+    return f"{run['variant']}: seed {run['seed']}, step {run['step']}: {where}"
 
 
 def _stopped(show: Any, directory: pathlib.Path) -> int:
     show.say(f"stopped; the same command resumes in {directory}")
     return PREEMPTED
-
-
-def _named(name: str, trials: Sequence[Any]) -> Any:
-    """The trial that --trial names."""
-    for trial in trials:
-        if trial.name == name:
-            return trial
-    near = nearest(name, [t.name for t in trials])
-    hint = f"did you mean {near}? " if near else ""
-    raise Refusal(f"--trial={name}: no such trial; {hint}--plan lists them")
-
-
-def _trials(experiment: Experiment, asked: Asked, declared: Mapping[str, Any]):
-    """The trials of a declaration, and {variant: (task, source)}."""
-    import jax
-
-    from dljax.runs.trial import Trial, identity
-    from dljax.train import cost, parallel
-
-    study = experiment.study
-    trials, prepared = [], {}
-    seeds = set(declared["seeds"])
-    for variant, levels in declared["variants"]:
-        config = dataclasses.replace(asked.config, **levels)
-        source = experiment.source(config)
-        task = experiment.task(config)
-        prepared[variant] = (task, source)
-        for block in declared["blocks"]:
-            if not seeds & set(block):
-                continue
-            lowering = parallel.resolve(
-                config.seeds_by,
-                backend=jax.default_backend(),
-                devices=jax.device_count(),
-                seeds=len(block),
-                parameters=cost.parameters(task).total,
-            )
-            fixed = {
-                "study": experiment.name,
-                "fixed": declared["fixed"],
-                "levels": levels,
-                "seeds": block,
-                "data": [source.name, source.version, source.fingerprint],
-                "lowering": parallel.kind(lowering, jax.device_count()),
-                "select": [study.select, *(study.best_by or ())],
-            }
-            trials.append(
-                Trial(
-                    name=identity(fixed, variant.replace("/", "-")),
-                    variant=variant,
-                    config=config,
-                    seeds=tuple(block),
-                    fixed=json.loads(json.dumps(fixed)),  # as it will be read again
-                    lowering=lowering,
-                    rule_sha256=declared["rule_sha256"],
-                    best_by=study.best_by,
-                )
-            )
-    return trials, prepared
-
-
-def _print_plan(directory: pathlib.Path, trials: Sequence[Any]) -> None:
-    from dljax.runs.trial import status
-
-    for t in trials:
-        size = (
-            f"{t.config.steps} steps"
-            if t.config.steps
-            else f"{t.config.epochs:g} epochs"
-        )
-        now = status(directory / t.name)
-        at = f" at step {now.step}" if now.kind == "half done" else ""
-        print(f"{t.name}: {len(t.seeds)} seeds, {size}, {t.lowering}, {now.kind}{at}")

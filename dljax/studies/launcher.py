@@ -1,4 +1,4 @@
-"""A study as commands, one a trial: printed, or run as processes of their own.
+"""A study as commands, one a trial: printed, or run as processes or Slurm jobs.
 
 Every command is idempotent: `--trial=NAME` locks that trial's directory only, resumes
 it if it is half done, and does nothing if it is done. So whatever runs commands (GNU
@@ -6,13 +6,14 @@ parallel, Kubernetes, a queue) runs a study; the study's own command then report
 """
 
 import os
+import pathlib
 import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, PREEMPTED, USAGE
 
@@ -29,8 +30,28 @@ def commands(study_command: str, trials: Sequence[str], workdir: str) -> dict[st
     return {name: shlex.join([*words, f"--trial={name}"]) for name in trials}
 
 
+class Job(Protocol):
+    """A command at work."""
+
+    def poll(self) -> int | None:
+        """Its exit code, negative a signal's; None while it is at work or waits."""
+
+    def stop(self) -> None:
+        """Called when the launcher is stopped; returns when it has saved."""
+
+
+def start_with(config: Any, directory: pathlib.Path, show: Any) -> Any:
+    """{trial: command} -> {trial: Job}, by what --launcher asks for."""
+    if config.launcher == "slurm":
+        from dljax.studies import slurm
+
+        return slurm.starter(config, directory / "slurm", show)
+    return lambda todo: {name: Process(command) for name, command in todo.items()}
+
+
 def run_all(
     todo: Mapping[str, str],
+    start: Callable[[Mapping[str, str]], Mapping[str, Job]],
     *,
     jobs: int,
     retries: int,
@@ -45,21 +66,25 @@ def run_all(
     Returns:
       the exit code: the worst of the trials', or 75 if stopped.
     """
-    waiting, running = list(todo), dict[str, subprocess.Popen]()
+    waiting, running = list(todo), dict[str, Job]()
     tried = dict.fromkeys(todo, 0)
     worst = DONE
-    show.say(f"{len(todo)} trials in up to {jobs} processes at a time")
+    show.say(f"{len(todo)} trials, up to {jobs} at a time")
     while waiting or running:
         if stop():
-            _stop(running)
+            for job in running.values():
+                job.stop()
             return PREEMPTED
-        while waiting and len(running) < jobs:
-            name = waiting.pop(0)
-            running[name] = _start(todo[name])
-            show.say(f"{name}: process {running[name].pid}")
+        if now := waiting[: jobs - len(running)]:
+            running |= start({name: todo[name] for name in now})
+            waiting = waiting[len(now) :]
+            for name in now:
+                show.say(f"{name}: {running[name]}")
         time.sleep(0.05)
-        for name in [n for n, process in running.items() if process.poll() is not None]:
-            code = running.pop(name).returncode
+        for name, job in list(running.items()):
+            if (code := job.poll()) is None:
+                continue
+            del running[name]
             if code == PREEMPTED:
                 waiting.insert(0, name)
             elif code in FINAL or tried[name] == retries:
@@ -72,22 +97,29 @@ def run_all(
     return worst
 
 
-def _start(command: str) -> subprocess.Popen:
-    words = shlex.split(command)
-    return subprocess.Popen(
-        [sys.executable, *words[1:]],
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, PARENT: str(os.getpid())},
-    )
+class Process:
+    """A command as a process of this machine, which ends when its launcher does."""
 
+    def __init__(self, command: str):
+        words = shlex.split(command)
+        self._process = subprocess.Popen(
+            [sys.executable, *words[1:]],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, PARENT: str(os.getpid())},
+        )
 
-def _stop(running: Mapping[str, subprocess.Popen]) -> None:
-    for process in running.values():
-        process.send_signal(signal.SIGTERM)
-    until = time.monotonic() + STOP_SECS
-    for process in running.values():
+    def __str__(self) -> str:
+        return f"process {self._process.pid}"
+
+    def poll(self) -> int | None:
+        """See `Job`."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """Asks it to save and waits for it; kills it if that takes too long."""
+        self._process.send_signal(signal.SIGTERM)
         try:
-            process.wait(max(until - time.monotonic(), 0))
+            self._process.wait(STOP_SECS)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self._process.kill()
+            self._process.wait()

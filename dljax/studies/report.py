@@ -158,15 +158,17 @@ def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
 
 
 def _trial_files(directory: pathlib.Path, declared: Mapping[str, Any]):
-    """({variant: samples}, {trial: manifest}) of the finished trials."""
+    """({variant: samples of a seed}, {trial: manifest}) of the finished trials."""
     samples: dict[str, dict[str, np.ndarray]] = {}
     manifests: dict[str, dict[str, Any]] = {}
-    for variant, trial in declared["trials"]:
+    for _, trial, variants in declared["trials"]:
         path = directory / trial / "samples.npz"
-        if path.is_file() and variant not in samples:
+        if path.is_file() and any(variant not in samples for variant in variants):
             arrays = _samples(path)
-            if "image" in arrays:
-                samples[variant] = arrays
+            for i, variant in enumerate(variants if "image" in arrays else ()):
+                # Runs are in order of their variants; the first seed's is shown.
+                first = {k: v[i * len(v) // len(variants)] for k, v in arrays.items()}
+                samples.setdefault(variant, first)
         manifest = read_json(directory / trial / "manifest.json")
         if isinstance(manifest, dict):
             manifests[trial] = manifest

@@ -45,17 +45,18 @@ def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
     final: dict[str, dict] = {name: {} for name in names}
     curves: dict[str, Rows] = {name: [] for name in names}
     failed, missing = [], []
-    for variant, trial in declared["trials"]:
+    for label, trial, _ in declared["trials"]:
         directory = workdir / trial
         now = status(directory)
         refuse_changed(directory, now)
         if not now.finished:
-            missing.append(variant)
+            missing.append(label)
             continue
-        failed += [{"variant": variant} | r for r in now.failed if r["seed"] in seeds]
+        failed += [r for r in now.failed if _asked(r, names, seeds)]
         for row in read_rows(directory / "metrics.jsonl"):
-            if row["seed"] not in seeds:
+            if not _asked(row, names, seeds):
                 continue
+            variant = row["variant"]
             curves[variant].append(row)
             if row["split"] == "test":
                 final[variant][row["seed"]] = {
@@ -66,6 +67,11 @@ def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
     return Results(declared, final, curves, failed, missing)
 
 
+def _asked(row: Mapping[str, Any], names: Sequence[str], seeds: set[int]) -> bool:
+    """Whether the declaration asks for a row's run."""
+    return row["variant"] in names and row["seed"] in seeds
+
+
 def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparison]:
     """{contrast: comparison}, over the seeds that all of its variants finished."""
     found = {}
@@ -74,8 +80,10 @@ def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparis
         values = [(sign, results.values(v, study.measure)) for sign, v in signed]
         shared = sorted(set.intersection(*(set(v) for _, v in values)))
         per_seed = [sum(sign * v[s] for sign, v in values) for s in shared]
-        found[name] = statistics.compare(a, b, per_seed)
-    adjusted = statistics.holm(list(found.values()))
+        found[name] = statistics.compare(
+            a, b, per_seed, shared=results.declared["shared"]
+        )
+    adjusted = statistics.holm(list(found.values()), looks=len(study.looks) or 1)
     return dict(zip(found, adjusted, strict=True))
 
 
@@ -131,7 +139,8 @@ def summary(
     rows = []
     for variant in results.final:
         values: Sequence[float] = list(results.values(variant, study.measure).values())
-        rows.append({"variant": variant} | statistics.summarise(values)._asdict())
+        told = statistics.summarise(values, shared=results.declared["shared"])
+        rows.append({"variant": variant} | told._asdict())
     return {
         "study": name,
         "claim": study.claim,

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 SELECTIONS = ("final", "best_valid")
@@ -19,6 +19,11 @@ class Study(NamedTuple):
     design: which of their combinations are variants: "grid", all of them;
       "one_at_a_time", the first levels and each other level alone; or a list of
       {factor: level}.
+    array: numeric fields that are an array axis beside the seeds, in one compiled
+      program, where they are factors or tuned; `task` is given them traced.
+    tune: {field: candidates}: every variant gets all their combinations, each with
+      `tune_seeds` seeds that no verdict uses, and keeps the best by the measure on
+      validation data.
     measure: the name of the test metric that decides, and `higher` whether more of it
       is better.
     contrasts: {name: (a, b)}: what is compared, each side a variant or a difference of
@@ -27,6 +32,8 @@ class Study(NamedTuple):
       `VERDICTS`. Its docstring says the same in words.
     sizes, full: {data set: {field: value}}: defaults of a data set, and of its full
       size on top of them.
+    looks: the numbers of seeds at which the study may be judged, if at several; each
+      look has an equal share of the error.
     select: which state of a run is tested: the "final" one, or "best_valid", its best
       by the measure on validation data.
     smoke: {field: value} for --smoke.
@@ -39,6 +46,10 @@ class Study(NamedTuple):
     contrasts: Mapping[str, tuple[str, str]]
     rule: Callable[..., str]
     design: str | Sequence[Mapping[str, Any]] = "grid"
+    array: Sequence[str] = ()
+    tune: Mapping[str, Sequence[Any]] = {}
+    tune_seeds: int = 3
+    looks: Sequence[int] = ()
     higher: bool = True
     select: str = "final"
     sizes: Mapping[str, Mapping[str, Any]] = {}
@@ -85,7 +96,12 @@ def variants(
     else:
         assert not isinstance(design, str), design
         rows = [dict(row) for row in design if dict(row) in grid]
-    return {"/".join(str(row[name]) for name in names): row for row in rows}
+    return {name_of(row, names): row for row in rows}
+
+
+def name_of(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
+    """A variant's name: its levels, in the factors' order."""
+    return "/".join(str(levels[name]) for name in factors)
 
 
 def terms(side: str) -> list[tuple[int, str]]:
@@ -108,7 +124,9 @@ def rule_words(study: Study) -> str:
 
 
 def rule_hash(study: Study) -> str:
-    """A hash of the claim, the measure, the selection and the rule."""
+    """A hash of the claim, the measure, the selection, the looks and the rule."""
     said = [study.claim, study.measure, study.higher, study.select, rule_text(study)]
+    if study.looks:
+        said.append(list(study.looks))
     text = json.dumps(said)
     return hashlib.sha256(text.encode()).hexdigest()

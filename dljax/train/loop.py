@@ -58,14 +58,14 @@ class Kept(NamedTuple):
 class Hooks(NamedTuple):
     """What the loop tells the world, and asks it.
 
-    write(rows): dicts as in metrics.jsonl, but for the variant.
+    write(rows): (index of the run, what metrics.jsonl has of it but the variant).
     save(step, kept): keep this; called with all earlier rows written.
     save_due(): is it time to?
     stop(): has somebody asked to?
-    progress(step, {name: mean over seeds}): for the eye.
+    progress(step, {name: mean over runs}): for the eye.
     """
 
-    write: Callable[[Iterable[dict]], None]
+    write: Callable[[Iterable[tuple[int, dict]]], None]
     save: Callable[[int, Kept], None]
     save_due: Callable[[], bool]
     stop: Callable[[], bool]
@@ -83,12 +83,14 @@ class Outcome(NamedTuple):
     save_secs: float
 
 
-def warm_up(program: Program, kept: Kept) -> tuple[Kept, np.ndarray]:
+def warm_up(
+    program: Program, kept: Kept, *, test: bool = True
+) -> tuple[Kept, np.ndarray]:
     """Compiles what the loop calls, by doing no steps; also says who is alive."""
     if kept.best is not None:  # of its own: `advance` uses up what it is given
         kept = kept._replace(best=jax.tree.map(jnp.copy, kept.best))
     state, report = program.advance(kept.state, program.orders(kept.state, 0), 0, 0)
-    for split in ("valid", "test"):
+    for split in ("valid", "test") if test else ("valid",):
         for total, _ in program.evaluate(state, split).values():
             np.asarray(total)
     alive = np.asarray(report["alive"])[: len(program.seeds)]
@@ -132,18 +134,19 @@ def train(
     log_every: int,
     eval_every: int,
     best_by: tuple[str, bool] | None = None,
+    test: bool = True,
     hooks: Hooks,
 ) -> Outcome:
     """Trains from `step` to `steps`; rows are logged where step is a multiple.
 
-    The last step is always logged, evaluated on "valid" and "test", and saved. With
-    best_by=(metric, higher is better) the test is of each run's state that was best on
-    "valid", and the row's step is that state's.
+    The last step is always logged, evaluated on "valid" and, where `test`, on "test",
+    and saved. With best_by=(metric, higher is better) the test is of each run's state
+    that was best on "valid", and the row's step is that state's.
     """
     begun = time.perf_counter()
     if best_by is not None:
         _check_measured(program, kept.state, best_by[0])
-    (state, best), alive = warm_up(program, kept)
+    (state, best), alive = warm_up(program, kept, test=test)
     ready = time.perf_counter()
     saving = 0.0
     block, orders = -1, None
@@ -184,7 +187,7 @@ def train(
             if best is not None and best_by is not None:
                 metric, higher = best_by
                 best = _better(best, state, found[metric], higher=higher)
-        if last:
+        if last and test:
             tested = Kept(state, best).tested
             at = step if best is None else np.asarray(tested.step)[: len(alive)]
             pending.append(("test", at, program.evaluate(tested, "test")))
@@ -211,12 +214,14 @@ def _rows(program: Program, split: str, at: Any, report: Any, alive: np.ndarray)
         written = (alive & (split == "train")) | died
         steps = np.where(died, np.asarray(report["step"])[:count] + 1, at)
         values = {k: divide(*pair)[:count] for k, pair in report["metrics"].items()}
-    rows = [
-        {"step": int(steps[i]), "seed": program.seeds[i], "split": split or "train"}
-        | {name: _number(value[i]) for name, value in values.items()}
-        for i in range(count)
-        if written[i]
-    ]
+    rows = []
+    for i in np.flatnonzero(written):
+        row = {
+            "step": int(steps[i]),
+            "seed": program.seeds[i],
+            "split": split or "train",
+        }
+        rows.append((int(i), row | {k: _number(v[i]) for k, v in values.items()}))
     return rows, now
 
 
@@ -231,7 +236,7 @@ def _number(value: np.float32) -> float | None:
     return float(str(value)) if np.isfinite(value) else None
 
 
-def _means(rows: list[dict]) -> dict[str, float]:
-    names = [k for k in (rows[0] if rows else ()) if k not in ("step", "seed", "split")]
-    values = {k: [r[k] for r in rows if r[k] is not None] for k in names}
+def _means(rows: list[tuple[int, dict]]) -> dict[str, float]:
+    names = (rows[0][1].keys() if rows else set()) - {"step", "seed", "split"}
+    values = {k: [r[k] for _, r in rows if r[k] is not None] for k in sorted(names)}
     return {k: float(np.mean(v)) for k, v in values.items() if v}

@@ -1,6 +1,9 @@
-"""How one run's pure functions are compiled for many seeds and many devices.
+"""How one run's pure functions are compiled for many runs and many devices.
 
-  map    a compiled loop over the seeds, one after another; the reference: a seed's bits
+Runs are seeds, or seeds of several levels of numeric factors: numbers that differ by
+run are an array axis beside the seed (`hyper`).
+
+  map    a compiled loop over the runs, one after another; the reference: a seed's bits
          are those of a run of its own
   cores  the same, the seeds spread over the devices (CPU: one device a core)
   vmap   the seeds as an array axis of every operation
@@ -13,7 +16,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -29,7 +32,7 @@ VMAP_LIMIT = 200_000_000  # parameters of all seeds together, on an accelerator
 
 
 class Program(NamedTuple):
-    """Compiled functions over a leading seed axis (s, ...).
+    """Compiled functions over a leading axis of runs (s, ...); `seeds`: of each run.
 
     A *block* is as many epochs as one call of `orders` permutes.
 
@@ -139,24 +142,29 @@ def _mesh(how: str, seeds: int, devices: Sequence[Any]) -> Any:
 
 
 def program(
-    task: Task,
+    task: Task | Callable[[Mapping[str, Any]], Task],
     source: Source,
     seeds: Sequence[int],
     *,
     how: str,
     batch_size: int,
+    hyper: Mapping[str, Sequence[float]] | None = None,
     eval_batch_size: int = 500,
     devices: Sequence[Any] | None = None,
 ) -> Program:
     """Makes the programs of a trial.
 
     Args:
+      task: the task, or a function of {name: number, traced} that makes it.
+      seeds: of each run.
+      hyper: {name: a number a run}, what `task` is then called with.
       how: map, cores, vmap, shard or pmap (`resolve` says which for auto).
       devices: all by default.
 
     Raises:
       Refusal: the batch does not fit the data or the mesh, or pmap the devices.
     """
+    make = (lambda numbers: task) if isinstance(task, Task) else task
     devices = list(devices or jax.devices())
     if how == "pmap" and len(seeds) > len(devices):
         raise Refusal(
@@ -173,7 +181,12 @@ def program(
     if how == "shard":
         source = source._replace(gather=_constrained(source.gather, mesh))
     # cores: as many seeds on every device; the last is repeated, and dropped by take.
-    padded = list(seeds) + [seeds[-1]] * (-len(seeds) % count)
+    missing = -len(seeds) % count
+    padded = [*seeds, *[seeds[-1]] * missing]
+    numbers = {
+        name: np.array([*values, *[values[-1]] * missing], np.float32)
+        for name, values in (hyper or {}).items()
+    }
     parts = [source.split(seed) for seed in padded]
     train = np.stack([part["train"] for part in parts]).astype(np.int32)
     held = {
@@ -192,30 +205,33 @@ def program(
     def ordered(key, rows, first):
         return update.orders(source, key, rows, first, epochs)
 
-    def advanced(state, orders, arrays, offset, steps):
+    def advanced(state, numbers, orders, arrays, *which):
         state, metrics = update.advance(
-            task, source, state, orders, arrays, offset, steps, batch_size=batch_size
+            make(numbers), source, state, orders, arrays, *which, batch_size=batch_size
         )
         return state, {"metrics": metrics, "alive": state.alive, "step": state.step}
 
     lower = functools.partial(_lower, how=how, mesh=mesh)
-    init = lower(functools.partial(update.init, task), (True,))
+    init = lower(lambda key, numbers: update.init(make(numbers), key), (True, True))
     orders = lower(ordered, (True, True, False))
-    advance = lower(advanced, (True, True, False, False, False), donate=True)
-    evaluate = lower(
-        functools.partial(update.evaluate, task, source), (True, True, False)
-    )
-    sample = lower(functools.partial(update.sample, task, source), (True, True, False))
+    advance = lower(advanced, (True, True, True, False, False, False), donate=True)
+
+    def measured(function):
+        return lower(
+            lambda state, numbers, *rest: function(make(numbers), source, state, *rest),
+            (True, True, True, False),
+        )
+
+    evaluate, sample = measured(update.evaluate), measured(update.sample)
 
     alone = how in ("map", "vmap")
     by_seed = devices[0] if alone else NamedSharding(mesh, P("seed"))
     shared = devices[0] if alone else NamedSharding(mesh, P())
     arrays = jax.device_put(source.arrays, shared)
-    train = jax.device_put(train, by_seed)
+    train, numbers = jax.device_put((train, numbers), by_seed)
     keys = jax.vmap(jax.random.key)(np.array(padded, np.uint32))
 
     def put(tree):
-        missing = len(padded) - len(seeds)
         padded_tree = jax.tree.map(
             lambda leaf: np.concatenate([leaf, *[leaf[-1:]] * missing]), tree
         )
@@ -232,13 +248,13 @@ def program(
         seeds=tuple(seeds),
         steps_per_epoch=per_epoch,
         steps_per_block=per_epoch * epochs,
-        init=lambda: jax.device_put(init(keys), by_seed),
+        init=lambda: jax.device_put(init(keys, numbers), by_seed),
         orders=lambda state, block: orders(state.key, train, np.int32(block * epochs)),
         advance=lambda state, now, offset, steps: advance(
-            state, now, arrays, np.int32(offset), np.int32(steps)
+            state, numbers, now, arrays, np.int32(offset), np.int32(steps)
         ),
-        evaluate=lambda state, name: evaluate(state, held[name], arrays),
-        sample=lambda state, name, n: sample(state, first(name, n), arrays),
+        evaluate=lambda state, name: evaluate(state, numbers, held[name], arrays),
+        sample=lambda state, name, n: sample(state, numbers, first(name, n), arrays),
         take=take,
         put=put,
     )

@@ -63,7 +63,7 @@ def dljax_worker(seeds: int) -> None:
     steps = updates(config, source)
 
     def measure():
-        rows: list[dict] = []
+        rows: list[tuple[int, dict]] = []
         outcome = loop.train(
             program,
             loop.begin(program, None),
@@ -86,7 +86,7 @@ def dljax_worker(seeds: int) -> None:
             saver.wait()
             saver.close()
             save = time.perf_counter() - begun
-        accuracy = np.mean([r["accuracy"] for r in rows if r["split"] == "test"])
+        accuracy = np.mean([r["accuracy"] for _, r in rows if r["split"] == "test"])
         found = {"secs": outcome.train_secs, "compile": outcome.compile_secs}
         return found | {"save": save, "accuracy": accuracy}
 

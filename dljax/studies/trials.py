@@ -1,0 +1,179 @@
+"""Which trials make a study: what is one compiled program, and with which seeds.
+
+Variants that differ in array factors alone are one trial, all their levels beside the
+seeds; every other variant is one of its own. Seeds and levels that are added later are
+trials of their own: what is packed follows from the declarations, in their order, and
+never from what happens to be done.
+"""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from dljax.contract import Source
+from dljax.errors import Refusal, nearest
+from dljax.runs.execute import Make
+from dljax.runs.trial import Run, Trial, identity, status
+from dljax.studies.experiment import Experiment, maker
+from dljax.studies.study import name_of
+from dljax.train import cost, parallel
+
+Levels = Mapping[str, Any]
+
+
+class Prepared(NamedTuple):
+    """A trial, what makes its tasks, and its data."""
+
+    trial: Trial
+    task: Make
+    source: Source
+
+    @property
+    def listed(self) -> list[Any]:
+        """What study.json has of it: label, directory, its runs' variants."""
+        trial = self.trial
+        variants = list(dict.fromkeys(run.variant for run in trial.runs))
+        return [trial.variant, trial.name, variants]
+
+
+def of_verdict(
+    experiment: Experiment,
+    config: Any,
+    declared: dict[str, Any],
+    chosen: Mapping[str, Levels],
+) -> list[Prepared]:
+    """The trials that a verdict rests on; notes new packs in `declared["packs"]`.
+
+    Args:
+      config: of the command line; a variant's levels replace its fields.
+      chosen: {variant: {field: value}} that tuning found.
+    """
+    rows = [
+        (variant, {**levels, **chosen.get(variant, {})})
+        for variant, levels in declared["variants"]
+    ]
+    asked_seeds = set(declared["seeds"])
+    seed_blocks = [b for b in declared["blocks"] if asked_seeds & set(b)]
+    found = []
+    for key, group in _groups(experiment, rows).items():
+        blocks = declared["packs"].setdefault(key, [])
+        known = [pair for block in blocks for pair in block]
+        if new := [pair for pair in group if pair not in known]:
+            blocks.append(new)
+        for pack in blocks:
+            if any(pair in group for pair in pack):
+                found += [
+                    _trial(experiment, config, declared, json.loads(key), pack, seeds)
+                    for seeds in seed_blocks
+                ]
+    return found
+
+
+def of_tuning(
+    experiment: Experiment,
+    config: Any,
+    declared: Mapping[str, Any],
+    variant: str,
+    rows: Sequence[tuple[str, Levels]],
+    seeds: Sequence[int],
+) -> list[Prepared]:
+    """The trials that tune one variant: rows of (name, its levels and candidates)."""
+    return [
+        _trial(
+            experiment,
+            config,
+            declared,
+            json.loads(key),
+            group,
+            seeds,
+            label=f"{variant} tuning" if len(group) > 1 else group[0][0],
+            test=False,
+        )
+        for key, group in _groups(experiment, rows).items()
+    ]
+
+
+def _groups(
+    experiment: Experiment, rows: Iterable[tuple[str, Levels]]
+) -> dict[str, list[list[Any]]]:
+    """{static levels as JSON: [[variant, {array field: number}], ...]}."""
+    array = experiment.study.array
+    groups: dict[str, list[list[Any]]] = {}
+    for variant, levels in rows:
+        static = {k: v for k, v in levels.items() if k not in array}
+        numbers = {k: v for k, v in levels.items() if k in array}
+        groups.setdefault(json.dumps(static), []).append([variant, numbers])
+    return groups
+
+
+def _trial(
+    experiment: Experiment,
+    config: Any,
+    declared: Mapping[str, Any],
+    static: Levels,
+    pack: Sequence[Sequence[Any]],
+    seeds: Sequence[int],
+    *,
+    label: str = "",
+    test: bool = True,
+) -> Prepared:
+    study, numbers = experiment.study, [dict(pair[1]) for pair in pack]
+    config = dataclasses.replace(config, **static, **numbers[0])
+    source = experiment.source(config)
+    task = maker(experiment, config)
+    runs = [Run(v, seed, n) for v, n in pack for seed in seeds]
+    lowering = parallel.resolve(
+        config.seeds_by,
+        backend=jax.default_backend(),
+        devices=jax.device_count(),
+        seeds=len(runs),
+        parameters=cost.parameters(task(numbers[0])).total,
+    )
+    fixed: dict[str, Any] = {
+        "study": experiment.name,
+        "fixed": declared["fixed"],
+        "levels": static,
+        "seeds": list(seeds),
+        "data": [source.name, source.version, source.fingerprint],
+        "lowering": parallel.kind(lowering, jax.device_count()),
+        "select": [study.select, *(study.best_by or ())],
+    }
+    if numbers[0]:
+        fixed["numbers"] = numbers
+    if not test:
+        fixed["tuning"] = True
+    if not label:
+        names = {k: k for k in declared["factors"]} | dict(static)
+        label = name_of(names, declared["factors"]) if numbers[0] else pack[0][0]
+    trial = Trial(
+        name=identity(fixed, label.replace("/", "-").replace(" ", "-")),
+        variant=label,
+        config=config,
+        runs=tuple(runs),
+        fixed=json.loads(json.dumps(fixed)),  # as it will be read again
+        lowering=lowering,
+        rule_sha256=declared["rule_sha256"],
+        best_by=study.best_by,
+        test=test,
+    )
+    return Prepared(trial, task, source)
+
+
+def named(name: str, prepared: Sequence[Prepared]) -> Prepared:
+    """The trial that --trial names; raises Refusal where there is none."""
+    for one in prepared:
+        if one.trial.name == name:
+            return one
+    near = nearest(name, [one.trial.name for one in prepared])
+    hint = f"did you mean {near}? " if near else ""
+    raise Refusal(f"--trial={name}: no such trial; {hint}--plan lists them")
+
+
+def unfinished(prepared: Sequence[Prepared], directory: pathlib.Path) -> list[str]:
+    """The names of the trials that are not done there."""
+    names = [one.trial.name for one in prepared]
+    return [name for name in names if not status(directory / name).finished]
