@@ -10,6 +10,7 @@ import numpy as np
 from dljax import data
 from dljax.contract import Source
 from dljax.data import Place, Table, splits
+from dljax.errors import Refusal
 
 
 def load(config: Any) -> Source:
@@ -69,6 +70,33 @@ def resident(table: Table) -> Source:
         gather=gather,
         classes=table.classes,
         shared=len(parts["test"]) / len(parts["train"]) if folds else 0.0,
+    )
+
+
+def on_canvas(source: Source, size: int, *, seed: int = 0) -> Source:
+    """Every image at a random place, its own for all seeds, of an empty square.
+
+    (b, h, w, c) becomes (b, size, size, c).
+
+    Raises:
+      Refusal: the images are larger than that.
+    """
+    images = source.arrays["image"]
+    n, height, width, channels = images.shape
+    if size < max(height, width):
+        raise Refusal(
+            f"--canvas={size}: the images are {height}x{width}; at least that"
+        )
+    rng = np.random.default_rng(seed)
+    tops = rng.integers(0, size - height + 1, n)
+    lefts = rng.integers(0, size - width + 1, n)
+    rows = tops[:, None, None] + np.arange(height)[:, None]
+    columns = lefts[:, None, None] + np.arange(width)
+    placed = np.zeros((n, size, size, channels), images.dtype)
+    placed[np.arange(n)[:, None, None], rows, columns] = images
+    return source._replace(
+        arrays={**source.arrays, "image": placed},
+        fingerprint=f"{source.fingerprint}-canvas{size}.{seed}",
     )
 
 

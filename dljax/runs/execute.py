@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import pathlib
 import time
@@ -16,13 +17,14 @@ from dljax.config import ACTIONS
 from dljax.contract import Source, Task
 from dljax.data.source import updates
 from dljax.errors import FAILED_RUNS, Refusal
-from dljax.runs import checkpoint, disk, log, manifest
+from dljax.runs import checkpoint, disk, log, manifest, tensorboard
 from dljax.runs.lock import locked
 from dljax.runs.trial import Trial, failures
 from dljax.train import cost, loop, parallel
 
 SAMPLES = 10  # test examples that samples.npz holds
 Make = Callable[[Mapping[str, Any]], Task]
+Sink = Callable[[pathlib.Path, log.Rows], None]
 
 
 class Told(NamedTuple):
@@ -40,6 +42,7 @@ def execute(
     *,
     stop: Callable[[], bool],
     show: Any,
+    sink: Sink = lambda directory, rows: None,
 ) -> Told:
     """Trains a trial to its end, or resumes it; its directory then tells all.
 
@@ -47,6 +50,8 @@ def execute(
       task: makes the task of a run, given its numbers.
       stop: whether a signal asked to stop.
       show: has say(line), begin(total, start, label), update(step, metrics) and end().
+      sink: is given all rows that metrics.jsonl gets; after a resume those again that
+        came after the checkpoint.
 
     Raises:
       Refusal: the directory is locked, or cannot be written, or what is in it is of
@@ -58,10 +63,10 @@ def execute(
             locked(directory, break_lock=trial.config.break_lock, say=show.say),
             _memory(trial),
         ):
-            return _execute(trial, task, source, directory, stop=stop, show=show)
+            return _execute(trial, task, source, directory, stop, show, sink)
 
 
-def _execute(trial, task, source, directory, *, stop, show) -> Told:
+def _execute(trial, task, source, directory, stop, show, sink) -> Told:
     begun = time.time()
     config, count = trial.config, len(trial.runs)
     first = task(trial.runs[0].numbers)
@@ -99,8 +104,20 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
         show.say(f"{trial.variant}: resuming at step {step} of {steps}")
         for line in manifest.differences(restored.page["surroundings"], surroundings):
             show.say(f"{trial.variant}: {line}; its bits may differ from here on")
-    described = _describe(trial, source, parameters, flops)
-    starts = _starts(directory, step, surroundings)
+    described = {
+        "trial": trial.name,
+        "rule_sha256": trial.rule_sha256,
+        "flags": dataclasses.asdict(config),
+        "seeds": list(trial.seeds),
+        "runs": len(trial.runs),
+        "numbers": trial.fixed.get("numbers", []),
+        "lowering": trial.lowering,
+        "data": manifest.data(source),
+        "parameters": parameters.total,
+        "parameter_table": parameters.rows,
+        "flops_per_update": flops,
+    }
+    starts = manifest.starts(directory / "manifest.json", step, surroundings)
     page = surroundings | described | {"starts": starts}
     disk.write_json(directory / "manifest.json", page)
     beside = {
@@ -111,11 +128,17 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
     }
     length = restored.page["metrics"]["bytes"] if restored else 0
     metrics = log.Log(directory / "metrics.jsonl", length)
+    sinks = [metrics.write, functools.partial(sink, directory)]
     with (
         contextlib.closing(metrics),
         contextlib.closing(checkpoint.Saver(directory / "checkpoints")) as saver,
         contextlib.ExitStack() as stack,
     ):
+        if config.tensorboard:
+            rows = log.read_rows(directory / "metrics.jsonl")
+            board = tensorboard.Writer(directory, rows)
+            stack.callback(board.close)
+            sinks.append(board.write)
         show.begin(steps, step, trial.variant)
         stack.callback(show.end)
         with _trace(directory / "profile", on=config.profile):
@@ -128,7 +151,7 @@ def _execute(trial, task, source, directory, *, stop, show) -> Told:
                 eval_every=config.eval_every or max(1, steps // 20),
                 best_by=trial.best_by,
                 test=trial.test,
-                hooks=_hooks(trial, program, metrics, saver, beside, stop, show),
+                hooks=_hooks(trial, program, sinks, metrics, saver, beside, stop, show),
             )
         stopped = outcome.stopped and outcome.step < steps
         if not stopped and trial.test:  # while the last state is on its way to the disk
@@ -214,53 +237,24 @@ def restore(
     )
 
 
-def _describe(trial: Trial, source: Source, parameters: cost.Parameters, flops: Any):
-    """What the manifest says of the trial itself."""
-    return {
-        "trial": trial.name,
-        "rule_sha256": trial.rule_sha256,
-        "flags": dataclasses.asdict(trial.config),
-        "seeds": list(trial.seeds),
-        "lowering": trial.lowering,
-        "data": {
-            "name": source.name,
-            "version": source.version,
-            "fingerprint": source.fingerprint,
-            "classes": list(source.classes),
-        },
-        "parameters": parameters.total,
-        "parameter_table": parameters.rows,
-        "flops_per_update": flops,
-    }
-
-
-def _starts(
-    directory: pathlib.Path, step: int, surroundings: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The steps at which the trial was started, and what was different each time."""
-    before = disk.read_json(directory / "manifest.json")
-    if not isinstance(before, dict):  # the first start, or it was damaged
-        return [{"step": step, "differs": []}]
-    differs = manifest.differences(before, surroundings)
-    return [*before.get("starts", []), {"step": step, "differs": differs}]
-
-
 def _write_samples(directory, program, kept) -> None:
     samples = jax.device_get(program.sample(kept.tested, "test", SAMPLES))
     samples = {k: np.asarray(v)[: len(program.seeds)] for k, v in samples.items()}
     np.savez_compressed(directory / "samples.npz", **samples)
 
 
-def _hooks(trial, program, metrics, saver, beside, stop, show) -> loop.Hooks:
+def _hooks(trial, program, sinks, metrics, saver, beside, stop, show) -> loop.Hooks:
     """How the loop writes to this trial's directory."""
     saved_at = time.monotonic()
 
     def write(rows):
-        metrics.write(
+        named = [
             {"step": row["step"], "seed": row["seed"], "variant": trial.runs[i].variant}
             | row
             for i, row in rows
-        )
+        ]
+        for sink in sinks if named else ():
+            sink(named)
 
     def save(step, kept):
         nonlocal saved_at

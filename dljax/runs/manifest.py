@@ -14,6 +14,8 @@ from typing import Any
 import jax
 
 from dljax.backend import cores
+from dljax.contract import Source
+from dljax.runs.disk import read_json
 
 PACKAGES = (
     *("dljax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint"),
@@ -94,6 +96,32 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         else f"{name} was {before.get(name) or 'none'}, now {now.get(name) or 'none'}"
         for name in differ
     ]
+
+
+def data(source: Source) -> dict[str, Any]:
+    """The data set, and what it is known again by."""
+    return {
+        "name": source.name,
+        "version": source.version,
+        "fingerprint": source.fingerprint,
+        "classes": list(source.classes),
+    }
+
+
+def starts(
+    path: pathlib.Path, step: int, now: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The steps at which a trial was started, and what was different each time.
+
+    Args:
+      path: its manifest so far, if any.
+      now: its surroundings.
+    """
+    before = read_json(path)
+    if not isinstance(before, dict):  # the first start, or it was damaged
+        return [{"step": step, "differs": []}]
+    differs = differences(before, now)
+    return [*before.get("starts", []), {"step": step, "differs": differs}]
 
 
 def _code(config: type) -> str:

@@ -64,7 +64,7 @@ def _size(trial: Trial) -> str:
 
 def _seconds(one: Prepared) -> float:
     """How long a trial takes from its start, its compiled programs being on disk."""
-    trial, task, source = one
+    trial, task, source, _ = one
 
     def start():
         program = compiled(trial, task, source)

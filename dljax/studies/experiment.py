@@ -11,9 +11,16 @@ from typing import Any, NamedTuple
 from dljax.errors import Refusal
 from dljax.studies.study import Study
 
+Sink = Callable[[pathlib.Path, list[dict[str, Any]]], None]
+
 
 class Experiment(NamedTuple):
-    """A script's particulars: its name, how to import it again, and what it defines."""
+    """A script's particulars: its name, how to import it again, and what it defines.
+
+    log(directory, rows), which a script may have: is given the rows that a trial's
+    metrics.jsonl gets, as it gets them, to send them elsewhere; after a resume those
+    again that came after the checkpoint.
+    """
 
     name: str
     module: str
@@ -22,6 +29,7 @@ class Experiment(NamedTuple):
     study: Study
     task: Callable[[Any], Any]
     source: Callable[[Any], Any]
+    log: Sink
 
 
 def of_module(module: Any) -> Experiment:
@@ -37,6 +45,7 @@ def of_module(module: Any) -> Experiment:
         study=module.STUDY,
         task=module.task,
         source=module.source,
+        log=getattr(module, "log", lambda directory, rows: None),
     )
 
 

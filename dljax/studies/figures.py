@@ -11,7 +11,14 @@ from dljax.studies import statistics
 from dljax.studies.results import Results
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+INK = "#1b1f24"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
+# Where a reader's page is dark, what is drawn in ink is light.
+DARK = (
+    "<style>@media (prefers-color-scheme: dark) {"
+    f'[style*="fill: {INK}"] {{ fill: #e6e9ed !important }} '
+    f'[style*="stroke: {INK}"] {{ stroke: #e6e9ed !important }} }}</style>'
+)
 ROWS = 12  # variants whose examples are shown
 LINES = ("-", "--", "-.", ":")
 
@@ -29,8 +36,15 @@ def _plt():
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
-            "grid.alpha": 0.25,
+            "grid.alpha": 0.15,
             "figure.constrained_layout.use": True,
+            "axes.facecolor": "none",
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "grid.color": INK,
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
         }
     )
     return plt
@@ -41,11 +55,13 @@ def save(figure: Any, folder: pathlib.Path, name: str) -> str:
     plt = _plt()
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    no_dates = {"Date": None, "Creator": None}
+    figure.savefig(text, format="svg", metadata=no_dates, transparent=True)
     figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
     plt.close(figure)
-    (folder / f"{name}.svg").write_text(text.getvalue(), encoding="utf-8")
-    return text.getvalue()
+    drawn = text.getvalue().replace("<defs>", f"{DARK}<defs>", 1)
+    (folder / f"{name}.svg").write_text(drawn, encoding="utf-8")
+    return drawn
 
 
 def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -65,17 +81,20 @@ def curves(results: Results, measure: str):
     """Validation `measure` and training loss by step: mean and 95 % band over seeds."""
     plt = _plt()
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
-    panels = (("valid", measure), ("train", "loss"))
+    panels = (("valid", measure), ("train", _loss(results)))
     for axis, (split, metric) in zip(axes, panels, strict=True):
         series = {v: _series(rows, split, metric) for v, rows in results.curves.items()}
         # On the logarithmic axis of a loss: the mean and interval of its log.
-        log = metric == "loss" and all((v > 0).all() for _, v in series.values())
+        log = metric.endswith("loss") and all((v > 0).all() for _, v in series.values())
         to, back = (np.log, np.exp) if log else (np.array, np.array)
         for i, (variant, (steps, values)) in enumerate(series.items()):
             if not len(steps):
                 continue
             style = {"color": COLOURS[i % len(COLOURS)], "label": variant}
-            bands = [statistics.interval(to(column)) for column in values.T]
+            bands = [
+                statistics.interval(to(column), shared=results.shared)
+                for column in values.T
+            ]
             mean = back([b.mean for b in bands])
             axis.plot(steps, mean, LINES[i // 2 % len(LINES)], **style)
             if len(values) > 1:
@@ -99,6 +118,14 @@ def curves(results: Results, measure: str):
     return figure
 
 
+def _loss(results: Results) -> str:
+    """The training loss: of the first player, where there are several."""
+    names = {
+        name: None for rows in results.curves.values() for name in (rows or [{}])[0]
+    }
+    return next((name for name in names if name.endswith("loss")), "loss")
+
+
 def _zoom(axis: Any, results: Results) -> None:
     """Begins the accuracy axis where the second half of training lies."""
     ends = []
@@ -113,21 +140,25 @@ def _zoom(axis: Any, results: Results) -> None:
 
 def finals(results: Results, measure: str):
     """Every seed's final test value, and each variant's mean with its 95 % interval."""
+    values = {v: list(results.values(v, measure).values()) for v in results.final}
+    return finals_of(values, measure, shared=results.shared)
+
+
+def finals_of(values: Mapping[str, list[float]], measure: str, *, shared: float):
+    """A row of dots for each name, a dot a seed, with their mean and 95 % interval."""
     plt = _plt()
-    variants = list(results.final)
-    figure, axis = plt.subplots(figsize=(9, 0.6 + 0.6 * len(variants)))
-    for i, variant in enumerate(variants):
-        values = np.array(list(results.values(variant, measure).values()))
-        if not len(values):
+    figure, axis = plt.subplots(figsize=(9, 0.6 + 0.6 * len(values)))
+    for i, mine in enumerate(values.values()):
+        if not mine:
             continue
         colour = COLOURS[i % len(COLOURS)]
-        jitter = 0.22 * np.sin(np.arange(len(values)) * 2.4)
-        axis.plot(values, i + jitter, "o", color=colour, alpha=0.45, ms=5, mew=0)
-        n, mean, low, high = statistics.interval(values)
+        jitter = 0.22 * np.sin(np.arange(len(mine)) * 2.4)
+        axis.plot(mine, i + jitter, "o", color=colour, alpha=0.45, ms=5, mew=0)
+        n, mean, low, high = statistics.interval(mine, shared=shared)
         axis.plot([mean], [i], "|", color=colour, ms=18, mew=2)
         if n > 1:
             axis.plot([low, high], [i, i], "-", color=colour, lw=2)
-    axis.set_yticks(range(len(variants)), variants)
+    axis.set_yticks(range(len(values)), list(values))
     axis.invert_yaxis()
     axis.set_xlabel(f"test {measure} (a dot a seed; mean and 95 % interval)")
     return figure
@@ -137,7 +168,7 @@ def differences(compared: Mapping[str, statistics.Comparison], measure: str):
     """Every contrast's difference per seed, its mean and its simultaneous interval."""
     plt = _plt()
     figure, axis = plt.subplots(figsize=(9, 0.6 + 0.6 * len(compared)))
-    axis.axvline(0, color="#888888", lw=1)
+    axis.axvline(0, color=INK, lw=0.8, alpha=0.6)
     for i, c in enumerate(compared.values()):
         axis.plot(c.differences, [i] * c.n, "o", color=COLOURS[0], alpha=0.35, mew=0)
         if c.sure.low is not None:
@@ -149,6 +180,29 @@ def differences(compared: Mapping[str, statistics.Comparison], measure: str):
     axis.set_xlabel(
         f"difference in test {measure}, paired by seed; mean, simultaneous interval"
     )
+    return figure
+
+
+def effects(rows: list[dict[str, Any]], measure: str):
+    """What each level of each factor adds to the mean over the grid."""
+    plt = _plt()
+    factors = list(dict.fromkeys(row["factor"] for row in rows))
+    figure, axes = plt.subplots(
+        1, len(factors), figsize=(9, 3.2), sharey=True, squeeze=False
+    )
+    for axis, factor in zip(axes[0], factors, strict=True):
+        mine = [row for row in rows if row["factor"] == factor]
+        places, means = range(len(mine)), [row["mean"] for row in mine]
+        axis.axhline(0, color=INK, lw=0.8, alpha=0.6)
+        numeric = all(isinstance(row["level"], (int, float)) for row in mine)
+        axis.plot(places, means, "o-" if numeric else "o", color=COLOURS[0], lw=1, ms=5)
+        if mine[0]["low"] is not None:
+            ends = [[row[end] for row in mine] for end in ("low", "high")]
+            axis.vlines(places, *ends, color=COLOURS[0], lw=2)
+        axis.set_xticks(places, [str(row["level"]) for row in mine])
+        axis.set_xlim(-0.5, len(mine) - 0.5)
+        axis.set_xlabel(factor)
+    axes[0][0].set_ylabel(f"added to test {measure}")
     return figure
 
 
@@ -175,7 +229,7 @@ def examples(samples: Mapping[str, Mapping[str, np.ndarray]], classes: list[str]
                 axis.set_title(
                     name if told == right else f"{name} ✗",
                     fontsize=8,
-                    color="#222222" if told == right else COLOURS[1],
+                    color=INK if told == right else COLOURS[1],
                     pad=2,
                 )
         row[0].set_ylabel(

@@ -197,7 +197,7 @@ def _run(
 
     here = manifest.surroundings(config)
     failed = 0
-    for trial, task, source in prepared:
+    for trial, task, source, sink in prepared:
         place = directory / trial.name
         now = status(place)
         refuse_changed(place, now)
@@ -211,7 +211,7 @@ def _run(
         else:
             if stop():
                 return _stopped(show, directory)
-            told = execute(trial, task, source, place, stop=stop, show=show)
+            told = execute(trial, task, source, place, stop=stop, show=show, sink=sink)
             if told.stopped:
                 return _stopped(show, directory)
             show.say(f"{trial.variant}: finished in {told.secs:.1f} s")

@@ -4,7 +4,6 @@ The page is one self-contained file. It says nothing that is not in the run dire
 so that the same directories give the same page.
 """
 
-import base64
 import json
 import pathlib
 import shlex
@@ -12,16 +11,23 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.runs.disk import read_json, write_json, write_text
 from dljax.studies import figures, results
 from dljax.studies.experiment import Experiment
+from dljax.studies.page import (
+    data_uri,
+    environment,
+    method,
+    number,
+    p_value,
+    sentence,
+    values,
+)
 from dljax.studies.study import rule_text
-
-HERE = pathlib.Path(__file__).parent
+from dljax.studies.tuning import scores
 
 
 def write(
@@ -33,6 +39,8 @@ def write(
     samples, manifests = _trial_files(directory, declared)
     compared = results.comparisons(study, found)
     summary = results.summary(study, found, compared, experiment.name)
+    tuned = scores(study, declared, directory) if declared["tuning"] else []
+    summary["tuning"] = [one._asdict() for one in tuned]
     write_json(directory / "report.json", summary)
     results.write_csv(directory / "results.csv", found)
     folder = directory / "figures"
@@ -54,6 +62,11 @@ def write(
             figures.differences(compared, study.measure),
         ),
     ]
+    if summary["effects"]:
+        added = f"What each level adds to the mean test {study.measure} of the grid"
+        pictures.append(
+            ("effects", added, figures.effects(summary["effects"], study.measure))
+        )
     classes = _classes(manifests)
     if samples and (grid := figures.examples(samples, classes)) is not None:
         pictures.append(
@@ -63,7 +76,7 @@ def write(
         {
             "name": name,
             "alt": alt,
-            "data": _data_uri(figures.save(figure, folder, name)),
+            "data": data_uri(figures.save(figure, folder, name)),
         }
         for name, alt, figure in pictures
     ]
@@ -72,6 +85,7 @@ def write(
         "summary": summary,
         "sentence": sentence(summary),
         "rule": rule_text(study),
+        "method": method(study, found.shared),
         "doc": experiment.doc.strip(),
         "images": images,
         "costs": _costs(manifests),
@@ -85,46 +99,11 @@ def write(
             ["python", "-m", "dljax.replay", f"{declared['workdir']}/{first}"]
         ),
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=jinja2.select_autoescape(["html"]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["number"] = number
-    environment.filters["p_value"] = p_value
+    pages = environment()
     for name in ("report.html", "report.md"):
-        text = environment.get_template(name).render(context)
+        text = pages.get_template(name).render(context)
         write_text(directory / name, text)
     return summary
-
-
-def number(value: float | None, signed: bool = False) -> str:
-    """Four decimals, with a sign for differences; a dash for none."""
-    if value is None:
-        return "–"
-    return f"{value:+.4f}" if signed else f"{value:.4f}"
-
-
-def p_value(p: float | None) -> str:
-    """Three decimals or an upper bound."""
-    if p is None:
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def sentence(summary: Mapping[str, Any]) -> str:
-    """What the verdict rests on: the contrasts, or why the rule was not applied."""
-    if summary["why"]:
-        return f"The rule was not applied ({summary['why']})."
-    shown = (
-        f"{c['name'].replace('_', ' ')} {number(c['difference'], True)} "
-        f"({number(c['sure_low'], True)} to {number(c['sure_high'], True)})"
-        for c in summary["comparisons"]
-    )
-    return f"By the rule, from {'; '.join(shown)}."
 
 
 def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
@@ -148,6 +127,10 @@ def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
             f"{c['name']:<{width}}  {number(c['difference'], True)}  ({span}), "
             f"p {p_value(c['p'])}, adjusted {p_value(c['p_adjusted'])}"
         )
+    if picked := [t for t in summary["tuning"] if t["chosen"]]:
+        lines += ["", "tuned on validation data of other seeds"]
+        for t in picked:
+            lines.append(f"{t['variant']}: {values(t['values'])}")
     lines += [
         "",
         f"claim    {summary['claim']}",
@@ -161,7 +144,7 @@ def _trial_files(directory: pathlib.Path, declared: Mapping[str, Any]):
     """({variant: samples of a seed}, {trial: manifest}) of the finished trials."""
     samples: dict[str, dict[str, np.ndarray]] = {}
     manifests: dict[str, dict[str, Any]] = {}
-    for _, trial, variants in declared["trials"]:
+    for _, trial, variants in [*declared["trials"], *declared["tuning"]]:
         path = directory / trial / "samples.npz"
         if path.is_file() and any(variant not in samples for variant in variants):
             arrays = _samples(path)
@@ -196,7 +179,7 @@ def _costs(manifests: Mapping[str, Any]) -> list[dict[str, Any]]:
         if "timing" in manifest:
             keys = ("parameters", "flops_per_update", "lowering")
             rows.append(
-                {"trial": trial, "seeds": len(manifest["seeds"])}
+                {"trial": trial, "runs": manifest.get("runs", len(manifest["seeds"]))}
                 | {k: manifest[k] for k in keys}
                 | manifest["timing"]
             )
@@ -210,7 +193,3 @@ def _folded(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if diff:
         shown["git_diff"] = f"{len(diff.splitlines())} lines, see manifest.json"
     return shown
-
-
-def _data_uri(svg: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

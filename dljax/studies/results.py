@@ -5,6 +5,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from dljax.runs.log import Rows, read_rows
 from dljax.runs.trial import refuse_changed, status
 from dljax.studies import statistics
@@ -36,6 +38,11 @@ class Results(NamedTuple):
         """{seed: value} of one test metric."""
         found = self.final.get(variant, {})
         return {s: m[metric] for s, m in found.items() if m.get(metric) is not None}
+
+    @property
+    def shared(self) -> float:
+        """What seeds share of their data; see `statistics.interval`."""
+        return self.declared["shared"]
 
 
 def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
@@ -80,11 +87,37 @@ def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparis
         values = [(sign, results.values(v, study.measure)) for sign, v in signed]
         shared = sorted(set.intersection(*(set(v) for _, v in values)))
         per_seed = [sum(sign * v[s] for sign, v in values) for s in shared]
-        found[name] = statistics.compare(
-            a, b, per_seed, shared=results.declared["shared"]
-        )
+        found[name] = statistics.compare(a, b, per_seed, shared=results.shared)
     adjusted = statistics.holm(list(found.values()), looks=len(study.looks) or 1)
     return dict(zip(found, adjusted, strict=True))
+
+
+def effects(study: Study, results: Results) -> list[dict[str, Any]]:
+    """What each level of a grid's factors adds to the mean over the grid.
+
+    A row {"factor", "level", "n", "mean", "low", "high"} a level: over the seeds that
+    all variants finished, the mean of the variants with that level minus the mean of
+    all, and its 95 % interval. None for one factor: there the variants say as much.
+    """
+    declared = results.declared
+    factors = {k: v for k, v in declared["factors"].items() if len(v) > 1}
+    values = {v: results.values(v, study.measure) for v, _ in declared["variants"]}
+    shared_seeds = sorted(set.intersection(*(set(v) for v in values.values())))
+    if study.design != "grid" or len(factors) < 2 or not shared_seeds:
+        return []
+    rows = {v: np.array([values[v][s] for s in shared_seeds]) for v in values}
+    whole = np.mean(list(rows.values()), 0)
+    found = []
+    for factor, levels in factors.items():
+        for level in levels:
+            with_it = [
+                rows[v] for v, row in declared["variants"] if row[factor] == level
+            ]
+            told = statistics.interval(
+                np.mean(with_it, 0) - whole, shared=results.shared
+            )
+            found.append({"factor": factor, "level": level} | told._asdict())
+    return found
 
 
 def verdict(
@@ -139,7 +172,7 @@ def summary(
     rows = []
     for variant in results.final:
         values: Sequence[float] = list(results.values(variant, study.measure).values())
-        told = statistics.summarise(values, shared=results.declared["shared"])
+        told = statistics.summarise(values, shared=results.shared)
         rows.append({"variant": variant} | told._asdict())
     return {
         "study": name,
@@ -155,5 +188,6 @@ def summary(
         "comparisons": [
             {"name": key} | statistics.described(c) for key, c in compared.items()
         ],
+        "effects": effects(study, results),
         "failed": results.failed,
     }

@@ -16,7 +16,7 @@ import jax
 
 from dljax.contract import Source
 from dljax.errors import Refusal, nearest
-from dljax.runs.execute import Make
+from dljax.runs.execute import Make, Sink
 from dljax.runs.trial import Run, Trial, identity, status
 from dljax.studies.experiment import Experiment, maker
 from dljax.studies.study import name_of
@@ -26,11 +26,12 @@ Levels = Mapping[str, Any]
 
 
 class Prepared(NamedTuple):
-    """A trial, what makes its tasks, and its data."""
+    """A trial, what makes its tasks, its data, and where its rows go besides."""
 
     trial: Trial
     task: Make
     source: Source
+    sink: Sink
 
     @property
     def listed(self) -> list[Any]:
@@ -160,7 +161,7 @@ def _trial(
         best_by=study.best_by,
         test=test,
     )
-    return Prepared(trial, task, source)
+    return Prepared(trial, task, source, experiment.log)
 
 
 def named(name: str, prepared: Sequence[Prepared]) -> Prepared:

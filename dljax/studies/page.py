@@ -1,0 +1,82 @@
+"""What all pages share: templates, numbers in words, pictures in the page itself."""
+
+import base64
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+
+HERE = pathlib.Path(__file__).parent / "pages"
+
+
+def environment() -> jinja2.Environment:
+    """The templates of `pages/`, with the filters of this file."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"number": number, "p_value": p_value, "values": values}
+    return made
+
+
+def number(value: float | None, signed: bool = False) -> str:
+    """Four decimals, with a sign for differences; a dash for none."""
+    if value is None:
+        return "–"
+    return f"{value:+.4f}" if signed else f"{value:.4f}"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals or an upper bound."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def values(chosen: Mapping[str, Any]) -> str:
+    """Fields and their values in words."""
+    return ", ".join(f"{name} {value}" for name, value in chosen.items())
+
+
+def sentence(summary: Mapping[str, Any]) -> str:
+    """What the verdict rests on: the contrasts, or why the rule was not applied."""
+    if summary["why"]:
+        return f"The rule was not applied ({summary['why']})."
+    shown = (
+        f"{c['name'].replace('_', ' ')} {number(c['difference'], True)} "
+        f"({number(c['sure_low'], True)} to {number(c['sure_high'], True)})"
+        for c in summary["comparisons"]
+    )
+    return f"By the rule, from {'; '.join(shown)}."
+
+
+def method(study: Any, shared: float) -> str:
+    """How a study's comparisons were made, in words."""
+    test, looks, spread = "paired sign-flip test", "", ""
+    if shared:
+        test = "t test"
+        spread = (
+            "Seeds are folds of one data set and share examples: intervals and tests "
+            "are corrected after Nadeau and Bengio "
+            f"(test over training examples {shared:.3f}). "
+        )
+    if study.looks:
+        at = " and ".join(map(str, study.looks))
+        looks = f"It may be judged at {at} seeds; each look has its share of 0.05. "
+    return (
+        "Paired by seed; a minus b. The simultaneous intervals hold together, at "
+        "Holm's levels over this table, and are what the rule reads. "
+        f"{looks}{spread}d: the difference over its standard deviation. p: {test}; "
+        "adjusted: Holm. Power: so many seeds would show a difference of this size at "
+        "0.05 four times of five."
+    )
+
+
+def data_uri(svg: str) -> str:
+    """A picture as the address that an <img> has it from."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
