@@ -1,0 +1,152 @@
+"""Numeric factors as an array axis: the runs one by one, packed as declared."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+import small
+from studies import read_lines, run, same, trials
+
+from dljax import evaluate, replay
+from dljax.contract import Task
+from dljax.data.source import load
+from dljax.errors import DONE, FAILED_RUNS
+from dljax.studies.experiment import import_experiment
+from dljax.train import parallel
+
+RATES = (0.001, 0.003, 0.01, 0.03)
+SEEDS = (*range(8),)
+CLOSE = {"rtol": 2e-3, "atol": 2e-5}
+
+
+@pytest.fixture(scope="module")
+def packed():
+    """The small experiment with learning rates as a factor, an array axis."""
+    found = import_experiment(small.__file__)
+    study = found.study._replace(
+        factors={"width": (4, 8), "learning_rate": RATES},
+        contrasts={"faster": ("8/0.01", "8/0.001")},
+        tune={},
+        rule=lambda faster: "undecided",
+    )
+    return found._replace(study=study)
+
+
+def program(how, rates, seeds, *, traced=True):
+    """Compiled for every rate with every seed; one rate may be a constant."""
+    config = small.Config(width=6)
+
+    def make(numbers):
+        return small.task(small.Config(width=6, learning_rate=numbers["learning_rate"]))
+
+    assert isinstance(make({"learning_rate": 0.01}), Task)
+    return parallel.program(
+        make if traced else make({"learning_rate": rates[0]}),
+        load(config),
+        [seed for _ in rates for seed in seeds],
+        hyper={"learning_rate": [r for r in rates for _ in seeds]} if traced else None,
+        how=how,
+        batch_size=32,
+    )
+
+
+def trained(compiled, steps=40):
+    state = compiled.init()
+    state, _ = compiled.advance(state, compiled.orders(state, 0), 0, steps)
+    return compiled.take(state)
+
+
+@pytest.fixture(scope="module")
+def mapped():
+    return trained(program("map", RATES, SEEDS))
+
+
+def one(states, i):
+    return jax.tree.map(lambda leaf: leaf[i : i + 1], states)
+
+
+def close(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **CLOSE), a, b)
+
+
+def test_a_run_has_the_bits_of_a_run_of_its_own(mapped):
+    alone = trained(program("map", RATES[2:3], SEEDS[3:4]))
+    same(one(mapped, 2 * len(SEEDS) + 3), alone)
+
+
+def test_spreading_the_runs_over_cores_changes_no_bit(mapped):
+    same(mapped, trained(program("cores", RATES, SEEDS)))
+
+
+@pytest.mark.parametrize("how", ["vmap", "shard"])
+def test_vectorised_runs_are_close(mapped, how):
+    close(mapped, trained(program(how, RATES, SEEDS)))
+
+
+def test_all_runs_are_those_of_constants_one_by_one(mapped):
+    for i, rate in enumerate(RATES):
+        for j, seed in enumerate(SEEDS):
+            alone = trained(program("map", (rate,), (seed,), traced=False))
+            close(one(mapped, i * len(SEEDS) + j), alone)
+
+
+SHORT = ("--steps=40", "--seeds=2", "--log_every=20")
+
+
+def test_levels_are_one_trial_and_later_ones_another(tmp_path, packed):
+    run(packed, tmp_path, *SHORT, "--learning_rate=0.01,0.001")
+    first = set(trials(tmp_path))
+    assert sorted(name.rsplit("-", 1)[0] for name in first) == [
+        "4-learning_rate",
+        "8-learning_rate",
+    ]
+    said = run(packed, tmp_path, *SHORT)
+    assert sum("done already" in line for line in said) == 2
+    assert len(trials(tmp_path)) == 4
+    said = run(packed, tmp_path, *SHORT, "--learning_rate=0.001")
+    assert sum("done already" in line for line in said) == 2
+    names = {r.split(",")[0] for r in (tmp_path / "results.csv").read_text().split()}
+    assert names == {"variant", "4/0.001", "8/0.001"}
+
+
+def test_rows_and_reports_know_every_run(tmp_path, packed, capsys):
+    run(packed, tmp_path, *SHORT)
+    lines = (tmp_path / "results.csv").read_text().splitlines()
+    assert lines[0] == "variant,width,learning_rate,seed,metric,value"
+    assert len(lines) == 1 + 2 * 4 * 2 * 2
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [r["variant"] for r in report["variants"]][:2] == ["4/0.001", "4/0.003"]
+    means = {r["variant"]: r["mean"] for r in report["variants"]}
+    added = {(r["factor"], r["level"]): r["mean"] for r in report["effects"]}
+    whole = np.mean(list(means.values()))
+    width_4 = np.mean([means[f"4/{rate}"] for rate in RATES])
+    assert added["width", 4] == pytest.approx(width_4 - whole)
+    assert added["width", 4] == pytest.approx(-added["width", 8])
+    place = next(iter(trials(tmp_path).values()))
+    assert len(read_lines(place / "metrics.jsonl")) % 8 == 0
+    assert evaluate.main([str(place)]) == DONE
+    assert capsys.readouterr().out.count("(as recorded)") == 8
+    assert (tmp_path / "figures/effects.svg").is_file()
+
+
+def test_a_level_that_diverges_fails_alone(tmp_path, packed):
+    only = (*SHORT, "--width=4", "--learning_rate=0.01,1e38")
+    said = run(packed, tmp_path, *only, "--locate_nan", code=FAILED_RUNS)
+    assert any(line.startswith("4/1e+38: seed 1 failed: ") for line in said)
+    assert any("4/1e+38: seed 1, step" in line for line in said)
+    assert not any("4/0.01: seed" in line for line in said)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {(r["variant"], r["seed"]) for r in report["failed"]} == {
+        ("4/1e+38", 0),
+        ("4/1e+38", 1),
+    }
+
+
+def test_a_packed_trial_replays_identically(tmp_path, capsys):
+    script = pathlib.Path(small.__file__)
+    run(import_experiment(str(script)), tmp_path, *SHORT, "--width=8", "--smoke")
+    place = next(d for name, d in trials(tmp_path).items() if "tuning" in name)
+    assert replay.main([str(place)]) == DONE
+    assert ": identical, " in capsys.readouterr().out

@@ -1,0 +1,51 @@
+"""A study killed with all its processes, again and again, ends as one never killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import small
+
+from dljax.errors import DONE
+
+KILLS = 5
+SLOW = ("--steps=1500", "--save_every_secs=0.2")
+STARTING_SECS = 2.0
+
+
+def start(directory, *more):
+    words = [small.__file__, f"--workdir={directory}", *SLOW, *more]
+    return subprocess.Popen(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("more", [(), ("--jobs=2", "--retries=5")], ids=["one", "jobs"])
+def test_results_are_the_same_to_the_byte(tmp_path, more):
+    """3 x 2 variants, 8 seeds each, tuned before; killed whole five times."""
+    begun = time.monotonic()
+    whole = start(tmp_path / "whole")
+    said = whole.communicate()[0]
+    assert whole.returncode == DONE, said
+    secs = time.monotonic() - begun
+    rng = random.Random(len(more))
+    for _ in range(KILLS):
+        process = start(tmp_path / "killed", *more)
+        time.sleep(STARTING_SECS + rng.random() * secs / (KILLS + 3))
+        assert process.poll() is None, "done before it was killed"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    process = start(tmp_path / "killed", *more)
+    said = process.communicate()[0]
+    assert process.returncode == DONE, said
+    for file in ("results.csv", "report.json"):
+        expected = (tmp_path / "whole" / file).read_bytes()
+        assert (tmp_path / "killed" / file).read_bytes() == expected

@@ -1,0 +1,153 @@
+"""Fair tuning: the same budget for all, on validation data, apart from the verdict."""
+
+import json
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import small
+from studies import read_lines, run, trials
+
+from dljax.studies import tuning
+from dljax.studies.experiment import import_experiment
+
+SHORT = ("--steps=60", "--log_every=60", "--width=0,8", "--activation=tanh")
+CANDIDATES = small.STUDY.tune["learning_rate"]
+
+
+@pytest.fixture(scope="module")
+def found():
+    return import_experiment(small.__file__)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, found):
+    directory = tmp_path_factory.mktemp("tuned")
+    run(found, directory, *SHORT)
+    return directory
+
+
+def places(directory, *, tune):
+    return {
+        name: d for name, d in trials(directory).items() if ("tuning" in name) == tune
+    }
+
+
+def test_every_variant_has_the_same_candidates_seeds_and_updates(study):
+    budgets = set()
+    for place in places(study, tune=True).values():
+        kept = json.loads((place / "config.json").read_text())
+        runs = [(seed, numbers["learning_rate"]) for _, seed, numbers in kept["runs"]]
+        budgets.add((kept["steps"], *sorted(runs)))
+    assert len(places(study, tune=True)) == 2
+    (budget,) = budgets
+    assert {rate for _, rate in budget[1:]} == set(CANDIDATES)
+    assert {seed for seed, _ in budget[1:]} == {
+        tuning.FIRST_SEED,
+        tuning.FIRST_SEED + 1,
+    }
+
+
+def test_tuning_never_reads_test_data(study):
+    for place in places(study, tune=True).values():
+        rows = read_lines(place / "metrics.jsonl")
+        assert {row["split"] for row in rows} == {"train", "valid"}
+        assert not (place / "samples.npz").exists()
+    for place in places(study, tune=False).values():
+        seeds = {row["seed"] for row in read_lines(place / "metrics.jsonl")}
+        assert seeds == set(range(8))
+
+
+def test_the_best_on_validation_data_is_what_is_trained(study):
+    report = json.loads((study / "report.json").read_text())
+    for variant in ("0/tanh", "8/tanh"):
+        told = [t for t in report["tuning"] if t["variant"] == variant]
+        assert [t["values"]["learning_rate"] for t in told] == list(CANDIDATES)
+        name = variant.replace("/", "-")
+        (place,) = (
+            d for n, d in places(study, tune=True).items() if n.startswith(name)
+        )
+        last = {}
+        for row in read_lines(place / "metrics.jsonl"):
+            if row["split"] == "valid":
+                last[row["variant"], row["seed"]] = row["accuracy"]
+        for t in told[:2]:
+            mine = f"{variant} (learning_rate {t['values']['learning_rate']})"
+            scores = [v for (n, _), v in last.items() if n == mine]
+            assert len(scores) == 2
+            assert t["score"] == pytest.approx(np.mean(scores))
+        assert told[2]["score"] is None, "1e38 is not finite, and not chosen"
+        (best,) = (t for t in told if t["chosen"])
+        assert best["score"] == max(t["score"] for t in told[:2])
+        (place,) = (
+            d for n, d in places(study, tune=False).items() if n.startswith(name)
+        )
+        kept = json.loads((place / "config.json").read_text())
+        assert {n["learning_rate"] for *_, n in kept["runs"]} == {
+            best["values"]["learning_rate"]
+        }
+    page = (study / "report.html").read_text()
+    assert "<td>chosen</td>" in page
+    assert "not finite" in page
+
+
+def test_a_candidate_that_fails_fails_no_study(study):
+    assert json.loads((study / "report.json").read_text())["failed"] == []
+
+
+def test_what_the_command_line_gives_is_not_tuned(tmp_path, found):
+    run(found, tmp_path, "--learning_rate=0.02")
+    assert not places(tmp_path, tune=True)
+    why = json.loads((tmp_path / "report.json").read_text())["why"]
+    assert why == "reduced: learning_rate given, not tuned"
+
+
+def test_commands_come_in_two_rounds(tmp_path, study, found, capsys):
+    def commands():
+        said = run(found, tmp_path, *SHORT, "--launcher=commands")
+        return capsys.readouterr().out.splitlines(), said
+
+    first, said = commands()
+    assert len(first) == 2
+    assert any("these tune" in line for line in said)
+    for line in first:
+        words = shlex.split(line)[1:]
+        subprocess.run([sys.executable, *words], check=False, capture_output=True)
+    second, _ = commands()
+    assert len(second) == 2
+    assert not set(first) & set(second)
+    run(found, tmp_path, *SHORT)
+    same = "results.csv"
+    assert (tmp_path / same).read_bytes() == (study / same).read_bytes()
+
+
+def test_plan_says_what_follows_on_tuning(tmp_path, found, capsys):
+    run(found, tmp_path / "none", *SHORT, "--plan")
+    said = capsys.readouterr().out
+    assert said.count(", new, about ") == 2
+    assert "then 2 variants as they are tuned, of 8 seeds, about " in said
+
+
+def prepared(score_rows, tmp_path):
+    """A finished tuning trial with these (candidate, seed, accuracies) on disk."""
+    place = tmp_path / "t"
+    place.mkdir()
+    rows = [
+        {"step": i, "seed": seed, "variant": name, "split": "valid", "accuracy": a}
+        for name, seed, values in score_rows
+        for i, a in enumerate(values)
+    ]
+    (place / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("select", "higher", "expected"),
+    [("final", True, 0.2), ("best_valid", True, 0.9), ("best_valid", False, 0.2)],
+)
+def test_a_run_is_scored_as_it_will_be_tested(select, higher, expected, tmp_path):
+    place = prepared([("a", 0, [0.9, None, 0.2])], tmp_path)
+    study = small.STUDY._replace(select=select, higher=higher)
+    assert tuning._validated(study, place) == {("a", 0): expected}
