@@ -8,6 +8,7 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
+SPREAD := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 .PHONY: demo test test-all lint bench claims lock clean
 
@@ -15,10 +16,10 @@ demo: .venv/installed
 	$(PY) -m experiments.cnn_vs_mlp
 
 test: .venv/installed
-	$(PY) -m pytest -m "not long"
+	$(PY) -m pytest $(SPREAD) -m "not long"
 
 test-all: .venv/installed
-	$(PY) -m pytest
+	$(PY) -m pytest $(SPREAD)
 
 lint: .venv/installed
 	$(PY) -m ruff check .
@@ -29,6 +30,7 @@ bench: .venv/installed
 	$(PY) -c "import torch" || $(PY) -m pip install -e '.[bench]'
 	$(PY) -m experiments.bench.step_time
 	$(PY) -m experiments.bench.study_time
+	$(PY) -m experiments.bench.array_time
 
 claims: .venv/installed
 	$(PY) -m dljax.studies.claims

@@ -1,8 +1,8 @@
-"""Reports again, from what trials have left:
+"""python -m dljax.report WORKDIR: writes a study's report again, from its trials.
 
-python -m dljax.report WORKDIR             a study's report
-python -m dljax.report A B C               studies compared: comparison.html beside them
-python -m dljax.report --index runs        a landing page of all below: runs/index.html
+python -m dljax.report A B C: compares studies of one measure, with the first, in
+comparison.html beside them.
+python -m dljax.report --index DIR: a page that lists all studies below, DIR/index.html.
 """
 
 import os

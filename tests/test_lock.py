@@ -92,6 +92,19 @@ def test_another_hosts_lock_is_believed_until_it_is_broken(tmp_path):
     assert "broken; it was of process 7 on elsewhere" in said[0]
 
 
+def test_an_earlier_life_of_a_slurm_job_holds_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "41")
+    holder(tmp_path, host="elsewhere", pid=7, job="40")
+    assert "process 7 on elsewhere" in refusal(tmp_path)
+    holder(tmp_path, host="elsewhere", pid=7, job="41")
+    page, said = take(tmp_path)
+    assert page["job"] == "41"
+    assert "taken over from process 7 on elsewhere" in said[0]
+    monkeypatch.delenv("SLURM_JOB_ID")
+    holder(tmp_path, host="elsewhere", pid=7, job=None)
+    refusal(tmp_path)
+
+
 def test_who_loses_a_broken_lock_does_not_remove_the_new_one(tmp_path):
     with locked(tmp_path, break_lock=False, say=print):
         with locked(tmp_path, break_lock=True, say=print):

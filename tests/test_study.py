@@ -89,8 +89,8 @@ def test_the_page_is_one_file_that_asks_for_nothing(study):
     page = (study / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "http" not in re.sub(r"data:[^\"]*", "", page).replace("http://www.w3", "")
-    assert page.count("<img") == 4
-    for word in ("Learning", "Final", "Paired", "Test"):
+    assert page.count("<img") == 5
+    for word in ("Learning", "Final", "Paired", "What each level adds", "Test"):
         assert f'alt="{word}' in page
 
 

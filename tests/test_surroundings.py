@@ -224,7 +224,7 @@ def _same_data(families):
 def test_a_study_tells_what_is_there(tmp_path, whole, experiment):
     shutil.copytree(whole, tmp_path / "work")
     said = run(experiment, tmp_path / "work", *SHORT)
-    assert said[0].endswith(f"seeds in {tmp_path / 'work'}: 1 done")
+    assert said[0].endswith(f"runs in {tmp_path / 'work'}: 1 done")
     assert any(line.startswith("gan: done already") for line in said)
     (trial,) = trials(tmp_path / "work").values()
     (trial / "DONE").unlink()

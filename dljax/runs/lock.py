@@ -1,8 +1,9 @@
 """One writer a directory: a lock that says who holds it, and outlives nobody.
 
-The file LOCK holds the host, pid and start of its holder. It is held by `flock` too,
-which ends with the process however that dies; so on one host a lock is never stale for
-long, and of another host's, where `flock` may not reach, the file's words are believed.
+The file LOCK holds the host, pid, start and Slurm job of its holder. It is held by
+`flock` too, which ends with the process however that dies; so on one host a lock is
+never stale for long, and of another host's, where `flock` may not reach, the file's
+words are believed.
 """
 
 import contextlib
@@ -21,6 +22,9 @@ try:
     import fcntl
 except ImportError:  # not on Windows: there the file's words alone decide
     fcntl = None  # type: ignore[assignment]
+
+
+JOB = "SLURM_JOB_ID"  # an array's tasks have one each
 
 
 @contextlib.contextmanager
@@ -47,6 +51,7 @@ def locked(
         if os.fstat(file).st_size:
             say(f"{path}: taken over from {_name(holder)}, which is gone")
         me = {"host": platform.node(), "pid": os.getpid(), "started": _started()}
+        me["job"] = os.environ.get(JOB)
         os.truncate(file, 0)
         os.pwrite(file, json.dumps(me).encode(), 0)
         try:
@@ -91,9 +96,13 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _may_live(holder: dict[str, Any]) -> bool:
-    """Whether the holder may still be at work: another host's always may."""
+    """Whether the holder may still be at work.
+
+    Another host's always may, but for an earlier life of this Slurm job: a requeued job
+    begins when its last process has ended, wherever that was.
+    """
     if holder.get("host") != platform.node():
-        return True
+        return holder.get("job") is None or holder["job"] != os.environ.get(JOB)
     try:
         started = psutil.Process(holder.get("pid")).create_time()
     except (psutil.NoSuchProcess, ValueError, TypeError):

@@ -201,13 +201,13 @@ def _run(
         place = directory / trial.name
         now = status(place)
         refuse_changed(place, now)
-        if now.kind == "failed" and config.retry_failed:
+        if now.kind == "failed" and config.retry_failed and trial.test:
             show.say(f"{trial.variant}: failed; kept as {_step_aside(place)}")
             now = status(place)
         if now.finished:
-            retry = "" if now.kind == "done" else "; --retry_failed runs it again"
-            since = _since(place, here)
-            show.say(f"{trial.variant}: {now.kind} already{since}{retry}")
+            retry = "; --retry_failed runs it again" if now.kind == "failed" else ""
+            kind, retry = (now.kind, retry) if trial.test else ("done", "")
+            show.say(f"{trial.variant}: {kind} already{_since(place, here)}{retry}")
         else:
             if stop():
                 return _stopped(show, directory)

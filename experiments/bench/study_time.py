@@ -37,7 +37,7 @@ class Config:
 
 def study_config(seeds: int):
     """The CNN's config; dropout off, so that both sides do the same work."""
-    return cnn_vs_mlp.Config(seeds=seeds, dropout=0.0)
+    return cnn_vs_mlp.Config(seeds=seeds, dropout=0.0, canvas=0)
 
 
 def dljax_worker(seeds: int) -> None:

@@ -1,0 +1,190 @@
+"""A real one-node Slurm: jobs that are killed, cancelled, signalled and requeued.
+
+Needs slurmctld, slurmd, slurm-client and munge (Debian's packages), and root.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import small
+
+from dljax.errors import DONE
+from dljax.runs.trial import status
+
+NEEDED = ("munged", "slurmctld", "slurmd", "sbatch")
+MISSING = [name for name in NEEDED if shutil.which(name) is None]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+    pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs root"),
+]
+STUDY = ("--width=0,16", "--seeds=4", "--save_every_secs=0.2", "--learning_rate=0.01")
+SLURM = ("--launcher=slurm", "--slurm_minutes=5", "--slurm_more=comment=test")
+
+CONF = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+ReturnToService=2
+MpiDefault=none
+JobRequeue=1
+KillWait=5
+SchedulerParameters=batch_sched_delay=0
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
+PartitionName=p Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:4
+"""
+
+
+def free_ports(count):
+    found = [socket.socket() for _ in range(count)]
+    for one in found:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in found]
+    for one in found:
+        one.close()
+    return ports
+
+
+def wait_for(what, secs=90):
+    until = time.monotonic() + secs
+    while not (found := what()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """The environment in which the commands of a cluster of this machine work."""
+    folder = tmp_path_factory.mktemp("slurm")
+    for name in ("munge", "state", "spool"):
+        (folder / name).mkdir(mode=0o700)
+    for parent in (*folder.parents, folder)[-4:]:  # munged looks at them
+        parent.chmod(parent.stat().st_mode & ~0o022 | 0o011)
+    (folder / "munge").chmod(0o711)
+    key = folder / "munge/key"
+    key.write_bytes(os.urandom(1024))
+    key.chmod(0o400)
+    host = socket.gethostname().split(".")[0]
+    conf = folder / "slurm.conf"
+    conf.write_text(CONF.format(host=host, folder=folder, ports=free_ports(2)))
+    env = {**os.environ, "SLURM_CONF": str(conf)}
+    munge = [f"--{k}={folder}/munge/{v}" for k, v in MUNGE.items()]
+    with open(folder / "log", "w") as log:
+        daemons = []
+        try:
+            for words in (
+                ["munged", "--foreground", "--force", *munge],
+                ["slurmctld", "-D", "-f", str(conf)],
+                ["slurmd", "-D", "-f", str(conf)],
+            ):
+                daemons.append(subprocess.Popen(words, env=env, stdout=log, stderr=log))
+                time.sleep(1)
+            wait_for(lambda: "idle" in said(env, "sinfo", "-h", "-o", "%T"))
+            yield env
+        finally:
+            for daemon in reversed(daemons):
+                daemon.terminate()
+                daemon.wait()
+
+
+MUNGE = {
+    "key-file": "key",
+    "socket": "socket",
+    "pid-file": "pid",
+    "log-file": "log",
+    "seed-file": "seed",
+}
+
+
+def said(env, *words):
+    return subprocess.run(words, env=env, capture_output=True, text=True).stdout
+
+
+def start(env, directory, *more):
+    return subprocess.Popen(
+        [sys.executable, small.__file__, f"--workdir={directory}", *STUDY, *more],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def job_of(directory, name):
+    return json.loads((directory / "slurm/jobs.json").read_text())[name]
+
+
+def at_work(directory):
+    """{trial: pid} of those that have saved and are being trained."""
+    found = {}
+    for lock in directory.glob("*/LOCK"):
+        if status(lock.parent).step:
+            found[lock.parent.name] = json.loads(lock.read_text() or "{}").get("pid")
+    return {name: pid for name, pid in found.items() if pid}
+
+
+def soon(env, job):
+    """Ends the two minutes that Slurm lets a requeued job wait."""
+    wait_for(lambda: "PENDING" in said(env, "squeue", "-h", "-j", job, "-o", "%T"))
+    said(env, "scontrol", "update", f"job={job}", "StartTime=now")
+
+
+def test_jobs_end_as_a_local_run_whatever_happens_to_them(slurm, tmp_path):
+    steps = "--steps=60000"
+    local = start(slurm, tmp_path / "local", steps)
+    printed = local.communicate()[0]
+    assert local.returncode == DONE, printed
+
+    directory = tmp_path / "slurm"
+    launcher = start(slurm, directory, steps, *SLURM)
+    wait_for(lambda: len(at_work(directory)) == 4)
+    killed, requeued, near_its_limit, cancelled = names = sorted(at_work(directory))
+    launcher.kill()  # its jobs go on
+    launcher.communicate()
+    os.kill(at_work(directory)[killed], signal.SIGKILL)
+    said(slurm, "scontrol", "requeue", job_of(directory, requeued))
+    said(slurm, "scancel", "--signal=USR2", job_of(directory, near_its_limit))
+    said(slurm, "scancel", job_of(directory, cancelled))
+    for name in (requeued, near_its_limit):
+        soon(slurm, job_of(directory, name))
+
+    launcher = start(slurm, directory, steps, *SLURM)
+    printed = launcher.communicate()[0]
+    assert launcher.returncode == DONE, printed
+    assert "are still there, and are waited for" in printed
+    for name in names:
+        manifest = json.loads((directory / name / "manifest.json").read_text())
+        assert len(manifest["starts"]) > 1, name
+        assert manifest["starts"][-1]["step"] > 0, name
+    for file in ("results.csv", "report.json"):
+        expected = (tmp_path / "local" / file).read_bytes()
+        assert (directory / file).read_bytes() == expected
+
+
+def test_a_refused_job_is_one_line(slurm, tmp_path):
+    launcher = start(slurm, tmp_path, *SLURM, "--slurm_partition=nowhere")
+    printed = launcher.communicate()[0]
+    assert launcher.returncode == 2
+    line = printed.strip().splitlines()[-1]
+    assert line.startswith("error: --launcher=slurm: sbatch refused the jobs: ")
+    assert "partition" in line
