@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dljax.errors import Refusal
 from dljax.studies import statistics
-from dljax.studies.study import terms, variants
+from dljax.studies.study import Study, check, terms, variants
 
 
 def test_interval_is_students():
@@ -165,6 +166,65 @@ def test_looking_again_keeps_the_error():
     upper = stats.binomtest(wrong, studies).proportion_ci(0.98).high
     print(f"two looks: error {wrong / studies:.4f}, at most {upper:.4f} (99 %)")
     assert upper < 0.06
+
+
+# From statsmodels 0.15.0, which is not installed for the tests: DescrStatsW,
+# multipletests, proportion_confint and TTestPower on these numbers.
+TEN = [0.61, -0.2, 0.9, 1.4, 0.3, 0.75, -0.1, 1.05, 0.42, 0.66]
+
+
+def test_numbers_are_those_of_statsmodels():
+    found = statistics.interval(TEN)
+    assert found[1:] == pytest.approx((0.579, 0.22478073066, 0.93321926934))
+    strict = statistics.interval(TEN, confidence=1 - 0.05 / 3)
+    assert strict[2:] == pytest.approx((0.11968623860, 1.03831376140))
+    assert statistics._corrected_t(np.array(TEN), 0.0) == pytest.approx(0.0049382845)
+    # Two one-sided tests: p 0.0124 for the margin 1, and 0.0353 for 0.9.
+    (c,) = statistics.holm([statistics.compare("a", "b", TEN)])
+    for level, margins in ((0.0125, (True, False)), (0.036, (True, True))):
+        at = c._replace(alpha=level)
+        assert (at.within(1), at.within(0.9)) == margins
+    p = (0.012, 0.004, 0.773, 0.03, 0.03)
+    adjusted = [c.p_adjusted for c in statistics.holm(with_p(*p))]
+    assert adjusted == pytest.approx([0.048, 0.02, 0.773, 0.09, 0.09])
+    needed = {0.3: 89.149, 0.5: 33.367, 0.8: 14.303, 1.2: 7.588, 2.0: 4.221}
+    for effect, seeds in needed.items():
+        assert statistics.seeds_for_power(effect) == np.ceil(seeds)
+    for solved, n, low, high in (
+        (0, 8, 0, 0.36941665),
+        (13, 20, 0.40781147, 0.8460908),
+    ):
+        told = statistics.summarise([1] * solved + [0] * (n - solved)).solved
+        assert told == pytest.approx((solved / n, low, high))
+
+
+STUDY = Study(
+    claim="",
+    factors={"width": (1, 2), "rate": (0.1, 0.2)},
+    measure="accuracy",
+    contrasts={"gap": ("1/0.1", "2/0.1")},
+    rule=lambda gap: "undecided",
+)
+FIELDS = {"width": int, "rate": float, "decay": float}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"factors": {"widht": (1,)}}, "no field widht; did you mean width"),
+        ({"array": ("width",)}, "width is not a float"),
+        ({"tune": {"rate": (0.1,)}}, "rate is a factor already"),
+        ({"tune": {"momentum": (0.1,)}}, "no field momentum"),
+        ({"looks": (20, 10)}, "STUDY.looks"),
+        ({"select": "last"}, "final, best_valid"),
+        ({"design": "gird"}, "grid, one_at_a_time"),
+        ({"contrasts": {"gap": ("1/0.1 - 3/0.1", "2/0.1")}}, "no variant 3/0.1; did"),
+    ],
+)
+def test_a_declaration_that_cannot_be_meant_is_refused(wrong, said):
+    check(STUDY._replace(array=("rate",), tune={"decay": (0.0,)}), FIELDS)
+    with pytest.raises(Refusal, match=said):
+        check(STUDY._replace(**wrong), FIELDS)
 
 
 def test_variants_and_terms():

@@ -5,11 +5,12 @@ import importlib
 import importlib.util
 import pathlib
 import sys
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dljax.errors import Refusal
-from dljax.studies.study import Study
+from dljax.studies.study import Study, check
 
 Sink = Callable[[pathlib.Path, list[dict[str, Any]]], None]
 
@@ -33,7 +34,12 @@ class Experiment(NamedTuple):
 
 
 def of_module(module: Any) -> Experiment:
-    """Reads an experiment's script: its Config, STUDY, task and source."""
+    """Reads an experiment's script: its Config, STUDY, task and source.
+
+    Raises:
+      Refusal: its STUDY cannot be meant; see `study.check`.
+    """
+    check(module.STUDY, typing.get_type_hints(module.Config))
     spec = getattr(module, "__spec__", None)
     path = pathlib.Path(module.__file__)
     name = spec.name if spec else str(path)

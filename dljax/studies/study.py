@@ -7,6 +7,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dljax.errors import Refusal, nearest
+
+DESIGNS = ("grid", "one_at_a_time")
 SELECTIONS = ("final", "best_valid")
 VERDICTS = ("supported", "refuted", "undecided")
 
@@ -60,7 +63,6 @@ class Study(NamedTuple):
     @property
     def best_by(self) -> tuple[str, bool] | None:
         """(metric, higher is better) of `best_valid`, None for `final`."""
-        assert self.select in SELECTIONS, self.select
         return None if self.select == "final" else (self.measure, self.higher)
 
     def defaults(self, given: Mapping[str, Any], dataset: str) -> dict[str, Any]:
@@ -72,6 +74,47 @@ class Study(NamedTuple):
         if given.get("smoke"):
             values |= self.smoke
         return values
+
+
+def check(study: Study, fields: Mapping[str, type]) -> None:
+    """Refuses a declaration that cannot be meant; `fields`: of the config.
+
+    Raises:
+      Refusal: names the part of STUDY and what is wrong with it.
+    """
+    named = {"factors": study.factors, "array": study.array, "tune": study.tune}
+    for part, names in named.items():
+        for name in names:
+            if name not in fields:
+                near = nearest(name, fields)
+                hint = f"; did you mean {near}?" if near else ""
+                raise Refusal(f"STUDY.{part}: Config has no field {name}{hint}")
+    for name in study.array:
+        if fields[name] is not float:
+            raise Refusal(f"STUDY.array: {name} is not a float, and cannot be traced")
+    if both := study.factors.keys() & study.tune.keys():
+        raise Refusal(f"STUDY.tune: {', '.join(sorted(both))} is a factor already")
+    if list(study.looks) != sorted(set(study.looks)):
+        raise Refusal("STUDY.looks: numbers of seeds, each more than the one before")
+    if study.select not in SELECTIONS:
+        raise Refusal(f"STUDY.select: must be one of {', '.join(SELECTIONS)}")
+    if isinstance(study.design, str) and study.design not in DESIGNS:
+        raise Refusal(
+            f"STUDY.design: must be one of {', '.join(DESIGNS)}, or a list of variants"
+        )
+    sizes = [*study.sizes.values(), *study.full.values(), study.smoke]
+    if any(name in study.factors for size in sizes for name in size):
+        return  # which variants there are depends on the data set
+    known = variants(study.factors, study.design)
+    for contrast, sides in study.contrasts.items():
+        for _, variant in (term for side in sides for term in terms(side)):
+            if variant not in known:
+                near = nearest(variant, known)
+                hint = f"did you mean {near}? " if near else ""
+                raise Refusal(
+                    f"STUDY.contrasts: {contrast} has no variant {variant}; {hint}"
+                    f"variants are {', '.join(known)}"
+                )
 
 
 def variants(

@@ -116,7 +116,7 @@ def main(arguments) -> int:
         middle = float(np.median(found))
         print(
             f"  {way:<26} {middle:6.1f}  ({min(found):.1f} to {max(found):.1f}), "
-            f"{len(ways[way])} trials, {middle / first:.1f} times"
+            f"{len(ways[way])} trial(s), {middle / first:.1f} times"
         )
     return 0
 
