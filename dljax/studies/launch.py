@@ -34,10 +34,9 @@ def launch(
     directory, config = workdir(asked, experiment.name), asked.config
     if config.plan or config.trial:
         declared = declare(experiment, asked, _begun_study(directory))
-        tune = tuning.trials(experiment, asked, declared)
-        decide = []
+        tune, decide = tuning.trials(experiment, asked, declared), []
         if not trials.unfinished(tune, directory):
-            decide = _decide(experiment, asked, declared, tune, directory)
+            decide = _decide(experiment, asked, declared, directory)
         if config.plan:
             from dljax.studies import estimate
 
@@ -54,7 +53,6 @@ def launch(
         declared = declare(experiment, asked, _begun_study(directory))
         code, ran = DONE, False
         if tune := tuning.trials(experiment, asked, declared):
-            declared["tuning"] = [one.listed for one in tune]
             disk.write_json(directory / "study.json", declared)
             code, ran = _all(tune, declared, directory, config, stop=stop, show=show)
             if code not in (DONE, FAILED_RUNS):
@@ -62,7 +60,7 @@ def launch(
             if trials.unfinished(tune, directory):
                 show.say("these tune; once they are done, the same command goes on")
                 return code
-        decide = _decide(experiment, asked, declared, tune, directory)
+        decide = _decide(experiment, asked, declared, directory)
         declared["trials"] = [one.listed for one in decide]
         disk.write_json(directory / "study.json", declared)
         worse, more = _all(decide, declared, directory, config, stop=stop, show=show)
@@ -81,20 +79,14 @@ def _decide(
     experiment: Experiment,
     asked: Asked,
     declared: dict[str, Any],
-    tune: Sequence[Any],
     directory: pathlib.Path,
 ) -> list[Any]:
     """The trials that a verdict rests on, once those that tune are finished."""
     from dljax.studies import trials, tuning
 
     best: dict[str, dict[str, Any]] = {}
-    if tune:
-        told = tuning.scores(
-            experiment.study,
-            declared | {"tuning": [one.listed for one in tune]},
-            directory,
-        )
-        best = tuning.chosen(told)
+    if declared["tuning"]:
+        best = tuning.chosen(tuning.scores(experiment.study, declared, directory))
     return trials.of_verdict(experiment, asked.config, declared, best)
 
 

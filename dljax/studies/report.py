@@ -89,6 +89,7 @@ def write(
         "doc": experiment.doc.strip(),
         "images": images,
         "costs": _costs(manifests),
+        "tuning_cost": _tuning_cost(manifests, declared),
         "manifests": {
             k: json.dumps(_folded(m), indent=1) for k, m in manifests.items()
         },
@@ -184,6 +185,13 @@ def _costs(manifests: Mapping[str, Any]) -> list[dict[str, Any]]:
                 | manifest["timing"]
             )
     return rows
+
+
+def _tuning_cost(manifests: Mapping[str, Any], declared: Mapping[str, Any]) -> str:
+    costs = _costs({name: manifests.get(name, {}) for _, name, _ in declared["tuning"]})
+    runs = sum(row["runs"] for row in costs)
+    secs = sum(row["train_secs"] + row["compile_secs"] for row in costs)
+    return f"{runs} runs, {secs:.1f} s of compiling and training"
 
 
 def _folded(manifest: Mapping[str, Any]) -> dict[str, Any]:

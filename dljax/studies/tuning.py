@@ -42,15 +42,16 @@ def _rows(variant: str, levels: Mapping[str, Any], fields: Mapping[str, Sequence
 
 
 def trials(
-    experiment: Experiment, asked: Asked, declared: Mapping[str, Any]
+    experiment: Experiment, asked: Asked, declared: dict[str, Any]
 ) -> list[Prepared]:
-    """The trials that tune; none where nothing is to be tuned."""
+    """The trials that tune, noted in `declared`; none where nothing is to be tuned."""
     fields, found = declared["tune"], []
     count = 1 if asked.config.smoke else experiment.study.tune_seeds
     seeds = range(FIRST_SEED, FIRST_SEED + count)
     for variant, levels in declared["variants"] if fields else ():
         rows = [(name, row) for name, row, _ in _rows(variant, levels, fields)]
         found += of_tuning(experiment, asked.config, declared, variant, rows, seeds)
+    declared["tuning"] = [one.listed for one in found]
     return found
 
 
