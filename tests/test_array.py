@@ -12,7 +12,7 @@ from studies import read_lines, run, same, trials
 from dljax import evaluate, replay
 from dljax.contract import Task
 from dljax.data.source import load
-from dljax.errors import DONE, FAILED_RUNS
+from dljax.errors import DONE, FAILED_RUNS, Refusal
 from dljax.studies.experiment import import_experiment
 from dljax.train import parallel
 
@@ -142,6 +142,14 @@ def test_a_level_that_diverges_fails_alone(tmp_path, packed):
         ("4/1e+38", 0),
         ("4/1e+38", 1),
     }
+
+
+def test_a_python_decision_on_a_traced_number_is_one_line(tmp_path, packed):
+    def task(config):
+        return small.task(config) if config.learning_rate > 0 else None
+
+    with pytest.raises(Refusal, match=r"STUDY.array: .*test_array.py:\d+ .*traced"):
+        run(packed._replace(task=task), tmp_path, *SHORT)
 
 
 def test_a_packed_trial_replays_identically(tmp_path, capsys):

@@ -219,6 +219,7 @@ FIELDS = {"width": int, "rate": float, "decay": float}
         ({"select": "last"}, "final, best_valid"),
         ({"design": "gird"}, "grid, one_at_a_time"),
         ({"contrasts": {"gap": ("1/0.1 - 3/0.1", "2/0.1")}}, "no variant 3/0.1; did"),
+        ({"rule": lambda: "undecided"}, "the contrasts gap, by name"),
     ],
 )
 def test_a_declaration_that_cannot_be_meant_is_refused(wrong, said):

@@ -16,7 +16,7 @@ import dljax
 from dljax import evaluate
 from dljax import report as report_command
 from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal
-from dljax.studies import launch
+from dljax.studies import launch, results
 from dljax.studies.experiment import import_experiment
 
 SMALL = ("--channels=2", "--hidden=8", "--steps=40", "--seeds=2", "--log_every=5")
@@ -203,6 +203,22 @@ def test_commands_name_a_wrong_directory(command, tmp_path):
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert str(tmp_path) in done.stderr
+
+
+def test_a_rule_that_fails_is_one_line_and_loses_nothing(study, tmp_path, experiment):
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy)
+    declared = json.loads((copy / "study.json").read_text())
+    declared["reduced"], declared["seeds"] = "", [0, 1] * 10
+    rows = results.collect(copy, declared)
+    compared = results.comparisons(experiment.study, rows)
+    compared = {k: c._replace(n=20) for k, c in compared.items()}
+    for rule, said in (
+        (lambda **found: "yes", "returned 'yes', not one of supported"),
+        (lambda **found: found["gap"].over(0), "AttributeError: .*test_study.py:"),
+    ):
+        with pytest.raises(Refusal, match=f"STUDY.rule: {said}"):
+            results.verdict(experiment.study._replace(rule=rule), rows, compared)
 
 
 def test_plan_prints_trials_and_runs_none(tmp_path, data_dir, experiment, capsys):

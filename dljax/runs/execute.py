@@ -16,8 +16,8 @@ from dljax.backend import cores
 from dljax.config import ACTIONS
 from dljax.contract import Source, Task
 from dljax.data.source import updates
-from dljax.errors import FAILED_RUNS, Refusal
 from dljax.runs import checkpoint, disk, log, manifest, tensorboard
+from dljax.runs.faults import explained
 from dljax.runs.lock import locked
 from dljax.runs.trial import Trial, failures
 from dljax.train import cost, loop, parallel
@@ -61,7 +61,7 @@ def execute(
         directory.mkdir(parents=True, exist_ok=True)
         with (
             locked(directory, break_lock=trial.config.break_lock, say=show.say),
-            _memory(trial),
+            explained(trial),
         ):
             return _execute(trial, task, source, directory, stop, show, sink)
 
@@ -265,21 +265,6 @@ def _hooks(trial, program, sinks, metrics, saver, beside, stop, show) -> loop.Ho
         return time.monotonic() - saved_at >= trial.config.save_every_secs
 
     return loop.Hooks(write, save, save_due, stop, show.update)
-
-
-@contextlib.contextmanager
-def _memory(trial: Trial):
-    """A device that runs out of memory becomes one line."""
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error) or disk.refused(error):
-            raise
-        raise Refusal(
-            f"{trial.variant}: the device's memory is full; give a smaller "
-            "--batch_size, or --seeds_by=map to train one seed at a time",
-            FAILED_RUNS,
-        ) from None
 
 
 def _trace(directory: pathlib.Path, *, on: bool) -> contextlib.AbstractContextManager:

@@ -11,6 +11,7 @@ import jax
 
 from dljax.data.source import updates
 from dljax.runs.execute import SAMPLES, compiled
+from dljax.runs.faults import explained
 from dljax.runs.trial import Trial, status
 from dljax.studies.trials import Prepared
 from dljax.train import cost, loop
@@ -39,7 +40,8 @@ def plan(
             line += f" at step {now.step}"
         if not now.finished:
             left = 1 - now.step / updates(trial.config, one.source)
-            secs = _seconds(one) * left
+            with explained(trial):
+                secs = _seconds(one) * left
             total += secs
             line += f", about {_clock(secs)}"
         lines.append(line)

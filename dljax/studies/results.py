@@ -2,11 +2,13 @@
 
 import csv
 import pathlib
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from dljax.errors import Refusal
 from dljax.runs.log import Rows, read_rows
 from dljax.runs.trial import refuse_changed, status
 from dljax.studies import statistics
@@ -141,9 +143,19 @@ def verdict(
         )
     if why:
         return "undecided", "; ".join(why)
-    decided = study.rule(**compared)
+    try:
+        decided = study.rule(**compared)
+    except Exception as error:
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        raise Refusal(
+            f"STUDY.rule: {type(error).__name__}: {error} ({line.filename}:"
+            f"{line.lineno}); all trials are kept: mend it and give the command again"
+        ) from None
     if decided not in VERDICTS:
-        raise ValueError(f"the rule returned {decided!r}, not one of {VERDICTS}")
+        raise Refusal(
+            f"STUDY.rule: returned {decided!r}, not one of {', '.join(VERDICTS)}; all "
+            "trials are kept: mend it and give the command again"
+        )
     return decided, ""
 
 

@@ -102,6 +102,13 @@ def check(study: Study, fields: Mapping[str, type]) -> None:
         raise Refusal(
             f"STUDY.design: must be one of {', '.join(DESIGNS)}, or a list of variants"
         )
+    try:
+        inspect.signature(study.rule).bind(**study.contrasts)
+    except TypeError as error:
+        raise Refusal(
+            f"STUDY.rule: is called with the contrasts {', '.join(study.contrasts)}, "
+            f"by name; {error}"
+        ) from None
     sizes = [*study.sizes.values(), *study.full.values(), study.smoke]
     if any(name in study.factors for size in sizes for name in size):
         return  # which variants there are depends on the data set
