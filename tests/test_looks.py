@@ -8,6 +8,7 @@ from studies import run
 
 from dljax.studies.declaration import looked
 from dljax.studies.experiment import import_experiment
+from dljax.studies.page import share
 
 FIRST, MORE = [*range(8)], [*range(8, 16)]
 
@@ -61,6 +62,34 @@ def test_declared_looks_share_the_error(tmp_path, found):
     assert shared["sure_low"] < alone["sure_low"]
     assert judged(found, tmp_path, 10)["why"] == ""
     assert "may be judged at 8 or 10" in judged(found, tmp_path, 9)["why"]
+
+
+def test_twenty_seeds_have_bootstrap_intervals_and_solved_ones_a_share(tmp_path, found):
+    def source(config):  # as where no seeds share examples
+        return small.source(config)._replace(shared=0.0)
+
+    def task(config):
+        made = small.task(config)
+
+        def metrics(params, stats, batch, key):
+            right, count = made.metrics(params, stats, batch, key)["accuracy"]
+            return {"accuracy": (1.0 * (right >= 0.94 * count), 1.0)}  # of one batch
+
+        return made._replace(metrics=metrics)
+
+    found = found._replace(source=source, task=task)
+    report = judged(found, tmp_path, 20)
+    for row in report["variants"]:
+        solved, low, high = row["solved"]
+        assert solved == row["mean"]
+        assert low <= solved <= high
+        if row["sd"]:
+            assert row["bca_low"] < row["mean"] < row["bca_high"]
+    assert any(row["sd"] for row in report["variants"])
+    page = (tmp_path / "report.md").read_text()
+    assert "| 95 % interval, BCa | solved (exact) |" in page
+    assert all(share(row["solved"]) in page for row in report["variants"])
+    assert share((0.85, 0.6211, 0.9679)) == "85 % (62 % to 97 %)"
 
 
 def test_folds_are_corrected_for_what_they_share(tmp_path, found):

@@ -12,7 +12,7 @@ import jax
 from dljax.data.source import updates
 from dljax.runs.execute import SAMPLES, compiled
 from dljax.runs.faults import explained
-from dljax.runs.trial import Trial, status
+from dljax.runs.trial import status
 from dljax.studies.trials import Prepared
 from dljax.train import cost, loop
 
@@ -35,7 +35,7 @@ def plan(
     lines, total = [], 0.0
     for one in [*tune, *decide]:
         trial, now = one.trial, status(directory / one.trial.name)
-        line = f"{trial.name}: {_size(trial)}, {now.kind}"
+        line = f"{trial.name}: {_size(one)}, {now.kind}"
         if now.kind == "half done":
             line += f" at step {now.step}"
         if not now.finished:
@@ -57,11 +57,16 @@ def plan(
     return "\n".join(lines)
 
 
-def _size(trial: Trial) -> str:
-    config, variants = trial.config, len({run.variant for run in trial.runs})
+def _size(one: Prepared) -> str:
+    trial, config = one.trial, one.trial.config
+    variants = len({run.variant for run in trial.runs})
+    parameters = cost.parameters(one.task(trial.runs[0].numbers)).total
     levels = f"{variants} levels x " if variants > 1 else ""
     much = f"{config.steps} steps" if config.steps else f"{config.epochs:g} epochs"
-    return f"{levels}{len(trial.seeds)} seeds, {much}, {trial.lowering}"
+    return (
+        f"{parameters:,} parameters, {levels}{len(trial.seeds)} seeds, {much}, "
+        f"{trial.lowering}"
+    )
 
 
 def _seconds(one: Prepared) -> float:

@@ -20,7 +20,12 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"number": number, "p_value": p_value, "values": values}
+    made.filters |= {
+        "number": number,
+        "p_value": p_value,
+        "share": share,
+        "values": values,
+    }
     return made
 
 
@@ -29,6 +34,14 @@ def number(value: float | None, signed: bool = False) -> str:
     if value is None:
         return "–"
     return f"{value:+.4f}" if signed else f"{value:.4f}"
+
+
+def share(solved: tuple[float, float, float] | None) -> str:
+    """A share of solved seeds and its interval, in percent."""
+    if solved is None:
+        return "–"
+    of, low, high = (f"{100 * value:.0f} %" for value in solved)
+    return f"{of} ({low} to {high})"
 
 
 def p_value(p: float | None) -> str:
