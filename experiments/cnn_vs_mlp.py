@@ -10,18 +10,19 @@ the CNN and not the MLP. The interaction is the test.
     python -m experiments.cnn_vs_mlp                                    # digits
     python -m experiments.cnn_vs_mlp --dataset=mnist --manual_dir=DIR --full
 
-Digits, each anywhere on a square of 12x12 pixels, 10 seeds over five folds, under half a
-minute on 2 x86-64 cores: supported. Test accuracy with 95 % intervals: CNN in place
+Digits, each anywhere on a square of 12x12 pixels, 10 seeds over five folds, under half
+a minute on 2 x86-64 cores: supported. Test accuracy with 95 % intervals: CNN in place
 95.3 % (93.1 to 97.4), shuffled 73.2 % (70.6 to 75.8); MLP in place 81.4 % (79.0 to
-83.9), shuffled 81.9 % (80.3 to 83.6). Simultaneous intervals: gap +13.8 (+11.6 to +16.1)
-points; interaction +22.5 (+17.5 to +27.6); the MLP's shuffling effect -0.5 (-2.9 to
-+2.0). Where a digit lies is what a CNN need not learn; on the 8x8 images themselves, where
-all lie alike, the gap is 0.6 points, less than folds that share their images can show.
+83.9), shuffled 81.9 % (80.3 to 83.6). Simultaneous intervals: gap +13.8 (+11.6 to
++16.1) points; interaction +22.5 (+17.5 to +27.6); the MLP's shuffling effect -0.5
+(-2.9 to +2.0). Where a digit lies is what a CNN need not learn; on the 8x8 images
+themselves, where all lie alike, the gap is 0.6 points, less than folds that share
+their images can show.
 MNIST as it is, --full (5 epochs, 10 seeds), 37 minutes on the same machine with other
-work beside: supported. CNN in place 99.27 % (99.22 to 99.31), shuffled 97.48; MLP 98.27
-and 98.26; gap +1.00 (+0.93 to +1.07), interaction +1.77 (+1.62 to +1.92), the MLP's
-shuffling effect +0.01 (-0.03 to +0.05). Sizes and rates were chosen on validation data of
-seeds 100 to 109, the same for both networks.
+work beside: supported. CNN in place 99.27 % (99.22 to 99.31), shuffled 97.48; MLP
+98.27 and 98.26; gap +1.00 (+0.93 to +1.07), interaction +1.77 (+1.62 to +1.92), the
+MLP's shuffling effect +0.01 (-0.03 to +0.05). Sizes and rates were chosen on
+validation data of seeds 100 to 109, the same for both networks.
 """
 
 import dataclasses
