@@ -8,7 +8,7 @@ from typing import Any
 
 from dljax import config as configs
 from dljax import data
-from dljax.errors import PREEMPTED, Refusal
+from dljax.errors import DONE, PREEMPTED, Refusal
 from dljax.runs.disk import check_writable
 from dljax.studies import declaration, launch
 from dljax.studies.experiment import of_module
@@ -69,6 +69,9 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return PREEMPTED
+    except BrokenPipeError:  # what reads the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
 
 
 def stop_on_signals() -> Callable[[], bool]:

@@ -32,12 +32,15 @@ def flag(
     return dataclasses.field(default=default, metadata=kept)
 
 
+FIRST_TUNING_SEED = 1_000_000  # seeds from here on tune, and decide nothing
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """What every experiment has. Sizes are in examples, steps or seconds."""
 
     dataset: str = flag("digits", "data set to train on")
-    seed: int = flag(0, "first seed", low=0)
+    seed: int = flag(0, "first seed", low=0, below=FIRST_TUNING_SEED)
     seeds: int = flag(8, "how many seeds: --seed=S gives S to S+N-1", low=1)
     epochs: float = flag(10.0, "passes over the training data", low=0)
     steps: int = flag(0, "updates; 0: as many as --epochs makes", low=0)
@@ -121,8 +124,8 @@ def _types(cls: type) -> dict[str, type]:
     return typing.get_type_hints(cls)
 
 
-def _parse(field: dataclasses.Field, kind: type, text: str) -> Any:
-    """One value from the command line; raises Refusal naming the flag."""
+def parse_value(field: dataclasses.Field, kind: type, text: str) -> Any:
+    """One value of a field, as its flag would read it; raises Refusal naming it."""
     name, meta = field.name, field.metadata
     if kind is bool:
         return text == "True"  # absl has read it already
@@ -170,7 +173,7 @@ def parse(
     values: dict[str, Any] = {}
     levels = {name: tuple(declared) for name, declared in factors.items()}
     chosen = {
-        name: _parse(fields[name], types[name], text)
+        name: parse_value(fields[name], types[name], text)
         for name, text in texts.items()
         if name not in factors
     }
@@ -186,7 +189,9 @@ def parse(
             if not parts:
                 raise Refusal(f"--{name}: needs at least one level")
             levels[name] = tuple(
-                dict.fromkeys(_parse(fields[name], types[name], part) for part in parts)
+                dict.fromkeys(
+                    parse_value(fields[name], types[name], part) for part in parts
+                )
             )
     values |= {name: declared[0] for name, declared in levels.items()}
     return Asked(cls(**values), levels, frozenset(texts))

@@ -37,8 +37,10 @@ def main(arguments: list[str]) -> int:
         shown = "  ".join(f"{name} {value[i]:.6g}" for name, value in values.items())
         note = "nothing recorded"
         if (row := recorded.get((variant, seed, int(steps[i])))) is not None:
-            worst = max(abs(np.float32(row[k]) - values[k][i]) for k in values)
-            note = "as recorded" if worst == 0 else f"recorded differs by {worst:.2g}"
+            off = {k: abs(np.float32(row[k]) - values[k][i]) for k in values}
+            name, worst = max(off.items(), key=lambda pair: pair[1])
+            differs_by = f"recorded {name} differs by {worst:.2g}"
+            note = "as recorded" if worst == 0 else differs_by
             differs |= bool(worst > 1e-4)
         if not alive[i]:
             note = f"failed: a loss was not finite after step {steps[i]}"

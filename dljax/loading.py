@@ -95,6 +95,7 @@ def find(run: str, *, data_dir: str = "") -> Found:
         fixed=kept["fixed"],
         lowering=kept["lowering"],
         rule_sha256=study["rule_sha256"],
+        task_sha256=experiment.task_sha256,
         best_by=tuple(kept["best_by"]) if kept["best_by"] else None,
         test=kept["test"],
     )

@@ -1,11 +1,10 @@
 """python -m dljax.report WORKDIR: writes a study's report again, from its trials.
 
 python -m dljax.report A B C: compares studies of one measure, with the first, in
-comparison.html beside them.
+A_vs_B_vs_C.html beside it.
 python -m dljax.report --index DIR: a page that lists all studies below, DIR/index.html.
 """
 
-import os
 import pathlib
 import sys
 
@@ -40,7 +39,7 @@ def main(arguments: list[str]) -> int:
     directories = [_directory(name) for name in given]
     if len(directories) == 1:
         return _one(directories[0])
-    place = pathlib.Path(os.path.commonpath([d.parent for d in directories]))
+    place = directories[0].parent
     check_writable(place, "workdir")
     with refusals(place):
         studies = [overview.read(directory) for directory in directories]

@@ -42,20 +42,25 @@ def test_studies_are_compared_variant_by_variant(runs, capsys):
     gain = means["long"]["0/relu"] - means["short"]["0/relu"]
     assert gain > 0.1
     assert f"0/relu: long - short: {gain:+.4f}" in said
-    page = (runs / "comparison.html").read_text()
+    page = (runs / "short_vs_long.html").read_text()
     assert "<td>steps</td><td>20</td><td>200</td>" in page
     assert "<td>seeds</td>" not in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
 
 
-def test_other_seeds_are_not_paired(runs, tmp_path, capsys):
+def test_common_seeds_are_paired(runs, tmp_path, capsys):
     copy = tmp_path / "short"
     shutil.copytree(runs / "short", copy)
     rows = (copy / "results.csv").read_text().splitlines()
     fewer = [row for row in rows if ",3," not in row]
     (copy / "results.csv").write_text("\n".join(fewer) + "\n")
     assert report.main([str(copy), str(runs / "long")]) == DONE
-    assert "paired" not in capsys.readouterr().out
+    capsys.readouterr()
+    page = (tmp_path / "short_vs_long.html").read_text()
+    assert '<td class="n">3</td>' in page
+    (copy / "results.csv").write_text("\n".join(rows[:1]) + "\n")
+    assert report.main([str(copy), str(runs / "long")]) == DONE
+    assert "no variant has a seed in both" in capsys.readouterr().out
 
 
 def test_the_landing_page_lists_every_study(runs, capsys):

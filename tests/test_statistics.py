@@ -1,12 +1,16 @@
 """Intervals, tests, contrasts and verdicts, on numbers whose answer is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from dljax.config import RunConfig, flag
 from dljax.errors import Refusal
 from dljax.studies import statistics
-from dljax.studies.study import Study, check, terms, variants
+from dljax.studies.check import check_study
+from dljax.studies.study import Study, terms, variants
 
 
 def test_interval_is_students():
@@ -128,9 +132,37 @@ def with_p(*values):
 def test_holm_adjusts_as_published():
     found = statistics.holm(with_p(0.01, 0.04, 0.03, 0.005))
     np.testing.assert_allclose([c.p_adjusted for c in found], [0.03, 0.06, 0.06, 0.02])
-    # 0.005 passes 0.05/4 and 0.01 passes 0.05/3; 0.03 fails 0.05/2, which 0.04 keeps.
-    levels = [0.05 / 3, 0.05 / 2, 0.05 / 2, 0.05 / 4]
-    np.testing.assert_allclose([c.alpha for c in found], levels)
+    assert [c.in_noise for c in found] == [False, True, True, False]
+    assert {c.alpha for c in found} == {0.05 / 4}, "intervals are Bonferroni's"
+
+
+def test_margins_are_read_from_the_interval_and_0_from_the_test():
+    sure, unsure = (c._replace(needed=2) for c in with_p(0.01, 0.01))
+    sure, unsure = sure._replace(p_adjusted=0.01), unsure._replace(p_adjusted=0.06)
+    low, high = sure.sure.low, sure.sure.high
+    assert [sure.above(x) for x in (0, low - 0.01, low + 0.01)] == [True, True, False]
+    assert [unsure.above(x) for x in (-0.01, 0, low - 0.01)] == [True, False, False]
+    turned = sure.negated
+    assert (turned.sure.low, turned.sure.high) == pytest.approx((-high, -low))
+    assert [turned.below(x) for x in (0, -low + 0.01, -low - 0.01)] == [
+        *(True, True, False)
+    ]
+    assert not turned.above(0)
+    assert sure.below(high + 0.01)
+    assert not sure.below(high - 0.01)
+    assert not sure.below(0)
+
+
+@pytest.mark.parametrize("family", [2, 3, 6])
+def test_simultaneous_intervals_hold_together_whatever_is_true(family):
+    rng, missed = np.random.default_rng(family), 0
+    true = np.arange(family) * 0.7  # one null, the others real
+    one = decided(EIGHT, family)
+    for _ in range(2000):
+        x = rng.normal(true[:, None], 1, (family, 10))
+        sure = [one._replace(differences=tuple(row)).sure for row in x]
+        missed += any(not s.low < t < s.high for s, t in zip(sure, true, strict=True))
+    assert stats.binomtest(missed, 2000).proportion_ci(0.98).low < 0.05
 
 
 def test_looks_share_the_error():
@@ -198,14 +230,30 @@ def test_numbers_are_those_of_statsmodels():
         assert told == pytest.approx((solved / n, low, high))
 
 
+def rule(gap):
+    """Never decided."""
+    del gap
+    return "undecided"
+
+
 STUDY = Study(
     claim="",
     factors={"width": (1, 2), "rate": (0.1, 0.2)},
     measure="accuracy",
     contrasts={"gap": ("1/0.1", "2/0.1")},
-    rule=lambda gap: "undecided",
+    rule=rule,
 )
-FIELDS = {"width": int, "rate": float, "decay": float}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    width: int = flag(1, "")
+    rate: float = flag(0.1, "", low=0)
+    decay: float = flag(0.0, "", low=0)
+
+
+def rule_of_nothing():
+    """Never decided."""
 
 
 @pytest.mark.parametrize(
@@ -219,13 +267,26 @@ FIELDS = {"width": int, "rate": float, "decay": float}
         ({"select": "last"}, "final, best_valid"),
         ({"design": "gird"}, "grid, one_at_a_time"),
         ({"contrasts": {"gap": ("1/0.1 - 3/0.1", "2/0.1")}}, "no variant 3/0.1; did"),
-        ({"rule": lambda: "undecided"}, "the contrasts gap, by name"),
+        ({"rule": rule_of_nothing}, "the contrasts gap, by name"),
+        ({"rule": lambda gap: "undecided"}, "a docstring"),
+        ({"contrasts": {}}, "at least one"),
+        ({"array": "rate"}, "must be names"),
+        ({"tune": {"decay": ()}}, "needs values"),
+        ({"tune": {"decay": 0.1}}, "needs values"),
+        ({"tune": {"decay": (-1,)}}, "decay=-1: must be at least 0"),
+        ({"factors": {"width": (1, "big")}}, "width=big: must be a whole number"),
+        ({"smoke": {"stepz": 5}}, "no field stepz; did you mean steps"),
+        ({"tune_seeds": 0}, "at least 1"),
     ],
 )
 def test_a_declaration_that_cannot_be_meant_is_refused(wrong, said):
-    check(STUDY._replace(array=("rate",), tune={"decay": (0.0,)}), FIELDS)
     with pytest.raises(Refusal, match=said):
-        check(STUDY._replace(**wrong), FIELDS)
+        check_study(STUDY._replace(**wrong), Config)
+
+
+def test_levels_become_what_their_flags_would_make_of_them():
+    study = STUDY._replace(array=("rate",), tune={"decay": (0, 0.1)})
+    assert check_study(study, Config).tune == {"decay": (0.0, 0.1)}
 
 
 def test_variants_and_terms():

@@ -18,6 +18,7 @@ from dljax import report as report_command
 from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal
 from dljax.studies import launch, results
 from dljax.studies.experiment import import_experiment
+from dljax.studies.rule import rule_hash
 
 SMALL = ("--channels=2", "--hidden=8", "--steps=40", "--seeds=2", "--log_every=5")
 
@@ -182,7 +183,7 @@ def test_evaluate_says_when_a_record_differs(study, tmp_path, capsys):
     rows[-1]["accuracy"] += 0.25
     (trial / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert evaluate.main([str(trial)]) == FAILED_RUNS
-    assert "recorded differs by 0.25" in capsys.readouterr().out
+    assert "recorded accuracy differs by 0.25" in capsys.readouterr().out
 
 
 def test_the_report_can_be_written_again(study, capsys):
@@ -210,7 +211,7 @@ def test_a_rule_that_fails_is_one_line_and_loses_nothing(study, tmp_path, experi
     shutil.copytree(study, copy)
     declared = json.loads((copy / "study.json").read_text())
     declared["reduced"], declared["seeds"] = "", [0, 1] * 10
-    rows = results.collect(copy, declared)
+    rows = results.collect(copy, declared, rule_hash(experiment.study))
     compared = results.comparisons(experiment.study, rows)
     compared = {k: c._replace(n=20) for k, c in compared.items()}
     for rule, said in (

@@ -107,6 +107,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
     described = {
         "trial": trial.name,
         "rule_sha256": trial.rule_sha256,
+        "task_sha256": trial.task_sha256,
         "flags": dataclasses.asdict(config),
         "seeds": list(trial.seeds),
         "runs": len(trial.runs),
@@ -117,8 +118,8 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
         "parameter_table": parameters.rows,
         "flops_per_update": flops,
     }
-    starts = manifest.starts(directory / "manifest.json", step, surroundings)
-    page = surroundings | described | {"starts": starts}
+    page = surroundings | described
+    page["starts"] = manifest.starts(directory / "manifest.json", step, page)
     disk.write_json(directory / "manifest.json", page)
     beside = {
         "fixed": trial.fixed,
@@ -128,7 +129,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
     }
     length = restored.page["metrics"]["bytes"] if restored else 0
     metrics = log.Log(directory / "metrics.jsonl", length)
-    sinks = [metrics.write, functools.partial(sink, directory)]
+    sinks = [metrics.write, _harmless(functools.partial(sink, directory), show)]
     with (
         contextlib.closing(metrics),
         contextlib.closing(checkpoint.Saver(directory / "checkpoints")) as saver,
@@ -151,6 +152,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
                 eval_every=config.eval_every or max(1, steps // 20),
                 best_by=trial.best_by,
                 test=trial.test,
+                measure=trial.measure,
                 hooks=_hooks(trial, program, sinks, metrics, saver, beside, stop, show),
             )
         stopped = outcome.stopped and outcome.step < steps
@@ -235,6 +237,23 @@ def restore(
         check=check,
         set_aside=resume,
     )
+
+
+def _harmless(sink: Callable[[log.Rows], None], show: Any):
+    """The script's own log(): its error is said, and ends it, not the training."""
+    failed = False
+
+    def write(rows):
+        nonlocal failed
+        try:
+            if not failed:
+                sink(rows)
+        except Exception as error:
+            failed = True
+            said = f"{type(error).__name__}: {error}"
+            show.say(f"log(): {said}; it is given no more rows of this trial")
+
+    return write
 
 
 def _write_samples(directory, program, kept) -> None:

@@ -25,6 +25,7 @@ COMPARED = (
     *("code_sha256", "python", "packages", "backend", "device_kind", "device_count"),
     *("processor", "visible_cores", "xla_flags", "matmul_precision"),
 )
+HASHES = ("rule_sha256", "task_sha256")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -91,7 +92,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k)
     ]
     return [
-        f"the code was other (commit {old.get('git_commit') or 'unknown'})"
+        "the code of dljax or of the experiment was other (then at commit "
+        f"{(old.get('git_commit') or 'unknown')[:12]})"
         if name == "code_sha256"
         else f"{name} was {before.get(name) or 'none'}, now {now.get(name) or 'none'}"
         for name in differ
@@ -115,13 +117,14 @@ def starts(
 
     Args:
       path: its manifest so far, if any.
-      now: its surroundings.
+      now: its surroundings, and the hashes of its rule and task.
     """
     before = read_json(path)
+    start = {"step": step, "differs": []} | {k: now[k] for k in HASHES}
     if not isinstance(before, dict):  # the first start, or it was damaged
-        return [{"step": step, "differs": []}]
-    differs = differences(before, now)
-    return [*before.get("starts", []), {"step": step, "differs": differs}]
+        return [start]
+    start["differs"] = differences(before, now)
+    return [*before.get("starts", []), start]
 
 
 def _code(config: type) -> str:

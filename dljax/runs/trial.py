@@ -39,7 +39,8 @@ class Trial(NamedTuple):
 
     best_by: (metric, higher is better) where the state of the best validation is the
     one that is tested, None where it is the last. rule_sha256: of the rule that the
-    study was declared with. test: whether test data are read at the end.
+    study was declared with; task_sha256: of the script that makes its task. measure:
+    that the task has to have. test: whether test data are read at the end.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Trial(NamedTuple):
     fixed: Mapping[str, Any]
     lowering: str
     rule_sha256: str
+    task_sha256: str = ""
+    measure: str = ""
     best_by: tuple[str, bool] | None = None
     test: bool = True
 
@@ -98,6 +101,12 @@ def status(directory: pathlib.Path) -> Status:
 
 def refuse_changed(directory: pathlib.Path, now: Status) -> None:
     """Raises Refusal where a finished trial's metrics are not what they were."""
+    if now.kind == "changed" and not (directory / "metrics.jsonl").is_file():
+        raise Refusal(
+            f"{directory / 'metrics.jsonl'}: is missing; without the directory the "
+            "study's command runs the trial again",
+            DAMAGED_DATA,
+        )
     if now.kind == "changed":
         raise Refusal(
             f"{directory / 'metrics.jsonl'}: is not what it was when the trial was "

@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from dljax.config import ACTIONS, SURROUNDINGS, Asked
+from dljax.config import ACTIONS, FIRST_TUNING_SEED, SURROUNDINGS, Asked
 from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.runs.disk import read_json
 from dljax.studies.experiment import Experiment
-from dljax.studies.study import Study, rule_hash, variants
+from dljax.studies.rule import rule_hash
+from dljax.studies.study import Study, variants
 
 # What of study.json is read again.
 KEYS = frozenset(
@@ -18,6 +19,10 @@ KEYS = frozenset(
     + ["packs", "tune", "tuning", "trials", "shared", "shortened", "reduced"]
     + ["rule_sha256", "command", "workdir"]
 )
+
+
+# Fields that change what is seen of a run, and not the run.
+HARMLESS = frozenset(["log_every"])
 
 
 def workdir(asked: Asked, name: str) -> pathlib.Path:
@@ -45,6 +50,10 @@ def declare(
         for f in dataclasses.fields(config)
         if f.name not in SURROUNDINGS and f.name not in asked.factors
     }
+    tuned = candidates(study, asked)
+    fixed |= dict.fromkeys(tuned, "tuned")
+    if config.seed + config.seeds > FIRST_TUNING_SEED:
+        raise Refusal(f"--seeds: the last has to be below {FIRST_TUNING_SEED}")
     seeds = list(range(config.seed, config.seed + config.seeds))
     blocks: list[list[int]] = []
     packs: dict[str, Any] = {}
@@ -80,7 +89,7 @@ def declare(
         "seeds": seeds,
         "blocks": blocks,
         "packs": packs,
-        "tune": candidates(study, asked),
+        "tune": tuned,
         "tuning": [],
         "trials": [],
         "shared": experiment.source(config).shared,
@@ -145,13 +154,21 @@ def reduced(experiment: Experiment, asked: Asked) -> str:
     """Why a verdict would not count though every step is made, or ""."""
     config, study = asked.config, experiment.study
     usual = _usual(experiment, asked)
-    if config.seeds < usual.seeds:
+    if config.seeds < usual.seeds and config.seeds not in study.looks:
         return f"{config.seeds} of {usual.seeds} seeds"
     for name, levels in study.factors.items():
         if lost := [level for level in levels if level not in asked.factors[name]]:
             return f"without {name} {', '.join(map(str, lost))}"
     if fixed := [name for name in study.tune if name in asked.given]:
         return f"{', '.join(fixed)} given, not tuned"
+    others = [
+        f"{f.name} {getattr(config, f.name)} (declared {getattr(usual, f.name)})"
+        for f in dataclasses.fields(config)
+        if f.name not in (SURROUNDINGS - {"seed"}) | HARMLESS | study.factors.keys()
+        and getattr(config, f.name) != getattr(usual, f.name)
+    ]
+    if others:
+        return f"other settings: {', '.join(others)}"
     if not config.full and config.dataset not in study.sufficient:
         return "not the full size (--full)"
     return ""

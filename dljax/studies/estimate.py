@@ -32,7 +32,7 @@ def plan(
     Trials that follow on tuning are not known before it; a run of theirs is taken to
     cost what one of tuning's does.
     """
-    lines, total = [], 0.0
+    lines, total, timed = [], 0.0, 0
     for one in [*tune, *decide]:
         trial, now = one.trial, status(directory / one.trial.name)
         line = f"{trial.name}: {_size(one)}, {now.kind}"
@@ -41,18 +41,22 @@ def plan(
         if not now.finished:
             left = 1 - now.step / updates(trial.config, one.source)
             with explained(trial):
-                secs = _seconds(one) * left
+                whole = _seconds(one)
+            secs = whole * left
             total += secs
+            timed += len(trial.runs)
             line += f", about {_clock(secs)}"
         lines.append(line)
     if tune and not decide:
         runs = len(declared["variants"]) * len(declared["seeds"])
-        secs = total / sum(len(one.trial.runs) for one in tune) * runs
+        secs = total / timed * runs
         total += secs
         lines.append(
             f"then {len(declared['variants'])} variants as they are tuned, of "
             f"{len(declared['seeds'])} seeds, about {_clock(secs)}"
         )
+    if not total:
+        return "\n".join([*lines, "everything is done"])
     lines.append(f"in all about {_clock(total + ONCE_SECS)}, one trial after another")
     return "\n".join(lines)
 

@@ -5,12 +5,13 @@ import importlib
 import importlib.util
 import pathlib
 import sys
-import typing
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dljax.errors import Refusal
-from dljax.studies.study import Study, check
+from dljax.studies.check import check
+from dljax.studies.rule import task_hash
+from dljax.studies.study import Study
 
 Sink = Callable[[pathlib.Path, list[dict[str, Any]]], None]
 
@@ -20,7 +21,7 @@ class Experiment(NamedTuple):
 
     log(directory, rows), which a script may have: is given the rows that a trial's
     metrics.jsonl gets, as it gets them, to send them elsewhere; after a resume those
-    again that came after the checkpoint.
+    again that came after the checkpoint. task_sha256: of what makes its numbers.
     """
 
     name: str
@@ -31,15 +32,16 @@ class Experiment(NamedTuple):
     task: Callable[[Any], Any]
     source: Callable[[Any], Any]
     log: Sink
+    task_sha256: str
 
 
 def of_module(module: Any) -> Experiment:
     """Reads an experiment's script: its Config, STUDY, task and source.
 
     Raises:
-      Refusal: its STUDY cannot be meant; see `study.check`.
+      Refusal: it cannot be meant; see `check`.
     """
-    check(module.STUDY, typing.get_type_hints(module.Config))
+    study = check(module)
     spec = getattr(module, "__spec__", None)
     path = pathlib.Path(module.__file__)
     name = spec.name if spec else str(path)
@@ -48,10 +50,11 @@ def of_module(module: Any) -> Experiment:
         module=name,
         doc=module.__doc__ or "",
         config=module.Config,
-        study=module.STUDY,
+        study=study,
         task=module.task,
         source=module.source,
         log=getattr(module, "log", lambda directory, rows: None),
+        task_sha256=task_hash(path.read_text("utf-8"), study.rule.__name__),
     )
 
 

@@ -225,9 +225,11 @@ def examples(samples: Mapping[str, Mapping[str, np.ndarray]], classes: list[str]
             axis.grid(False)
             if "prediction" in sample:
                 told, right = (int(sample[k][j]) for k in ("prediction", "label"))
-                name = classes[told] if told < len(classes) else str(told)
+                name, true = (
+                    classes[k] if k < len(classes) else str(k) for k in (told, right)
+                )
                 axis.set_title(
-                    name if told == right else f"{name} ✗",
+                    name if told == right else f"{name} ≠ {true}",
                     fontsize=8,
                     color=INK if told == right else COLOURS[1],
                     pad=2,

@@ -29,8 +29,9 @@ def launch(
     Raises:
       Refusal: for all that `dljax.errors` has a code.
     """
-    from dljax.studies import trials, tuning
+    from dljax.studies import results, trials, tuning
 
+    results.rehearse(experiment.study)
     directory, config = workdir(asked, experiment.name), asked.config
     if config.plan or config.trial:
         declared = declare(experiment, asked, _begun_study(directory))
@@ -50,7 +51,8 @@ def launch(
         disk.refusals(directory),
         locked(directory, break_lock=config.break_lock, say=show.say),
     ):
-        declared = declare(experiment, asked, _begun_study(directory))
+        before = _begun_study(directory)
+        declared = declare(experiment, asked, before)
         code, ran = DONE, False
         if tune := tuning.trials(experiment, asked, declared):
             disk.write_json(directory / "study.json", declared)
@@ -70,6 +72,12 @@ def launch(
             show.say("everything is done; the report is written again")
         from dljax.studies import report
 
+        told = disk.read_json(directory / "report.json") or {}
+        if before and declared["reduced"] and told.get("smoke") is False:
+            show.say(
+                f"this report replaces the whole study's ({told['verdict']}), which "
+                f"{before['command']} writes again"
+            )
         summary = report.write(experiment, directory, declared)
     print(report.text(summary, directory))
     return worse
@@ -121,6 +129,8 @@ def _all(
     )
     if config.launcher == "commands":
         print("\n".join(todo.values()), end="\n" if todo else "")
+        if not todo:
+            show.say("all is done; without --launcher=commands the report is written")
         return DONE, bool(todo)
     _say_ledger(declared, directory, prepared, show)
     apart = config.launcher == "slurm" or config.jobs > 1

@@ -24,9 +24,9 @@ STOP_SECS = 120.0  # that a process gets to save when the launcher is stopped
 
 def commands(study_command: str, trials: Sequence[str], workdir: str) -> dict[str, str]:
     """{trial: its command}, of a study's command."""
-    words = shlex.split(study_command)
-    if not any(word.startswith("--workdir=") for word in words):
-        words.append(f"--workdir={workdir}")
+    _, *words = shlex.split(study_command)
+    words = [word for word in words if not word.startswith("--workdir=")]
+    words = [sys.executable, *words, f"--workdir={workdir}"]
     return {name: shlex.join([*words, f"--trial={name}"]) for name in trials}
 
 

@@ -74,10 +74,11 @@ def index(root: pathlib.Path) -> pathlib.Path:
 
 
 def compare(studies: Sequence[Study], folder: pathlib.Path) -> tuple[pathlib.Path, str]:
-    """Writes FOLDER/comparison.html; returns its path and what a terminal shows.
+    """Writes FOLDER/A_vs_B.html; returns its path and what a terminal shows.
 
-    Each study after the first is compared with it, variant by variant, paired by seed
-    where the seeds are the same; the simultaneous intervals are over all of these.
+    Each study after the first is compared with it, variant by variant, paired by the
+    seeds that both have; the simultaneous intervals are over all of these. The file is
+    named after the studies.
 
     Raises:
       Refusal: they do not measure the same.
@@ -89,6 +90,7 @@ def compare(studies: Sequence[Study], folder: pathlib.Path) -> tuple[pathlib.Pat
             "measure the same"
         )
     measure, names = next(iter(measures)), _names(studies)
+    title = "_vs_".join(s.directory.name for s in studies)[:120]
     variants = list(dict.fromkeys(v for s in studies for v in s.values))
     table = [{"variant": v, "cells": [_cell(s, v) for s in studies]} for v in variants]
     against = _against(studies, names)
@@ -109,9 +111,9 @@ def compare(studies: Sequence[Study], folder: pathlib.Path) -> tuple[pathlib.Pat
         "settings": _settings(studies),
         "table": table,
         "against": against,
-        "image": data_uri(figures.save(chart, folder / "figures", "comparison")),
+        "image": data_uri(figures.save(chart, folder / "figures", title)),
     }
-    path = folder / "comparison.html"
+    path = folder / f"{title}.html"
     write_text(path, environment().get_template("comparison.html").render(context))
     return path, _text(names, measure, table, against)
 
@@ -148,15 +150,15 @@ def _range(seeds: Sequence[int]) -> str:
 
 
 def _against(studies: Sequence[Study], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Every later study's variants minus the first's, where the seeds are the same."""
+    """Every later study's variants minus the first's, over the seeds both have."""
     first, *others = studies
     shared = max(s.declared["shared"] for s in studies)
     found = []
     for name, study in zip(names[1:], others, strict=True):
         for variant, values in study.values.items():
             before = first.values.get(variant, {})
-            if before and before.keys() == values.keys():
-                steps = [values[seed] - before[seed] for seed in sorted(values)]
+            if both := sorted(before.keys() & values.keys()):
+                steps = [values[seed] - before[seed] for seed in both]
                 label = f"{variant}: {name} - {names[0]}"
                 found.append(statistics.compare(label, "", steps, shared=shared))
     return [
@@ -186,7 +188,12 @@ def _text(
         shown = "  ".join(f"{c:<{w}}" for c, w in zip(cells, columns, strict=True))
         lines.append(f"{row['variant']:<{width}}  {shown}".rstrip())
     if against:
-        lines += ["", "difference (simultaneous interval), paired by seed"]
+        lines += [
+            "",
+            "difference (simultaneous interval), paired by the seeds both have",
+        ]
+    else:
+        lines += ["", "no variant has a seed in both, so there are no differences"]
     for c in against:
         span = f"{number(c['sure_low'], True)} to {number(c['sure_high'], True)}"
         noise = ", inside the noise" if c["in_noise"] else ""

@@ -82,11 +82,12 @@ def method(study: Any, shared: float) -> str:
         at = " and ".join(map(str, study.looks))
         looks = f"It may be judged at {at} seeds; each look has its share of 0.05. "
     return (
-        "Paired by seed; a minus b. The simultaneous intervals hold together, at "
-        "Holm's levels over this table, and are what the rule reads. "
+        "Paired by seed; a minus b. The simultaneous intervals hold together "
+        "(Bonferroni, over this table). The rule reads a difference from 0 from the "
+        "adjusted p, and margins from these intervals. "
         f"{looks}{spread}d: the difference over its standard deviation. p: {test}; "
-        "adjusted: Holm. Power: so many seeds would show a difference of this size at "
-        "0.05 four times of five."
+        "adjusted: Holm, and the looks. Power: so many seeds would show a difference "
+        "of this size at an unadjusted 0.05 four times of five; – where none would."
     )
 
 

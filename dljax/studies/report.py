@@ -26,7 +26,7 @@ from dljax.studies.page import (
     sentence,
     values,
 )
-from dljax.studies.study import rule_text
+from dljax.studies.rule import rule_hash, rule_text
 from dljax.studies.tuning import scores
 
 
@@ -35,7 +35,7 @@ def write(
 ) -> dict[str, Any]:
     """Writes all files of the report; returns the content of report.json."""
     study = experiment.study
-    found = results.collect(directory, declared)
+    found = results.collect(directory, declared, rule_hash(study))
     samples, manifests = _trial_files(directory, declared)
     compared = results.comparisons(study, found)
     summary = results.summary(study, found, compared, experiment.name)
@@ -63,7 +63,10 @@ def write(
         ),
     ]
     if summary["effects"]:
-        added = f"What each level adds to the mean test {study.measure} of the grid"
+        added = (
+            f"What each level adds to the mean test {study.measure} of the grid, with "
+            "95 % intervals that are not adjusted for their number"
+        )
         pictures.append(
             ("effects", added, figures.effects(summary["effects"], study.measure))
         )

@@ -1,5 +1,6 @@
 """From trial directories to results: values per variant and seed, and a verdict."""
 
+import collections
 import csv
 import pathlib
 import traceback
@@ -9,16 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dljax.errors import Refusal
+from dljax.runs.disk import read_json
 from dljax.runs.log import Rows, read_rows
+from dljax.runs.manifest import differences
 from dljax.runs.trial import refuse_changed, status
 from dljax.studies import statistics
-from dljax.studies.study import (
-    VERDICTS,
-    Study,
-    rule_hash,
-    rule_words,
-    terms,
-)
+from dljax.studies.rule import rule_hash, rule_words
+from dljax.studies.study import VERDICTS, Study, terms
 
 
 class Results(NamedTuple):
@@ -27,7 +25,9 @@ class Results(NamedTuple):
     final: {variant: {seed: {metric: value}}} on test data.
     curves: {variant: rows of metrics.jsonl of the declared seeds}.
     failed: [{"variant", "seed", "step", "metric"}], the first metric that was not
-    finite, and where. missing: variants with a trial that is not finished.
+    finite, and where. missing: variants with a trial that is not finished. changed: why
+    the trials may not be judged together, or by this rule. notes: what else they differ
+    in.
     """
 
     declared: Mapping[str, Any]
@@ -35,6 +35,8 @@ class Results(NamedTuple):
     curves: dict[str, Rows]
     failed: list[dict[str, Any]]
     missing: list[str]
+    changed: list[str]
+    notes: list[str]
 
     def values(self, variant: str, metric: str) -> dict[int, float]:
         """{seed: value} of one test metric."""
@@ -47,7 +49,9 @@ class Results(NamedTuple):
         return self.declared["shared"]
 
 
-def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
+def collect(
+    workdir: pathlib.Path, declared: Mapping[str, Any], rule_sha256: str
+) -> Results:
     """Reads the trials that the study's latest declaration names."""
     seeds = set(declared["seeds"])
     names = [name for name, _ in declared["variants"]]
@@ -73,7 +77,30 @@ def collect(workdir: pathlib.Path, declared: Mapping[str, Any]) -> Results:
                     for k, v in row.items()
                     if k not in ("step", "seed", "variant", "split")
                 }
-    return Results(declared, final, curves, failed, missing)
+    names = [name for _, name, _ in (*declared["tuning"], *declared["trials"])]
+    manifests = [read_json(workdir / name / "manifest.json") for name in names]
+    pages = [page for page in manifests if isinstance(page, dict)]
+    changed = _changed(pages, rule_sha256)
+    return Results(declared, final, curves, failed, missing, changed, _notes(pages))
+
+
+def _changed(pages: Sequence[Mapping[str, Any]], rule_sha256: str) -> list[str]:
+    """What was changed after trials had begun, of their manifests."""
+    found = []
+    starts = [start for page in pages for start in (page, *page.get("starts", []))]
+    rules = {start["rule_sha256"] for start in starts if "rule_sha256" in start}
+    if rules - {rule_sha256}:
+        found.append("the rule, or what it decides by, was changed after trials began")
+    if len({start["task_sha256"] for start in starts if "task_sha256" in start}) > 1:
+        found.append("what the script computes was changed between trials")
+    return found
+
+
+def _notes(pages: Sequence[Mapping[str, Any]]) -> list[str]:
+    differ = {
+        line.split(" was ")[0] for page in pages for line in differences(pages[0], page)
+    }
+    return [f"The trials differ in {', '.join(sorted(differ))}."] if differ else []
 
 
 def _asked(row: Mapping[str, Any], names: Sequence[str], seeds: set[int]) -> bool:
@@ -129,9 +156,10 @@ def verdict(
     declared = results.declared
     if results.missing:
         return "undecided", f"unfinished: {', '.join(sorted(set(results.missing)))}"
-    why = []
+    why = list(results.changed)
     if results.failed:
-        runs = ", ".join(f"{r['variant']} seed {r['seed']}" for r in results.failed)
+        count = collections.Counter(r["variant"] for r in results.failed)
+        runs = ", ".join(f"{n} of {variant}" for variant, n in count.items())
         why.append(f"failed runs: {runs}")
     if declared["reduced"]:
         why.append(f"reduced: {declared['reduced']}")
@@ -143,20 +171,34 @@ def verdict(
         )
     if why:
         return "undecided", "; ".join(why)
+    return _ruled(study, compared), ""
+
+
+def rehearse(study: Study) -> None:
+    """Calls the rule on made-up differences, before anything is trained.
+
+    Raises:
+      Refusal: it raises, or returns no verdict.
+    """
+    made = [statistics.compare(a, b, range(8)) for a, b in study.contrasts.values()]
+    _ruled(study, dict(zip(study.contrasts, statistics.holm(made), strict=True)))
+
+
+def _ruled(study: Study, compared: Mapping[str, statistics.Comparison]) -> str:
+    """The rule's verdict; raises Refusal where it gives none."""
     try:
         decided = study.rule(**compared)
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
         raise Refusal(
             f"STUDY.rule: {type(error).__name__}: {error} ({line.filename}:"
-            f"{line.lineno}); all trials are kept: mend it and give the command again"
+            f"{line.lineno})"
         ) from None
     if decided not in VERDICTS:
         raise Refusal(
-            f"STUDY.rule: returned {decided!r}, not one of {', '.join(VERDICTS)}; all "
-            "trials are kept: mend it and give the command again"
+            f"STUDY.rule: returned {decided!r}, not one of {', '.join(VERDICTS)}"
         )
-    return decided, ""
+    return decided
 
 
 def write_csv(path: pathlib.Path, results: Results) -> None:
@@ -200,6 +242,7 @@ def summary(
         "comparisons": [
             {"name": key} | statistics.described(c) for key, c in compared.items()
         ],
+        "notes": results.notes,
         "effects": effects(study, results),
         "failed": results.failed,
     }

@@ -98,11 +98,15 @@ def summarise(values: Sequence[float], *, shared: float = 0.0) -> Summary:
 class Comparison(NamedTuple):
     """a minus b, paired by seed.
 
-    ci: the 95 % t interval. sure: the interval that holds together with those of the
-    whole family, at the level that Holm's procedure gives this one (`alpha`); verdicts
-    rest on it. effect: Cohen's d of the differences. p: of the sign-flip test, exact up
-    to 17 seeds, or where seeds share data of the corrected t test. seeds_for_power: how
-    many seeds would show a difference of this size at 0.05 with power 0.8.
+    ci: the 95 % t interval. p: of the sign-flip test that there is no difference, exact
+    up to 17 seeds, or where seeds share data of the corrected t test; p_adjusted: after
+    Holm's procedure over the family and its looks. sure: the t interval that holds
+    together with those of the family (Bonferroni, at the level `alpha`). effect:
+    Cohen's d of the differences. seeds_for_power: how many seeds would show a
+    difference of this size at 0.05 with power 0.8.
+
+    Verdicts rest on p_adjusted for a difference from 0, and on `sure` for margins:
+    Holm's own levels make no intervals that hold together.
     """
 
     a: str
@@ -133,15 +137,33 @@ class Comparison(NamedTuple):
     def _at(self, confidence: float) -> Interval:
         return interval(self.differences, confidence=confidence, shared=self.shared)
 
+    @property
+    def in_noise(self) -> bool:
+        """It may be 0: the adjusted p is above 0.05, or nothing can be decided."""
+        small = self.p_adjusted is not None and self.p_adjusted <= ALPHA
+        return not (small and self.decides)
+
     def above(self, margin: float) -> bool:
-        """The simultaneous interval lies above `margin`."""
-        low = self.sure.low
-        return self.decides and low is not None and low > margin
+        """It is above 0 by the adjusted test, and above `margin` by `sure`."""
+        if not self.decides or self.sure.low is None:
+            return False
+        positive = not self.in_noise and self.difference > 0
+        over = self.sure.low > margin
+        return positive and (margin == 0 or over) if margin >= 0 else positive or over
 
     def below(self, margin: float) -> bool:
-        """The simultaneous interval lies below `margin`."""
-        high = self.sure.high
-        return self.decides and high is not None and high < margin
+        """It is below 0 by the adjusted test, and below `margin` by `sure`."""
+        return self.negated.above(-margin)
+
+    @property
+    def negated(self) -> "Comparison":
+        """b minus a."""
+        return self._replace(
+            a=self.b,
+            b=self.a,
+            differences=tuple(-x for x in self.differences),
+            difference=-self.difference,
+        )
 
     def within(self, margin: float) -> bool:
         """Equivalent to 0: two one-sided tests (Schuirmann 1987) at level alpha."""
@@ -149,11 +171,6 @@ class Comparison(NamedTuple):
         if low is None or high is None or not self.decides:
             return False
         return -margin < low and high < margin
-
-    @property
-    def in_noise(self) -> bool:
-        """The simultaneous interval holds 0, or nothing can be decided."""
-        return not (self.above(0) or self.below(0))
 
 
 def compare(
@@ -237,10 +254,7 @@ def seeds_needed(comparisons: int) -> int:
 
 
 def holm(comparisons: Sequence[Comparison], *, looks: int = 1) -> list[Comparison]:
-    """Adjusts a family (Holm 1979): its p values, and the levels of its intervals.
-
-    The i-th smallest p of m is held against ALPHA / (m - i), and its interval has that
-    level; from the first that does not pass on, all keep its level.
+    """Adjusts a family: p values after Holm (1979), intervals after Bonferroni.
 
     Args:
       looks: at how many numbers of seeds the study may be judged; each gets an equal
@@ -248,12 +262,10 @@ def holm(comparisons: Sequence[Comparison], *, looks: int = 1) -> list[Compariso
     """
     m = len(comparisons)
     known = sorted((c.p, i) for i, c in enumerate(comparisons) if c.p is not None)
-    found = [c._replace(needed=seeds_needed(m * looks)) for c in comparisons]
-    largest, passed, level = 0.0, True, ALPHA
+    level, needed = ALPHA / looks / max(m, 1), seeds_needed(max(m, 1) * looks)
+    found = [c._replace(alpha=level, needed=needed) for c in comparisons]
+    largest = 0.0
     for rank, (p, i) in enumerate(known):
-        if passed:
-            level = ALPHA / looks / (m - rank)
-            passed = p <= level
         largest = max(largest, min(1.0, (m - rank) * looks * p))
-        found[i] = found[i]._replace(p_adjusted=largest, alpha=level)
+        found[i] = found[i]._replace(p_adjusted=largest)
     return found

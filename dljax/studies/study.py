@@ -1,13 +1,8 @@
 """What a study is: a claim, its factors, and the rule that decides, written before."""
 
-import hashlib
-import inspect
 import itertools
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
-
-from dljax.errors import Refusal, nearest
 
 DESIGNS = ("grid", "one_at_a_time")
 SELECTIONS = ("final", "best_valid")
@@ -76,54 +71,6 @@ class Study(NamedTuple):
         return values
 
 
-def check(study: Study, fields: Mapping[str, type]) -> None:
-    """Refuses a declaration that cannot be meant; `fields`: of the config.
-
-    Raises:
-      Refusal: names the part of STUDY and what is wrong with it.
-    """
-    named = {"factors": study.factors, "array": study.array, "tune": study.tune}
-    for part, names in named.items():
-        for name in names:
-            if name not in fields:
-                near = nearest(name, fields)
-                hint = f"; did you mean {near}?" if near else ""
-                raise Refusal(f"STUDY.{part}: Config has no field {name}{hint}")
-    for name in study.array:
-        if fields[name] is not float:
-            raise Refusal(f"STUDY.array: {name} is not a float, and cannot be traced")
-    if both := study.factors.keys() & study.tune.keys():
-        raise Refusal(f"STUDY.tune: {', '.join(sorted(both))} is a factor already")
-    if list(study.looks) != sorted(set(study.looks)):
-        raise Refusal("STUDY.looks: numbers of seeds, each more than the one before")
-    if study.select not in SELECTIONS:
-        raise Refusal(f"STUDY.select: must be one of {', '.join(SELECTIONS)}")
-    if isinstance(study.design, str) and study.design not in DESIGNS:
-        raise Refusal(
-            f"STUDY.design: must be one of {', '.join(DESIGNS)}, or a list of variants"
-        )
-    try:
-        inspect.signature(study.rule).bind(**study.contrasts)
-    except TypeError as error:
-        raise Refusal(
-            f"STUDY.rule: is called with the contrasts {', '.join(study.contrasts)}, "
-            f"by name; {error}"
-        ) from None
-    sizes = [*study.sizes.values(), *study.full.values(), study.smoke]
-    if any(name in study.factors for size in sizes for name in size):
-        return  # which variants there are depends on the data set
-    known = variants(study.factors, study.design)
-    for contrast, sides in study.contrasts.items():
-        for _, variant in (term for side in sides for term in terms(side)):
-            if variant not in known:
-                near = nearest(variant, known)
-                hint = f"did you mean {near}? " if near else ""
-                raise Refusal(
-                    f"STUDY.contrasts: {contrast} has no variant {variant}; {hint}"
-                    f"variants are {', '.join(known)}"
-                )
-
-
 def variants(
     factors: Mapping[str, Sequence[Any]],
     design: str | Sequence[Mapping[str, Any]] = "grid",
@@ -158,25 +105,3 @@ def terms(side: str) -> list[tuple[int, str]]:
     """The variants of one side of a contrast, and their signs: "x - y"."""
     first, *rest = side.split(" - ")
     return [(1, first.strip())] + [(-1, name.strip()) for name in rest]
-
-
-def rule_text(study: Study) -> str:
-    """The rule as it is written, with what it compares."""
-    compared = "\n".join(
-        f"{k} = ({a}) - ({b})" for k, (a, b) in study.contrasts.items()
-    )
-    return f"{compared}\n\n{inspect.getsource(study.rule)}"
-
-
-def rule_words(study: Study) -> str:
-    """The rule in words: its docstring, on one line."""
-    return " ".join((inspect.getdoc(study.rule) or "").split())
-
-
-def rule_hash(study: Study) -> str:
-    """A hash of the claim, the measure, the selection, the looks and the rule."""
-    said = [study.claim, study.measure, study.higher, study.select, rule_text(study)]
-    if study.looks:
-        said.append(list(study.looks))
-    text = json.dumps(said)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -78,11 +78,10 @@ def of_tuning(
     experiment: Experiment,
     config: Any,
     declared: Mapping[str, Any],
-    variant: str,
     rows: Sequence[tuple[str, Levels]],
     seeds: Sequence[int],
 ) -> list[Prepared]:
-    """The trials that tune one variant: rows of (name, its levels and candidates)."""
+    """The trials that tune: of rows (name, levels of a variant and a candidate)."""
     return [
         _trial(
             experiment,
@@ -91,7 +90,6 @@ def of_tuning(
             json.loads(key),
             group,
             seeds,
-            label=f"{variant} tuning" if len(group) > 1 else group[0][0],
             test=False,
         )
         for key, group in _groups(experiment, rows).items()
@@ -119,10 +117,10 @@ def _trial(
     pack: Sequence[Sequence[Any]],
     seeds: Sequence[int],
     *,
-    label: str = "",
     test: bool = True,
 ) -> Prepared:
     study, numbers = experiment.study, [dict(pair[1]) for pair in pack]
+    names = declared["factors"]
     config = dataclasses.replace(config, **static, **numbers[0])
     source = experiment.source(config)
     task = maker(experiment, config)
@@ -147,9 +145,11 @@ def _trial(
         fixed["numbers"] = numbers
     if not test:
         fixed["tuning"] = True
-    if not label:
-        names = {k: k for k in declared["factors"]} | dict(static)
-        label = name_of(names, declared["factors"]) if numbers[0] else pack[0][0]
+    label = pack[0][0]
+    if numbers[0]:
+        label = name_of({**{k: k for k in names}, **static}, names)
+    if numbers[0] and not test:
+        label = f"{label} tuning"
     trial = Trial(
         name=identity(fixed, label.replace("/", "-").replace(" ", "-")),
         variant=label,
@@ -158,6 +158,8 @@ def _trial(
         fixed=json.loads(json.dumps(fixed)),  # as it will be read again
         lowering=lowering,
         rule_sha256=declared["rule_sha256"],
+        task_sha256=experiment.task_sha256,
+        measure=study.measure,
         best_by=study.best_by,
         test=test,
     )

@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dljax.config import Asked
+from dljax.config import FIRST_TUNING_SEED, Asked
 from dljax.errors import FAILED_RUNS, Refusal
 from dljax.runs.log import read_rows
 from dljax.runs.trial import refuse_changed, status
@@ -19,18 +19,18 @@ from dljax.studies.experiment import Experiment
 from dljax.studies.study import Study
 from dljax.studies.trials import Prepared, of_tuning
 
-FIRST_SEED = 1_000_000  # apart from any verdict's
-
 
 class Tuned(NamedTuple):
     """One candidate of one variant: its values, and the mean of its seeds' measure on
-    validation data, None where a run was not finite.
+    validation data, None where a run was not finite. edge: the fields whose chosen
+    value is the least or largest that was tried, where more than two were.
     """
 
     variant: str
     values: dict[str, Any]
     score: float | None
     chosen: bool
+    edge: str = ""
 
 
 def _rows(variant: str, levels: Mapping[str, Any], fields: Mapping[str, Sequence]):
@@ -47,10 +47,14 @@ def trials(
     """The trials that tune, noted in `declared`; none where nothing is to be tuned."""
     fields, found = declared["tune"], []
     count = 1 if asked.config.smoke else experiment.study.tune_seeds
-    seeds = range(FIRST_SEED, FIRST_SEED + count)
-    for variant, levels in declared["variants"] if fields else ():
-        rows = [(name, row) for name, row, _ in _rows(variant, levels, fields)]
-        found += of_tuning(experiment, asked.config, declared, variant, rows, seeds)
+    seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + count)
+    if fields:
+        rows = [
+            (name, row)
+            for variant, levels in declared["variants"]
+            for name, row, _ in _rows(variant, levels, fields)
+        ]
+        found = of_tuning(experiment, asked.config, declared, rows, seeds)
     declared["tuning"] = [one.listed for one in found]
     return found
 
@@ -67,6 +71,11 @@ def scores(
     for _, name, _ in declared["tuning"]:
         now = status(directory / name)
         refuse_changed(directory / name, now)
+        if not now.finished:
+            raise Refusal(
+                f"{directory / name}: this trial, which tunes, is not finished; the "
+                "study's command runs it"
+            )
         for (candidate, _), value in _validated(study, directory / name).items():
             found.setdefault(candidate, []).append(value)
         for run in now.failed:
@@ -84,7 +93,7 @@ def scores(
             )
         best = means.index(max(known) if study.higher else min(known))
         told += [
-            Tuned(variant, values, mean, i == best)
+            Tuned(variant, values, mean, i == best, _edge(values, declared, i == best))
             for i, ((_, _, values), mean) in enumerate(zip(rows, means, strict=True))
         ]
     return told
@@ -106,6 +115,12 @@ def _validated(study: Study, trial: pathlib.Path) -> dict[tuple[str, int], float
         run: best([v for v in seen if math.isfinite(v)], default=math.nan)
         for run, seen in values.items()
     }
+
+
+def _edge(values: Mapping[str, Any], declared: Mapping[str, Any], on: bool) -> str:
+    tried = {k: v for k, v in declared["tune"].items() if len(v) > 2 and on}
+    numeric = {k: v for k, v in tried.items() if not isinstance(v[0], str | bool)}
+    return ", ".join(k for k, v in numeric.items() if values[k] in (min(v), max(v)))
 
 
 def _mean(values: Sequence[float]) -> float | None:

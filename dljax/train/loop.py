@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.contract import State
-from dljax.errors import Refusal
+from dljax.errors import Refusal, nearest
 from dljax.train.parallel import Program
 
 DISPATCH_SECS = 0.5  # of updates at once, at the most: how long a stop may take
@@ -109,7 +109,9 @@ def begin(program: Program, best_by: tuple[str, bool] | None) -> Kept:
 def _check_measured(program: Program, state: State, metric: str) -> None:
     known = jax.eval_shape(lambda s: program.evaluate(s, "valid"), state)
     if metric not in known:
-        raise Refusal(f"the task measures {', '.join(known)}, and not {metric}")
+        near = nearest(metric, known)
+        hint = f"; did you mean {near}?" if near else ""
+        raise Refusal(f"the task measures {', '.join(known)}, and not {metric}{hint}")
 
 
 @functools.partial(jax.jit, static_argnames="higher")
@@ -135,6 +137,7 @@ def train(
     eval_every: int,
     best_by: tuple[str, bool] | None = None,
     test: bool = True,
+    measure: str = "",
     hooks: Hooks,
 ) -> Outcome:
     """Trains from `step` to `steps`; rows are logged where step is a multiple.
@@ -142,10 +145,13 @@ def train(
     The last step is always logged, evaluated on "valid" and, where `test`, on "test",
     and saved. With best_by=(metric, higher is better) the test is of each run's state
     that was best on "valid", and the row's step is that state's.
+
+    Raises:
+      Refusal: the task does not measure `measure`.
     """
     begun = time.perf_counter()
-    if best_by is not None:
-        _check_measured(program, kept.state, best_by[0])
+    for name in {measure, *(best_by or ())[:1]} - {""}:
+        _check_measured(program, kept.state, name)
     (state, best), alive = warm_up(program, kept, test=test)
     ready = time.perf_counter()
     saving = 0.0

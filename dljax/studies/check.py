@@ -1,0 +1,120 @@
+"""A script's declaration, refused in one line where it cannot be meant."""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dljax.config import RunConfig, parse_value
+from dljax.errors import Refusal, nearest
+from dljax.studies.study import DESIGNS, SELECTIONS, Study, terms, variants
+
+
+def check(module: Any) -> Study:
+    """The STUDY of an experiment's script, its levels and candidates as their fields'
+    types.
+
+    Raises:
+      Refusal: names the part of the script and what is wrong with it.
+    """
+    for name in ("Config", "STUDY", "task", "source"):
+        if not hasattr(module, name):
+            raise Refusal(f"{module.__file__}: has no {name}")
+    config, study = module.Config, module.STUDY
+    if not issubclass(config, RunConfig):
+        raise Refusal("Config: must extend dljax.config.RunConfig")
+    return check_study(study, config)
+
+
+def check_study(study: Study, config: type) -> Study:
+    """`check`, of the two that declare."""
+    fields = {f.name: f for f in dataclasses.fields(config)}
+    types = typing.get_type_hints(config)
+    _check_names("factors", study.factors, fields)
+    _check_names("tune", study.tune, fields)
+    if isinstance(study.array, str):
+        raise Refusal(f"STUDY.array: must be names, as in ({study.array!r},)")
+    _check_names("array", study.array, fields)
+    for name in study.array:
+        if types[name] is not float:
+            raise Refusal(f"STUDY.array: {name} is not a float, and cannot be traced")
+    for size in (*study.sizes.values(), *study.full.values(), study.smoke):
+        _check_names("sizes, full and smoke", size, fields)
+    if both := study.factors.keys() & study.tune.keys():
+        raise Refusal(f"STUDY.tune: {', '.join(sorted(both))} is a factor already")
+    study = study._replace(
+        factors=_typed("factors", study.factors, fields, types),
+        tune=_typed("tune", study.tune, fields, types),
+    )
+    if study.tune_seeds < 1:
+        raise Refusal("STUDY.tune_seeds: at least 1")
+    if list(study.looks) != sorted(set(study.looks)):
+        raise Refusal("STUDY.looks: numbers of seeds, each more than the one before")
+    if study.select not in SELECTIONS:
+        raise Refusal(f"STUDY.select: must be one of {', '.join(SELECTIONS)}")
+    if isinstance(study.design, str) and study.design not in DESIGNS:
+        raise Refusal(
+            f"STUDY.design: must be one of {', '.join(DESIGNS)}, or a list of variants"
+        )
+    _check_rule(study)
+    _check_contrasts(study)
+    return study
+
+
+def _check_names(part: str, names: Iterable[str], fields: Iterable[str]) -> None:
+    for name in names:
+        if name not in fields:
+            near = nearest(name, fields)
+            hint = f"; did you mean {near}?" if near else ""
+            raise Refusal(f"STUDY.{part}: Config has no field {name}{hint}")
+
+
+def _typed(
+    part: str,
+    levels: Mapping[str, Any],
+    fields: Mapping[str, dataclasses.Field],
+    types: Mapping[str, type],
+) -> dict[str, tuple[Any, ...]]:
+    """{field: values}, each what the field's flag would make of it."""
+    found = {}
+    for name, values in levels.items():
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise Refusal(f"STUDY.{part}: {name} needs values, as in (a, b)")
+        try:
+            typed = [parse_value(fields[name], types[name], str(v)) for v in values]
+        except Refusal as refusal:
+            raise Refusal(f"STUDY.{part}: {refusal}") from None
+        found[name] = tuple(dict.fromkeys(typed))
+    return found
+
+
+def _check_rule(study: Study) -> None:
+    if not study.contrasts:
+        raise Refusal("STUDY.contrasts: a rule needs at least one")
+    if not inspect.getdoc(study.rule):
+        raise Refusal("STUDY.rule: needs a docstring that says the rule in words")
+    try:
+        inspect.signature(study.rule).bind(**study.contrasts)
+    except TypeError as error:
+        raise Refusal(
+            f"STUDY.rule: is called with the contrasts {', '.join(study.contrasts)}, "
+            f"by name; {error}"
+        ) from None
+
+
+def _check_contrasts(study: Study) -> None:
+    """Every variant of a contrast is there, where that depends on no data set."""
+    sizes = [*study.sizes.values(), *study.full.values(), study.smoke]
+    if any(name in study.factors for size in sizes for name in size):
+        return
+    known = variants(study.factors, study.design)
+    for contrast, sides in study.contrasts.items():
+        for _, variant in (term for side in sides for term in terms(side)):
+            if variant not in known:
+                near = nearest(variant, known)
+                hint = f"did you mean {near}? " if near else ""
+                raise Refusal(
+                    f"STUDY.contrasts: {contrast} has no variant {variant}; {hint}"
+                    f"variants are {', '.join(known)}"
+                )

@@ -1,0 +1,158 @@
+"""What may not lead to a verdict: a rule, a script or a setting changed on the way."""
+
+import json
+import shutil
+
+import pytest
+import small
+from studies import run, trials
+
+from dljax.errors import FAILED_RUNS, Refusal
+from dljax.studies.experiment import import_experiment
+from dljax.studies.rule import rule_hash, rule_text, task_hash
+
+MARGIN = 0.0
+
+
+def wider_by_margin(wider):
+    """Supported if it is wider by the margin."""
+    return "supported" if wider.above(MARGIN) else "undecided"
+
+
+@pytest.fixture(scope="module")
+def found():
+    experiment = import_experiment(small.__file__)
+    study = experiment.study._replace(tune={}, factors={"width": (0, 16)})
+    study = study._replace(contrasts={"wider": ("16", "0")}, looks=(8, 10))
+    return experiment._replace(study=study)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory, found):
+    directory = tmp_path_factory.mktemp("judged")
+    run(found, directory)
+    return directory
+
+
+def why(directory):
+    return json.loads((directory / "report.json").read_text())["why"]
+
+
+def again(found, judged, tmp_path, *arguments, **study):
+    directory = tmp_path / "study"
+    shutil.copytree(judged, directory)
+    changed = found._replace(study=found.study._replace(**study))
+    said = run(changed, directory, *arguments)
+    return why(directory), said
+
+
+def test_the_study_as_declared_is_judged(judged):
+    assert why(judged) == ""
+
+
+def test_a_rule_that_is_changed_after_the_runs_decides_nothing(found, judged, tmp_path):
+    reason, _ = again(found, judged, tmp_path, rule=wider_by_margin)
+    assert "the rule, or what it decides by, was changed" in reason
+    reason, _ = again(found, judged, tmp_path / "b", contrasts={"wider": ("0", "16")})
+    assert "the rule, or what it decides by, was changed" in reason
+
+
+def test_a_constant_of_the_rule_is_part_of_it(monkeypatch):
+    study = small.STUDY._replace(rule=wider_by_margin)
+    before = rule_hash(study)
+    assert "MARGIN = 0.0\n" in rule_text(study)
+    monkeypatch.setitem(globals(), "MARGIN", 0.5)
+    assert rule_hash(study) != before
+    assert rule_hash(study._replace(tune_seeds=5)) != rule_hash(study)
+
+
+def test_seeds_of_two_scripts_are_not_judged_together(found, judged, tmp_path):
+    directory = tmp_path / "study"
+    shutil.copytree(judged, directory)
+    run(found._replace(task_sha256="another"), directory, "--seeds=10")
+    assert "what the script computes was changed between trials" in why(directory)
+
+
+SCRIPT = '''
+"""Words."""
+STUDY = 1
+WIDTH = 3
+def rule(a):
+    return a
+def task(config):
+    """Words."""
+    return config.x + WIDTH  # a comment
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("Words", "Other words", True),
+        ("STUDY = 1", "STUDY = 2", True),
+        ("return a\n", "return b\n", True),
+        ("  # a comment", "", True),
+        ("WIDTH = 3", "WIDTH = 4", False),
+        ("config.x", "config.y", False),
+    ],
+)
+def test_what_of_a_script_makes_its_numbers(old, new, same):
+    changed = SCRIPT.replace(old, new)
+    assert changed != SCRIPT
+    assert (task_hash(SCRIPT, "rule") == task_hash(changed, "rule")) == same
+
+
+def test_other_settings_than_declared_are_not_judged(found, tmp_path):
+    run(found, tmp_path / "rate", "--learning_rate=0.3", "--log_every=7")
+    reason = "reduced: other settings: learning_rate 0.3 (declared 0.01)"
+    assert why(tmp_path / "rate") == reason
+    run(found, tmp_path / "seed", "--seed=5")
+    assert why(tmp_path / "seed") == "reduced: other settings: seed 5 (declared 0)"
+
+
+def test_verdicts_and_tuning_share_no_seed(found, tmp_path):
+    with pytest.raises(Refusal, match="--seeds: the last has to be below 1000000"):
+        run(found, tmp_path, "--seed=999995")
+
+
+def test_a_reduced_report_says_what_it_replaces(found, judged, tmp_path):
+    reason, said = again(found, judged, tmp_path, "--width=16")
+    assert reason == "reduced: without width 0"
+    assert any("this report replaces the whole study's (undecided)" in s for s in said)
+
+
+def test_trials_of_other_surroundings_are_noted(found, judged, tmp_path):
+    directory = tmp_path / "study"
+    shutil.copytree(judged, directory)
+    place = next(iter(trials(directory).values()))
+    manifest = json.loads((place / "manifest.json").read_text())
+    changed = json.dumps(manifest | {"python": "3.0", "code_sha256": "x"})
+    (place / "manifest.json").write_text(changed)
+    run(found, directory)
+    report = json.loads((directory / "report.json").read_text())
+    assert report["notes"] == [
+        "The trials differ in python, the code of dljax or of the experiment."
+    ]
+    assert report["notes"][0] in (directory / "report.html").read_text()
+
+
+def test_a_measure_that_the_task_lacks_is_named_at_once(found, tmp_path):
+    wrong = found._replace(study=found.study._replace(measure="acuracy"))
+    with pytest.raises(Refusal, match="and not acuracy; did you mean accuracy"):
+        run(wrong, tmp_path)
+
+
+def test_a_hook_that_fails_ends_itself_alone(found, tmp_path):
+    def log(directory, rows):
+        raise RuntimeError("nobody listens")
+
+    said = run(found._replace(log=log), tmp_path, "--width=0", "--seeds=2")
+    assert sum("log(): RuntimeError: nobody listens" in line for line in said) == 1
+    assert len(trials(tmp_path)) == 1
+
+
+def test_many_failed_runs_are_counted(found, tmp_path):
+    study = found.study._replace(array=(), factors={"learning_rate": (0.01, 1e38)})
+    study = study._replace(contrasts={"wider": ("1e+38", "0.01")})
+    run(found._replace(study=study), tmp_path, code=FAILED_RUNS)
+    assert why(tmp_path) == "failed runs: 8 of 1e+38"
