@@ -56,24 +56,26 @@ class Queue:
 
     def __init__(self):
         self._asked = -ASK_SECS
-        self._ids: set[str] = set()
+        self._ids: set[str] | None = None  # None: Slurm does not answer
 
     def has(self, job: str) -> bool:
-        """Whether a job waits or runs."""
+        """Whether a job waits or runs; believed while Slurm does not answer."""
         if time.monotonic() - self._asked >= ASK_SECS:
-            try:
-                found = subprocess.run(
-                    ["squeue", "--me", "--array", "--noheader", "--format=%i"],
-                    capture_output=True,
-                    text=True,
-                    timeout=60,
-                )
-            except (OSError, subprocess.TimeoutExpired):
-                return True  # not known: ask again
-            if found.returncode == 0:
-                self._ids = set(found.stdout.split())
-                self._asked = time.monotonic()
-        return job in self._ids
+            self._ids = self._ask()
+            self._asked = time.monotonic()
+        return self._ids is None or job in self._ids
+
+    def changed(self) -> None:
+        """Jobs were submitted: ask anew."""
+        self._asked = -ASK_SECS
+
+    def _ask(self) -> set[str] | None:
+        words = ["squeue", "--me", "--array", "--noheader", "--format=%i"]
+        try:
+            found = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return set(found.stdout.split()) if found.returncode == 0 else None
 
 
 class SlurmJob:
@@ -125,11 +127,11 @@ def starter(
     known: dict[str, str] = read_json(memory) or {}
 
     def start(todo: Mapping[str, str]) -> dict[str, SlurmJob]:
-        there = {name: known[name] for name in todo if queue.has(known.get(name, ""))}
+        there = {name for name in todo if name in known and queue.has(known[name])}
         if new := {name: todo[name] for name in todo if name not in there}:
             known.update(_submit(executor, new))
             write_json(memory, known)
-            queue._asked = -ASK_SECS
+            queue.changed()
         if there:
             show.say(f"{len(there)} jobs are still there, and are waited for")
         return {name: SlurmJob(known[name], folder, queue) for name in todo}
@@ -145,8 +147,12 @@ def _submit(executor: Any, todo: Mapping[str, str]) -> dict[str, str]:
             jobs = [executor.submit(Command(command)) for command in todo.values()]
         return {name: job.job_id for name, job in zip(todo, jobs, strict=True)}
     except (subprocess.CalledProcessError, submitit.core.utils.FailedJobError) as error:
+        said = [line for line in str(error).splitlines() if "error:" in line]
+        words = "; ".join(
+            dict.fromkeys(line.split("error:", 1)[1].strip() for line in said)
+        )
         raise Refusal(
-            f"--launcher=slurm: sbatch refused the jobs: {' '.join(str(error).split())}"
+            f"--launcher=slurm: sbatch refused the jobs: {words or error}"
         ) from None
 
 
