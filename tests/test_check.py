@@ -1,0 +1,81 @@
+"""Declarations: what they mean, and those that cannot be meant."""
+
+import dataclasses
+
+import pytest
+
+from dljax.config import RunConfig, flag
+from dljax.errors import Refusal
+from dljax.studies.check import check_study
+from dljax.studies.study import Study, terms, variants
+
+
+def rule(gap):
+    """Never decided."""
+    del gap
+    return "undecided"
+
+
+STUDY = Study(
+    claim="",
+    factors={"width": (1, 2), "rate": (0.1, 0.2)},
+    measure="accuracy",
+    contrasts={"gap": ("1/0.1", "2/0.1")},
+    rule=rule,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    width: int = flag(1, "")
+    rate: float = flag(0.1, "", low=0)
+    decay: float = flag(0.0, "", low=0)
+
+
+def rule_of_nothing():
+    """Never decided."""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"factors": {"widht": (1,)}}, "no field widht; did you mean width"),
+        ({"array": ("width",)}, "width is not a float"),
+        ({"tune": {"rate": (0.1,)}}, "rate is a factor already"),
+        ({"tune": {"momentum": (0.1,)}}, "no field momentum"),
+        ({"looks": (20, 10)}, "STUDY.looks"),
+        ({"select": "last"}, "final, best_valid"),
+        ({"design": "gird"}, "grid, one_at_a_time"),
+        ({"contrasts": {"gap": ("1/0.1 - 3/0.1", "2/0.1")}}, "no variant 3/0.1; did"),
+        ({"rule": rule_of_nothing}, "the contrasts gap, by name"),
+        ({"rule": lambda gap: "undecided"}, "a docstring"),
+        ({"contrasts": {}}, "at least one"),
+        ({"array": "rate"}, "must be names"),
+        ({"tune": {"decay": ()}}, "needs values"),
+        ({"tune": {"decay": 0.1}}, "needs values"),
+        ({"tune": {"decay": (-1,)}}, "decay=-1: must be at least 0"),
+        ({"factors": {"width": (1, "big")}}, "width=big: must be a whole number"),
+        ({"smoke": {"stepz": 5}}, "no field stepz; did you mean steps"),
+        ({"tune_seeds": 0}, "at least 1"),
+    ],
+)
+def test_a_declaration_that_cannot_be_meant_is_refused(wrong, said):
+    with pytest.raises(Refusal, match=said):
+        check_study(STUDY._replace(**wrong), Config)
+
+
+def test_levels_become_what_their_flags_would_make_of_them():
+    study = STUDY._replace(array=("rate",), tune={"decay": (0, 0.1)})
+    assert check_study(study, Config).tune == {"decay": (0.0, 0.1)}
+
+
+def test_variants_and_terms():
+    grid = variants({"a": (1, 2), "b": ("x", "y")})
+    assert list(grid) == ["1/x", "1/y", "2/x", "2/y"]
+    assert grid["2/x"] == {"a": 2, "b": "x"}
+    assert list(variants({"a": (1, 2, 3), "b": ("x", "y")}, "one_at_a_time")) == [
+        *("1/x", "1/y", "2/x", "3/x")
+    ]
+    listed = [{"a": 2, "b": "y"}, {"a": 1, "b": "x"}, {"a": 9, "b": "x"}]
+    assert list(variants({"a": (1, 2), "b": ("x", "y")}, listed)) == ["2/y", "1/x"]
+    assert terms("1/x - 2/y") == [(1, "1/x"), (-1, "2/y")]
