@@ -37,6 +37,18 @@ def test_warmup_then_cosine():
     assert float(rate(100)) == pytest.approx(0.001)
 
 
+def test_descent_with_and_without_momentum():
+    gradients = some(3)
+    params, opt = walk(optimizers.sgd(0.1), gradients)
+    by_hand = -0.1 * sum(g["w"] for g in gradients)
+    np.testing.assert_allclose(params["w"], by_hand, rtol=1e-5)
+    assert float(optimizers.learning_rate(opt)) == pytest.approx(0.1)
+    params, _ = walk(optimizers.sgd(0.1, momentum=0.5), gradients)
+    a, b, c = (g["w"] for g in gradients)
+    by_hand = -0.1 * (a + (b + 0.5 * a) + (c + 0.5 * b + 0.25 * a))
+    np.testing.assert_allclose(params["w"], by_hand, rtol=1e-5)
+
+
 def test_adamw_is_optax_adam_and_says_its_rate():
     a, opt = walk(optimizers.adamw(0.01), some(5))
     b, _ = walk(optax.adam(0.01), some(5))

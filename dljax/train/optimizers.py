@@ -137,6 +137,19 @@ def adamw(
     return optax.with_extra_args_support(chain)
 
 
+def sgd(
+    learning_rate: optax.Schedule | float, *, momentum: float = 0.0
+) -> optax.GradientTransformationExtraArgs:
+    """Gradient descent, with Polyak's momentum where it is not 0.
+
+    Args:
+      learning_rate: a number, possibly traced, or a schedule of the update count.
+    """
+    links = [optax.trace(momentum)] if momentum else []
+    chain = optax.chain(*links, scale_by_learning_rate(learning_rate))
+    return optax.with_extra_args_support(chain)
+
+
 def learning_rate(opt: Any) -> jax.Array | None:
     """The learning rate of the last update, where the chain kept it."""
     for leaf in jax.tree.leaves(opt, is_leaf=lambda s: isinstance(s, ScheduledState)):
