@@ -128,7 +128,7 @@ def test_mlp_is_matrix_products_by_hand():
 
 
 def test_an_mlp_may_have_no_hidden_layer_and_no_bias():
-    net = ann.mlp((), 3, bias=False)
+    net = ann.mlp((), 3, bias="none")
     params, _ = net.init(jax.random.key(0), jnp.zeros((1, 4)))
     assert jax.tree.map(np.shape, params) == {"Dense_0": {"kernel": (4, 3)}}
 

@@ -21,27 +21,45 @@ ACTIVATIONS: dict[str, Callable] = {
 }
 
 
+BIASES = ("none", "bias", "input")
+
+
+def _one_more_row(initial: Callable) -> Callable:
+    """A kernel's initial values, and 0 for the weights of one more input."""
+
+    def values(key, shape, dtype=jnp.float32):
+        rows = initial(key, (shape[0] - 1, *shape[1:]), dtype)
+        return jnp.concatenate([rows, jnp.zeros((1, *shape[1:]), dtype)])
+
+    return values
+
+
 class Mlp(nn.Module):
     """Input (b, ...), flattened; hidden layers; one linear output layer."""
 
     hidden: tuple[int, ...]
     outputs: int
     activation: str = "relu"
-    bias: bool = True
+    bias: str = "bias"
     dropout: float = 0.0
 
     @nn.compact
     def __call__(self, x, *, train: bool = False):
         x = x.reshape(x.shape[0], -1)
-        for width in self.hidden:
-            x = nn.Dense(
-                width,
-                use_bias=self.bias,
-                kernel_init=nn.initializers.he_normal(),
-            )(x)
+        for i, width in enumerate(self.hidden):
+            x = self._dense(x, width, i, nn.initializers.he_normal())
             x = ACTIVATIONS[self.activation](x)
             x = Dropout(self.dropout)(x, train=train)
-        return nn.Dense(self.outputs, use_bias=self.bias)(x)
+        initial = nn.initializers.lecun_normal()
+        return self._dense(x, self.outputs, len(self.hidden), initial)
+
+    def _dense(self, x, width, i, initial):
+        """A weighted sum of the inputs, and the bias in its form."""
+        if self.bias == "input":
+            x = jnp.concatenate([x, jnp.ones((len(x), 1), x.dtype)], -1)
+            initial = _one_more_row(initial)
+        use = self.bias == "bias"
+        return nn.Dense(width, use, kernel_init=initial, name=f"Dense_{i}")(x)
 
 
 def mlp(
@@ -49,18 +67,20 @@ def mlp(
     outputs: int,
     *,
     activation: str = "relu",
-    bias: bool = True,
+    bias: str = "bias",
     dropout: float = 0.0,
 ) -> Net:
     """A multi-layer perceptron: x (b, ...) -> (b, outputs).
 
     `hidden` may be empty (a linear model). `activation` is a key of `ACTIVATIONS`;
-    "step" fires past a threshold of 0 and has no useful gradient.
+    "step" fires past a threshold of 0 and has no useful gradient. `bias` is one of
+    `BIASES`: "none", "bias", or "input", where every layer has one more input that is
+    always 1 and whose weights begin at 0.
 
     Raises:
-      KeyError: an unknown activation.
+      KeyError: an unknown activation. ValueError: an unknown bias.
     """
-    ACTIVATIONS[activation]
+    ACTIVATIONS[activation], BIASES.index(bias)
     return net(Mlp(tuple(hidden), outputs, activation, bias, dropout))
 
 
