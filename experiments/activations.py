@@ -71,7 +71,10 @@ STUDY = Study(
         for name in SMOOTH
     },
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "hidden": 4, "channels": 2},
+    smoke={
+        **{"steps": 3, "seeds": 2, "hidden": 4, "channels": 2},
+        "activation": ("identity", "relu"),
+    },
     sufficient={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
