@@ -72,7 +72,10 @@ STUDY = Study(
     },
     rule=rule,
     smoke={
-        **{"steps": 3, "seeds": 2, "hidden": 4, "channels": 2},
+        "steps": 3,
+        "seeds": 2,
+        "hidden": 4,
+        "channels": 2,
         "activation": ("identity", "relu"),
     },
     sufficient={
