@@ -161,10 +161,7 @@ def _against(studies: Sequence[Study], names: Sequence[str]) -> list[dict[str, A
                 steps = [values[seed] - before[seed] for seed in both]
                 label = f"{variant}: {name} - {names[0]}"
                 found.append(statistics.compare(label, "", steps, shared=shared))
-    return [
-        statistics.described(c) | {"name": c.a, "comparison": c}
-        for c in statistics.holm(found)
-    ]
+    return [statistics.described(c) | {"name": c.a} for c in statistics.holm(found)]
 
 
 def _text(

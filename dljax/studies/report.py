@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dljax.errors import DAMAGED_DATA, Refusal
-from dljax.runs.disk import read_json, write_json, write_text
+from dljax.runs.disk import write_json, write_text
 from dljax.studies import figures, results
 from dljax.studies.experiment import Experiment
 from dljax.studies.page import (
@@ -36,7 +36,7 @@ def write(
     """Writes all files of the report; returns the content of report.json."""
     study = experiment.study
     found = results.collect(directory, declared, rule_hash(study))
-    samples, manifests = _trial_files(directory, declared)
+    samples, manifests = _read_samples(directory, declared), found.manifests
     compared = results.comparisons(study, found)
     summary = results.summary(study, found, compared, experiment.name)
     tuned = scores(study, declared, directory) if declared["tuning"] else []
@@ -147,11 +147,12 @@ def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
     return "\n".join(lines)
 
 
-def _trial_files(directory: pathlib.Path, declared: Mapping[str, Any]):
-    """({variant: samples of a seed}, {trial: manifest}) of the finished trials."""
+def _read_samples(
+    directory: pathlib.Path, declared: Mapping[str, Any]
+) -> dict[str, dict[str, np.ndarray]]:
+    """{variant: samples of its first seed} of the finished trials."""
     samples: dict[str, dict[str, np.ndarray]] = {}
-    manifests: dict[str, dict[str, Any]] = {}
-    for _, trial, variants in [*declared["trials"], *declared["tuning"]]:
+    for _, trial, variants in declared["trials"]:
         path = directory / trial / "samples.npz"
         if path.is_file() and any(variant not in samples for variant in variants):
             arrays = _samples(path)
@@ -159,10 +160,7 @@ def _trial_files(directory: pathlib.Path, declared: Mapping[str, Any]):
                 # Runs are in order of their variants; the first seed's is shown.
                 first = {k: v[i * len(v) // len(variants)] for k, v in arrays.items()}
                 samples.setdefault(variant, first)
-        manifest = read_json(directory / trial / "manifest.json")
-        if isinstance(manifest, dict):
-            manifests[trial] = manifest
-    return samples, manifests
+    return samples
 
 
 def _samples(path: pathlib.Path) -> dict[str, np.ndarray]:

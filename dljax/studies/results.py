@@ -27,7 +27,7 @@ class Results(NamedTuple):
     failed: [{"variant", "seed", "step", "metric"}], the first metric that was not
     finite, and where. missing: variants with a trial that is not finished. changed: why
     the trials may not be judged together, or by this rule. notes: what else they differ
-    in.
+    in. manifests: {trial: its manifest}, where it is there and whole.
     """
 
     declared: Mapping[str, Any]
@@ -37,6 +37,7 @@ class Results(NamedTuple):
     missing: list[str]
     changed: list[str]
     notes: list[str]
+    manifests: dict[str, dict[str, Any]]
 
     def values(self, variant: str, metric: str) -> dict[int, float]:
         """{seed: value} of one test metric."""
@@ -77,11 +78,11 @@ def collect(
                     for k, v in row.items()
                     if k not in ("step", "seed", "variant", "split")
                 }
-    names = [name for _, name, _ in (*declared["tuning"], *declared["trials"])]
-    manifests = [read_json(workdir / name / "manifest.json") for name in names]
-    pages = [page for page in manifests if isinstance(page, dict)]
-    changed = _changed(pages, rule_sha256)
-    return Results(declared, final, curves, failed, missing, changed, _notes(pages))
+    listed = [name for _, name, _ in (*declared["trials"], *declared["tuning"])]
+    pages = {name: read_json(workdir / name / "manifest.json") for name in listed}
+    manifests = {name: page for name, page in pages.items() if isinstance(page, dict)}
+    changed, notes = _changed([*manifests.values()], rule_sha256), _notes(manifests)
+    return Results(declared, final, curves, failed, missing, changed, notes, manifests)
 
 
 def _changed(pages: Sequence[Mapping[str, Any]], rule_sha256: str) -> list[str]:
@@ -96,9 +97,10 @@ def _changed(pages: Sequence[Mapping[str, Any]], rule_sha256: str) -> list[str]:
     return found
 
 
-def _notes(pages: Sequence[Mapping[str, Any]]) -> list[str]:
+def _notes(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    first, *others = manifests.values() or [{}]
     differ = {
-        line.split(" was ")[0] for page in pages for line in differences(pages[0], page)
+        line.split(" was ")[0] for page in others for line in differences(first, page)
     }
     return [f"The trials differ in {', '.join(sorted(differ))}."] if differ else []
 
