@@ -56,6 +56,8 @@ class Task(NamedTuple):
       whose `batch["weight"]` is 1 for an example and 0 for padding.
     sample(params, stats, batch, key) -> {name: array}, or None: what the report shows;
       `batch` holds a few evaluation examples.
+    probe: as `metrics`, or None: what is measured besides, on test data alone, since it
+      looks inside the network and costs more.
     split_batch: every turn of a step gets a part of the step's batch of its own.
     """
 
@@ -63,6 +65,7 @@ class Task(NamedTuple):
     turns: tuple[Turn, ...]
     metrics: Callable[..., Metrics]
     sample: Callable[..., dict[str, jax.Array]] | None = None
+    probe: Callable[..., Metrics] | None = None
     split_batch: bool = False
 
 
@@ -89,7 +92,8 @@ class Source(NamedTuple):
     arrays: {name: array of shape (examples, ...)}, resident on the device, shared by
       all seeds.
     split(seed) -> {"train" | "valid" | "test": int array of examples}. All seeds have
-      equally many training examples.
+      equally many training examples. Where there is "seen" too, its examples are
+      measured at the end as the test's are, each metric as train_NAME.
     order(key, rows) -> rows permuted: one permutation an epoch.
     gather(arrays, rows) -> batch, as networks see it.
     classes: the names of the labels, where there are any.

@@ -65,7 +65,7 @@ def probe(text, folder, *flags):
 def whole(found):
     assert found["console"] == []
     assert [name for name in found["asked"] if not name.startswith("data:")] == []
-    assert found["images"] == [True] * 5
+    assert found["images"] == [True] * 6
     assert found["wide"] <= 0
 
 

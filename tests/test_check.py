@@ -7,7 +7,7 @@ import pytest
 from dljax.config import RunConfig, flag
 from dljax.errors import Refusal
 from dljax.studies.check import check_study
-from dljax.studies.study import Study, terms, variants
+from dljax.studies.study import Study, Term, terms, variants
 
 
 def rule(gap):
@@ -78,4 +78,5 @@ def test_variants_and_terms():
     ]
     listed = [{"a": 2, "b": "y"}, {"a": 1, "b": "x"}, {"a": 9, "b": "x"}]
     assert list(variants({"a": (1, 2), "b": ("x", "y")}, listed)) == ["2/y", "1/x"]
-    assert terms("1/x - 2/y") == [(1, "1/x"), (-1, "2/y")]
+    assert terms("1/x - 2/y@loss") == [Term(1, "1/x"), Term(-1, "2/y", "loss")]
+    assert terms(0.5) == [Term(1, "", number=0.5)]

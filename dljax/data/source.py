@@ -100,6 +100,16 @@ def on_canvas(source: Source, size: int, *, seed: int = 0) -> Source:
     )
 
 
+def with_seen(source: Source) -> Source:
+    """The same, and at the end the training examples are measured too, as "seen"."""
+
+    def split(seed):
+        parts = source.split(seed)
+        return {**parts, "seen": parts["train"]}
+
+    return source._replace(split=split)
+
+
 def shuffle_pixels(source: Source, *, seed: int = 0) -> Source:
     """The same images with their pixels moved by one fixed permutation for all.
 

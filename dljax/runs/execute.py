@@ -152,7 +152,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
                 eval_every=config.eval_every or max(1, steps // 20),
                 best_by=trial.best_by,
                 test=trial.test,
-                measure=trial.measure,
+                measures=trial.measures,
                 hooks=_hooks(trial, program, sinks, metrics, saver, beside, stop, show),
             )
         stopped = outcome.stopped and outcome.step < steps

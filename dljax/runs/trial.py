@@ -39,7 +39,7 @@ class Trial(NamedTuple):
 
     best_by: (metric, higher is better) where the state of the best validation is the
     one that is tested, None where it is the last. rule_sha256: of the rule that the
-    study was declared with; task_sha256: of the script that makes its task. measure:
+    study was declared with; task_sha256: of the script that makes its task. measures:
     that the task has to have. test: whether test data are read at the end.
     """
 
@@ -51,7 +51,7 @@ class Trial(NamedTuple):
     lowering: str
     rule_sha256: str
     task_sha256: str = ""
-    measure: str = ""
+    measures: tuple[str, ...] = ()
     best_by: tuple[str, bool] | None = None
     test: bool = True
 

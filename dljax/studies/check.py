@@ -110,7 +110,10 @@ def _check_contrasts(study: Study) -> None:
         return
     known = variants(study.factors, study.design)
     for contrast, sides in study.contrasts.items():
-        for _, variant in (term for side in sides for term in terms(side)):
+        named = [t for side in sides for t in terms(side) if t.number is None]
+        if not named:
+            raise Refusal(f"STUDY.contrasts: {contrast} compares numbers alone")
+        for variant in (term.variant for term in named):
             if variant not in known:
                 near = nearest(variant, known)
                 hint = f"did you mean {near}? " if near else ""

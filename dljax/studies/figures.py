@@ -19,17 +19,17 @@ DARK = (
     f'[style*="fill: {INK}"] {{ fill: #e6e9ed !important }} '
     f'[style*="stroke: {INK}"] {{ stroke: #e6e9ed !important }} }}</style>'
 )
-ROWS = 12  # variants whose examples are shown
 LINES = ("-", "--", "-.", ":")
 
 
-def _plt():
+def plt():
+    """matplotlib's pyplot, in the pages' style; draws without a screen."""
     import matplotlib
 
     matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib import pyplot
 
-    plt.rcParams.update(
+    pyplot.rcParams.update(
         {
             "svg.hashsalt": "dljax",
             "font.size": 10,
@@ -47,18 +47,17 @@ def _plt():
             "ytick.color": INK,
         }
     )
-    return plt
+    return pyplot
 
 
 def save(figure: Any, folder: pathlib.Path, name: str) -> str:
     """Writes NAME.svg and NAME.png; returns the SVG's text."""
-    plt = _plt()
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     no_dates = {"Date": None, "Creator": None}
     figure.savefig(text, format="svg", metadata=no_dates, transparent=True)
     figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-    plt.close(figure)
+    plt().close(figure)
     drawn = text.getvalue().replace("<defs>", f"{DARK}<defs>", 1)
     (folder / f"{name}.svg").write_text(drawn, encoding="utf-8")
     return drawn
@@ -79,8 +78,7 @@ def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.n
 
 def curves(results: Results, measure: str):
     """Validation `measure` and training loss by step: mean and 95 % band over seeds."""
-    plt = _plt()
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+    figure, axes = plt().subplots(1, 2, figsize=(9, 3.6))
     panels = (("valid", measure), ("train", _loss(results)))
     for axis, (split, metric) in zip(axes, panels, strict=True):
         series = {v: _series(rows, split, metric) for v, rows in results.curves.items()}
@@ -146,8 +144,7 @@ def finals(results: Results, measure: str):
 
 def finals_of(values: Mapping[str, list[float]], measure: str, *, shared: float):
     """A row of dots for each name, a dot a seed, with their mean and 95 % interval."""
-    plt = _plt()
-    figure, axis = plt.subplots(figsize=(9, 0.6 + 0.6 * len(values)))
+    figure, axis = plt().subplots(figsize=(9, 0.6 + 0.6 * len(values)))
     for i, mine in enumerate(values.values()):
         if not mine:
             continue
@@ -164,10 +161,9 @@ def finals_of(values: Mapping[str, list[float]], measure: str, *, shared: float)
     return figure
 
 
-def differences(compared: Mapping[str, statistics.Comparison], measure: str):
+def differences(compared: Mapping[str, statistics.Comparison]):
     """Every contrast's difference per seed, its mean and its simultaneous interval."""
-    plt = _plt()
-    figure, axis = plt.subplots(figsize=(9, 0.6 + 0.6 * len(compared)))
+    figure, axis = plt().subplots(figsize=(9, 0.6 + 0.6 * len(compared)))
     axis.axvline(0, color=INK, lw=0.8, alpha=0.6)
     for i, c in enumerate(compared.values()):
         axis.plot(c.differences, [i] * c.n, "o", color=COLOURS[0], alpha=0.35, mew=0)
@@ -177,17 +173,14 @@ def differences(compared: Mapping[str, statistics.Comparison], measure: str):
     axis.set_yticks(range(len(compared)), list(compared))
     axis.set_ylim(-0.6, len(compared) - 0.4)
     axis.invert_yaxis()
-    axis.set_xlabel(
-        f"difference in test {measure}, paired by seed; mean, simultaneous interval"
-    )
+    axis.set_xlabel("difference, paired by seed; mean and simultaneous interval")
     return figure
 
 
 def effects(rows: list[dict[str, Any]], measure: str):
     """What each level of each factor adds to the mean over the grid."""
-    plt = _plt()
     factors = list(dict.fromkeys(row["factor"] for row in rows))
-    figure, axes = plt.subplots(
+    figure, axes = plt().subplots(
         1, len(factors), figsize=(9, 3.2), sharey=True, squeeze=False
     )
     for axis, factor in zip(axes[0], factors, strict=True):
@@ -203,38 +196,4 @@ def effects(rows: list[dict[str, Any]], measure: str):
         axis.set_xlim(-0.5, len(mine) - 0.5)
         axis.set_xlabel(factor)
     axes[0][0].set_ylabel(f"added to test {measure}")
-    return figure
-
-
-def examples(samples: Mapping[str, Mapping[str, np.ndarray]], classes: list[str]):
-    """Test images of the first seed as each network sees them, with its predictions."""
-    shown = {k: v for k, v in samples.items() if v["image"].shape[-1] in (1, 3)}
-    shown = dict(list(shown.items())[:ROWS])
-    if not shown:
-        return None
-    plt = _plt()
-    count = min(10, *(len(v["image"]) for v in shown.values()))
-    figure, axes = plt.subplots(
-        len(shown), count, figsize=(9, 1.15 * len(shown)), squeeze=False
-    )
-    for row, (variant, sample) in zip(axes, shown.items(), strict=True):
-        for j, axis in enumerate(row):
-            axis.imshow(sample["image"][j].squeeze(), cmap="gray", vmin=0, vmax=1)
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.grid(False)
-            if "prediction" in sample:
-                told, right = (int(sample[k][j]) for k in ("prediction", "label"))
-                name, true = (
-                    classes[k] if k < len(classes) else str(k) for k in (told, right)
-                )
-                axis.set_title(
-                    name if told == right else f"{name} ≠ {true}",
-                    fontsize=8,
-                    color=INK if told == right else COLOURS[1],
-                    pad=2,
-                )
-        row[0].set_ylabel(
-            variant.replace("/", "\n"), fontsize=8, rotation=0, ha="right"
-        )
     return figure

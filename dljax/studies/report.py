@@ -7,15 +7,11 @@ so that the same directories give the same page.
 import json
 import pathlib
 import shlex
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.runs.disk import write_json, write_text
-from dljax.studies import figures, results
+from dljax.studies import figures, profiles, results, samples
 from dljax.studies.experiment import Experiment
 from dljax.studies.page import (
     data_uri,
@@ -27,6 +23,8 @@ from dljax.studies.page import (
     values,
 )
 from dljax.studies.rule import rule_hash, rule_text
+from dljax.studies.statistics import Comparison
+from dljax.studies.study import Study
 from dljax.studies.tuning import scores
 
 
@@ -36,7 +34,7 @@ def write(
     """Writes all files of the report; returns the content of report.json."""
     study = experiment.study
     found = results.collect(directory, declared, rule_hash(study))
-    samples, manifests = _read_samples(directory, declared), found.manifests
+    manifests = found.manifests
     compared = results.comparisons(study, found)
     summary = results.summary(study, found, compared, experiment.name)
     tuned = scores(study, declared, directory) if declared["tuning"] else []
@@ -44,37 +42,8 @@ def write(
     write_json(directory / "report.json", summary)
     results.write_csv(directory / "results.csv", found)
     folder = directory / "figures"
-    pictures = [
-        (
-            "curves",
-            f"Learning curves: validation {study.measure} and training loss by update, "
-            "mean and 95 % band over seeds",
-            figures.curves(found, study.measure),
-        ),
-        (
-            "finals",
-            f"Final test {study.measure} of every seed, by variant",
-            figures.finals(found, study.measure),
-        ),
-        (
-            "differences",
-            f"Paired differences in test {study.measure} of every contrast",
-            figures.differences(compared, study.measure),
-        ),
-    ]
-    if summary["effects"]:
-        added = (
-            f"What each level adds to the mean test {study.measure} of the grid, with "
-            "95 % intervals that are not adjusted for their number"
-        )
-        pictures.append(
-            ("effects", added, figures.effects(summary["effects"], study.measure))
-        )
-    classes = _classes(manifests)
-    if samples and (grid := figures.examples(samples, classes)) is not None:
-        pictures.append(
-            ("examples", "Test images as each network sees them, and its answer", grid)
-        )
+    shown = samples.read(directory, declared)
+    pictures = _pictures(study, found, compared, summary, shown)
     images = [
         {
             "name": name,
@@ -147,30 +116,63 @@ def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
     return "\n".join(lines)
 
 
-def _read_samples(
-    directory: pathlib.Path, declared: Mapping[str, Any]
-) -> dict[str, dict[str, np.ndarray]]:
-    """{variant: samples of its first seed} of the finished trials."""
-    samples: dict[str, dict[str, np.ndarray]] = {}
-    for _, trial, variants in declared["trials"]:
-        path = directory / trial / "samples.npz"
-        if path.is_file() and any(variant not in samples for variant in variants):
-            arrays = _samples(path)
-            for i, variant in enumerate(variants if "image" in arrays else ()):
-                # Runs are in order of their variants; the first seed's is shown.
-                first = {k: v[i * len(v) // len(variants)] for k, v in arrays.items()}
-                samples.setdefault(variant, first)
-    return samples
-
-
-def _samples(path: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        raise Refusal(
-            f"{path}: is damaged; without it the report shows no samples", DAMAGED_DATA
-        ) from None
+def _pictures(
+    study: Study,
+    found: results.Results,
+    compared: Mapping[str, Comparison],
+    summary: Mapping[str, Any],
+    shown: samples.Samples,
+) -> list[tuple[str, str, Any]]:
+    """(name, what it shows, figure) of every picture that there is something for."""
+    measure = study.measure
+    drawn = [
+        (
+            "curves",
+            f"Learning curves: validation {measure} and training loss by update, mean "
+            "and 95 % band over seeds",
+            figures.curves(found, measure),
+        ),
+        (
+            "finals",
+            f"Final test {measure} of every seed, by variant",
+            figures.finals(found, measure),
+        ),
+        (
+            "differences",
+            "Paired differences of every contrast",
+            figures.differences(compared),
+        ),
+        (
+            "by_factor",
+            f"Test {measure} by a factor's number, mean and 95 % interval over seeds",
+            profiles.of_factor(found, measure),
+        ),
+        (
+            "profiles",
+            "Test metrics over a number, mean and 95 % interval over seeds",
+            profiles.of_metrics(found, study.profiles),
+        ),
+    ]
+    if summary["effects"]:
+        added = (
+            f"What each level adds to the mean test {measure} of the grid, with 95 % "
+            "intervals that are not adjusted for their number"
+        )
+        drawn.append(("effects", added, figures.effects(summary["effects"], measure)))
+    classes = _classes(found.manifests)
+    drawn += [
+        (
+            "examples",
+            "Test images as each network sees them, and its answer",
+            samples.examples(shown, classes),
+        ),
+        (
+            "maps",
+            "What each network makes of every pixel: red for, blue against",
+            samples.maps(shown),
+        ),
+    ]
+    return [picture for picture in drawn if picture[2] is not None]
 
 
 def _classes(manifests: Mapping[str, Any]) -> list[str]:

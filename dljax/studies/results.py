@@ -114,11 +114,18 @@ def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparis
     """{contrast: comparison}, over the seeds that all of its variants finished."""
     found = {}
     for name, (a, b) in study.contrasts.items():
-        signed = terms(a) + [(-sign, variant) for sign, variant in terms(b)]
-        values = [(sign, results.values(v, study.measure)) for sign, v in signed]
+        signed = terms(a) + [t._replace(sign=-t.sign) for t in terms(b)]
+        fixed = sum(t.sign * t.number for t in signed if t.number is not None)
+        values = [
+            (t.sign, results.values(t.variant, t.metric or study.measure))
+            for t in signed
+            if t.number is None
+        ]
         shared = sorted(set.intersection(*(set(v) for _, v in values)))
-        per_seed = [sum(sign * v[s] for sign, v in values) for s in shared]
-        found[name] = statistics.compare(a, b, per_seed, shared=results.shared)
+        per_seed = [fixed + sum(sign * v[s] for sign, v in values) for s in shared]
+        found[name] = statistics.compare(
+            str(a), str(b), per_seed, shared=results.shared
+        )
     adjusted = statistics.holm(list(found.values()), looks=len(study.looks) or 1)
     return dict(zip(found, adjusted, strict=True))
 
@@ -182,7 +189,10 @@ def rehearse(study: Study) -> None:
     Raises:
       Refusal: it raises, or returns no verdict.
     """
-    made = [statistics.compare(a, b, range(8)) for a, b in study.contrasts.values()]
+    made = [
+        statistics.compare(str(a), str(b), range(8))
+        for a, b in study.contrasts.values()
+    ]
     _ruled(study, dict(zip(study.contrasts, statistics.holm(made), strict=True)))
 
 

@@ -25,7 +25,9 @@ class Study(NamedTuple):
     measure: the name of the test metric that decides, and `higher` whether more of it
       is better.
     contrasts: {name: (a, b)}: what is compared, each side a variant or a difference of
-      variants ("cnn/raw - mlp/raw"); paired by seed, a minus b.
+      variants ("cnn/raw - mlp/raw"); paired by seed, a minus b. It is the measure that
+      is compared, or another test metric: "cnn/raw@train_accuracy". A side may be a
+      number, as a limit that is known: ("cnn/raw", 0.9).
     rule: called with one `statistics.Comparison` per contrast, by name; returns one of
       `VERDICTS`. Its docstring says the same in words.
     sizes, full: {data set: {field: value}}: defaults of a data set, and of its full
@@ -36,12 +38,14 @@ class Study(NamedTuple):
       by the measure on validation data.
     smoke: {field: value} for --smoke.
     sufficient: {data set: why its default size decides as well as a full one}.
+    profiles: {what the numbers are: {metric: number}}: pictures of metrics over
+      something else than the update, as the severity of a corruption.
     """
 
     claim: str
     factors: Mapping[str, tuple[Any, ...]]
     measure: str
-    contrasts: Mapping[str, tuple[str, str]]
+    contrasts: Mapping[str, tuple[str | float, str | float]]
     rule: Callable[..., str]
     design: str | Sequence[Mapping[str, Any]] = "grid"
     array: Sequence[str] = ()
@@ -54,11 +58,19 @@ class Study(NamedTuple):
     full: Mapping[str, Mapping[str, Any]] = {}
     smoke: Mapping[str, Any] = {}
     sufficient: Mapping[str, str] = {}
+    profiles: Mapping[str, Mapping[str, float]] = {}
 
     @property
     def best_by(self) -> tuple[str, bool] | None:
         """(metric, higher is better) of `best_valid`, None for `final`."""
         return None if self.select == "final" else (self.measure, self.higher)
+
+    def measures(self, variants: Iterable[str]) -> tuple[str, ...]:
+        """The test metrics of these variants that something is decided by."""
+        sides = (side for pair in self.contrasts.values() for side in pair)
+        compared = [term for side in sides for term in terms(side)]
+        used = [t.metric for t in compared if t.metric and t.variant in set(variants)]
+        return tuple(dict.fromkeys([self.measure, *used]))
 
     def defaults(self, given: Mapping[str, Any], dataset: str) -> dict[str, Any]:
         """The defaults for a command line that sets the fields `given`."""
@@ -101,7 +113,21 @@ def name_of(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
     return "/".join(str(levels[name]) for name in factors)
 
 
-def terms(side: str) -> list[tuple[int, str]]:
-    """The variants of one side of a contrast, and their signs: "x - y"."""
-    first, *rest = side.split(" - ")
-    return [(1, first.strip())] + [(-1, name.strip()) for name in rest]
+class Term(NamedTuple):
+    """A part of a contrast: sign times a metric of a variant, or times a number.
+
+    metric: "" for the study's measure. number: where there is no variant.
+    """
+
+    sign: int
+    variant: str
+    metric: str = ""
+    number: float | None = None
+
+
+def terms(side: str | float) -> list[Term]:
+    """The parts of one side of a contrast: "x - y@metric", or a number."""
+    if not isinstance(side, str):
+        return [Term(1, "", number=float(side))]
+    first, *rest = (part.strip().partition("@") for part in side.split(" - "))
+    return [Term(1, first[0], first[2])] + [Term(-1, v, m) for v, _, m in rest]

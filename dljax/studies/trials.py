@@ -159,7 +159,9 @@ def _trial(
         lowering=lowering,
         rule_sha256=declared["rule_sha256"],
         task_sha256=experiment.task_sha256,
-        measure=study.measure,
+        measures=study.measures([r.variant for r in runs])
+        if test
+        else (study.measure,),
         best_by=study.best_by,
         test=test,
     )

@@ -16,7 +16,7 @@ never change a bit: one compiled program does any number of steps.
 
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -90,9 +90,10 @@ def warm_up(
     if kept.best is not None:  # of its own: `advance` uses up what it is given
         kept = kept._replace(best=jax.tree.map(jnp.copy, kept.best))
     state, report = program.advance(kept.state, program.orders(kept.state, 0), 0, 0)
-    for split in ("valid", "test") if test else ("valid",):
-        for total, _ in program.evaluate(state, split).values():
-            np.asarray(total)
+    reports = [program.evaluate(state, "valid")]
+    reports += [_tested(program, state)] if test else []
+    for total, _ in (pair for report in reports for pair in report.values()):
+        np.asarray(total)
     alive = np.asarray(report["alive"])[: len(program.seeds)]
     return kept._replace(state=state), alive
 
@@ -106,12 +107,23 @@ def begin(program: Program, best_by: tuple[str, bool] | None) -> Kept:
     return Kept(state, Best(jax.device_put(worst, state.step.sharding), state))
 
 
-def _check_measured(program: Program, state: State, metric: str) -> None:
-    known = jax.eval_shape(lambda s: program.evaluate(s, "valid"), state)
-    if metric not in known:
-        near = nearest(metric, known)
-        hint = f"; did you mean {near}?" if near else ""
-        raise Refusal(f"the task measures {', '.join(known)}, and not {metric}{hint}")
+def _tested(program: Program, state: State) -> dict[str, Any]:
+    """All that is measured at the end: on test data, and on "seen" where there are."""
+    found = program.evaluate(state, "test")
+    if "seen" in program.held:
+        seen = program.evaluate(state, "seen")
+        found = {**found, **{f"train_{name}": pair for name, pair in seen.items()}}
+    return found
+
+
+def _check_measured(known: Iterable[str], metrics: Iterable[str]) -> None:
+    for metric in metrics:
+        if metric not in known:
+            near = nearest(metric, known)
+            hint = f"; did you mean {near}?" if near else ""
+            raise Refusal(
+                f"the task measures {', '.join(known)}, and not {metric}{hint}"
+            )
 
 
 @functools.partial(jax.jit, static_argnames="higher")
@@ -137,7 +149,7 @@ def train(
     eval_every: int,
     best_by: tuple[str, bool] | None = None,
     test: bool = True,
-    measure: str = "",
+    measures: Sequence[str] = (),
     hooks: Hooks,
 ) -> Outcome:
     """Trains from `step` to `steps`; rows are logged where step is a multiple.
@@ -147,11 +159,14 @@ def train(
     that was best on "valid", and the row's step is that state's.
 
     Raises:
-      Refusal: the task does not measure `measure`.
+      Refusal: the task does not measure one of `measures`, where it has to.
     """
     begun = time.perf_counter()
-    for name in {measure, *(best_by or ())[:1]} - {""}:
-        _check_measured(program, kept.state, name)
+    known = jax.eval_shape(lambda s: program.evaluate(s, "valid"), kept.state)
+    _check_measured(known, [best_by[0]] if best_by else [])
+    if test:
+        known = jax.eval_shape(lambda s: _tested(program, s), kept.state)
+    _check_measured(known, measures)
     (state, best), alive = warm_up(program, kept, test=test)
     ready = time.perf_counter()
     saving = 0.0
@@ -196,7 +211,7 @@ def train(
         if last and test:
             tested = Kept(state, best).tested
             at = step if best is None else np.asarray(tested.step)[: len(alive)]
-            pending.append(("test", at, program.evaluate(tested, "test")))
+            pending.append(("test", at, _tested(program, tested)))
         stopped = hooks.stop()
         if last or stopped or hooks.save_due():  # 4
             write_pending()

@@ -41,7 +41,8 @@ class Program(NamedTuple):
     advance(state, orders, offset, steps) -> (State, report): `steps` updates from step
       `offset` of the block on. The state given is used up. `report` has "metrics" of
       the last update, "alive" and "step", each (s,).
-    evaluate(state, split) -> {name: (sum (s,), count (s,))}
+    evaluate(state, split) -> {name: (sum (s,), count (s,))}; on "test" with the probes
+    held: the splits that can be evaluated.
     sample(state, split, n) -> the first n examples of each seed's split, (s, n, ...)
     take(tree) / put(tree): states, and other arrays with a seed axis, of the device as
       host arrays of exactly the seeds asked for, and back; the host's do not depend on
@@ -51,6 +52,7 @@ class Program(NamedTuple):
     seeds: tuple[int, ...]
     steps_per_epoch: int
     steps_per_block: int
+    held: tuple[str, ...]
     init: Callable[[], State]
     orders: Callable[[State, int], Any]
     advance: Callable[[State, Any, int, int], tuple[State, Any]]
@@ -190,7 +192,7 @@ def program(
     parts = [source.split(seed) for seed in padded]
     train = np.stack([part["train"] for part in parts]).astype(np.int32)
     held = {
-        name: _batches([part[name] for part in parts], eval_batch_size, shares)
+        name: update.batches([part[name] for part in parts], eval_batch_size, shares)
         for name in parts[0]
         if name != "train"
     }
@@ -223,6 +225,7 @@ def program(
         )
 
     evaluate, sample = measured(update.evaluate), measured(update.sample)
+    probe = measured(functools.partial(update.evaluate, probe=True))
 
     alone = how in ("map", "vmap")
     by_seed = devices[0] if alone else NamedSharding(mesh, P("seed"))
@@ -253,7 +256,10 @@ def program(
         advance=lambda state, now, offset, steps: advance(
             state, numbers, now, arrays, np.int32(offset), np.int32(steps)
         ),
-        evaluate=lambda state, name: evaluate(state, numbers, held[name], arrays),
+        held=tuple(held),
+        evaluate=lambda state, name: (probe if name == "test" else evaluate)(
+            state, numbers, held[name], arrays
+        ),
         sample=lambda state, name, n: sample(state, numbers, first(name, n), arrays),
         take=take,
         put=put,
@@ -277,20 +283,3 @@ def _constrained(gather: Callable, mesh: Any) -> Callable:
         return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, P("data")))
 
     return spread
-
-
-def _batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
-    """Rows of unequal length as int32 (s, batches, size), padded with -1.
-
-    `size` shrinks to what the longest needs, and is a multiple of `multiple`.
-    """
-    longest = max(len(r) for r in rows)
-    count = -(-longest // size)
-    size = -(-longest // (count * multiple)) * multiple
-    return (
-        np.stack(
-            [np.pad(r, (0, count * size - len(r)), constant_values=-1) for r in rows]
-        )
-        .astype(np.int32)
-        .reshape(len(rows), count, size)
-    )

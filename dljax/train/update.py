@@ -3,11 +3,12 @@
 Nothing here knows of seeds beside it, of devices or of files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from dljax import contract
@@ -176,25 +177,52 @@ def averages(task: Task, state: State) -> tuple[dict[str, Any], Any]:
 
 
 def evaluate(
-    task: Task, source: Source, state: State, rows: Any, arrays: Any
+    task: Task,
+    source: Source,
+    state: State,
+    rows: Any,
+    arrays: Any,
+    *,
+    probe: bool = False,
 ) -> Metrics:
     """Metrics over the examples `rows`, int32 (batches, size), where -1 is padding.
 
-    Every example counts exactly once.
+    Every example counts exactly once. With `probe` the task's probes are measured too.
     """
     params, stats = averages(task, state)
+    measures = [task.metrics] + ([task.probe] if probe and task.probe else [])
 
     def one(i):
         now = jax.lax.dynamic_index_in_dim(rows, i, keepdims=False)
         batch = source.gather(arrays, jnp.maximum(now, 0))
         batch["weight"] = (now >= 0).astype(jnp.float32)
         key = jax.random.fold_in(fold(state.key, state.step, contract.EVALUATE), i)
-        return task.metrics(params, stats, batch, key)
+        found: Metrics = {}
+        for measure in measures:
+            found |= measure(params, stats, batch, key)
+        return found
 
     def add(i, total):
         return jax.tree.map(jnp.add, total, one(i))
 
     return jax.lax.fori_loop(0, len(rows), add, _zeros(one, 0))
+
+
+def batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
+    """Rows of unequal length as int32 (s, batches, size), padded with -1.
+
+    `size` shrinks to what the longest needs, and is a multiple of `multiple`.
+    """
+    longest = max(len(r) for r in rows)
+    count = -(-longest // size)
+    size = -(-longest // (count * multiple)) * multiple
+    return (
+        np.stack(
+            [np.pad(r, (0, count * size - len(r)), constant_values=-1) for r in rows]
+        )
+        .astype(np.int32)
+        .reshape(len(rows), count, size)
+    )
 
 
 def sample(task: Task, source: Source, state: State, rows: Any, arrays: Any) -> Batch:

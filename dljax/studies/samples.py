@@ -1,0 +1,123 @@
+"""Samples of the test data: what each network sees, answers and makes of them."""
+
+import pathlib
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dljax.errors import DAMAGED_DATA, Refusal
+from dljax.studies.figures import COLOURS, INK, plt
+
+ROWS = 12  # variants that are shown
+COLUMNS = 10  # examples of each
+FRAMES = 4  # of a clip, evenly spaced
+
+Samples = Mapping[str, Mapping[str, np.ndarray]]
+
+
+def read(directory: pathlib.Path, declared: Mapping[str, Any]) -> Samples:
+    """{variant: samples of its first seed} of the finished trials.
+
+    Raises:
+      Refusal: a file is damaged.
+    """
+    samples: dict[str, dict[str, np.ndarray]] = {}
+    for _, trial, variants in declared["trials"]:
+        path = directory / trial / "samples.npz"
+        if path.is_file() and any(variant not in samples for variant in variants):
+            arrays = _load(path)
+            for i, variant in enumerate(variants if "image" in arrays else ()):
+                # Runs are in order of their variants; the first seed's is shown.
+                first = {k: v[i * len(v) // len(variants)] for k, v in arrays.items()}
+                samples.setdefault(variant, first)
+    return samples
+
+
+def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        raise Refusal(
+            f"{path}: is damaged; without it the report shows no samples", DAMAGED_DATA
+        ) from None
+
+
+def _is_picture(array: np.ndarray) -> bool:
+    """Whether it is (n, h, w, 1 or 3), or clips of such, (n, frames, h, w, 1 or 3)."""
+    return array.ndim in (4, 5) and array.shape[-1] in (1, 3)
+
+
+def _flat(picture: np.ndarray) -> np.ndarray:
+    """(h, w) or (h, w, 3), of a clip a few frames side by side."""
+    if picture.ndim == 4:
+        chosen = np.linspace(0, len(picture) - 1, FRAMES).round().astype(int)
+        picture = np.concatenate(list(picture[chosen]), axis=1)
+    return picture.squeeze(-1) if picture.shape[-1] == 1 else picture
+
+
+def _rows(names: list[str], pictures: list[np.ndarray]):
+    """A figure of a row a name, and its axes; pictures[0] has a row's length."""
+    count = min(COLUMNS if pictures[0].ndim == 4 else 3, *map(len, pictures))
+    figure, axes = plt().subplots(
+        len(names), count, figsize=(9, 1.15 * len(names)), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.grid(False)
+    for name, row in zip(names, axes, strict=True):
+        row[0].set_ylabel(name.replace("/", "\n"), fontsize=8, rotation=0, ha="right")
+    return figure, axes
+
+
+def examples(samples: Samples, classes: list[str]):
+    """Test images as each network sees them, with its predictions; None without."""
+    shown = {k: v for k, v in samples.items() if _is_picture(v["image"])}
+    shown = dict(list(shown.items())[:ROWS])
+    if not shown:
+        return None
+    figure, axes = _rows(list(shown), [v["image"] for v in shown.values()])
+    for row, sample in zip(axes, shown.values(), strict=True):
+        for j, axis in enumerate(row):
+            axis.imshow(_flat(sample["image"][j]), cmap="gray", vmin=0, vmax=1)
+            if "prediction" in sample:
+                told, right = (int(sample[k][j]) for k in ("prediction", "label"))
+                name, true = (
+                    classes[k] if k < len(classes) else str(k) for k in (told, right)
+                )
+                axis.set_title(
+                    name if told == right else f"{name} ≠ {true}",
+                    fontsize=8,
+                    color=INK if told == right else COLOURS[1],
+                    pad=2,
+                )
+    return figure
+
+
+def maps(samples: Samples):
+    """What networks make of each pixel of the test images: maps (n, h, w) of samples.
+
+    A row of images, and under it one a map; None where there are no maps.
+    """
+    rows: dict[str, np.ndarray] = {}
+    for variant, sample in list(samples.items())[:ROWS]:
+        image = sample["image"]
+        size = image.shape[:3] if _is_picture(image) else None
+        found = {k: v for k, v in sample.items() if v.shape == size}
+        if found:
+            rows.setdefault("image", image)
+            rows |= {f"{variant}/{name}": found[name] for name in sorted(found)}
+    if not rows:
+        return None
+    figure, axes = _rows(list(rows), list(rows.values()))
+    for row, pictures in zip(axes, rows.values(), strict=True):
+        for picture, axis in zip(pictures, row, strict=False):
+            if picture.ndim == 3:
+                axis.imshow(_flat(picture), cmap="gray", vmin=0, vmax=1)
+            else:
+                most = np.abs(picture).max() or 1.0
+                axis.imshow(picture, cmap="RdBu_r", vmin=-most, vmax=most)
+    return figure

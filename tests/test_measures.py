@@ -1,0 +1,117 @@
+"""What besides the measure is measured, compared and drawn."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import small
+import studies
+
+from dljax.data.source import with_seen
+from dljax.errors import Refusal
+from dljax.studies import samples
+from dljax.studies.experiment import of_module
+
+
+def task(config):
+    """The small task; its probe measures what a constant answer would."""
+    made = small.task(config)
+
+    def probe(params, stats, batch, key):
+        del params, stats, key
+        weight = batch["weight"]
+        return {
+            f"is_{digit}": (((batch["label"] == digit) * weight).sum(), weight.sum())
+            for digit in (0, 1, 2)
+        }
+
+    def sample(params, stats, batch, key):
+        shown = made.sample(params, stats, batch, key)
+        return {**shown, "map": batch["image"][..., 0] - 0.5}
+
+    return made._replace(probe=probe, sample=sample)
+
+
+@pytest.fixture(scope="module")
+def experiment(data_dir):
+    study = small.STUDY._replace(
+        factors={"width": (4, 8, 16)},
+        tune={},
+        contrasts={
+            "overfitting": ("8@train_accuracy", "8"),
+            "over_chance": ("8", 0.1),
+            "one": ("16@is_1", "16@is_0"),
+        },
+        rule=rule,
+        profiles={"digit": {"is_0": 0, "is_1": 1, "is_2": 2}},
+    )
+    return of_module(small)._replace(
+        study=study, task=task, source=lambda config: with_seen(small.source(config))
+    )
+
+
+def rule(overfitting, over_chance, one):
+    """Supported if better than chance."""
+    del overfitting, one
+    return "supported" if over_chance.above(0) else "undecided"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, experiment, data_dir):
+    directory = tmp_path_factory.mktemp("measures")
+    studies.run(experiment, directory, f"--data_dir={data_dir}", "--seeds=8")
+    return directory
+
+
+def finals(study, variant):
+    """{seed: its test row}"""
+    (trial,) = (t for t in studies.trials(study).values() if t.name.startswith(variant))
+    rows = studies.read_lines(trial / "metrics.jsonl")
+    assert not any("is_0" in r for r in rows if r["split"] != "test")
+    return {row["seed"]: row for row in rows if row["split"] == "test"}
+
+
+def test_contrasts_of_other_metrics_and_of_numbers(study):
+    report = json.loads((study / "report.json").read_text())
+    found = {c["name"]: c for c in report["comparisons"]}
+    rows = finals(study, "8").values()
+    gap = np.mean([r["train_accuracy"] - r["accuracy"] for r in rows])
+    assert found["overfitting"]["difference"] == pytest.approx(gap)
+    over = np.mean([r["accuracy"] for r in rows]) - 0.1
+    assert found["over_chance"]["difference"] == pytest.approx(over)
+    assert report["verdict"] == "supported"
+    digits = np.mean([r["is_1"] - r["is_0"] for r in finals(study, "16").values()])
+    assert found["one"]["difference"] == pytest.approx(digits)
+
+
+def test_probes_are_of_the_test_data(study, experiment, data_dir):
+    config = studies.ask(experiment, f"--data_dir={data_dir}").config
+    source = small.source(config)
+    for seed, row in finals(study, "4").items():
+        labels = source.arrays["label"][source.split(seed)["test"]]
+        assert row["is_0"] == pytest.approx((labels == 0).mean(), 1e-6)
+
+
+def test_the_report_draws_profiles_factors_and_maps(study):
+    page = (study / "report.html").read_text()
+    for name in ("profiles", "by_factor", "maps", "examples"):
+        assert (study / "figures" / f"{name}.svg").is_file(), name
+    assert "red for, blue against" in page
+
+
+def test_a_contrast_of_a_metric_that_is_not_measured_is_refused(experiment, tmp_path):
+    wrong = experiment.study._replace(
+        contrasts=experiment.study.contrasts | {"one": ("16@is_9", "16@is_0")}
+    )
+    with pytest.raises(Refusal, match="measures .*is_2.* and not is_9"):
+        studies.run(experiment._replace(study=wrong), tmp_path, "--seeds=2")
+
+
+def test_clips_are_shown_as_a_few_frames():
+    clip = jnp.arange(16.0).reshape(1, 16, 1, 1, 1) * jnp.ones((3, 1, 2, 2, 1)) / 16
+    figure = samples.examples({"a": {"image": np.asarray(clip)}}, [])
+    (picture,) = figure.axes[0].get_images()
+    np.testing.assert_array_equal(
+        picture.get_array()[0] * 16, np.repeat([0, 5, 10, 15], 2)
+    )
