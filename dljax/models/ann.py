@@ -1,5 +1,6 @@
 """Feed-forward nets: layers of neurons, each a weighted sum, a bias, an activation."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -90,6 +91,12 @@ def mlp_parameters(inputs: int, hidden: tuple[int, ...], outputs: int) -> int:
     return sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
 
 
-def width_for(parameters: int, *, inputs: int, outputs: int) -> int:
-    """The width of one hidden layer that comes nearest to `parameters` in all."""
-    return max(1, round((parameters - outputs) / (inputs + 1 + outputs)))
+def width_for(parameters: int, *, inputs: int, outputs: int, layers: int = 1) -> int:
+    """The width of `layers` equal hidden layers that comes near to `parameters`."""
+    if layers == 0:
+        return 0
+    # (layers - 1) w^2 + (inputs + layers + outputs) w + outputs = parameters
+    square, linear = layers - 1, inputs + layers + outputs
+    rest = parameters - outputs
+    root = math.sqrt(linear**2 + 4 * square * rest)
+    return max(1, round(2 * rest / (linear + root)))

@@ -49,3 +49,19 @@ def watch(record: Callable[[str, Any], None]) -> Iterator[None]:
 
     with nn.intercept_methods(interceptor):
         yield
+
+
+def frozen(net: Net, *, layers: str) -> Net:
+    """The same net, where what its top layers named `layers`... hold learns nothing.
+
+    `frozen(net, layers="Conv")` keeps Conv_0, Conv_1, ... as they were drawn.
+    """
+
+    def apply(params, stats, x, *, key, train):
+        held = {
+            name: jax.lax.stop_gradient(part) if name.startswith(layers) else part
+            for name, part in params.items()
+        }
+        return net.apply(held, stats, x, key=key, train=train)
+
+    return Net(net.init, apply)

@@ -1,0 +1,129 @@
+"""What is backpropagation good for?
+
+Claim: "Backpropagation lets hidden layers learn, by sending the error back."
+
+One feed-forward net of two hidden layers, trained by five ways to a gradient:
+backprop    jax.grad, that is, backpropagation
+by_hand     the backward pass written out; it has to be the same
+difference  finite differences, one weight at a time: the same gradient without any
+            error sent back, from 2,964 forward passes an update
+alignment   feedback alignment: the error is sent back through fixed random weights
+last_layer  the output layer alone learns, hidden layers stay as they were drawn
+
+    python -m experiments.backpropagation
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+METHODS = ("backprop", "by_hand", "difference", "alignment", "last_layer")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    gradient: str = flag("backprop", "where it comes from", choices=METHODS)
+    hidden: int = flag(16, "neurons of each of the two hidden layers", low=1)
+    learning_rate: float = flag(3e-3, "Adam's", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    epochs: float = flag(40.0, "passes over the training data", low=0)
+    batch_size: int = flag(16, "examples an update", low=1)
+
+
+def rule(over_last_layer, over_alignment, by_hand, difference):
+    """Supported if backpropagation is better than training the last layer alone by more
+    than 5 points (simultaneous intervals), and by hand and by finite differences, which
+    are the same gradient, it is equivalent to it within 3 points; refuted if it is not
+    that much better than the last layer alone. Feedback alignment is reported, and
+    decides nothing.
+    """
+    del over_alignment
+    if over_last_layer.below(0.05):
+        return "refuted"
+    same = by_hand.within(0.03) and difference.within(0.03)
+    return "supported" if over_last_layer.above(0.05) and same else "undecided"
+
+
+STUDY = Study(
+    claim="Backpropagation lets hidden layers learn, by sending the error back.",
+    factors={"gradient": METHODS},
+    measure="accuracy",
+    contrasts={
+        "over_last_layer": ("backprop", "last_layer"),
+        "over_alignment": ("backprop", "alignment"),
+        "by_hand": ("by_hand", "backprop"),
+        "difference": ("difference", "backprop"),
+    },
+    rule=rule,
+    smoke={"steps": 3, "seeds": 2, "hidden": 2},
+    sufficient={
+        "digits": "there are no more than these 1,797 images; two rounds of five folds "
+        "test on every one of them twice"
+    },
+)
+
+
+def source(config):
+    """The digits."""
+    from dljax.data.source import load
+
+    return load(config)
+
+
+def task(config):
+    """Classification by two hidden layers, its gradient from where the config says."""
+    import jax
+    import jax.numpy as jnp
+
+    from dljax.models.ann import mlp
+    from dljax.tasks.classification import classification
+    from dljax.tasks.credit import backward, finite_differences, with_gradient
+    from dljax.train.optimizers import adamw
+
+    net = mlp((config.hidden, config.hidden), 10)
+    made = classification(
+        net, adamw(config.learning_rate), example=jnp.zeros((1, 8, 8, 1))
+    )
+    (turn,) = made.turns
+
+    def init(key):
+        params, stats = made.init(key)
+        if config.gradient == "alignment":
+            other, _ = made.init(jax.random.fold_in(key, 1))
+            stats["feedback"] = {k: v["kernel"] for k, v in other["net"].items()}
+        return params, stats
+
+    def gradient(params, stats, batch, key, step):
+        labels = jax.nn.one_hot(batch["label"], 10)
+
+        def error(logits):  # of the mean cross-entropy, by the logits
+            return (jax.nn.softmax(logits) - labels) / len(labels)
+
+        if config.gradient == "difference":
+            return finite_differences(
+                lambda net: turn.loss({"net": net}, {}, batch, key, step)[0], params
+            )
+        found = backward(params, batch["image"], error, stats.get("feedback"))
+        if config.gradient == "last_layer":
+            last = max(found)
+            return {k: v if k == last else _zeros(v) for k, v in found.items()}
+        return found
+
+    def _zeros(tree):
+        return jax.tree.map(jnp.zeros_like, tree)
+
+    def loss(params, stats, batch, key, step):
+        value, (metrics, _) = turn.loss(params, {}, batch, key, step)
+        if config.gradient != "backprop":
+            now = gradient(params["net"], stats, batch, key, step)
+            value = with_gradient(value, params["net"], now)
+        return value, (metrics, stats)
+
+    return made._replace(init=init, turns=(turn._replace(loss=loss),))
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

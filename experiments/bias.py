@@ -1,0 +1,87 @@
+"""What is a bias good for, and is it an input that is always 1?
+
+Claim: "A bias shifts a neuron's threshold, as a constant additional input would."
+
+A feed-forward net without biases, with them, and with one more input of every layer
+that is always 1. The last two have to be the same; a bias that is good for something
+is better than none.
+
+    python -m experiments.bias --dataset=mnist --manual_dir=DIR --full
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+BIASES = ("none", "bias", "input")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    bias: str = flag("bias", "of every layer", choices=BIASES)
+    layers: int = flag(1, "hidden layers", low=0)
+    hidden: int = flag(64, "neurons of a hidden layer", low=1)
+    learning_rate: float = flag(1e-3, "Adam's", low=0)
+    seeds: int = flag(10, "how many seeds", low=1)
+    epochs: float = flag(30.0, "passes over the training data", low=0)
+    batch_size: int = flag(16, "examples an update", low=1)
+
+
+def rule(neuron, deep, neuron_input, deep_input):
+    """Supported if without hidden layers and with one a constant additional input is
+    equivalent to a bias within 0.3 points, and in one of the two a bias is better than
+    none (Holm, 0.05); refuted if one of the first is not within 1 point, or a bias is
+    worse than none or equivalent to none within 0.3 points in both; else undecided.
+    """
+    same, better = (neuron_input, deep_input), (neuron, deep)
+    if all(c.within(0.003) for c in same) and any(c.above(0) for c in better):
+        return "supported"
+    useless = all(c.below(0) or c.within(0.003) for c in better)
+    differs = any(c.above(0.01) or c.below(-0.01) for c in same)
+    return "refuted" if useless or differs else "undecided"
+
+
+STUDY = Study(
+    claim="A bias shifts a neuron's threshold, as a constant additional input would.",
+    factors={"layers": (0, 1), "bias": BIASES},
+    measure="accuracy",
+    contrasts={
+        "neuron": ("0/bias", "0/none"),
+        "deep": ("1/bias", "1/none"),
+        "neuron_input": ("0/input", "0/bias"),
+        "deep_input": ("1/input", "1/bias"),
+    },
+    rule=rule,
+    sizes={"mnist": {"epochs": 1.0, "seeds": 3, "batch_size": 128, "hidden": 128}},
+    full={"mnist": {"epochs": 5.0, "seeds": 10}},
+    smoke={"steps": 3, "seeds": 2, "hidden": 4},
+)
+
+
+def source(config):
+    """The images."""
+    from dljax.data.source import load
+
+    return load(config)
+
+
+def task(config):
+    """Classification by a linear layer, or by one hidden layer and one more."""
+    import jax.numpy as jnp
+
+    from dljax.models.ann import mlp
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw
+
+    images = source(config)
+    hidden = (config.hidden,) * config.layers
+    net = mlp(hidden, len(images.classes), bias=config.bias)
+    example = jnp.zeros((1, *images.arrays["image"].shape[1:]))
+    return classification(net, adamw(config.learning_rate), example=example)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

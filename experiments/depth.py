@@ -1,0 +1,88 @@
+"""Do more hidden layers learn more, at equal size?
+
+Claim: "More hidden layers let a network learn more complex patterns."
+
+Feed-forward nets of 0 to 4 hidden layers, those with hidden layers of as many weights
+in all, so that depth is what differs; every depth has its learning rate tuned.
+
+    python -m experiments.depth
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    layers: int = flag(1, "hidden layers", low=0)
+    parameters: int = flag(20_000, "weights and biases of a net with any", low=100)
+    canvas: int = flag(12, "side of the square each image lies on, anywhere", low=8)
+    learning_rate: float = flag(3e-3, "Adam's", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    epochs: float = flag(60.0, "passes over the training data", low=0)
+    batch_size: int = flag(16, "examples an update", low=1)
+
+
+def rule(one_over_none, two_over_one, three_over_one, four_over_one):
+    """Supported if one hidden layer is better than none by more than 5 points and two,
+    three or four are better than one (Holm, 0.05); refuted if one is not that much
+    better than none, or if none of two, three and four is better than one by more than
+    3 points (simultaneous intervals); else undecided.
+    """
+    deeper = (two_over_one, three_over_one, four_over_one)
+    if one_over_none.above(0.05) and any(c.above(0) for c in deeper):
+        return "supported"
+    if one_over_none.below(0.05) or all(c.below(0.03) for c in deeper):
+        return "refuted"
+    return "undecided"
+
+
+STUDY = Study(
+    claim="More hidden layers let a network learn more complex patterns.",
+    factors={"layers": (0, 1, 2, 3, 4)},
+    array=("learning_rate",),
+    tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
+    measure="accuracy",
+    contrasts={
+        "one_over_none": ("1", "0"),
+        "two_over_one": ("2", "1"),
+        "three_over_one": ("3", "1"),
+        "four_over_one": ("4", "1"),
+    },
+    rule=rule,
+    smoke={"steps": 3, "seeds": 2, "parameters": 500},
+    sufficient={
+        "digits": "there are no more than these 1,797 images; two rounds of five folds "
+        "test on every one of them twice"
+    },
+)
+
+
+def source(config):
+    """The digits, each anywhere on a larger square."""
+    from dljax.data.source import load, on_canvas
+
+    return on_canvas(load(config), config.canvas)
+
+
+def task(config):
+    """Classification by hidden layers of equal width."""
+    import jax.numpy as jnp
+
+    from dljax.models.ann import mlp, width_for
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw
+
+    inputs, layers = config.canvas**2, config.layers
+    width = width_for(config.parameters, inputs=inputs, outputs=10, layers=layers)
+    net = mlp((width,) * layers, 10)
+    example = jnp.zeros((1, config.canvas, config.canvas, 1))
+    return classification(net, adamw(config.learning_rate), example=example)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

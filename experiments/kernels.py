@@ -1,0 +1,90 @@
+"""What do a CNN's kernels have to be: of which size, and learned?
+
+Claim: "A CNN's kernels learn local patterns."
+
+If the patterns are local, kernels that see a neighbourhood beat those that see one
+pixel; if they are learned, kernels that train beat those that stay as they were drawn.
+
+    python -m experiments.kernels
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    kernels: str = flag("learned", "what they do", choices=("learned", "random"))
+    size: int = flag(3, "height and width of the kernels", low=1)
+    canvas: int = flag(12, "side of the square each image lies on, anywhere", low=8)
+    channels: int = flag(
+        8, "features of the first convolution; twice in the next", low=1
+    )
+    hidden: int = flag(64, "width of the fully connected layer", low=1)
+    learning_rate: float = flag(3e-3, "Adam's", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    epochs: float = flag(40.0, "passes over the training data", low=0)
+    batch_size: int = flag(16, "examples an update", low=1)
+
+
+def rule(local, learned):
+    """Supported if kernels of 3x3 are better than those of 1x1, and learned ones of 3x3
+    better than random ones (Holm, 0.05); refuted if one of the two is worse, or within
+    3 points of the other; else undecided.
+    """
+    if local.above(0) and learned.above(0):
+        return "supported"
+    if any(c.below(0) or c.within(0.03) for c in (local, learned)):
+        return "refuted"
+    return "undecided"
+
+
+STUDY = Study(
+    claim="A CNN's kernels learn local patterns.",
+    factors={"kernels": ("learned", "random"), "size": (1, 3, 5, 7)},
+    array=("learning_rate",),
+    tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
+    measure="accuracy",
+    contrasts={
+        "local": ("learned/3", "learned/1"),
+        "learned": ("learned/3", "random/3"),
+    },
+    rule=rule,
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "size": (1, 3)},
+    sufficient={
+        "digits": "there are no more than these 1,797 images; two rounds of five folds "
+        "test on every one of them twice"
+    },
+)
+
+
+def source(config):
+    """The digits, each anywhere on a larger square."""
+    from dljax.data.source import load, on_canvas
+
+    return on_canvas(load(config), config.canvas)
+
+
+def task(config):
+    """Classification by a CNN whose kernels learn, or stay as they were drawn."""
+    import jax.numpy as jnp
+
+    from dljax.models.cnn import cnn
+    from dljax.models.net import frozen
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw
+
+    channels = (config.channels, 2 * config.channels)
+    net = cnn(channels, config.hidden, 10, size=config.size)
+    if config.kernels == "random":
+        net = frozen(net, layers="Conv")
+    example = jnp.zeros((1, config.canvas, config.canvas, 1))
+    return classification(net, adamw(config.learning_rate), example=example)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
