@@ -76,6 +76,8 @@ def find(run: str, *, data_dir: str = "") -> Found:
             f"{directory.parent}: no study.json there; a trial needs its study"
         )
     experiment = import_experiment(study["module"])
+    if experiment.measure:
+        raise Refusal(f"{run}: holds measured times, and no network; nothing to load")
     config = experiment.config(
         **kept["config"] | ({"data_dir": data_dir} if data_dir else {})
     )

@@ -11,6 +11,16 @@ alignment   feedback alignment: the error is sent back through fixed random weig
 last_layer  the output layer alone learns, hidden layers stay as they were drawn
 
     python -m experiments.backpropagation
+
+Digits, 10 seeds over five folds, 90 seconds on 2 x86-64 cores, of which finite
+differences take 79: supported. Test accuracy with 95 % intervals: backpropagation, by
+jax.grad and by hand, 96.3 % (95.3 to 97.3), finite differences 96.2 % (95.2 to 97.3),
+feedback alignment 94.9 % (93.1 to 96.8), the last layer alone 62.4 % (55.1 to 69.7).
+Simultaneous intervals, in points: backpropagation over the last layer alone +33.9
+(+24.7 to +43.1), over feedback alignment +1.4 (-0.6 to +3.4), by hand 0, finite
+differences -0.1 (-0.4 to +0.3). An update by finite differences costs 44.3 MFLOP, one
+by backpropagation 0.1. That hidden layers can learn from an error sent back through
+random weights, too, is a result of Lillicrap et al. 2016.
 """
 
 import dataclasses

@@ -7,6 +7,14 @@ that is always 1. The last two have to be the same; a bias that is good for some
 is better than none.
 
     python -m experiments.bias --dataset=mnist --manual_dir=DIR --full
+
+MNIST, --full (5 epochs, 10 seeds), one and a half minutes on 2 x86-64 cores: supported,
+and of little use. Test accuracy with 95 % intervals, without a hidden layer: no bias
+92.07 % (92.01 to 92.12), bias 92.17 % (92.13 to 92.21), as an input 92.17; with one of
+128: 97.07, 97.06 and 97.05 %. Simultaneous intervals, in points: bias over none +0.11
+(+0.06 to +0.15) without a hidden layer, -0.01 (-0.08 to +0.07) with one; as an input
+over bias 0.00 and -0.01 (-0.03 to +0.02). With ReLUs and a margin of black pixels a
+bias is close to superfluous.
 """
 
 import dataclasses

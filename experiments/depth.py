@@ -6,6 +6,16 @@ Feed-forward nets of 0 to 4 hidden layers, those with hidden layers of as many w
 in all, so that depth is what differs; every depth has its learning rate tuned.
 
     python -m experiments.depth
+
+Digits, each anywhere on a square of 12x12 pixels, 10 seeds over five folds, 35 seconds
+on 2 x86-64 cores, tuning included: refuted. It is the first hidden layer that counts.
+Test accuracy with 95 % intervals by 0, 1, 2, 3 and 4 hidden layers: 33.8 % (30.3 to
+37.2), 82.6 % (79.8 to 85.5), 80.5 % (76.9 to 84.1), 79.9 % (77.0 to 82.7) and 79.3 %
+(77.0 to 81.6). Simultaneous intervals: one over none +48.9 (+42.1 to +55.6) points;
+two, three and four over one -2.1 (-6.7 to +2.4), -2.8 (-6.1 to +0.6) and -3.3 (-7.3 to
++0.6). This is of 20,000 weights and 1,077 training images: where there are more of
+both, depth may be worth more. The limit of 3 points was set after a look at the results
+of seeds 100 to 109, which test on the same images.
 """
 
 import dataclasses

@@ -72,26 +72,12 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
     first = task(trial.runs[0].numbers)
     program = compiled(trial, task, source)
     steps = updates(config, source)
-    disk.write_json(
-        directory / "config.json",
-        {
-            "variant": trial.variant,
-            "runs": [list(run) for run in trial.runs],
-            "config": {
-                k: v for k, v in dataclasses.asdict(config).items() if k not in ACTIONS
-            },
-            "fixed": trial.fixed,
-            "steps": steps,
-            "lowering": trial.lowering,
-            "best_by": trial.best_by,
-            "test": trial.test,
-        },
-    )
-    parameters = cost.parameters(first)
-    flops = cost.flops(first, source, config.batch_size)
+    disk.write_json(directory / "config.json", page(trial, source))
+    description = described(trial, first, source)
+    flops = description["flops_per_update"]
     each = f", {flops / 1e6:,.1f} MFLOP an update" if flops else ""
-    show.say(f"{trial.variant}: {parameters.total:,} parameters{each}")
-    show.say(parameters.text)
+    show.say(f"{trial.variant}: {description['parameters']:,} parameters{each}")
+    show.say(cost.parameters(first).text)
     surroundings = manifest.surroundings(config)
     restored = restore(trial, program, directory, say=show.say, resume=True)
     step = restored.step if restored else 0
@@ -104,23 +90,9 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
         show.say(f"{trial.variant}: resuming at step {step} of {steps}")
         for line in manifest.differences(restored.page["surroundings"], surroundings):
             show.say(f"{trial.variant}: {line}; its bits may differ from here on")
-    described = {
-        "trial": trial.name,
-        "rule_sha256": trial.rule_sha256,
-        "task_sha256": trial.task_sha256,
-        "flags": dataclasses.asdict(config),
-        "seeds": list(trial.seeds),
-        "runs": len(trial.runs),
-        "numbers": trial.fixed.get("numbers", []),
-        "lowering": trial.lowering,
-        "data": manifest.data(source),
-        "parameters": parameters.total,
-        "parameter_table": parameters.rows,
-        "flops_per_update": flops,
-    }
-    page = surroundings | described
-    page["starts"] = manifest.starts(directory / "manifest.json", step, page)
-    disk.write_json(directory / "manifest.json", page)
+    written = surroundings | description
+    written["starts"] = manifest.starts(directory / "manifest.json", step, written)
+    disk.write_json(directory / "manifest.json", written)
     beside = {
         "fixed": trial.fixed,
         "surroundings": {
@@ -185,7 +157,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
             first,
         )
         disk.write_json(
-            directory / "manifest.json", page | {"timing": timing, "failed": failed}
+            directory / "manifest.json", written | {"timing": timing, "failed": failed}
         )
         done = {
             "metrics_sha256": disk.digest(directory / "metrics.jsonl"),
@@ -193,6 +165,40 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
         }
         disk.write_json(directory / "DONE", done)
     return Told(stopped, time.time() - begun)
+
+
+def page(trial: Trial, source: Source) -> dict[str, Any]:
+    """The content of config.json."""
+    config = dataclasses.asdict(trial.config)
+    return {
+        "variant": trial.variant,
+        "runs": [list(run) for run in trial.runs],
+        "config": {k: v for k, v in config.items() if k not in ACTIONS},
+        "fixed": trial.fixed,
+        "steps": updates(trial.config, source),
+        "lowering": trial.lowering,
+        "best_by": trial.best_by,
+        "test": trial.test,
+    }
+
+
+def described(trial: Trial, task: Task, source: Source) -> dict[str, Any]:
+    """What manifest.json has of a trial itself; `task` is that of its first run."""
+    parameters = cost.parameters(task)
+    return {
+        "trial": trial.name,
+        "rule_sha256": trial.rule_sha256,
+        "task_sha256": trial.task_sha256,
+        "flags": dataclasses.asdict(trial.config),
+        "seeds": list(trial.seeds),
+        "runs": len(trial.runs),
+        "numbers": trial.fixed.get("numbers", []),
+        "lowering": trial.lowering,
+        "data": manifest.data(source),
+        "parameters": parameters.total,
+        "parameter_table": parameters.rows,
+        "flops_per_update": cost.flops(task, source, trial.config.batch_size),
+    }
 
 
 def compiled(trial: Trial, task: Make, source: Source) -> parallel.Program:

@@ -26,8 +26,10 @@ def plan(
     decide: Sequence[Prepared],
     declared: Mapping[str, Any],
     directory: pathlib.Path,
+    *,
+    clock: bool = True,
 ) -> str:
-    """A line a trial, and the seconds that those take that are not finished.
+    """A line a trial, and with `clock` how long those take that are not finished.
 
     Trials that follow on tuning are not known before it; a run of theirs is taken to
     cost what one of tuning's does.
@@ -38,7 +40,7 @@ def plan(
         line = f"{trial.name}: {_size(one)}, {now.kind}"
         if now.kind == "half done":
             line += f" at step {now.step}"
-        if not now.finished:
+        if clock and not now.finished:
             left = 1 - now.step / updates(trial.config, one.source)
             with explained(trial):
                 whole = _seconds(one)
@@ -55,6 +57,8 @@ def plan(
             f"then {len(declared['variants'])} variants as they are tuned, of "
             f"{len(declared['seeds'])} seeds, about {_clock(secs)}"
         )
+    if not clock:
+        return "\n".join([*lines, "trials are measured in turns, to their end at once"])
     if not total:
         return "\n".join([*lines, "everything is done"])
     lines.append(f"in all about {_clock(total + ONCE_SECS)}, one trial after another")

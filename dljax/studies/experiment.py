@@ -21,7 +21,8 @@ class Experiment(NamedTuple):
 
     log(directory, rows), which a script may have: is given the rows that a trial's
     metrics.jsonl gets, as it gets them, to send them elsewhere; after a resume those
-    again that came after the checkpoint. task_sha256: of what makes its numbers.
+    again that came after the checkpoint. measure, which a script whose numbers are
+    times has: see `studies.timed`. task_sha256: of what makes its numbers.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Experiment(NamedTuple):
     source: Callable[[Any], Any]
     log: Sink
     task_sha256: str
+    measure: Callable[..., Any] | None = None
 
 
 def of_module(module: Any) -> Experiment:
@@ -55,6 +57,7 @@ def of_module(module: Any) -> Experiment:
         source=module.source,
         log=getattr(module, "log", lambda directory, rows: None),
         task_sha256=task_hash(path.read_text("utf-8"), study.rule.__name__),
+        measure=getattr(module, "measure", None),
     )
 
 

@@ -77,7 +77,14 @@ def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.n
 
 
 def curves(results: Results, measure: str):
-    """Validation `measure` and training loss by step: mean and 95 % band over seeds."""
+    """Validation `measure` and training loss by step: mean and 95 % band over seeds.
+
+    None where nothing was trained.
+    """
+    if not any(
+        row["split"] == "train" for rows in results.curves.values() for row in rows
+    ):
+        return None
     figure, axes = plt().subplots(1, 2, figsize=(9, 3.6))
     panels = (("valid", measure), ("train", _loss(results)))
     for axis, (split, metric) in zip(axes, panels, strict=True):

@@ -29,9 +29,11 @@ def launch(
     Raises:
       Refusal: for all that `dljax.errors` has a code.
     """
-    from dljax.studies import results, trials, tuning
+    from dljax.studies import results, timed, trials, tuning
 
     results.rehearse(experiment.study)
+    if experiment.measure:
+        timed.check(asked)
     directory, config = workdir(asked, experiment.name), asked.config
     if config.plan or config.trial:
         declared = declare(experiment, asked, _begun_study(directory))
@@ -41,7 +43,8 @@ def launch(
         if config.plan:
             from dljax.studies import estimate
 
-            print(estimate.plan(tune, decide, declared, directory))
+            clock = experiment.measure is None
+            print(estimate.plan(tune, decide, declared, directory, clock=clock))
             return DONE
         disk.check_writable(directory, "workdir")
         one = trials.named(config.trial, [*tune, *decide])
@@ -65,7 +68,14 @@ def launch(
         decide = _decide(experiment, asked, declared, directory)
         declared["trials"] = [one.listed for one in decide]
         disk.write_json(directory / "study.json", declared)
-        worse, more = _all(decide, declared, directory, config, stop=stop, show=show)
+        if experiment.measure:
+            more = bool(trials.unfinished(decide, directory))
+            measure = experiment.measure
+            worse = timed.run(measure, decide, directory, stop=stop, show=show)
+        else:
+            worse, more = _all(
+                decide, declared, directory, config, stop=stop, show=show
+            )
         if worse not in (DONE, FAILED_RUNS) or config.launcher == "commands":
             return worse
         if not ran and not more:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 
 def with_gradient(value: jax.Array, params: Any, gradient: Any) -> jax.Array:
@@ -58,7 +59,7 @@ def finite_differences(
 
     The error is of the order of step^2 and of the rounding over step.
     """
-    flat, restore = jax.flatten_util.ravel_pytree(params)
+    flat, restore = ravel_pytree(params)
 
     def slope(i):
         up, down = flat.at[i].add(step), flat.at[i].add(-step)

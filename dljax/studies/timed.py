@@ -1,0 +1,89 @@
+"""Trials that are measured instead of trained: their numbers are times, or hold some.
+
+The script has, beside `task`, measure(config, task, source) -> round, where round(seed)
+gives {metric: number}. All variants take turns: seed by seed each is measured once, so
+that what else the machine does meets all of them alike; before, each is made ready and
+warmed up. A round is a run, and its numbers are test metrics; rounds that are
+interrupted are begun anew. Such a trial has no checkpoints, and no replay gives its
+numbers again.
+"""
+
+import json
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dljax.config import Asked
+from dljax.errors import DONE, PREEMPTED, Refusal
+from dljax.runs import disk, execute, manifest
+from dljax.runs.lock import locked
+from dljax.runs.trial import status
+from dljax.studies.trials import Prepared
+
+
+def check(asked: Asked) -> None:
+    """Raises Refusal where the trials would not take turns."""
+    config = asked.config
+    for name in ("trial", "jobs", "launcher"):
+        if name in asked.given and getattr(config, name) not in ("", 1, "local"):
+            raise Refusal(
+                f"--{name}: this study measures times; its trials take turns in one "
+                "process"
+            )
+
+
+def run(
+    measure: Callable[..., Callable[[int], dict[str, float]]],
+    prepared: Sequence[Prepared],
+    directory: pathlib.Path,
+    *,
+    stop: Callable[[], bool],
+    show: Any,
+) -> int:
+    """Measures those trials that are not done; returns the exit code."""
+    todo = [p for p in prepared if not status(directory / p.trial.name).finished]
+    begun, rounds = time.time(), {}
+    for one in todo:
+        trial = one.trial
+        show.say(f"{trial.variant}: made ready")
+        config, task = trial.config, one.task(trial.runs[0].numbers)
+        rounds[trial.name] = measure(config, task, one.source)
+    lines: dict[str, list[str]] = {name: [] for name in rounds}
+    seeds = list(dict.fromkeys(seed for one in todo for seed in one.trial.seeds))
+    if todo:
+        show.begin(len(seeds) * len(todo), 0, "rounds")
+    for i, seed in enumerate(seeds):
+        for j, one in enumerate(todo):
+            if stop():
+                show.end()
+                show.say("stopped; rounds are begun anew by the same command")
+                return PREEMPTED
+            found = rounds[one.trial.name](seed)
+            if missing := [m for m in one.trial.measures if m not in found]:
+                raise Refusal(f"measure: gives {', '.join(found)}, and no {missing[0]}")
+            row = {"step": i, "seed": seed, "variant": one.trial.variant}
+            lines[one.trial.name].append(json.dumps({**row, "split": "test", **found}))
+            show.update(i * len(todo) + j + 1, found)
+    if todo:
+        show.end()
+    for one in todo:
+        place = directory / one.trial.name
+        place.mkdir(parents=True, exist_ok=True)
+        with locked(place, break_lock=one.trial.config.break_lock, say=show.say):
+            _write(one, lines[one.trial.name], place, begun)
+    return DONE
+
+
+def _write(one: Prepared, lines: list[str], place: pathlib.Path, begun: float) -> None:
+    """Leaves of a trial what a trained one leaves, but checkpoints."""
+    trial, source = one.trial, one.source
+    first = one.task(trial.runs[0].numbers)
+    page = manifest.surroundings(trial.config) | execute.described(trial, first, source)
+    disk.write_json(place / "config.json", execute.page(trial, source))
+    disk.write_json(place / "manifest.json", page | {"failed": []})
+    disk.write_text(place / "metrics.jsonl", "\n".join(lines) + "\n")
+    timing = {"began": begun, "secs": round(time.time() - begun, 3)}
+    disk.write_text(place / "timing.jsonl", json.dumps(timing) + "\n")
+    done = {"metrics_sha256": disk.digest(place / "metrics.jsonl"), "failed": []}
+    disk.write_json(place / "DONE", done)

@@ -1,0 +1,143 @@
+"""Does computing in parallel over data raise performance?
+
+Claim: "Computing in parallel over data raises performance."
+
+Two forms of it: more examples an update on one device, and each batch shared by two
+devices. Of both the throughput is measured, in examples a second, and the time to 90 %
+on validation data, compilation and evaluation apart; both as logarithms to base 2, so
+that a difference of 1 is a factor of 2. The variants take turns: every seed is trained
+once on each. How many devices share a batch must not change what is learned.
+
+    python -m experiments.data_parallel                         # two cores
+    python -m experiments.data_parallel --devices=1,2,4,8       # eight GPUs
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    devices: int = flag(1, "that share each batch", low=1)
+    batch_size: int = flag(256, "examples an update", low=1)
+    target: float = flag(0.9, "validation accuracy to reach", low=0, below=1)
+    canvas: int = flag(16, "side of the square each image lies on, anywhere", low=8)
+    channels: int = flag(
+        16, "features of the first convolution; twice in the next", low=1
+    )
+    hidden: int = flag(128, "width of the fully connected layer", low=1)
+    learning_rate: float = flag(5e-3, "Adam's", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    epochs: float = flag(60.0, "passes over the training data, at the most", low=0)
+
+
+def rule(batch, devices, sooner_by_batch, sooner_by_devices, same):
+    """Supported if examples a second are more with 256 an update than with 16 and with
+    two devices than with one, 90 % is reached sooner with two devices than with one
+    (Holm, 0.05), and the loss after an epoch is the same on two devices as on one
+    within 0.001; refuted if examples a second are not more, by a factor of 1.1, in
+    either form; else undecided. Whether larger batches reach 90 % sooner is reported.
+    """
+    del sooner_by_batch
+    faster = batch.above(0) and devices.above(0) and sooner_by_devices.below(0)
+    if faster and same.within(0.001):
+        return "supported"
+    useless = any(c.below(0.1375) for c in (batch, devices))  # 2 ** 0.1375 = 1.1
+    return "refuted" if useless else "undecided"
+
+
+STUDY = Study(
+    claim="Computing in parallel over data raises performance.",
+    factors={"devices": (1, 2), "batch_size": (16, 64, 256)},
+    measure="log2_examples_per_sec",
+    contrasts={
+        "batch": ("1/256", "1/16"),
+        "devices": ("2/256", "1/256"),
+        "sooner_by_batch": ("1/256@log2_secs", "1/16@log2_secs"),
+        "sooner_by_devices": ("2/256@log2_secs", "1/256@log2_secs"),
+        "same": ("2/256@loss", "1/256@loss"),
+    },
+    rule=rule,
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "batch_size": (16, 256)},
+    sufficient={
+        "digits": "what is measured is time; the images are there to be computed on"
+    },
+)
+
+
+def source(config):
+    """The digits, each anywhere on a larger square; times do not depend on folds."""
+    from dljax.data.source import load, on_canvas
+
+    return on_canvas(load(config), config.canvas)._replace(shared=0.0)
+
+
+def task(config):
+    """Classification by a CNN."""
+    import jax.numpy as jnp
+
+    from dljax.models.cnn import cnn
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw
+
+    net = cnn((config.channels, 2 * config.channels), config.hidden, 10)
+    example = jnp.zeros((1, config.canvas, config.canvas, 1))
+    return classification(net, adamw(config.learning_rate), example=example)
+
+
+def measure(config, task, source):
+    """Trains until the target is reached; the clock runs while updates are made."""
+    import math
+    import time
+
+    import jax
+
+    from dljax.data.source import updates
+    from dljax.errors import Refusal
+    from dljax.train.loop import divide
+    from dljax.train.parallel import program
+
+    devices = jax.devices()[: config.devices]
+    if len(devices) < config.devices:
+        raise Refusal(f"--devices={config.devices}: there are {len(devices)}")
+
+    def trained(seed):
+        made = program(
+            task,
+            source,
+            [seed],
+            how="shard",
+            batch_size=config.batch_size,
+            devices=devices,
+        )
+        most, step, secs, losses, accuracy = updates(config, source), 0, 0.0, [], 0.0
+        state, _ = made.advance(made.init(), made.orders(made.init(), 0), 0, 0)
+        while step < most and accuracy < config.target:
+            orders = made.orders(state, step // made.steps_per_block)
+            n = min(made.steps_per_epoch, most - step)
+            jax.block_until_ready((state, orders))
+            begun = time.perf_counter()
+            state, report = made.advance(state, orders, step % made.steps_per_block, n)
+            jax.block_until_ready(state)
+            secs += time.perf_counter() - begun
+            step += n
+            losses.append(float(divide(*report["metrics"]["loss"])[0]))
+            accuracy = float(divide(*made.evaluate(state, "valid")["accuracy"])[0])
+        return {
+            "log2_examples_per_sec": math.log2(step * config.batch_size / secs),
+            "log2_secs": math.log2(secs),
+            "updates": step,
+            "loss": losses[0],
+            "accuracy": accuracy,
+        }
+
+    trained(0)
+    return trained
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

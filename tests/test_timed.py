@@ -1,0 +1,90 @@
+"""Studies whose numbers are times: measured in turns, judged as all others."""
+
+import json
+
+import pytest
+import small
+import studies
+from conftest import Quiet
+
+from dljax import loading
+from dljax.errors import PREEMPTED, Refusal
+from dljax.studies import launch
+from dljax.studies.experiment import of_module
+
+TURNS = []
+
+
+def measure(config, task, source):
+    """A clock of its own: every round takes as many seconds as the layer is wide."""
+    assert task.turns
+    assert source.split(0)
+
+    def one(seed):
+        TURNS.append((config.width, seed))
+        return {"secs": config.width + 0.01 * (seed % 3), "other": 1.0}
+
+    return one
+
+
+def rule(wider):
+    """Supported if 16 takes more seconds than 8."""
+    return "supported" if wider.above(0) else "undecided"
+
+
+@pytest.fixture
+def experiment():
+    study = small.STUDY._replace(
+        factors={"width": (8, 16)},
+        tune={},
+        measure="secs",
+        higher=False,
+        contrasts={"wider": ("16", "8")},
+        rule=rule,
+    )
+    TURNS.clear()
+    return of_module(small)._replace(study=study, measure=measure)
+
+
+def test_variants_take_turns_and_are_judged(experiment, tmp_path, data_dir):
+    data = f"--data_dir={data_dir}"
+    studies.run(experiment, tmp_path, data, "--seeds=8")
+    assert [(width, seed) for seed in range(8) for width in (8, 16)] == TURNS
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["verdict"] == "supported"
+    assert [row["mean"] for row in report["variants"]] == pytest.approx(
+        [8.0088, 16.0088], 1e-4
+    )
+    assert not (tmp_path / "figures" / "curves.svg").exists()
+    studies.run(experiment, tmp_path, data, "--seeds=8")
+    assert len(TURNS) == 16  # nothing is measured twice
+    (trial, *_) = studies.trials(tmp_path).values()
+    with pytest.raises(Refusal, match="holds measured times"):
+        loading.load(str(trial))
+
+
+def test_a_stopped_round_leaves_nothing_half_done(experiment, tmp_path):
+    stop = lambda: len(TURNS) == 3  # noqa: E731
+    studies.run(experiment, tmp_path, "--seeds=8", stop=stop, code=PREEMPTED)
+    assert not studies.trials(tmp_path)
+    studies.run(experiment, tmp_path, "--seeds=8")
+    assert len(TURNS) == 3 + 16
+
+
+def test_a_plan_measures_nothing(experiment, tmp_path, capsys):
+    studies.run(experiment, tmp_path, "--plan")
+    assert "trials are measured in turns" in capsys.readouterr().out
+    assert not TURNS
+
+
+@pytest.mark.parametrize("flag", ["--jobs=2", "--trial=x", "--launcher=commands"])
+def test_trials_that_would_not_take_turns_are_refused(experiment, tmp_path, flag):
+    asked = studies.ask(experiment, flag, f"--workdir={tmp_path}")
+    with pytest.raises(Refusal, match="its trials take turns"):
+        launch.launch(experiment, asked, stop=lambda: False, show=Quiet())
+
+
+def test_a_measure_that_is_not_given_is_refused(experiment, tmp_path):
+    wrong = experiment._replace(study=experiment.study._replace(measure="secz"))
+    with pytest.raises(Refusal, match="gives secs, other, and no secz"):
+        studies.run(wrong, tmp_path, "--seeds=2")
