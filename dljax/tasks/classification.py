@@ -16,6 +16,7 @@ def classification(
     *,
     example: jax.Array,
     augment: Callable[[jax.Array, Any], Any] | None = None,
+    mix: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None,
 ) -> Task:
     """Softmax cross-entropy over batches {"image": (b, ...), "label": int32 (b,)}.
 
@@ -23,6 +24,8 @@ def classification(
       net: image -> logits (b, classes).
       example: one batch of images, for its shape.
       augment: (key, images) -> images, on training batches only.
+      mix: (key, images, labels) -> (images, labels (b, classes) as shares), after
+        `augment`, on training batches only; for `dljax.data.augment.mixup`.
 
     Measures `loss` (nats per example) and `accuracy` (0 to 1) on evaluation batches.
     """
@@ -34,9 +37,14 @@ def classification(
     def loss(params, stats, batch, key, step):
         del step
         draw, noise = jax.random.split(key)
-        x = batch["image"] if augment is None else augment(draw, batch["image"])
+        x, labels = batch["image"], batch["label"]
+        if augment is not None:
+            x = augment(draw, x)
+        if mix is not None:
+            noise, pair = jax.random.split(noise)
+            x, labels = mix(pair, x, labels)
         logits, stats = net.apply(params["net"], stats, x, key=noise, train=True)
-        return _cross_entropy(logits, batch["label"]).mean(), ({}, stats)
+        return _cross_entropy(logits, labels).mean(), ({}, stats)
 
     def metrics(params, stats, batch, key):
         del key
@@ -62,5 +70,7 @@ def classification(
 
 
 def _cross_entropy(logits, labels):
-    # With few classes a one-hot product is faster than a gather and its scatter.
-    return optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, logits.shape[-1]))
+    if labels.ndim == 1:
+        # With few classes a one-hot product is faster than a gather and its scatter.
+        labels = jax.nn.one_hot(labels, logits.shape[-1])
+    return optax.softmax_cross_entropy(logits, labels)

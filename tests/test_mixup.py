@@ -1,0 +1,99 @@
+"""Mixup: what it mixes, by which shares, and a task that learns from it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import stats
+
+from dljax.data import augment
+from dljax.models.ann import mlp
+from dljax.tasks.classification import classification
+from dljax.train import update
+from dljax.train.optimizers import sgd
+
+KEY = jax.random.key(7)
+BATCH = {
+    "image": np.random.default_rng(0).random((6, 3, 4, 1)).astype(np.float32),
+    "label": np.array([0, 1, 2, 3, 1, 0]),
+}
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_mixup_mixes_images_and_labels_alike_by_a_beta_share():
+    n = 6
+    one_hot = jnp.eye(n).reshape(n, 2, 3, 1)
+
+    def mixed(key):
+        return augment.mixup(key, one_hot, jnp.arange(n), alpha=0.4, classes=n)
+
+    keys = jax.random.split(KEY, 2000)
+    images, labels = (np.asarray(y) for y in jax.vmap(mixed)(keys))
+    close(images.reshape(labels.shape), labels)
+    close(labels.sum(2), np.ones((2000, n)))
+    close(labels.sum(1), np.ones((2000, n)))  # every image is once the other one
+    own = np.diagonal(labels, axis1=1, axis2=2)
+    share = own.min(1)  # an image that is its own partner has 1
+    share = share[share < 1]
+    assert len(share) > 1900
+    assert stats.kstest(share, stats.beta(0.4, 0.4).cdf).pvalue > 0.01
+    partner = labels[:, 0] > 0
+    partner[:, 0] = own[:, 0] == 1
+    assert stats.chisquare(partner.sum(0), partner.sum() * np.full(n, 1 / n)).pvalue > (
+        0.01
+    )
+
+
+def task(**options):
+    net = mlp((8,), 4)
+    return classification(net, sgd(0.1), example=jnp.zeros((1, 3, 4, 1)), **options)
+
+
+def test_a_task_that_mixes_costs_the_mixed_loss():
+    """share * loss(one label) + (1 - share) * loss(the other's), after augmentation."""
+    seen = {}
+
+    def double(key, images):
+        seen["augment"] = jax.random.key_data(key)
+        return 2 * images
+
+    def mix(key, images, labels):
+        seen["mix"] = jax.random.key_data(key)
+        seen["images"], seen["labels"] = augment.mixup(
+            key, images, labels, alpha=1.0, classes=4
+        )
+        return seen["images"], seen["labels"]
+
+    mixing, plain = task(augment=double, mix=mix), task()
+    params, state = plain.init(KEY)
+    loss, _ = mixing.turns[0].loss(params, state, BATCH, KEY, 0)
+    assert (seen["augment"] != seen["mix"]).any()
+    share = np.asarray(seen["labels"])
+    x, y = seen["images"], 0.0
+    for label in range(4):
+        batch = {"image": x, "label": jnp.full(6, label), "weight": share[:, label]}
+        y += plain.metrics(params, state, batch, None)["loss"][0]
+    assert 0.05 < share.max(1).min() < 0.95
+    close(loss, y / 6)
+    metrics = [
+        t.metrics(params, state, {**BATCH, "weight": jnp.ones(6)}, None)
+        for t in (mixing, plain)
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *metrics)
+
+
+def test_a_task_that_mixes_learns():
+    mix = functools.partial(augment.mixup, alpha=0.2, classes=4)
+    mixing = task(mix=mix, augment=functools.partial(augment.shift, most=0))
+    state = update.init(mixing, KEY)
+    step = jax.jit(lambda state: update.update(mixing, state, BATCH))
+    losses = []
+    for _ in range(150):
+        state, logged = step(state)
+        losses.append(float(logged["loss"][0]))
+    assert step._cache_size() == 1
+    assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:20])
