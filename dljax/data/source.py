@@ -73,10 +73,12 @@ def resident(table: Table) -> Source:
     )
 
 
-def on_canvas(source: Source, size: int, *, seed: int = 0) -> Source:
+def on_canvas(
+    source: Source, size: int, *, centred: bool = False, seed: int = 0
+) -> Source:
     """Every image at a random place, its own for all seeds, of an empty square.
 
-    (b, h, w, c) becomes (b, size, size, c).
+    (b, h, w, c) becomes (b, size, size, c). With `centred` each is in the middle.
 
     Raises:
       Refusal: the images are larger than that.
@@ -90,13 +92,15 @@ def on_canvas(source: Source, size: int, *, seed: int = 0) -> Source:
     rng = np.random.default_rng(seed)
     tops = rng.integers(0, size - height + 1, n)
     lefts = rng.integers(0, size - width + 1, n)
+    if centred:
+        tops, lefts = np.full(n, (size - height) // 2), np.full(n, (size - width) // 2)
     rows = tops[:, None, None] + np.arange(height)[:, None]
     columns = lefts[:, None, None] + np.arange(width)
     placed = np.zeros((n, size, size, channels), images.dtype)
     placed[np.arange(n)[:, None, None], rows, columns] = images
     return source._replace(
         arrays={**source.arrays, "image": placed},
-        fingerprint=f"{source.fingerprint}-canvas{size}.{seed}",
+        fingerprint=f"{source.fingerprint}-canvas{size}.{'c' if centred else seed}",
     )
 
 
