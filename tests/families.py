@@ -17,7 +17,8 @@ from dljax.data.source import order
 from dljax.models.layers import Conv, Dropout, max_pool
 from dljax.models.net import net
 from dljax.tasks.classification import classification
-from dljax.train.optimizers import adamw
+from dljax.tasks.probing import probing
+from dljax.train.optimizers import adamw, sgd
 
 
 class Family(NamedTuple):
@@ -189,12 +190,8 @@ def vae() -> Family:
     def metrics(params, stats, batch, key):
         del stats, key
         weight = batch["weight"]
-        return {
-            "bound": (
-                (bound(params, batch["x"], jax.random.key(0)) * weight).sum(),
-                weight.sum(),
-            )
-        }
+        bounds = bound(params, batch["x"], jax.random.key(0))
+        return {"bound": ((bounds * weight).sum(), weight.sum())}
 
     task = Task(init, (Turn("net", loss, adamw(0.02)),), metrics)
     return Family(task, source, "bound")
@@ -283,6 +280,13 @@ def seq2seq() -> Family:
     return Family(task, source, "loss")
 
 
+def probed() -> Family:
+    """The classifier's net, and linear probes of what its layers pass on."""
+    options = {"example": jnp.zeros((1, 4, 4, 1)), "outputs": 2, "probes": sgd(0.5)}
+    task = probing(net(_Classifier()), adamw(0.02), **options)
+    return Family(task, classifier().source, "loss")
+
+
 FAMILIES = {
     "classifier": classifier,
     "plain": plain,
@@ -290,4 +294,5 @@ FAMILIES = {
     "vae": vae,
     "diffusion": diffusion,
     "seq2seq": seq2seq,
+    "probed": probed,
 }

@@ -37,18 +37,34 @@ def net(module: nn.Module) -> Net:
 
 
 @contextlib.contextmanager
-def watch(record: Callable[[str, Any], None]) -> Iterator[None]:
-    """Inside, calls record(path of the module, its output) after each module's call."""
+def intercept(change: Callable[[str, tuple, Any], Any]) -> Iterator[None]:
+    """Inside, each module's call gives change(its path, its inputs, its output).
+
+    The path of a net's top module is its class's name.
+    """
 
     def interceptor(call, args, kwargs, context):
         output = call(*args, **kwargs)
-        if context.method_name == "__call__":
-            path = "/".join(context.module.path)
-            record(path or type(context.module).__name__, output)
-        return output
+        if context.method_name != "__call__":
+            return output
+        path = "/".join(context.module.path) or type(context.module).__name__
+        return change(path, args, output)
 
     with nn.intercept_methods(interceptor):
         yield
+
+
+def watch(
+    record: Callable[[str, Any], None],
+) -> contextlib.AbstractContextManager[None]:
+    """Inside, calls record(path of the module, its output) after each module's call."""
+
+    def change(path, inputs, output):
+        del inputs
+        record(path, output)
+        return output
+
+    return intercept(change)
 
 
 def frozen(net: Net, *, layers: str) -> Net:

@@ -1,0 +1,134 @@
+"""How much does each layer know? A linear classifier on every one of them."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dljax.contract import Net, Task, Turn
+from dljax.probes.layers import between
+from dljax.tasks.classification import classification
+
+DECAY = 0.99  # of the averages that features are centred and scaled by
+
+
+def probing(
+    net: Net,
+    optimizer: Any,
+    *,
+    example: jax.Array,
+    outputs: int,
+    probes: Any,
+    train_net: bool = True,
+    label: str = "label",
+) -> Task:
+    """Classification, and beside it linear softmax classifiers of what layers pass on.
+
+    Two players: "net" learns batch["label"] as in `classification`; "probes" learn
+    batch[label], int (b,), from the values `between` the net's layers, of the net as it
+    is after its turn and in evaluation; no gradient flows back into the net. Their
+    features are flattened, centred, and scaled to a mean squared length of 1, both by
+    running averages: that changes nothing of what a linear classifier can tell, and one
+    learning rate then serves layers of any width and scale. They begin at 0.
+
+    Args:
+      net: image -> logits (b, classes).
+      example: one batch of images, for its shape.
+      outputs: how many values batch[label] has.
+      probes: the optimiser of the probes.
+      train_net: False leaves the net as it was drawn; only probes learn.
+      label: what the probes learn.
+
+    Measures `accuracy_I_PLACE` (0 to 1) of each probe in the order of computation, from
+    accuracy_0_input, the image itself, to that of the net's output; and `loss` and
+    `accuracy` of the net, or where it does not learn those of the last probe.
+
+    Source: Alain and Bengio 2017.
+    """
+
+    def apply(params, stats, x, *, key, train):
+        y, mine = net.apply(params, stats["net"], x, key=key, train=train)
+        return y, {**stats, "net": mine}
+
+    base = classification(Net(net.init, apply), optimizer, example=example)
+
+    def features(params, stats, images):
+        found = between(net, params["net"], stats["net"], images)
+        return {
+            f"{i}_{place.replace('/', '.')}": values.reshape(len(values), -1)
+            for i, (place, values) in enumerate(found.items())
+        }
+
+    def init(key):
+        mine, stats = net.init(key, example)
+        params, stats = {"net": mine}, {"net": stats}
+        shapes = jax.eval_shape(features, params, stats, example)
+        params["probes"] = {
+            layer: {
+                "kernel": jnp.zeros((shape.shape[1], outputs)),
+                "bias": jnp.zeros(outputs),
+            }
+            for layer, shape in shapes.items()
+        }
+        stats["features"] = {
+            layer: {
+                "mean": jnp.zeros(shape.shape[1]),
+                "square": jnp.zeros([]),
+                "weight": jnp.zeros([]),
+            }
+            for layer, shape in shapes.items()
+        }
+        return params, stats
+
+    def losses(params, kept, found, labels):
+        """{layer: (loss of each example, whether it is right)}."""
+        told = {}
+        for layer, x in found.items():
+            probe = params["probes"][layer]
+            logits = _scaled(x, kept[layer]) @ probe["kernel"]
+            logits += probe["bias"].reshape(1, -1)
+            each = optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, outputs))
+            told[layer] = each, jnp.argmax(logits, -1) == labels
+        return told
+
+    def loss(params, stats, batch, key, step):
+        del key, step
+        found = features(params, stats, batch["image"])
+        kept = {k: _average(stats["features"][k], x) for k, x in found.items()}
+        told = losses(params, kept, found, batch[label])
+        total = sum(each.mean() for each, _ in told.values())
+        return total, ({}, {**stats, "features": kept})
+
+    def metrics(params, stats, batch, key):
+        weight, count = batch["weight"], batch["weight"].sum()
+        found = features(params, stats, batch["image"])
+        told = losses(params, stats["features"], found, batch[label])
+        each, right = list(told.values())[-1]
+        measured = {
+            "loss": ((each * weight).sum(), count),
+            "accuracy": ((right * weight).sum(), count),
+        }
+        if train_net:
+            measured = base.metrics(params, stats, batch, key)
+        return measured | {
+            f"accuracy_{layer}": ((right * weight).sum(), count)
+            for layer, (_, right) in told.items()
+        }
+
+    turns = (Turn("probes", loss, probes),)
+    return Task(init, base.turns + turns if train_net else turns, metrics, base.sample)
+
+
+def _average(kept, x):
+    """Running averages of features (b, d): their mean and squared length."""
+    new = {"mean": x.mean(0), "square": (x**2).sum(1).mean(), "weight": 1.0}
+    return jax.tree.map(lambda a, b: DECAY * a + (1 - DECAY) * b, kept, new)
+
+
+def _scaled(x, kept):
+    """Centred features, divided by the root of their mean squared length."""
+    weight = jnp.maximum(kept["weight"], 1e-8)  # 0 before the first update
+    mean, square = kept["mean"] / weight, kept["square"] / weight
+    length = jnp.sqrt(jnp.maximum(square - (mean**2).sum(), 1e-8))
+    return (x - mean.reshape(1, -1)) / length

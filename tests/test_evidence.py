@@ -1,0 +1,180 @@
+"""Attributions judged: planted evidence, curves and ranks, each known by hand."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import table
+from scipy import stats as scipy_stats
+
+from dljax.models.cnn import cnn
+from dljax.probes import attribute, evidence
+from dljax.tasks.classification import classification
+from dljax.train import parallel
+from dljax.train.optimizers import adamw
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((5, 6, 8, 2)).astype(np.float32)
+close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+
+
+def test_marks_differ_in_their_arrangement_alone():
+    marks = evidence.marks(10, 4)
+    assert len({mark.tobytes() for mark in marks}) == 10
+    assert set(marks.sum((1, 2))) == {9.0}
+    assert (marks[:, 0, 0] == 1).all()
+    assert (marks[:, -1, -1] == 1).all()
+    assert len(evidence.marks(2, 2)) == 2
+    with pytest.raises(ValueError, match="2x2 pixels have not 3 patterns"):
+        evidence.marks(3, 2)
+
+
+def test_what_is_planted_is_the_labels_mark_and_nothing_else_changes():
+    found = jax.jit(lambda k: evidence.plant(IMAGES, k, classes=3, size=3))(
+        jax.random.key(0)
+    )
+    assert found["image"].shape == IMAGES.shape
+    marks = evidence.marks(3, 3)
+    for before, image, label, mask in zip(
+        IMAGES, found["image"], found["label"], np.asarray(found["mask"]), strict=True
+    ):
+        assert mask.sum() == 9
+        inside = np.asarray(image)[mask == 1].reshape(3, 3, 2)
+        np.testing.assert_array_equal(inside[..., 0], marks[int(label)])
+        np.testing.assert_array_equal(inside[..., 1], marks[int(label)])
+        np.testing.assert_array_equal(np.asarray(image)[mask == 0], before[mask == 0])
+    with pytest.raises(ValueError, match="7 pixels is larger than images of 6x8"):
+        evidence.plant(IMAGES, jax.random.key(0), classes=3, size=7)
+
+
+def test_places_and_labels_are_uniform_and_independent():
+    found = evidence.plant(
+        jnp.zeros((6000, 4, 5, 1)), jax.random.key(1), classes=2, size=2
+    )
+    corners = np.asarray(found["mask"]).reshape(6000, -1).argmax(1)
+    counts = np.zeros((2, 20))
+    np.add.at(counts, (np.asarray(found["label"]), corners), 1)
+    seen = counts[:, counts.sum(0) > 0]
+    assert seen.shape == (2, 3 * 4)
+    assert scipy_stats.chisquare(seen.ravel()).pvalue > 1e-3
+
+
+def maps(*pictures):
+    return jnp.asarray(pictures, jnp.float32)
+
+
+def test_hits_and_mass():
+    mask = maps(*[[[1, 1], [0, 0]]] * 5)
+    attribution = maps(
+        [[0, 3], [1, 0]],  # inside
+        [[0, -3], [1, 0]],  # the largest is outside, most of the mass inside
+        [[2, 0], [2, 0]],  # one of two maxima
+        [[0, 0], [0, 0]],  # flat
+        [[0, 0], [0, 5]],
+    )
+    close(evidence.hit(attribution, mask), [1, 0, 0.5, 0.5, 0])
+    close(evidence.mass(attribution, mask), [0.75, 0.75, 0.5, 0.5, 0])
+
+
+def linear(images, places=((1, 2), (4, 7), (0, 0))):
+    """A score that reads three pixels: 4, 2 and 1 times the sum of their channels."""
+    return sum(
+        weight * images[:, i, j].sum(-1)
+        for weight, (i, j) in zip((4.0, 2.0, 1.0), places, strict=True)
+    )
+
+
+def test_the_saliency_of_a_linear_score_hits_where_it_reads():
+    mask = jnp.zeros((5, 6, 8)).at[:, 1, 2].set(1)
+    gradient = attribute.saliency(linear, IMAGES)
+    found = attribute.over_channels(gradient, by="largest")
+    close(evidence.hit(found, mask), np.ones(5))
+    close(evidence.mass(found, mask), np.full(5, 4 / 7))
+
+
+def test_the_curves_of_a_linear_score_are_sums_of_what_is_left():
+    order = RNG.random((5, 6, 8)).astype(np.float32)
+    removed = evidence.deletion(linear, IMAGES, order, fill=0.25, steps=7)
+    put_in = evidence.insertion(linear, IMAGES, order, fill=0.25, steps=7)
+    assert removed.shape == put_in.shape == (5, 8)
+    for n in range(5):
+        ranked = np.argsort(-order[n].ravel())
+        for k in range(8):
+            image = IMAGES[n].reshape(48, 2).copy()
+            image[ranked[: round(k / 7 * 48)]] = 0.25
+            left = linear(image.reshape(1, 6, 8, 2))[0]
+            close(removed[n, k], left, rtol=1e-3)
+    both = linear(IMAGES) + linear(np.full_like(IMAGES, 0.25))
+    close(removed + put_in, np.tile(both[:, None], 8))
+    halves = np.asarray(removed)
+    close(evidence.area(removed), np.trapezoid(halves, np.linspace(0, 1, 8), axis=1))
+
+
+def test_the_right_order_deletes_faster_than_chance_and_inserts_faster():
+    parts = attribute.integrated_gradients(linear, IMAGES, steps=1)
+    right = attribute.over_channels(parts, by="sum")
+    chance = jax.random.uniform(jax.random.key(0), right.shape)
+    for curve, sign in ((evidence.deletion, 1), (evidence.insertion, -1)):
+        areas = [
+            evidence.area(curve(linear, IMAGES, m, steps=48)) for m in (right, chance)
+        ]
+        assert (sign * areas[0] < sign * areas[1]).all()
+
+
+def test_rank_correlation_is_spearmans():
+    a = RNG.normal(size=(4, 5, 6)).astype(np.float32)
+    b = (a + RNG.normal(size=a.shape)).astype(np.float32)
+    b[1] = np.round(b[1])  # ties
+    a[1] = np.round(a[1])
+    b[2] = -a[2]
+    a[3] = 1.0  # flat
+    found = evidence.rank_correlation(a, b)
+    for n in range(3):
+        known = scipy_stats.spearmanr(a[n].ravel(), b[n].ravel()).statistic
+        close(found[n], known)
+    assert float(found[3]) == 0
+
+
+def test_randomised_kernels_have_the_same_entries_in_another_order():
+    model = cnn((2, 2), 4, 2)
+    params, _ = model.init(jax.random.key(0), IMAGES)
+    params = jax.tree.map(lambda leaf: leaf + 1.0, params)
+    drawn = evidence.randomised(params, jax.random.key(1))
+    for name, layer in params.items():
+        np.testing.assert_array_equal(drawn[name]["bias"], layer["bias"])
+        before, after = (np.ravel(p[name]["kernel"]) for p in (params, drawn))
+        assert (before != after).any()
+        np.testing.assert_array_equal(np.sort(before), np.sort(after))
+
+
+def test_a_net_that_learned_planted_evidence_looks_at_it():
+    noise = jax.random.uniform(jax.random.key(0), (140, 6, 6, 1))
+    planted = evidence.plant(noise * 0.3, jax.random.key(1), classes=2, size=3)
+    model = cnn((8,), 8, 2, pool="none")
+    task = classification(model, adamw(0.01), example=noise[:1])
+
+    def probe(params, stats, batch, key):
+        def score(images):
+            logits, _ = model.apply(params["net"], stats, images, key=None, train=False)
+            return attribute.of_class(jax.nn.softmax(logits), batch["label"])
+
+        drop = attribute.occlusion(score, batch["image"], size=2, stride=1, fill=0.15)
+        chance = jax.random.uniform(key, drop.shape)
+        values = {
+            "hit": evidence.hit(drop, batch["mask"]),
+            "chance": evidence.hit(chance, batch["mask"]),
+        }
+        weight = batch["weight"]
+        return {k: ((v * weight).sum(), weight.sum()) for k, v in values.items()}
+
+    source = table({k: np.asarray(v) for k, v in planted.items()})
+    program = parallel.program(
+        task._replace(probe=probe), source, (0, 1), how="map", batch_size=16
+    )
+    state = program.init()
+    state, _ = program.advance(state, program.orders(state, 0), 0, 240)
+    found = program.evaluate(state, "test")
+    shares = {k: np.asarray(total / count) for k, (total, count) in found.items()}
+    assert (shares["hit"] > shares["chance"] + 0.3).all(), shares

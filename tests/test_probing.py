@@ -1,0 +1,166 @@
+"""What flows between layers, and what linear classifiers find in it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import table
+from flax import linen as nn
+
+from dljax.errors import Refusal
+from dljax.models.ann import mlp
+from dljax.models.cnn import cnn
+from dljax.models.layers import Conv, conv, max_pool
+from dljax.models.net import net
+from dljax.probes import layers
+from dljax.tasks import probing as probing_file
+from dljax.tasks.classification import classification
+from dljax.tasks.probing import probing
+from dljax.train import parallel, update
+from dljax.train.optimizers import adamw, sgd
+
+IMAGES = np.random.default_rng(0).random((3, 6, 5, 1)).astype(np.float32)
+close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+
+
+def made(model):
+    return model, *model.init(jax.random.key(0), IMAGES)
+
+
+def test_the_activations_and_what_is_between_them_are_those_by_hand():
+    model, params, stats = made(cnn((2, 3), 4, 2, dropout=0.5))
+    outputs = layers.activations(model, params, stats, IMAGES)
+    values = layers.between(model, params, stats, IMAGES)
+    x = jnp.asarray(IMAGES)
+    given, put_out = {"input": x}, {}
+    for name in ("Conv_0", "Conv_1"):
+        put_out[name] = conv(x, params[name]["kernel"])
+        x = max_pool(jax.nn.relu(put_out[name]))
+        given["before_Conv_1" if name == "Conv_0" else "before_Dense_0"] = x
+    given["before_Dense_0"] = x = x.reshape(3, -1)
+    put_out["Dense_0"] = x @ params["Dense_0"]["kernel"]
+    given["before_Dense_1"] = x = jax.nn.relu(put_out["Dense_0"])
+    put_out["Dense_1"] = given["output"] = x @ params["Dense_1"]["kernel"]
+    assert list(outputs) == list(put_out)
+    assert list(values) == list(given)
+    jax.tree.map(close, outputs, put_out)
+    jax.tree.map(close, values, given)
+
+
+class _Block(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = jnp.tanh(nn.Dense(4)(x))
+        return nn.Dense(2)(x)
+
+
+class _Twice(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train: bool = False):
+        layer = Conv(1, name="Shared")
+        return _Block(name="Block")(layer(layer(x)).reshape(len(x), -1))
+
+
+def test_a_layer_called_twice_and_layers_within_layers_have_their_names():
+    model, params, stats = made(net(_Twice()))
+    found = layers.activations(model, params, stats, IMAGES)
+    assert list(found) == ["Shared", "Shared#2", "Block"]
+    inner = "Block/Dense_1"
+    chosen = layers.activations(model, params, stats, IMAGES, layers=[inner])
+    close(chosen[inner], found["Block"])
+    with pytest.raises(Refusal, match="layer Shared: is called 2 times"):
+        layers.replaced(model, params, stats, IMAGES, layer="Shared")
+    with pytest.raises(Refusal, match=r"layer Share: did you mean Shared\?"):
+        layers.activations(model, params, stats, IMAGES, layers=["Share"])
+
+
+def test_a_layers_output_can_be_replaced():
+    model, params, stats = made(mlp((4,), 2))
+    values, output = layers.replaced(model, params, stats, IMAGES, layer="Dense_0")
+    plain, _ = model.apply(params, stats, IMAGES, key=None, train=False)
+    close(output(values), plain)
+    bias = np.asarray(params["Dense_1"]["bias"])
+    close(output(jnp.zeros_like(values)), np.tile(bias, (3, 1)))
+
+
+def xor(n=160):
+    """Images of two pixels that are on or off; the label is whether they differ."""
+    rng = np.random.default_rng(0)
+    on = rng.integers(0, 2, (n, 2))
+    image = (on + 0.1 * rng.normal(size=(n, 2))).astype(np.float32)
+    arrays = {"image": image.reshape(n, 1, 2, 1), "label": on[:, 0] ^ on[:, 1]}
+    return arrays | {"first": on[:, 0]}
+
+
+def task(probes=None, **options):
+    return probing(
+        mlp((16, 8), 2),
+        adamw(0.02),
+        example=jnp.zeros((1, 1, 2, 1)),
+        outputs=2,
+        probes=probes or sgd(1.0),
+        **options,
+    )
+
+
+def measured(task, steps=250):
+    source = table(xor())
+    program = parallel.program(task, source, (0, 1), how="map", batch_size=16)
+    state = program.init()
+    start = program.take(state)
+    state, _ = program.advance(state, program.orders(state, 0), 0, steps)
+    found = program.evaluate(state, "test")
+    shares = {k: np.asarray(total / count) for k, (total, count) in found.items()}
+    return shares, start, program.take(state)
+
+
+def test_a_linear_probe_finds_xor_after_a_trained_layer_and_not_before():
+    found, _, _ = measured(task())
+    deeper = [
+        "accuracy_1_before_Dense_1",
+        "accuracy_2_before_Dense_2",
+        "accuracy_3_output",
+    ]
+    assert set(found) == {"loss", "accuracy", "accuracy_0_input", *deeper}
+    assert (found["accuracy_0_input"] < 0.8).all(), "a line divides 3 of 4 corners"
+    for name in ("accuracy", *deeper):
+        assert (found[name] > 0.95).all(), name
+
+
+def test_probes_can_learn_something_else_than_the_net():
+    found, _, _ = measured(task(label="first"))
+    assert (found["accuracy_0_input"] > 0.95).all()
+
+
+def test_a_net_that_is_not_trained_stays_as_it_was_drawn():
+    found, start, end = measured(task(train_net=False), 100)
+    jax.tree.map(np.testing.assert_array_equal, start.params["net"], end.params["net"])
+    np.testing.assert_array_equal(found["accuracy"], found["accuracy_3_output"])
+    assert (found["accuracy_1_before_Dense_1"] > found["accuracy_0_input"]).all()
+
+
+def test_probes_leave_no_trace_in_the_net():
+    options = {"example": jnp.zeros((1, 1, 2, 1))}
+    alone = classification(mlp((16, 8), 2), adamw(0.02), **options)
+    batch = {k: v[:16] for k, v in xor().items()}
+    one, two = (update.init(t, jax.random.key(0)) for t in (alone, task()))
+    for _ in range(3):
+        one, _ = update.update(alone, one, batch)
+        two, _ = update.update(task(), two, batch)
+    jax.tree.map(np.testing.assert_array_equal, one.params["net"], two.params["net"])
+    assert np.abs(two.params["probes"]["0_input"]["kernel"]).max() > 0
+
+
+def test_features_are_centred_and_of_mean_squared_length_1_whatever_their_scale():
+    x = jnp.asarray(np.random.default_rng(0).gamma(2.0, size=(64, 7)), jnp.float32)
+    nothing = {"mean": jnp.zeros(7), "square": 0.0, "weight": 0.0}
+
+    def scaled(x):
+        return probing_file._scaled(x, probing_file._average(nothing, x))
+
+    close(scaled(x).mean(0), np.zeros(7), atol=1e-5)
+    close((scaled(x) ** 2).sum(1).mean(), 1.0, rtol=1e-3)
+    close(scaled(40 * x + 5), scaled(x), rtol=1e-2, atol=1e-3)
+    assert np.isfinite(probing_file._scaled(x, nothing)).all()
