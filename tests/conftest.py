@@ -1,10 +1,13 @@
 """Eight devices on one CPU, and strict shapes."""
 
+import importlib.util
 import os
+import pathlib
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
 import jax  # noqa: E402
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from dljax import backend  # noqa: E402
@@ -27,6 +30,22 @@ def experiment():
     from dljax.studies.experiment import import_experiment
 
     return import_experiment(interrupted.__file__)
+
+
+@pytest.fixture(scope="session", params=["kept", "live"])
+def golden(request):
+    """PyTorch's arrays: those kept in the repository, and made anew where it is."""
+    folder = pathlib.Path(__file__).with_name("golden")
+    if request.param == "kept":
+        with np.load(folder / "torch.npz") as arrays:
+            return dict(arrays)
+    pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
+    spec = importlib.util.spec_from_file_location("make", folder / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.make()
 
 
 class Quiet:

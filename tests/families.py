@@ -14,7 +14,8 @@ from flax import linen as nn
 
 from dljax.contract import Source, Task, Turn
 from dljax.data.source import order
-from dljax.models.layers import Conv, Dropout, max_pool
+from dljax.models.conv import Conv
+from dljax.models.layers import Dropout, max_pool
 from dljax.models.net import net
 from dljax.tasks.classification import classification
 from dljax.tasks.probing import probing

@@ -1,7 +1,4 @@
-"""Layers against the plain operation, against numpy, and against PyTorch."""
-
-import importlib.util
-import pathlib
+"""Layers and small nets against numpy, and against PyTorch."""
 
 import jax
 import jax.numpy as jnp
@@ -9,56 +6,16 @@ import numpy as np
 import pytest
 
 from dljax.models import ann, cnn, layers
+from dljax.models.conv import Conv, plain_conv
 from dljax.tasks.classification import classification
 from dljax.train import update
 from dljax.train.optimizers import adamw
 
-GOLDEN = pathlib.Path(__file__).with_name("golden")
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-
-
-@pytest.fixture(scope="module", params=["kept", "live"])
-def golden(request):
-    """PyTorch's arrays: those kept in the repository, and made anew where it is."""
-    if request.param == "kept":
-        with np.load(GOLDEN / "torch.npz") as arrays:
-            return dict(arrays)
-    pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
-    spec = importlib.util.spec_from_file_location("make", GOLDEN / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.make()
 
 
 def close(a, b):
     np.testing.assert_allclose(a, b, **CLOSE)
-
-
-@pytest.mark.parametrize("form", [layers.conv, layers.plain_conv])
-@pytest.mark.parametrize("name", ["first", "wide"])
-def test_conv_is_pytorchs(golden, form, name):
-    array = {
-        k: golden[f"conv_{name}_{k}"] for k in ("x", "kernel", "g", "y", "dx", "dk")
-    }
-    y, back = jax.vjp(form, array["x"], array["kernel"])
-    dx, dk = back(array["g"])
-    close(y, array["y"])
-    close(dx, array["dx"])
-    close(dk, array["dk"])
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 2), (5, 5)])
-@pytest.mark.parametrize("channels", [(1, 3), (4, 2), (8, 3)])
-def test_the_fast_conv_is_the_plain_one(size, channels):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, 7, 6, channels[0])).astype(np.float32)
-    kernel = rng.normal(size=(*size, *channels)).astype(np.float32)
-    y, back = jax.vjp(layers._conv_cpu, x, kernel)
-    plain, plain_back = jax.vjp(layers.plain_conv, x, kernel)
-    close(y, plain)
-    jax.tree.map(close, back(jnp.cos(y)), plain_back(jnp.cos(y)))
 
 
 @pytest.mark.parametrize("name", ["max", "average"])
@@ -113,7 +70,7 @@ class _Small(cnn.nn.Module):
 
     @cnn.nn.compact
     def __call__(self, x, *, train: bool = False):
-        x = layers.max_pool(jax.nn.relu(layers.Conv(2)(x)))
+        x = layers.max_pool(jax.nn.relu(Conv(2)(x)))
         return cnn.nn.Dense(3)(x.reshape(x.shape[0], -1))
 
 
@@ -155,7 +112,7 @@ def test_a_cnn_pools_after_its_activation(pool, activation):
     y, _ = net.apply(params, stats, x, key=None, train=False)
     act = ann.ACTIVATIONS[activation]
     conv, *dense = (params[k] for k in ("Conv_0", "Dense_0", "Dense_1"))
-    h = layers.plain_conv(x, conv["kernel"]) + conv["bias"].reshape(1, 1, 1, -1)
+    h = plain_conv(x, conv["kernel"]) + conv["bias"].reshape(1, 1, 1, -1)
     h = layers.POOLS[pool](act(h)).reshape(2, -1)
     h = act(h @ dense[0]["kernel"] + dense[0]["bias"][None])
     close(y, h @ dense[1]["kernel"] + dense[1]["bias"][None])
@@ -168,6 +125,22 @@ def test_parameter_counts_and_equal_sizes():
     assert counted == cnn.cnn_parameters((8, 8, 1), (16, 32), 128, 10)
     width = ann.width_for(counted, inputs=64, outputs=10)
     assert abs(ann.mlp_parameters(64, (width,), 10) / counted - 1) < 0.05
+
+
+def test_a_cnn_with_the_mean_of_all_places_takes_other_sizes():
+    net = cnn.cnn((2,), 0, 3, head="average")
+    x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype(np.float32)
+    params, stats = net.init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)))
+    y, _ = net.apply(params, stats, x, key=None, train=False)
+    conv, dense = params["Conv_0"], params["Dense_0"]
+    h = plain_conv(x, conv["kernel"]) + conv["bias"].reshape(1, 1, 1, -1)
+    h = jax.nn.relu(layers.max_pool(h)).mean((1, 2))
+    close(y, h @ dense["kernel"] + dense["bias"][None])
+
+
+def test_an_unknown_head_is_an_error_at_once():
+    with pytest.raises(ValueError, match="tail"):
+        cnn.cnn((2,), 0, 3, head="tail")
 
 
 def test_dropout_keeps_the_mean_takes_a_traced_rate_and_rests_in_evaluation():

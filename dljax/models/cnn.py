@@ -6,14 +6,18 @@ from flax import linen as nn
 
 from dljax.contract import Net
 from dljax.models.ann import ACTIVATIONS, mlp_parameters
-from dljax.models.layers import POOLS, Conv, Dropout
+from dljax.models.conv import Conv
+from dljax.models.layers import POOLS, Dropout
 from dljax.models.net import net
 
 MONOTONE = ("identity", "step", "sigmoid", "tanh", "relu")
 
 
+HEADS = ("dense", "average")
+
+
 class Cnn(nn.Module):
-    """(b, h, w, c) -> (b, outputs): [conv, activation, pool] * n, dense, dense."""
+    """(b, h, w, c) -> (b, outputs): [conv, activation, pool] * n, and the head."""
 
     channels: tuple[int, ...]
     hidden: int
@@ -22,6 +26,7 @@ class Cnn(nn.Module):
     activation: str = "relu"
     pool: str = "max"
     dropout: float = 0.0
+    head: str = "dense"
 
     @nn.compact
     def __call__(self, x, *, train: bool = False):
@@ -33,10 +38,13 @@ class Cnn(nn.Module):
                 x = act(pool(x))  # the same values, from a quarter of the work
             else:
                 x = pool(act(x))
-        x = x.reshape(x.shape[0], -1)
-        x = act(nn.Dense(self.hidden, kernel_init=nn.initializers.he_normal())(x))
+        if self.head == "average":
+            x = x.mean((1, 2))
+        else:
+            x = x.reshape(x.shape[0], -1)
+            x = act(nn.Dense(self.hidden, kernel_init=nn.initializers.he_normal())(x))
         x = Dropout(self.dropout)(x, train=train)
-        return nn.Dense(self.outputs)(x)
+        return nn.Dense(self.outputs)(x) if self.outputs else x
 
 
 def cnn(
@@ -48,22 +56,32 @@ def cnn(
     activation: str = "relu",
     pool: str = "max",
     dropout: float = 0.0,
+    head: str = "dense",
 ) -> Net:
     """A net of the LeNet kind: x (b, h, w, c) -> (b, outputs).
 
     Args:
       channels: features of each convolution; every one is followed by 2x2 pooling.
       hidden: width of the fully connected layer before the output.
+      outputs: 0 for what that layer, or the mean, gives.
       size: height and width of the kernels.
       activation, pool: keys of `ACTIVATIONS` and `POOLS`.
+      head: one of `HEADS`: "dense", the fully connected layer, which fixes the height
+        and width of the images; or "average", the mean of all places in its stead.
 
-    Source: LeCun, Bottou, Bengio, Haffner 1998, with ReLU and max pooling.
+    Source: LeCun, Bottou, Bengio, Haffner 1998, with ReLU and max pooling; Lin, Chen,
+    Yan 2014 for the mean.
 
     Raises:
-      KeyError: an unknown activation or pool.
+      KeyError: an unknown activation or pool. ValueError: an unknown head.
     """
     ACTIVATIONS[activation], POOLS[pool]
-    return net(Cnn(tuple(channels), hidden, outputs, size, activation, pool, dropout))
+    if head not in HEADS:
+        raise ValueError(f"head {head}: must be one of {HEADS}")
+    module = Cnn(
+        tuple(channels), hidden, outputs, size, activation, pool, dropout, head
+    )
+    return net(module)
 
 
 def cnn_parameters(

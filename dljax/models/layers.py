@@ -1,10 +1,7 @@
-"""Layers, with the forms that XLA:CPU compiles well.
+"""Pools, normalisation, dropout, with the forms that XLA:CPU compiles well.
 
-GPU and TPU keep the plain operation. On CPU `conv` is a matrix product over patches,
-and so is its kernel's gradient, over the same patches (XLA:CPU has no fast path for
-that convolution; inside a loop it is up to 20 times slower). Pools work on strided
-corners or reshaped blocks instead of `reduce_window`. Each is tested against the plain
-form, values and gradients.
+Pools work on strided corners or reshaped blocks instead of `reduce_window`, tested
+against it, values and gradients. Convolution has a file of its own.
 """
 
 import functools
@@ -13,66 +10,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
-
-LAYOUT = ("NHWC", "HWIO", "NHWC")
-
-
-def plain_conv(x, kernel):
-    """Convolution, stride 1, same size: (b, h, w, i) * (kh, kw, i, o)."""
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=LAYOUT)
-
-
-def conv(x, kernel):
-    """`plain_conv`, in the form that is fast on this backend."""
-    return _conv_cpu(x, kernel) if _on_cpu() else plain_conv(x, kernel)
-
-
-def _on_cpu():
-    return jax.default_backend() == "cpu"
-
-
-@jax.custom_vjp
-def _conv_cpu(x, kernel):
-    return _conv_forward(x, kernel)[0]
-
-
-def _patches(x, kh, kw):
-    """Every pixel's neighbourhood as matrices whose columns together are kh * kw * c.
-
-    One matrix (b * h * w, kh * kw * c) where c is small; else for each of the kh rows
-    one of (b * h * w, kw * c), which is cheaper to lay out: copies are longer.
-    """
-    b, h, w, c = x.shape
-    rows, columns = ((kh - 1) // 2, kh // 2), ((kw - 1) // 2, kw // 2)
-    x = jnp.pad(x, ((0, 0), rows, columns, (0, 0)))
-    if c < 8:
-        shifted = [x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw)]
-        return [jnp.concatenate(shifted, -1).reshape(b * h * w, kh * kw * c)]
-    wide = jnp.concatenate([x[:, :, j : j + w] for j in range(kw)], -1)
-    return [wide[:, i : i + h].reshape(b * h * w, kw * c) for i in range(kh)]
-
-
-def _conv_forward(x, kernel):
-    kh, kw, _, features = kernel.shape
-    patches = _patches(x, kh, kw)
-    kernels = kernel.reshape(len(patches), -1, features)
-    y = sum(p @ k for p, k in zip(patches, kernels, strict=True))
-    return y.reshape(*x.shape[:3], features), (patches, kernel)
-
-
-def _conv_backward(saved, g):
-    patches, kernel = saved
-    kh, kw, inputs, features = kernel.shape
-    if kh % 2 and kw % 2:
-        dx = plain_conv(g, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
-    else:  # an even kernel's "same" padding is one-sided
-        x = jax.ShapeDtypeStruct((*g.shape[:3], inputs), g.dtype)
-        dx = jax.linear_transpose(lambda x: plain_conv(x, kernel), x)(g)[0]
-    flat = g.reshape(-1, features)
-    return dx, jnp.stack([p.T @ flat for p in patches]).reshape(kernel.shape)
-
-
-_conv_cpu.defvjp(_conv_forward, _conv_backward)
 
 
 def _blocks(x, n):
@@ -133,25 +70,40 @@ POOLS = {
 }
 
 
-class Conv(nn.Module):
-    """Convolution with bias, stride 1, same size: (b, h, w, i) -> (b, h, w, o)."""
+class BatchNorm(nn.Module):
+    """Normalises every channel of (b, ..., c) by the batch's mean and variance.
 
-    features: int
-    size: int = 3
-    bias: bool = True
+    What evaluation uses, mean 0 and variance 1 at first, moves a tenth of the way at
+    each training batch, in float32, towards its mean and unbiased variance: PyTorch's
+    convention (Linen keeps the biased variance). Source: Ioffe and Szegedy 2015.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, x):
-        kernel = self.param(
-            "kernel",
-            nn.initializers.he_normal(),
-            (self.size, self.size, x.shape[-1], self.features),
-        )
-        y = conv(x, kernel.astype(x.dtype))
-        if self.bias:
-            bias = self.param("bias", nn.initializers.zeros, (self.features,))
-            y += bias.astype(y.dtype).reshape(1, 1, 1, -1)
-        return y
+    def __call__(self, x, *, train: bool):
+        shape = (x.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        kept = {
+            "mean": self.variable("batch_stats", "mean", jnp.zeros, shape),
+            "var": self.variable("batch_stats", "var", jnp.ones, shape),
+        }
+        mean, var = kept["mean"].value, kept["var"].value
+        if train:
+            axes, wide = tuple(range(x.ndim - 1)), x.astype(jnp.float32)
+            mean = wide.mean(axes)
+            var = jnp.maximum((wide**2).mean(axes) - mean**2, 0)
+            n = x.size // x.shape[-1]
+            unbiased = {"mean": mean, "var": var * (n / max(n - 1, 1))}
+            for name, value in unbiased.items():
+                old = kept[name].value
+                kept[name].value = self.momentum * old + (1 - self.momentum) * value
+        factor = scale * lax.rsqrt(var + self.epsilon)
+        moved = bias - mean * factor
+        channels = (1,) * (x.ndim - 1) + shape
+        return (x * factor.reshape(channels) + moved.reshape(channels)).astype(x.dtype)
 
 
 class Dropout(nn.Module):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from dljax.contract import Net
@@ -34,6 +35,30 @@ def net(module: nn.Module) -> Net:
         return y, dict(changed)
 
     return Net(init, apply)
+
+
+def compute(network: Net, dtype: str) -> Net:
+    """The same net, computed in `dtype`: "float32" as it is, "bfloat16" in half of it.
+
+    Weights, stats and outputs stay float32; weights and inputs are cast inside.
+    """
+    if dtype == "float32":
+        return network
+
+    def cast(tree, to):
+        def one(leaf):
+            floating = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+            return jnp.asarray(leaf, to) if floating else leaf
+
+        return jax.tree.map(one, tree)
+
+    def apply(params, stats, x, *, key, train):
+        y, stats = network.apply(
+            cast(params, dtype), stats, cast(x, dtype), key=key, train=train
+        )
+        return cast(y, jnp.float32), cast(stats, jnp.float32)
+
+    return Net(network.init, apply)
 
 
 @contextlib.contextmanager

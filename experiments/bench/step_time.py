@@ -1,6 +1,6 @@
 """How long is a train step, beside PyTorch?
 
-    python -m experiments.bench.step_time [--threads=2] [--rounds=9] [--case=mlp,lenet]
+    python -m experiments.bench.step_time [--threads=2] [--rounds=9] [--case=mlp,resnet8]
 
 One process a variant, all on the same cores, in interleaved rounds; warm-up and
 compilation apart; medians, with their ranges. Both sides do the same: gather a batch
@@ -23,14 +23,21 @@ from experiments.bench import workers
 
 
 class Case(NamedTuple):
-    """An MLP's hidden widths; with channels, a CNN's fully connected ones."""
+    """An MLP's hidden widths; with channels, a CNN's; with a depth, a ResNet."""
 
-    hidden: tuple[int, ...]
+    hidden: tuple[int, ...] = ()
     channels: tuple[int, ...] = ()
+    depth: int = 0
     batch: int = 128
+    image: tuple[int, int, int] = (28, 28, 1)
 
 
-CASES = {"mlp": Case((512, 512)), "lenet": Case((256,), (32, 64))}
+CASES = {
+    "mlp": Case((512, 512)),
+    "lenet": Case((256,), (32, 64)),
+    "resnet8": Case(depth=8, batch=64, image=(32, 32, 3)),
+    "resnet20": Case(depth=20, batch=64, image=(32, 32, 3)),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,10 +51,11 @@ class Config:
     worker: str = flag("", "internal: this process measures one variant")
 
 
-def data():
-    """MNIST-sized random images and labels: (uint8 (n, 28, 28), int64 (n,))."""
+def data(image):
+    """Random images and labels: (uint8 (n, h, w, c), int64 (n,))."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (10_000, 28, 28), np.uint8), rng.integers(0, 10, 10_000)
+    images = rng.integers(0, 256, (10_000, *image), np.uint8)
+    return images, rng.integers(0, 10, 10_000)
 
 
 def dljax_steps(case):
@@ -62,20 +70,23 @@ def dljax_steps(case):
     from dljax.data.source import resident
     from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
+    from dljax.models.resnet import resnet
     from dljax.tasks.classification import classification
     from dljax.train import parallel
     from dljax.train.optimizers import adamw
 
-    images, labels = data()
-    arrays = {"image": images[..., None], "label": labels.astype(np.int32)}
+    size = CASES[case]
+    images, labels = data(size.image)
+    arrays = {"image": images, "label": labels.astype(np.int32)}
     rows = np.arange(len(labels))
     table = Table("random", "1", arrays, {"train": rows, "test": rows[:500]}, ())
-    size = CASES[case]
-    if size.channels:
+    if size.depth:
+        net = resnet(size.depth, 10)
+    elif size.channels:
         net = cnn(size.channels, size.hidden[0], 10)
     else:
         net = mlp(size.hidden, 10)
-    task = classification(net, adamw(1e-3), example=jnp.zeros((1, 28, 28, 1)))
+    task = classification(net, adamw(1e-3), example=jnp.zeros((1, *size.image)))
     program = parallel.program(
         task, resident(table), (0,), how="map", batch_size=size.batch
     )
@@ -97,15 +108,17 @@ def torch_steps(case, *, threads, channels_last):
     from experiments.bench import torch_side
 
     torch_side.setup(threads)
-    images, labels = data()
     size = CASES[case]
-    if size.channels:
+    images, labels = data(size.image)
+    if size.depth:
+        net = torch_side.resnet(size.depth, 10)
+    elif size.channels:
         net = torch_side.cnn(28, size.channels, size.hidden[0], 10)
     else:
         net = torch_side.mlp(784, size.hidden, 10)
     trainer = torch_side.Trainer(
         net,
-        images[:, None],
+        images.transpose(0, 3, 1, 2).copy(),
         labels,
         batch_size=size.batch,
         channels_last=channels_last,
@@ -143,7 +156,7 @@ def main(arguments) -> int:
         work(config.worker, config)
         return 0
     for case in asked.factors["case"]:
-        sides = ["dljax", "torch"] + ["torch channels last"] * (case == "lenet")
+        sides = ["dljax", "torch"] + ["torch channels last"] * (case != "mlp")
         times = interleaved([f"{case}/{side}" for side in sides], config)
         print(table(case, times), flush=True)
     return 0

@@ -46,8 +46,47 @@ def cnn(side: int, channels: tuple[int, ...], hidden: int, outputs: int) -> nn.M
     return nn.Sequential(*layers, *dense, nn.Linear(hidden, outputs))
 
 
+class Block(nn.Module):
+    """Two 3x3 convolutions, and the shortcut without parameters (option A)."""
+
+    def __init__(self, inputs: int, features: int, stride: int) -> None:
+        super().__init__()
+        self.first = _normed(inputs, features, stride)
+        self.second = _normed(features, features, 1)
+        self.stride = stride
+        self.more = features - inputs
+
+    def forward(self, x):
+        y = self.second(functional.relu(self.first(x)))
+        x = x[:, :, :: self.stride, :: self.stride]
+        if self.more:
+            half = self.more // 2
+            x = functional.pad(x, (0, 0, 0, 0, half, self.more - half))
+        return functional.relu(x + y)
+
+
+def _normed(inputs: int, features: int, stride: int) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, features, 3, stride, padding=1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(features))
+
+
+def resnet(
+    depth: int, outputs: int, *, width: int = 16, inputs: int = 3
+) -> nn.Sequential:
+    """The residual net of 6n + 2 layers: stem, ReLU, blocks, mean, flatten, dense."""
+    layers: list[nn.Module] = [_normed(inputs, width, 1), nn.ReLU()]
+    before = width
+    for stage in range(3):
+        for i in range((depth - 2) // 6):
+            features = width * 2**stage
+            layers.append(Block(before, features, 2 if stage and i == 0 else 1))
+            before = features
+    mean = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, *mean, nn.Linear(before, outputs))
+
+
 class Trainer:
-    """One run: a network, fused Adam, images (n, 1, h, w) and labels in memory."""
+    """One run: a network, fused Adam, images (n, c, h, w) and labels in memory."""
 
     def __init__(
         self, net, images, labels, *, batch_size, rate=1e-3, channels_last=False

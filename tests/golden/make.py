@@ -1,8 +1,8 @@
 """Makes torch.npz with PyTorch: python tests/golden/make.py (extra `bench`).
 
-Random arrays of a fixed seed through PyTorch's layers and one training step: inputs,
+Random arrays of a fixed seed through PyTorch's layers and training steps: inputs,
 outputs and gradients, in dljax's layout (NHWC, HWIO). Checked by tests/test_layers.py
-everywhere, and made live and compared where PyTorch is installed.
+and its neighbours everywhere, and made live and compared where PyTorch is installed.
 """
 
 import pathlib
@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+
+from experiments.bench import torch_side
 
 PATH = pathlib.Path(__file__).with_name("torch.npz")
 
@@ -30,18 +32,23 @@ def make() -> dict[str, np.ndarray]:
     def to_nhwc(x):
         return x.permute(0, 2, 3, 1)
 
-    for name, side, inputs, features in (("first", 6, 1, 3), ("wide", 5, 4, 3)):
-        x = given(f"conv_{name}_x", 2, side, side, inputs)
-        kernel = given(f"conv_{name}_kernel", 3, 3, inputs, features)
-        weight = kernel.permute(3, 2, 0, 1)
-        y = to_nhwc(functional.conv2d(to_nchw(x), weight, padding=1))
-        g = given(f"conv_{name}_g", *y.shape)
+    def convolved(name, x, kernel, *, stride):
+        x, kernel = given(f"{name}_x", *x), given(f"{name}_kernel", *kernel)
+        places = range(1, x.ndim - 1)
+        form = functional.conv3d if x.ndim == 5 else functional.conv2d
+        y = form(
+            x.permute(0, x.ndim - 1, *places),
+            kernel.permute(-1, -2, *range(x.ndim - 2)),
+            stride=stride,
+            padding=kernel.shape[0] // 2,
+        ).permute(0, *(i + 1 for i in places), 1)
+        g = given(f"{name}_g", *y.shape)
         y.backward(g.detach())
-        found |= {f"conv_{name}_y": y.detach().numpy()}
-        found |= {
-            f"conv_{name}_dx": x.grad.numpy(),
-            f"conv_{name}_dk": kernel.grad.numpy(),
-        }
+        made = {"y": y.detach(), "dx": x.grad, "dk": kernel.grad}
+        found.update({f"{name}_{k}": v.numpy() for k, v in made.items()})
+
+    convolved("conv_first", (2, 6, 6, 1), (3, 3, 1, 3), stride=1)
+    convolved("conv_wide", (2, 5, 5, 4), (3, 3, 4, 3), stride=1)
     for name, pool in (
         ("max", functional.max_pool2d),
         ("average", functional.avg_pool2d),
@@ -73,7 +80,60 @@ def make() -> dict[str, np.ndarray]:
     found["after_conv_bias"] = conv.bias.detach().numpy()
     found["after_dense"] = dense.weight.detach().numpy().T
     found["after_dense_bias"] = dense.bias.detach().numpy()
-    return found
+    # Later arrays come last, so that those before them stay what they are.
+    convolved("conv_even", (2, 6, 8, 3), (3, 3, 3, 4), stride=2)
+    convolved("conv_odd", (2, 5, 7, 3), (3, 3, 3, 4), stride=2)
+    convolved("conv_one", (2, 6, 6, 3), (1, 1, 3, 4), stride=2)
+    convolved("conv_clip", (2, 4, 5, 6, 2), (3, 3, 3, 2, 3), stride=1)
+    return found | residual()
+
+
+def residual() -> dict[str, np.ndarray]:
+    """Two steps of SGD with momentum and weight decay on a ResNet-8 of width 2."""
+    rng = np.random.default_rng(1)
+    net = torch_side.resnet(8, 3, width=2)
+    with torch.no_grad():
+        for value in net.parameters():
+            noise = torch.tensor(rng.normal(size=value.shape).astype(np.float32))
+            value.copy_(0.3 * noise + (value.ndim == 1))
+    x = rng.normal(size=(6, 8, 8, 3)).astype(np.float32)
+    labels = rng.integers(0, 3, 6)
+    found = {"resnet_x": x, "resnet_labels": labels, **_tree("resnet_before", net)}
+    optimizer = torch.optim.SGD(
+        net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4
+    )
+    for _ in range(2):
+        optimizer.zero_grad()
+        y = net(torch.tensor(x).permute(0, 3, 1, 2))
+        functional.cross_entropy(y, torch.tensor(labels)).backward()
+        optimizer.step()
+        found.setdefault("resnet_y", y.detach().numpy())
+    net.eval()
+    found |= _tree("resnet_after", net)
+    with torch.no_grad():
+        return {
+            **found,
+            "resnet_evaluated": net(torch.tensor(x).permute(0, 3, 1, 2)).numpy(),
+        }
+
+
+def _tree(name: str, net: nn.Sequential) -> dict[str, np.ndarray]:
+    """Copies of a ResNet's arrays, by their paths in dljax's net."""
+    stem, _, *blocks, _, _, dense = net
+    parts = {"": [stem]}
+    parts |= {f"Block_{i}/": [b.first, b.second] for i, b in enumerate(blocks)}
+    found = {
+        "Dense_0/kernel": dense.weight.T,
+        "Dense_0/bias": dense.bias,
+    }
+    for path, pairs in parts.items():
+        for i, (conv, norm) in enumerate(pairs):
+            found[f"{path}Conv_{i}/kernel"] = conv.weight.permute(2, 3, 1, 0)
+            found[f"{path}BatchNorm_{i}/scale"] = norm.weight
+            found[f"{path}BatchNorm_{i}/bias"] = norm.bias
+            found[f"{path}BatchNorm_{i}/mean"] = norm.running_mean
+            found[f"{path}BatchNorm_{i}/var"] = norm.running_var
+    return {f"{name}/{k}": v.detach().numpy().copy() for k, v in found.items()}
 
 
 if __name__ == "__main__":

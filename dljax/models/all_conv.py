@@ -1,0 +1,46 @@
+"""Nets of convolutions alone: strides in place of pools, 1x1 in place of dense."""
+
+import jax
+from flax import linen as nn
+
+from dljax.contract import Net
+from dljax.models.conv import Conv
+from dljax.models.layers import Dropout
+from dljax.models.net import net
+
+
+class AllConv(nn.Module):
+    """(b, h, w, c) -> (b, outputs)."""
+
+    channels: tuple[int, ...]
+    outputs: int
+    repeats: int = 2
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x, *, train: bool = False):
+        for features in self.channels:
+            for _ in range(self.repeats):
+                x = jax.nn.relu(Conv(features)(x))
+            x = jax.nn.relu(Conv(features, stride=2)(x))
+            x = Dropout(self.dropout)(x, train=train)
+        for size in (3, 1):
+            x = jax.nn.relu(Conv(self.channels[-1], size)(x))
+        return Conv(self.outputs, 1)(x).mean((1, 2))
+
+
+def all_conv(
+    channels: tuple[int, ...], outputs: int, *, repeats: int = 2, dropout: float = 0.0
+) -> Net:
+    """A net without pools and dense layers: x (b, h, w, c) -> (b, outputs).
+
+    Any height and width. `all_conv((96, 192), 10)` is All-CNN-C, but that its last 3x3
+    convolution is padded and its input is not dropped.
+
+    Args:
+      channels: features of each stage: `repeats` convolutions, and one of stride 2.
+      dropout: share set to 0 after each stage.
+
+    Source: Springenberg, Dosovitskiy, Brox, Riedmiller 2015.
+    """
+    return net(AllConv(tuple(channels), outputs, repeats, dropout))

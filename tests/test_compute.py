@@ -1,0 +1,61 @@
+"""Half-precision computing with float32 weights."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax.models import all_conv, ann, cnn, resnet, video
+from dljax.models.net import compute
+
+NETS = {
+    "mlp": (ann.mlp((8,), 3, dropout=0.2), (8, 8, 1)),
+    "cnn": (cnn.cnn((4,), 8, 3, dropout=0.2), (8, 8, 1)),
+    "resnet": (resnet.resnet(8, 3, width=4), (4, 4, 1)),
+    "all_conv": (all_conv.all_conv((4,), 3, repeats=1), (4, 4, 1)),
+    "cnn_3d": (video.cnn_3d((4,), 8, 3), (4, 8, 8, 1)),
+    "cnn_frames": (video.cnn_frames((4,), 8, 3), (4, 8, 8, 1)),
+}
+
+
+@pytest.mark.parametrize("name", list(NETS))
+def test_half_precision_is_near_and_keeps_float32(name):
+    net, shape = NETS[name]
+    x = np.random.default_rng(0).normal(size=(16, *shape)).astype(np.float32)
+    half = compute(net, "bfloat16")
+    params, stats = jax.jit(half.init)(jax.random.key(0), x[:1])
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def trained(params, net):
+        def loss(params):
+            key = jax.random.key(1)
+            y, new = net.apply(params, stats, x, key=key, train=True)
+            return (y**2).mean(), (y, new)
+
+        gradient, (y, new) = jax.grad(loss, has_aux=True)(params)
+        return gradient, y, new
+
+    gradient, y, old = trained(params, net)
+    other, z, new = trained(params, half)
+    every = jax.tree.leaves((params, z, new, other))
+    assert {leaf.dtype for leaf in every} == {jnp.dtype("float32")}
+    assert (np.asarray(y) != np.asarray(z)).any()
+    flat = [
+        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+        for tree in ((y, old), (z, new), gradient, other)
+    ]
+    for a, b, share in ((*flat[:2], 0.02), (*flat[2:], 0.1)):
+        assert np.linalg.norm(a - b) < share * np.linalg.norm(a)
+
+
+def test_integers_are_not_cast():
+    def apply(params, stats, x, *, key, train):
+        assert x.dtype == jnp.int32
+        return params["table"][x], stats
+
+    net = compute(ann.Net(lambda key, x: ({}, {}), apply), "bfloat16")
+    tokens = jnp.arange(3)
+    y, _ = net.apply({"table": jnp.ones(3)}, {}, tokens, key=None, train=False)
+    assert y.dtype == jnp.float32

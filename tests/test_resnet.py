@@ -1,0 +1,138 @@
+"""Residual nets against PyTorch's, and BatchNorm's running averages."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from dljax.models.layers import BatchNorm
+from dljax.models.net import compute
+from dljax.models.resnet import resnet
+from dljax.tasks.classification import classification
+from dljax.train import update
+
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+
+
+def close(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **CLOSE), a, b)
+
+
+def applied(net, *, train):
+    return jax.jit(functools.partial(net.apply, key=None, train=train))
+
+
+def trees(golden, name):
+    """(params, stats) of PyTorch's net; of its paths the last names are the kinds."""
+    params, stats = {}, {"batch_stats": {}}
+    for path, value in golden.items():
+        if path.startswith(f"{name}/"):
+            _, *parts, kind = path.split("/")
+            at = stats["batch_stats"] if kind in ("mean", "var") else params
+            for part in parts:
+                at = at.setdefault(part, {})
+            at[kind] = value
+    return params, stats
+
+
+def test_two_training_steps_are_pytorchs(golden):
+    """SGD with momentum and coupled weight decay; running averages too."""
+    net = resnet(8, 3, width=2)
+    params, stats = trees(golden, "resnet_before")
+    x = golden["resnet_x"]
+    made = jax.eval_shape(net.init, jax.random.key(0), x)
+    assert jax.tree.map(np.shape, made) == jax.tree.map(np.shape, (params, stats))
+    y, _ = applied(net, train=True)(params, stats, x)
+    close(y, golden["resnet_y"])
+    optimizer = optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.1, 0.9))
+    task = classification(net, optimizer, example=x)
+    state = jax.jit(lambda key: update.init(task, key))(jax.random.key(0))
+    state = state._replace(params={"net": params}, stats=stats)
+    batch = {"image": x, "label": golden["resnet_labels"]}
+    step = jax.jit(lambda state: update.update(task, state, batch))
+    for _ in range(2):
+        state, _ = step(state)
+    after, averages = trees(golden, "resnet_after")
+    close(state.params["net"], after)
+    close(state.stats, averages)
+    y, _ = applied(net, train=False)(after, averages, x)
+    close(y, golden["resnet_evaluated"])
+
+
+def test_a_whole_resnet_20_computes_what_pytorchs_does():
+    torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
+    from experiments.bench import torch_side
+
+    torch.manual_seed(0)
+    theirs = torch_side.resnet(20, 10).train()
+    convs = [m for m in theirs.modules() if isinstance(m, torch.nn.Conv2d)]
+    net = resnet(20, 10)
+    x = np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype(np.float32)
+    params, stats = jax.jit(net.init)(jax.random.key(0), x)
+    paths = ["/Conv_0"] + [f"Block_{i}/Conv_{j}" for i in range(9) for j in (0, 1)]
+    for path, conv in zip(paths, convs, strict=True):
+        block, name = path.split("/")
+        at = params[block] if block else params
+        at[name] = {"kernel": conv.weight.permute(2, 3, 1, 0).detach().numpy()}
+    dense = theirs[-1]
+    params["Dense_0"]["kernel"] = dense.weight.T.detach().numpy()
+    params["Dense_0"]["bias"] = dense.bias.detach().numpy()
+    y, _ = applied(net, train=True)(params, stats, x)
+    expected = theirs(torch.tensor(x).permute(0, 3, 1, 2))
+    close(y, expected.detach().numpy())
+
+
+@pytest.mark.parametrize(("depth", "count"), [(20, 269_722), (56, 853_018)])
+def test_it_has_the_papers_number_of_parameters(depth, count):
+    x = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    params, _ = jax.eval_shape(resnet(depth, 10).init, jax.random.key(0), x)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
+
+
+@pytest.mark.parametrize("depth", [2, 18, 21])
+def test_other_depths_are_refused(depth):
+    with pytest.raises(ValueError, match=rf"depth {depth}: must be 6n\+2"):
+        resnet(depth, 10)
+
+
+def test_an_unknown_norm_is_refused():
+    with pytest.raises(ValueError, match="layer"):
+        resnet(8, 10, norm="layer")
+
+
+@pytest.mark.parametrize("size", [(4, 4), (7, 5)])
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_it_takes_any_size_of_image(size, norm):
+    net = resnet(8, 2, width=2, norm=norm)
+    params, stats = jax.jit(net.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    assert bool(stats) == (norm == "batch")
+    y, _ = applied(net, train=False)(params, stats, jnp.ones((3, *size, 1)))
+    assert y.shape == (3, 2)
+
+
+def test_running_averages_stay_float32_and_move_a_tenth_of_the_way():
+    x = np.random.default_rng(0).normal(3, 2, (5, 2, 2, 3)).astype(np.float32)
+    layer = BatchNorm()
+    variables = layer.init(jax.random.key(0), x, train=False)
+    for dtype, close in ((jnp.float32, 1e-5), (jnp.bfloat16, 2e-2)):
+        y, new = layer.apply(
+            variables, jnp.asarray(x, dtype), train=True, mutable=["batch_stats"]
+        )
+        assert y.dtype == dtype
+        kept = new["batch_stats"]
+        assert {leaf.dtype for leaf in kept.values()} == {jnp.dtype("float32")}
+        flat = x.reshape(-1, 3)
+        np.testing.assert_allclose(kept["mean"], 0.1 * flat.mean(0), rtol=close)
+        variance = 0.9 + 0.1 * flat.var(0, ddof=1)
+        np.testing.assert_allclose(kept["var"], variance, rtol=close)
+        y = np.asarray(y, np.float32).reshape(-1, 3)
+        np.testing.assert_allclose(y.mean(0), 0, atol=close)
+        np.testing.assert_allclose(y.std(0), 1, atol=close)
+
+
+def test_float32_is_the_same_net():
+    net = resnet(8, 2, width=2)
+    assert compute(net, "float32") is net

@@ -1,0 +1,72 @@
+"""Nets for clips: what they know of the order of frames."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax.models import video
+
+CLIPS = np.random.default_rng(0).normal(size=(5, 7, 8, 8, 1)).astype(np.float32)
+
+
+def applied(net):
+    params, stats = jax.jit(net.init)(jax.random.key(0), CLIPS[:1])
+
+    def apply(x):
+        return net.apply(params, stats, x, key=None, train=False)[0]
+
+    return jax.jit(apply)
+
+
+@pytest.mark.parametrize("frames", [2, 5, 7])
+def test_without_order_any_order_gives_the_same_bits(frames):
+    apply = applied(video.cnn_frames((3, 4), 6, 3))
+    clips = CLIPS[:, :frames]
+    y = apply(clips)
+    np.testing.assert_array_equal(y, apply(clips[:, ::-1]))
+    shuffled = np.random.default_rng(1).permutation(frames)
+    np.testing.assert_array_equal(y, apply(clips[:, shuffled]))
+
+
+def test_without_order_each_frame_counts_and_gets_its_gradient():
+    apply = applied(video.cnn_frames((3, 4), 6, 3))
+    singles = jnp.stack([apply(CLIPS[:, i : i + 1]) for i in range(7)])
+    np.testing.assert_allclose(apply(CLIPS), singles.mean(0), rtol=1e-4, atol=1e-5)
+    gradient = jax.grad(lambda x: apply(x)[:, 0].sum())(CLIPS)
+    alone = [
+        jax.grad(lambda x: apply(x)[:, 0].sum())(CLIPS[:, i : i + 1]) / 7
+        for i in range(7)
+    ]
+    expected = np.concatenate(alone, 1)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
+    assert (np.abs(gradient).max((2, 3, 4)) > 0).all()
+
+
+@pytest.mark.parametrize(
+    "net", [video.cnn_3d((3, 4), 6, 3), video.cnn_frames((3, 4), 6, 3, order="kept")]
+)
+def test_the_others_see_a_clip_run_backwards(net):
+    apply = applied(net)
+    assert np.abs(apply(CLIPS) - apply(CLIPS[:, ::-1])).max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 9, 5), (16, 8, 8)])
+def test_a_3d_cnn_takes_any_number_and_size_of_frames(shape):
+    apply = applied(video.cnn_3d((3, 4), 6, 3))
+    y = apply(jnp.ones((2, *shape, 1)))
+    assert y.shape == (2, 3)
+    assert jnp.isfinite(y).all()
+
+
+def test_3d_pooling_is_reduce_window():
+    window = (1, 2, 2, 2, 1)
+    expected = jax.lax.reduce_window(
+        CLIPS, -jnp.inf, jax.lax.max, window, window, "VALID"
+    )
+    np.testing.assert_array_equal(video.pool_3d(CLIPS), expected)
+
+
+def test_an_unknown_order_is_refused():
+    with pytest.raises(ValueError, match="backwards"):
+        video.cnn_frames((3,), 4, 2, order="backwards")
