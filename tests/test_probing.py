@@ -56,17 +56,28 @@ class _Block(nn.Module):
         return nn.Dense(2)(x)
 
 
+class _Place(nn.Module):
+    """A layer that is given nothing, as positions of a Transformer are."""
+
+    @nn.compact
+    def __call__(self):
+        return self.param("place", nn.initializers.ones, (1, 6, 5, 1))
+
+
 class _Twice(nn.Module):
     @nn.compact
     def __call__(self, x, *, train: bool = False):
         layer = Conv(1, name="Shared")
-        return _Block(name="Block")(layer(layer(x)).reshape(len(x), -1))
+        return _Block(name="Block")(layer(layer(x) + _Place()()).reshape(len(x), -1))
 
 
 def test_a_layer_called_twice_and_layers_within_layers_have_their_names():
     model, params, stats = made(net(_Twice()))
     found = layers.activations(model, params, stats, IMAGES)
-    assert list(found) == ["Shared", "Shared#2", "Block"]
+    assert list(found) == ["Shared", "_Place_0", "Shared#2", "Block"]
+    values = layers.between(model, params, stats, IMAGES)
+    assert list(values) == ["input", "before_Shared#2", "before_Block", "output"]
+    close(values["before_Shared#2"], found["Shared"] + found["_Place_0"])
     inner = "Block/Dense_1"
     chosen = layers.activations(model, params, stats, IMAGES, layers=[inner])
     close(chosen[inner], found["Block"])

@@ -58,7 +58,8 @@ def between(
       Refusal: a path in `layers` is not called.
     """
     calls, output = _calls(net, params, stats, images, layers)
-    values = {f"before_{call.path}": call.given for call in calls[1:]}
+    later = [call for call in calls[1:] if call.given is not None]
+    values = {f"before_{call.path}": call.given for call in later}
     return {"input": images, **values, "output": output}
 
 
@@ -98,7 +99,8 @@ def _calls(net, params, stats, images, layers) -> tuple[list[_Call], Any]:
         seen.append(path)
         if path in chosen:
             again = f"#{n}" if (n := seen.count(path)) > 1 else ""
-            calls.append(_Call(path + again, inputs[0], output))
+            given = inputs[0] if inputs else None
+            calls.append(_Call(path + again, given, output))
         return output
 
     with intercept(change):
