@@ -78,7 +78,8 @@ def on_canvas(
 ) -> Source:
     """Every image at a random place, its own for all seeds, of an empty square.
 
-    (b, h, w, c) becomes (b, size, size, c). With `centred` each is in the middle.
+    (b, h, w, c) becomes (b, size, size, c). With `centred` each is in the middle. A
+    batch then has "place" too, int32 (b,): which of the places, row by row, it is.
 
     Raises:
       Refusal: the images are larger than that.
@@ -98,8 +99,15 @@ def on_canvas(
     columns = lefts[:, None, None] + np.arange(width)
     placed = np.zeros((n, size, size, channels), images.dtype)
     placed[np.arange(n)[:, None, None], rows, columns] = images
+    place = tops * (size - width + 1) + lefts
+
+    def gather(arrays, rows):
+        batch = source.gather(arrays, rows)
+        return {**batch, "place": jnp.take(arrays["place"], rows, axis=0)}
+
     return source._replace(
-        arrays={**source.arrays, "image": placed},
+        arrays={**source.arrays, "image": placed, "place": place.astype(np.int32)},
+        gather=gather,
         fingerprint=f"{source.fingerprint}-canvas{size}.{'c' if centred else seed}",
     )
 

@@ -38,7 +38,12 @@ def marks(classes: int, size: int) -> np.ndarray:
 
 
 def plant(
-    images: jax.Array, key: jax.Array, *, classes: int, size: int = 4
+    images: jax.Array,
+    key: jax.Array,
+    *,
+    classes: int,
+    size: int = 4,
+    corners: bool = False,
 ) -> dict[str, jax.Array]:
     """Images with a mark in a random place each, whose pattern alone is the label.
 
@@ -46,6 +51,8 @@ def plant(
 
     Args:
       images: (b, h, w, c) from 0 to 1.
+      corners: a mark lies in one of the four corners, where nets without convolutions
+        find it too; else anywhere.
 
     Returns:
       a batch: "image" (b, h, w, c), "label" int32 (b,), and "mask" (b, h, w), 1 where
@@ -62,6 +69,9 @@ def plant(
     label = jax.random.randint(for_label, (b,), 0, classes)
     top = jax.random.randint(for_top, (b,), 0, h - size + 1)
     left = jax.random.randint(for_left, (b,), 0, w - size + 1)
+    if corners:
+        top = jnp.where(top % 2 == 0, 0, h - size)
+        left = jnp.where(left % 2 == 0, 0, w - size)
 
     def paste(image, pattern, top, left):
         mark = jnp.repeat(pattern[..., None], c, -1)

@@ -68,6 +68,7 @@ def _rows(names: list[str], pictures: list[np.ndarray]):
         axis.set_xticks([])
         axis.set_yticks([])
         axis.grid(False)
+        axis.spines[["left", "bottom"]].set_visible(False)
     for name, row in zip(names, axes, strict=True):
         row[0].set_ylabel(name.replace("/", "\n"), fontsize=8, rotation=0, ha="right")
     return figure, axes
@@ -100,16 +101,18 @@ def examples(samples: Samples, classes: list[str]):
 def maps(samples: Samples):
     """What networks make of each pixel of the test images: maps (n, h, w) of samples.
 
-    A row of images, and under it one a map; None where there are no maps.
+    A row of images, and under it one a map, once where all networks have the same, as
+    a mask of the batch; None where there are no maps.
     """
     rows: dict[str, np.ndarray] = {}
     for variant, sample in list(samples.items())[:ROWS]:
+        others = [other for k, other in samples.items() if k != variant]
         image = sample["image"]
         size = image.shape[:3] if _is_picture(image) else None
-        found = {k: v for k, v in sample.items() if v.shape == size}
-        if found:
+        for name in sorted(k for k, v in sample.items() if v.shape == size):
             rows.setdefault("image", image)
-            rows |= {f"{variant}/{name}": found[name] for name in sorted(found)}
+            given = all(np.array_equal(s.get(name), sample[name]) for s in others)
+            rows[name if given and others else f"{variant}/{name}"] = sample[name]
     if not rows:
         return None
     figure, axes = _rows(list(rows), list(rows.values()))

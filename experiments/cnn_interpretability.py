@@ -1,0 +1,133 @@
+"""Can one see what a CNN decides by?
+
+Claim: "What a CNN decides by cannot be seen from outside."
+
+Every digit is covered in part by a mark of 4x4 pixels in one of the four corners, and
+the mark's pattern alone is the label: where the evidence lies is known. Four
+attributions say which pixels made the network decide (the gradient, integrated
+gradients, Grad-CAM, occlusion), and are judged by numbers: does the largest value lie
+in the mark (hit), how much of all does (mass), does the answer go when pixels are taken
+away in their order (deletion) and come when they are put in (insertion), and are they
+others once the weights are shuffled (the rank correlation of the two). An MLP and a
+linear net, nearly as accurate, stand beside.
+
+    python -m experiments.cnn_interpretability
+
+Digits on a square of 12x12 pixels, 10 seeds over five folds, under two minutes on 2
+x86-64 cores: refuted, for evidence as plain as this. Test accuracy: CNN 99.8 %, MLP and
+linear 100 %. Of the CNN, with simultaneous intervals: integrated gradients point into
+the mark in 98.1 % (96.8 to 99.3) of the images (by chance 10.5 %); the area under the
+deletion curve is 0.38 (0.33 to 0.43) below that of random maps, under the insertion
+curve 0.49 (0.44 to 0.54) above; shuffled weights leave a rank correlation of -0.01
+(-0.05 to +0.03). Occlusion hits in 100 %, the plain gradient and Grad-CAM in 80.7 %. Of
+the MLP and the linear net integrated gradients hit in 99.6 and 97.9 %, the gradient in
+31.1 and 25.1 %: to read a CNN is no harder than to read them.
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+NETWORKS = ("cnn", "mlp", "linear")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    network: str = flag("cnn", "the network", choices=NETWORKS)
+    canvas: int = flag(12, "side of the square each image lies on, anywhere", low=8)
+    channels: int = flag(
+        8, "features of the first convolution; twice in the next", low=1
+    )
+    hidden: int = flag(64, "width of the fully connected layer", low=1)
+    learning_rate: float = flag(3e-3, "Adam's", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    epochs: float = flag(40.0, "passes over the training data", low=0)
+    batch_size: int = flag(16, "examples an update", low=1)
+
+
+def rule(hit, deletion, insertion, shuffled):
+    """Refuted if integrated gradients of the CNN, chosen before, point into the mark in
+    more than 80 of 100 images, do better than the order of random maps by deletion and
+    by insertion, and keep a rank correlation below 0.5 when the weights are shuffled
+    (simultaneous intervals); supported if they point there in less than 50 of 100, or
+    are worse than random maps by one of the curves; else undecided.
+    """
+    if hit.below(0.5) or deletion.above(0) or insertion.below(0):
+        return "supported"
+    seen = hit.above(0.8) and deletion.below(0) and insertion.above(0)
+    return "refuted" if seen and shuffled.below(0.5) else "undecided"
+
+
+STUDY = Study(
+    claim="What a CNN decides by cannot be seen from outside.",
+    factors={"network": NETWORKS},
+    measure="accuracy",
+    contrasts={
+        "hit": ("cnn@integrated_hit", 0.0),
+        "deletion": ("cnn@integrated_deletion", "cnn@random_deletion"),
+        "insertion": ("cnn@integrated_insertion", "cnn@random_insertion"),
+        "shuffled": ("cnn@integrated_shuffled", 0.0),
+    },
+    rule=rule,
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
+    sufficient={
+        "digits": "the evidence is planted; there are no more than these 1,797 images "
+        "to plant it in"
+    },
+)
+
+
+def source(config):
+    """The digits, each anywhere on a larger square, with a mark that is the label."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from dljax.data.source import load, on_canvas
+    from dljax.probes.evidence import plant
+
+    images = on_canvas(load(config), config.canvas)
+    pixels = jnp.asarray(images.arrays["image"] / images.arrays["image"].max())
+    marked = plant(pixels, jax.random.key(0), classes=10, corners=True)
+
+    def gather(arrays, rows):
+        return {name: jnp.take(array, rows, axis=0) for name, array in arrays.items()}
+
+    return images._replace(
+        arrays={name: np.asarray(array) for name, array in marked.items()},
+        gather=gather,
+        fingerprint=f"{images.fingerprint}-marked",
+    )
+
+
+def task(config):
+    """Classification, and on test data how right four attributions are."""
+    import jax.numpy as jnp
+
+    from dljax.models.ann import mlp
+    from dljax.models.cnn import cnn
+    from dljax.probes.judged import attributions, judged
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw
+
+    if config.network == "cnn":
+        net = cnn((config.channels, 2 * config.channels), config.hidden, 10)
+    else:
+        net = mlp((config.hidden,) if config.network == "mlp" else (), 10)
+    layer = "Conv_1" if config.network == "cnn" else ""
+    example = jnp.zeros((1, config.canvas, config.canvas, 1))
+    made = classification(net, adamw(config.learning_rate), example=example)
+
+    def sample(params, stats, batch, key):
+        maps = attributions(net, params["net"], stats, batch, layer=layer)
+        answers = made.sample(params, stats, batch, key) if made.sample else {}
+        return {**answers, **maps}
+
+    return made._replace(probe=judged(net, layer=layer), sample=sample)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
