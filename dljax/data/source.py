@@ -25,6 +25,7 @@ def load(config: Any) -> Source:
             data_dir=config.data_dir,
             manual_dir=config.manual_dir,
             download=config.download,
+            resize=config.resize,
         )
     )
 
