@@ -5,23 +5,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from pictures import frame_files, image_files
 from PIL import Image
 
 from dljax.config import RunConfig
 from dljax.data import find, load, source, splits
 from dljax.errors import DAMAGED_DATA, USAGE, Refusal
-
-
-def image_files(root, *, classes=("cat", "dog"), each=10, shape=(6, 6), seed=0):
-    """PNG and JPEG files of random images in a folder a class; returns their paths."""
-    rng, paths = np.random.default_rng(seed), []
-    for name in classes:
-        (root / name).mkdir(parents=True)
-        for i in range(each):
-            path = root / name / f"{i:02d}.{('png', 'jpg', 'JPEG')[i % 3]}"
-            Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(path)
-            paths.append(path)
-    return paths
 
 
 def place(root, resize=0, name="image_folder"):
@@ -195,16 +184,6 @@ def test_what_is_wrong_with_a_folder_is_said_at_once(tmp_path, make, says):
     assert str(raised.value).startswith(f"--manual_dir={root}: ")
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
-
-
-def frame_files(folder, n=300):
-    """The video's layout with small frames of random pixels; returns them."""
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 256, (n, 66, 130), np.uint8)
-    folder.mkdir(parents=True)
-    for i, frame in enumerate(frames):
-        Image.fromarray(frame).save(folder / f"bulk_water_{i:03d}.png")
-    return frames
 
 
 def zip_frames(folder, path):
