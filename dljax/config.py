@@ -56,6 +56,7 @@ class RunConfig:
     workdir: str = flag("", "the study's directory; default runs/NAME-DATASET")
     data_dir: str = flag("", "prepared data sets; default $TFDS_DATA_DIR or TFDS's own")
     manual_dir: str = flag("", "a folder with the data set's original files")
+    resize: int = flag(0, "images become NxN pixels; 0: as they are", low=0)
     download: bool = flag(False, "fetch the data set from the network if need be")
     full: bool = flag(False, "the full size, on which verdicts rest")
     smoke: bool = flag(False, "a few steps of everything, to see that it runs")

@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import io
 import pathlib
 import struct
+import tarfile
 
 import jax
 import numpy as np
@@ -65,9 +67,10 @@ def test_batches_are_in_0_to_1_and_shuffling_moves_pixels_alike(digits):
     assert columns == {tuple(b[:, i]) for i in range(64)}
 
 
-def idx_files(folder: pathlib.Path, train=30, test=12):
+def idx_files(folder: pathlib.Path, train=30, test=12, seed=0):
     """MNIST's four files, with few and random images: the real layout."""
-    rng = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(seed)
     written = {}
     for part, n in (("train", train), ("t10k", test)):
         images = rng.integers(0, 256, (n, 28, 28), np.uint8)
@@ -84,23 +87,27 @@ def idx_files(folder: pathlib.Path, train=30, test=12):
     return written
 
 
-def test_mnist_from_its_files_without_network_or_tensorflow(tmp_path, monkeypatch):
-    import sys
-
+def publish(monkeypatch, builder, url, folder):
+    """Makes a folder's files the published ones of a builder."""
     from tensorflow_datasets.core.download import checksums
 
-    files = tmp_path / "files"
-    files.mkdir()
-    written = idx_files(files)
     infos = {
-        f"{builders.Mnist.URL}{path.name}": checksums.UrlInfo(
+        f"{url}{path.name}": checksums.UrlInfo(
             size=path.stat().st_size,
             checksum=hashlib.sha256(path.read_bytes()).hexdigest(),
             filename=path.name,
         )
-        for path in files.iterdir()
+        for path in folder.iterdir()
     }
-    monkeypatch.setattr(builders.Mnist, "url_infos", infos)
+    monkeypatch.setattr(builder, "url_infos", infos)
+
+
+def test_mnist_from_its_files_without_network_or_tensorflow(tmp_path, monkeypatch):
+    import sys
+
+    files = tmp_path / "files"
+    written = idx_files(files)
+    publish(monkeypatch, builders.Mnist, builders.Mnist.URL, files)
     place = find("mnist", data_dir=str(tmp_path), manual_dir=str(files))
     table = load(place)
     np.testing.assert_array_equal(
@@ -120,9 +127,67 @@ def test_mnist_from_its_files_without_network_or_tensorflow(tmp_path, monkeypatc
     assert load(prepared).fingerprint == table.fingerprint
 
 
-def test_a_wrong_file_is_refused(tmp_path):
+def test_sets_with_files_of_one_name_are_not_mixed_up(tmp_path, monkeypatch):
+    for seed, (name, builder) in enumerate(
+        {"mnist": builders.Mnist, "kmnist": builders.Kmnist}.items()
+    ):
+        files = tmp_path / name
+        written = idx_files(files, seed=seed)
+        publish(monkeypatch, builder, builder.URL, files)
+        table = load(find(name, data_dir=str(tmp_path), manual_dir=str(files)))
+        for part, rows in zip(("train", "t10k"), table.parts.values(), strict=True):
+            images, labels = written[part]
+            np.testing.assert_array_equal(table.arrays["image"][rows, ..., 0], images)
+            np.testing.assert_array_equal(table.arrays["label"][rows], labels)
+    assert ", ".join(table.classes) == "o, ki, su, tsu, na, ha, ma, ya, re, wo"
+
+
+def test_cifar10_from_its_archive(tmp_path, monkeypatch):
+    rng, written = np.random.default_rng(0), {}
+    (tmp_path / "files").mkdir()
+    with tarfile.open(tmp_path / "files/cifar-10-binary.tar.gz", "w:gz") as tar:
+        batches = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
+        for batch in reversed(batches):  # whatever their order is
+            images = rng.integers(0, 256, (4, 32, 32, 3), np.uint8)
+            labels = rng.integers(0, 10, 4).astype(np.uint8)
+            # A row: the label, then the red, green and blue plane, each row by row.
+            rows = [
+                bytes([label]) + b"".join(image[..., c].tobytes() for c in range(3))
+                for image, label in zip(images, labels, strict=True)
+            ]
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{batch}.bin")
+            member.size = 4 * 3073
+            tar.addfile(member, io.BytesIO(b"".join(rows)))
+            written[batch] = (images, labels)
+    url = builders.Cifar10.URL.removesuffix("cifar-10-binary.tar.gz")
+    publish(monkeypatch, builders.Cifar10, url, tmp_path / "files")
+    place = find("cifar10", data_dir=str(tmp_path), manual_dir=str(tmp_path / "files"))
+    table = load(place)
+    for i, key in enumerate(("image", "label")):
+        expected = np.concatenate([written[batch][i] for batch in batches])
+        np.testing.assert_array_equal(table.arrays[key], expected)
+    np.testing.assert_array_equal(table.parts["test"], np.arange(20, 24))
+    assert table.classes == (
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    )
+
+
+@pytest.mark.parametrize("name", ["kmnist", "cifar10"])
+def test_checksums_are_those_that_tfds_publishes(name):
+    import tensorflow_datasets
+
+    theirs = pathlib.Path(tensorflow_datasets.__file__).parent / "url_checksums"
+    ours = pathlib.Path(builders.__file__).with_name("checksums.tsv").read_text()
+    lines = (theirs / f"{name}.txt").read_text().splitlines()
+    assert len(lines) == len(data.OWN[name].files)
+    assert set(lines) <= set(ours.splitlines())
+
+
+@pytest.mark.parametrize("name", ["mnist", "kmnist"])
+def test_a_wrong_file_is_refused(tmp_path, name):
     idx_files(tmp_path)  # not the published ones
-    place = find("mnist", data_dir=str(tmp_path / "d"), manual_dir=str(tmp_path))
+    place = find(name, data_dir=str(tmp_path / "d"), manual_dir=str(tmp_path))
     with pytest.raises(Refusal, match="not the published one") as raised:
         load(place)
     assert raised.value.code == DAMAGED_DATA
@@ -149,6 +214,11 @@ def load_digits_into(root: pathlib.Path) -> pathlib.Path:
         ("mnits", {}, "did you mean mnist?"),
         ("mnist", {}, "--download"),
         ("fashion_mnist", {"manual_dir": "nowhere"}, "train-images-idx3-ubyte.gz"),
+        ("kmnist", {}, "--manual_dir=DIR"),
+        ("cifar10", {"manual_dir": "nowhere"}, "cifar-10-binary.tar.gz"),
+        ("image_folder", {}, "--manual_dir=DIR with a folder of images"),
+        ("image_folder", {"manual_dir": "nowhere"}, "--manual_dir=nowhere"),
+        ("colloid_video", {}, "--manual_dir=DIR with bulk_water_half.zip"),
     ],
 )
 def test_what_cannot_be_had_is_said(tmp_path, name, options, says):
@@ -179,12 +249,27 @@ def test_a_data_dir_that_cannot_be_written_is_named(tmp_path):
     assert raised.value.code == DISK
 
 
-def test_a_prepared_catalogue_set_is_found(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["emnist", "kmnist"])
+def test_a_prepared_catalogue_set_is_found(tmp_path, name):
     """Any image set that TFDS prepared as array_record is read as it is."""
     source = load_digits_into(tmp_path)
-    (tmp_path / "kmnist").mkdir()
-    source.parent.rename(tmp_path / "kmnist" / "x")
-    (tmp_path / "kmnist" / "x" / "1.0.0").rename(tmp_path / "kmnist" / "3.0.1")
-    table = data.load(find("kmnist", data_dir=str(tmp_path)))
+    (tmp_path / name).mkdir()
+    source.rename(tmp_path / name / "3.0.1")
+    table = data.load(find(name, data_dir=str(tmp_path)))
     assert table.version == "3.0.1"
     assert len(table.arrays["label"]) == 1797
+
+
+def test_resize_is_pillows(digits, data_dir):
+    from PIL import Image
+
+    place = find("digits", data_dir=data_dir, resize=5)
+    table = load(place)
+    assert table.fingerprint != digits.fingerprint
+    assert table.arrays["image"].shape == (1797, 5, 5, 1)
+    image = Image.fromarray(digits.arrays["image"][7, ..., 0])
+    expected = image.resize((5, 5), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(table.arrays["image"][7, ..., 0], expected)
+    flat = load(place._replace(resize=1)).arrays["image"][:, 0, 0, 0]
+    means = digits.arrays["image"].mean((1, 2, 3))
+    assert np.corrcoef(flat, means)[0, 1] > 0.7  # of all pixels, not of one

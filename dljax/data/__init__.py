@@ -1,28 +1,31 @@
 """Data sets by name: where they are, how they are prepared, how they are split.
 
 `find` answers in milliseconds whether a data set can be had (no heavy import, no
-network); `load` reads it into arrays. Preparing writes below `<data_dir>/dljax/`.
+network); `load` reads it into arrays. Preparing writes below `<data_dir>/dljax/`;
+`image_folder` and `colloid_video` are read where they are, each time, so that two
+folders are never mixed up.
 
 Splits are fixed:
   digits         five stratified folds of 1,797; seed s tests on fold s mod 5, validates
                  on the next and trains on 1,077 of the other three
-  mnist, fashion_mnist, and catalogue sets with train and test
+  image_folder   the same where it has no folders train and test
+  all others with train and test
                  the last 10 % of a fixed permutation of train is for validation (at
                  most 5,000)
+  colloid_video  by time: see `video.frame_stride`
 """
 
-import contextlib
 import functools
 import hashlib
-import io
+import importlib
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dljax.errors import DAMAGED_DATA, DISK, Refusal, nearest
+from dljax.errors import DAMAGED_DATA, Refusal, nearest
 
 
 class Own(NamedTuple):
@@ -30,10 +33,12 @@ class Own(NamedTuple):
 
     files: what it is prepared from; none where an installed package has it.
     largest: the pixel value that becomes 1.
+    needs: what --manual_dir holds, where it is read there by a module of its name.
     """
 
     files: tuple[str, ...] = ()
     largest: int = 255
+    needs: str = ""
 
 
 IDX = tuple(
@@ -41,23 +46,36 @@ IDX = tuple(
     for part in ("train", "t10k")
     for kind in ("images-idx3", "labels-idx1")
 )
-OWN = {"digits": Own(largest=16), "mnist": Own(IDX), "fashion_mnist": Own(IDX)}
+OWN = {
+    "digits": Own(largest=16),
+    "mnist": Own(IDX),
+    "fashion_mnist": Own(IDX),
+    "kmnist": Own(IDX),
+    "cifar10": Own(("cifar-10-binary.tar.gz",)),
+    "image_folder": Own(needs="a folder of images for each class"),
+    "colloid_video": Own(needs="bulk_water_half.zip or its frames as PNG files"),
+}
 
 
 class Place(NamedTuple):
-    """Where a data set is, or will be: `folder` holds a prepared TFDS data set."""
+    """Where a data set is, or will be: `folder` holds a prepared TFDS data set.
+
+    resize: images become squares of so many pixels; 0: they stay as they are.
+    """
 
     name: str
     data_dir: pathlib.Path
     folder: pathlib.Path | None  # None: not prepared yet
     manual_dir: pathlib.Path | None
     download: bool
+    resize: int = 0
 
 
 class Table(NamedTuple):
     """A data set in memory.
 
-    arrays: {"image": uint8 (n, height, width, channels), "label": int32 (n,)}.
+    arrays: {"image": uint8 (n, height, width, channels), "label": int32 (n,)}; the
+    frames of a video have no label.
     parts: {"train": rows, "test": rows} as the data set gives them; without
     "test" it is split by folds. largest: the pixel value that becomes 1.
     """
@@ -100,7 +118,12 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def find(
-    name: str, *, data_dir: str = "", manual_dir: str = "", download: bool = False
+    name: str,
+    *,
+    data_dir: str = "",
+    manual_dir: str = "",
+    download: bool = False,
+    resize: int = 0,
 ) -> Place:
     """Finds a data set on disk, or what it can be prepared from.
 
@@ -110,6 +133,13 @@ def find(
     """
     root = pathlib.Path(data_dir).expanduser().absolute() if data_dir else default_dir()
     manual = pathlib.Path(manual_dir).expanduser().absolute() if manual_dir else None
+    if name in OWN and (needs := OWN[name].needs):
+        if manual is None:
+            raise Refusal(f"--dataset={name}: give --manual_dir=DIR with {needs}")
+        if not manual.is_dir():
+            raise Refusal(f"--manual_dir={manual_dir}: is not a directory")
+        _module(name).find(manual)
+        return Place(name, root, None, manual, False, resize)
     if name in OWN:
         folder = _prepared(root / "dljax" / name)
         if folder is None and (files := OWN[name].files):
@@ -120,13 +150,13 @@ def find(
                         f"--manual_dir={manual_dir}: no {missing[0]} there; "
                         f"{name} needs {', '.join(files)}"
                     )
-            elif not download:
+            elif not download and (folder := _prepared(root / name)) is None:
                 raise Refusal(
                     f"--dataset={name}: not prepared in {root}; give --manual_dir=DIR "
                     "with its original files, or --download to fetch them, or "
                     "--data_dir=DIR where it is prepared"
                 )
-        return Place(name, root, folder, manual, download)
+        return Place(name, root, folder, manual, download, resize)
     folder = _prepared(root / name)
     if folder is None:
         near = nearest(name, OWN, cutoff=0.7)
@@ -135,7 +165,12 @@ def find(
             f"--dataset={name}: {hint}known are {', '.join(OWN)}, and any image set of "
             f"the TFDS catalogue that is prepared as array_record in {root}"
         )
-    return Place(name, root, folder, None, False)
+    return Place(name, root, folder, None, False, resize)
+
+
+def _module(name: str) -> Any:
+    """Of a data set that is read where it is: `find` and `read`."""
+    return importlib.import_module(f"dljax.data.{name}")
 
 
 def load(place: Place) -> Table:
@@ -144,8 +179,23 @@ def load(place: Place) -> Table:
     Raises:
       Refusal: it cannot be downloaded, a file is damaged, or a directory not writable.
     """
-    folder = place.folder or _prepare(place)
+    from dljax.data.image_folder import resized
+
+    if OWN.get(place.name, Own()).needs:
+        return _module(place.name).read(place.manual_dir, place.resize)
+    table = _read(place)
+    if place.resize:
+        images = resized(table.arrays["image"], place.resize)
+        table = table._replace(arrays={**table.arrays, "image": images})
+    return table
+
+
+def _read(place: Place) -> Table:
     import tensorflow_datasets as tfds
+
+    from dljax.data import builders
+
+    folder = place.folder or builders.prepare(place)
 
     try:
         builder = tfds.builder_from_directory(folder)
@@ -169,7 +219,7 @@ def load(place: Place) -> Table:
         ) from None
     except Exception as error:  # whatever a reader says of a bad file
         raise Refusal(
-            f"{folder}: cannot be read as a data set ({_first_line(error)}); delete it "
+            f"{folder}: cannot be read as a data set ({first_line(error)}); delete it "
             "and prepare it again",
             DAMAGED_DATA,
         ) from None
@@ -178,50 +228,9 @@ def load(place: Place) -> Table:
     return Table(place.name, folder.name, arrays, parts, names, largest)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What a library says of an error, without the rest of its page."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _prepare(place: Place) -> pathlib.Path:
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import downloader
-    from tensorflow_datasets.core.download.download_manager import (
-        NonMatchingChecksumError,
-    )
-
-    from dljax.data.builders import BUILDERS
-
-    downloader.MAX_RETRIES = 0  # else a missing network hangs for 200 s
-    tfds.disable_progress_bar()
-    root = place.data_dir / "dljax"
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            builder = BUILDERS[place.name](data_dir=root, file_format="array_record")
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(
-                    manual_dir=place.manual_dir, try_download_gcs=False
-                )
-            )
-    except NonMatchingChecksumError as error:
-        raise Refusal(
-            f"--manual_dir={place.manual_dir}: a file of {place.name} is not the "
-            f"published one ({_first_line(error)})"
-            if place.manual_dir
-            else f"--dataset={place.name}: the download is damaged",
-            DAMAGED_DATA,
-        ) from None
-    except OSError as error:
-        if type(error).__module__.split(".")[0] in ("requests", "urllib3"):
-            raise Refusal(
-                f"--download: {place.name} cannot be fetched "
-                f"({type(error).__name__}); with no network give --manual_dir=DIR"
-            ) from None
-        raise Refusal(
-            f"--data_dir={place.data_dir}: {error.strerror or error}; give a directory "
-            "that can be written",
-            DISK,
-        ) from None
-    return pathlib.Path(builder.data_dir)
 
 
 def splits(table: Table, seed: int) -> dict[str, np.ndarray]:
@@ -229,7 +238,7 @@ def splits(table: Table, seed: int) -> dict[str, np.ndarray]:
     if "test" not in table.parts:
         return _folds(table, seed)
     train = np.random.default_rng(0).permutation(table.parts["train"])
-    held = min(5000, len(train) // 10)
+    held = min(5000, max(1, len(train) // 10))
     return {
         "train": train[:-held],
         "valid": np.sort(train[-held:]),

@@ -1,17 +1,28 @@
 """dljax's own data sets, as TFDS builders that need neither TensorFlow nor a network.
 
-`digits` comes with scikit-learn. `mnist` and `fashion_mnist` are downloaded, or taken
-from a folder that holds their four files; `checksums.tsv` beside this file has every
-file's size and SHA-256, whichever way it came.
+`digits` comes with scikit-learn. The others are downloaded, or taken from a folder that
+holds their files; `checksums.tsv` beside this file has every file's size and SHA-256,
+whichever way it came. Archives are read as they are: TFDS names what it extracts after
+the file alone, and would give a second set with files of those names the first one's
+pictures.
 
 They are not registered with TFDS: a second `Mnist` there breaks its own.
 """
 
+import contextlib
 import gzip
+import io
+import pathlib
+import tarfile
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
+from tensorflow_datasets.core.download import downloader
+from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+from dljax.data import Place, first_line
+from dljax.errors import DAMAGED_DATA, DISK, Refusal
 
 FASHION = [
     "T-shirt/top",
@@ -25,6 +36,11 @@ FASHION = [
     "bag",
     "ankle boot",
 ]
+
+KUZUSHIJI = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+CIFAR = ["airplane", "automobile", "bird", "cat", "deer"] + (
+    ["dog", "frog", "horse", "ship", "truck"]
+)
 
 
 def image_info(builder, shape, *, description, names=None, homepage):
@@ -51,7 +67,7 @@ def image_info(builder, shape, *, description, names=None, homepage):
 
 def _rows(images, labels):
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
-        yield row, {"image": image[..., None], "label": int(label)}
+        yield row, {"image": image, "label": int(label)}
 
 
 def _idx(path, header):
@@ -83,7 +99,7 @@ with registered.skip_registration():
             import sklearn.datasets  # slow to import, and only needed to prepare
 
             data = sklearn.datasets.load_digits()
-            yield from _rows(data.images.astype(np.uint8), data.target)
+            yield from _rows(data.images[..., None].astype(np.uint8), data.target)
 
     class Mnist(tfds.core.GeneratorBasedBuilder):
         """70,000 handwritten digits of 28x28 pixels (LeCun, Cortes, Burges)."""
@@ -114,7 +130,7 @@ with registered.skip_registration():
             }
 
         def _generate_examples(self, images, labels):
-            yield from _rows(_idx(images, 16).reshape(-1, 28, 28), _idx(labels, 8))
+            yield from _rows(_idx(images, 16).reshape(-1, 28, 28, 1), _idx(labels, 8))
 
     class FashionMnist(Mnist):
         """70,000 articles of clothing, 28x28 (Xiao, Rasul, Vollgraf 2017; MIT)."""
@@ -123,9 +139,89 @@ with registered.skip_registration():
         HOMEPAGE = "https://github.com/zalandoresearch/fashion-mnist"
         NAMES = FASHION
 
+    class Kmnist(Mnist):
+        """70,000 characters of cursive Japanese, 28x28 (Clanuwat et al. 2018)."""
+
+        URL = "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"
+        HOMEPAGE = "http://codh.rois.ac.jp/kmnist/index.html.en"
+        NAMES = KUZUSHIJI
+
+    class Cifar10(tfds.core.GeneratorBasedBuilder):
+        """60,000 photographs of 32x32 pixels in colour (Krizhevsky 2009)."""
+
+        VERSION = tfds.core.Version("1.0.0")
+        URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+
+        def _info(self):
+            return image_info(
+                self,
+                (32, 32, 3),
+                description=self.__doc__,
+                names=CIFAR,
+                homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
+            )
+
+        def _split_generators(self, dl_manager):
+            path = dl_manager.download(self.URL)
+            train = [f"data_batch_{i}.bin" for i in range(1, 6)]
+            return {
+                "train": self._generate_examples(path, train),
+                "test": self._generate_examples(path, ["test_batch.bin"]),
+            }
+
+        def _generate_examples(self, path, files):
+            # An example is its label, then 1,024 red, 1,024 green and 1,024 blue.
+            with tarfile.open(path) as tar:
+                parts = [tar.extractfile(f"cifar-10-batches-bin/{f}") for f in files]
+                raw = b"".join(part.read() for part in parts if part)
+            rows = np.frombuffer(raw, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+            images = rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+            yield from _rows(images, rows[:, 0])
+
 
 BUILDERS: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
     "digits": Digits,
     "mnist": Mnist,
     "fashion_mnist": FashionMnist,
+    "kmnist": Kmnist,
+    "cifar10": Cifar10,
 }
+
+
+def prepare(place: Place) -> pathlib.Path:
+    """Prepares one of dljax's own data sets; returns its folder.
+
+    Raises:
+      Refusal: it cannot be downloaded, a file is damaged, or a directory not writable.
+    """
+    downloader.MAX_RETRIES = 0  # else a missing network hangs for 200 s
+    tfds.disable_progress_bar()
+    root = place.data_dir / "dljax"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder = BUILDERS[place.name](data_dir=root, file_format="array_record")
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(
+                    manual_dir=place.manual_dir, try_download_gcs=False
+                )
+            )
+    except NonMatchingChecksumError as error:
+        raise Refusal(
+            f"--manual_dir={place.manual_dir}: a file of {place.name} is not the "
+            f"published one ({first_line(error)})"
+            if place.manual_dir
+            else f"--dataset={place.name}: the download is damaged",
+            DAMAGED_DATA,
+        ) from None
+    except OSError as error:
+        if type(error).__module__.split(".")[0] in ("requests", "urllib3"):
+            raise Refusal(
+                f"--download: {place.name} cannot be fetched "
+                f"({type(error).__name__}); with no network give --manual_dir=DIR"
+            ) from None
+        raise Refusal(
+            f"--data_dir={place.data_dir}: {error.strerror or error}; give a directory "
+            "that can be written",
+            DISK,
+        ) from None
+    return pathlib.Path(builder.data_dir)

@@ -25,13 +25,19 @@ def load(config: Any) -> Source:
             data_dir=config.data_dir,
             manual_dir=config.manual_dir,
             download=config.download,
+            resize=config.resize,
         )
     )
 
 
 @functools.lru_cache(maxsize=2)
 def _load(place: Place) -> Source:
-    return resident(data.load(place))
+    table = data.load(place)
+    if "label" in table.arrays:
+        return resident(table)
+    from dljax.data.video import frame_stride
+
+    return frame_stride(table, size=place.resize or 64)
 
 
 def updates(config: Any, source: Source) -> int:

@@ -76,7 +76,9 @@ def judged(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
                 values = curve(probability, images, shown)
                 found[f"{name}_{curve.__name__}"] = evidence.area(values)
             if name in others:
-                found[f"{name}_shuffled"] = evidence.rank_correlation(shown, others[name])
+                found[f"{name}_shuffled"] = evidence.rank_correlation(
+                    shown, others[name]
+                )
         count = weight.sum()
         return {name: (jnp.sum(value * weight), count) for name, value in found.items()}
 

@@ -1,0 +1,26 @@
+"""Files of random images, in the folders that data sets are read from."""
+
+import numpy as np
+from PIL import Image
+
+
+def image_files(root, *, classes=("cat", "dog"), each=10, shape=(6, 6), seed=0):
+    """PNG and JPEG files of random images in a folder a class; returns their paths."""
+    rng, paths = np.random.default_rng(seed), []
+    for name in classes:
+        (root / name).mkdir(parents=True)
+        for i in range(each):
+            path = root / name / f"{i:02d}.{('png', 'jpg', 'JPEG')[i % 3]}"
+            Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(path)
+            paths.append(path)
+    return paths
+
+
+def frame_files(folder, n=300):
+    """The video's layout with small frames of random pixels; returns them."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (n, 66, 130), np.uint8)
+    folder.mkdir(parents=True)
+    for i, frame in enumerate(frames):
+        Image.fromarray(frame).save(folder / f"bulk_water_{i:03d}.png")
+    return frames

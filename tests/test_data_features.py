@@ -1,0 +1,154 @@
+"""Hand-specified features against their definitions, and subsets without leakage."""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax.config import RunConfig
+from dljax.data import features
+from dljax.data.features import hog, subset, with_features, zoning
+from dljax.data.source import load, on_canvas
+from dljax.errors import USAGE, Refusal
+from dljax.models.ann import mlp
+from dljax.tasks.classification import classification
+from dljax.train import parallel
+from dljax.train.optimizers import adamw
+
+
+@pytest.fixture(scope="module")
+def digits(data_dir):
+    return load(RunConfig(data_dir=data_dir))
+
+
+def test_zones_are_means():
+    images = np.random.default_rng(0).random((3, 8, 12, 2)).astype(np.float32)
+    found = zoning(images, zones=2)
+    by_hand = [
+        images[i, y : y + 4, x : x + 6, c].mean()
+        for i in range(3)
+        for y in (0, 4)
+        for x in (0, 6)
+        for c in range(2)
+    ]
+    np.testing.assert_allclose(found, np.reshape(by_hand, (3, 8)), rtol=1e-6)
+    assert found.dtype == np.float32
+
+
+def by_hand(image, cells):
+    """HOG of one grey image, from the paper's steps with plain loops."""
+    side = image.shape[0]
+    image = image.astype(np.float64)
+    counts, cell = np.zeros((cells, cells, 9)), side // cells
+    for y in range(side):
+        for x in range(side):
+            down = image[y + 1, x] - image[y - 1, x] if 0 < y < side - 1 else 0
+            right = image[y, x + 1] - image[y, x - 1] if 0 < x < side - 1 else 0
+            angle = np.degrees(np.arctan2(down, right)) % 180
+            size = np.hypot(down, right) / cell**2
+            counts[y // cell, x // cell, int(angle // 20)] += size
+    found = []
+    for y in range(cells - 1):
+        for x in range(cells - 1):
+            block = counts[y : y + 2, x : x + 2].ravel()
+            block = np.minimum(block / np.sqrt((block**2).sum() + 1e-10), 0.2)
+            found.append(block / np.sqrt((block**2).sum() + 1e-10))
+    return np.concatenate(found)
+
+
+def test_hog_is_what_dalal_and_triggs_say():
+    images = np.random.default_rng(0).random((2, 16, 16, 1)).astype(np.float32)
+    found = hog(images)
+    assert found.shape == (2, 9 * 36)
+    assert found.dtype == np.float32
+    for image, histogram in zip(images, found, strict=True):
+        np.testing.assert_allclose(histogram, by_hand(image[..., 0], 4), atol=1e-5)
+    colour = np.repeat(images, 3, axis=-1)
+    np.testing.assert_array_equal(hog(colour), found)
+    assert hog(images, cells=2).shape == (2, 36)
+
+
+@pytest.mark.parametrize(("name", "k"), [("raw", 64), ("zoning", 16), ("hog", 324)])
+def test_features_are_a_source_and_computed_once(digits, name, k, monkeypatch):
+    source = with_features(digits, name)
+    assert source.fingerprint != digits.fingerprint
+    rows = np.array([5, 1796])
+    batch = source.gather(jax.device_put(source.arrays), rows)
+    images = digits.arrays["image"][rows] / np.float32(16)
+    np.testing.assert_array_equal(batch["image"], features.FEATURES[name](images))
+    np.testing.assert_array_equal(batch["label"], digits.arrays["label"][rows])
+    assert batch["image"].shape == (2, k)
+    assert 0 <= source.arrays["image"].min() < source.arrays["image"].max() <= 1
+    monkeypatch.setitem(features.FEATURES, name, pytest.fail)
+    again = with_features(digits, name)
+    assert again.fingerprint == source.fingerprint
+    assert again.arrays["image"] is source.arrays["image"]
+    for part, rows in digits.split(1).items():
+        np.testing.assert_array_equal(rows, source.split(1)[part])
+    monkeypatch.undo()
+    moved = with_features(on_canvas(digits, 12), name)  # other images, other features
+    assert moved.arrays["image"] is not source.arrays["image"]
+    assert moved.fingerprint != source.fingerprint
+
+
+def test_what_cannot_be_computed_is_said(digits, monkeypatch):
+    with pytest.raises(KeyError):
+        with_features(digits, "sift")
+    for compute in (lambda x: zoning(x, 3), lambda x: hog(x, cells=3)):
+        with pytest.raises(Refusal, match="8x8 do not divide into 3x3"):
+            compute(digits.arrays["image"])
+    monkeypatch.setitem(sys.modules, "skimage.feature", None)
+    with pytest.raises(Refusal) as raised:
+        hog(digits.arrays["image"])
+    assert raised.value.code == USAGE
+    assert "pip install 'dljax[features]'" in str(raised.value)
+
+
+def test_raw_pixels_need_no_scikit_image(digits, monkeypatch):
+    monkeypatch.setattr(features, "_kept", {})
+    monkeypatch.setitem(sys.modules, "skimage.feature", None)
+    with_features(digits, "raw")
+
+
+def test_a_net_trains_on_features(digits):
+    source = with_features(digits, "hog")
+    task = classification(mlp((), 10), adamw(0.01), example=jnp.zeros((1, 324)))
+    program = parallel.program(task, source, [0], how="map", batch_size=64)
+    state = program.init()
+    state, _ = program.advance(state, program.orders(state, 0), 0, 150)
+    sums = program.evaluate(state, "test")["accuracy"]
+    assert float(sums[0][0] / sums[1][0]) > 0.9
+
+
+def test_subsets_are_balanced_nested_and_their_seeds_own(digits):
+    labels = digits.arrays["label"]
+    seen = set()
+    for seed in range(6):
+        whole = digits.split(seed)
+        smaller: set[int] = set()
+        for n in (1, 25, 100, 1077):
+            source = subset(digits, n)
+            parts = source.split(seed)
+            rows = parts["train"]
+            assert len(rows) == len(set(rows)) == n
+            assert set(rows) <= set(whole["train"])
+            assert smaller <= set(rows)
+            smaller = set(rows)
+            if n <= 100:  # a class has 107 to give
+                counts = np.bincount(labels[rows], minlength=10)
+                assert np.ptp(counts) == (0 if n % 10 == 0 else 1)
+            for part in ("valid", "test"):
+                np.testing.assert_array_equal(parts[part], whole[part])
+            np.testing.assert_array_equal(subset(digits, n).split(seed)["train"], rows)
+            if n == 100:
+                seen.add(tuple(sorted(rows)))
+    assert len(seen) == 6  # seeds 0 and 5 share a fold, not a subset
+    assert subset(digits, 100).fingerprint != subset(digits, 25).fingerprint
+
+
+@pytest.mark.parametrize("n", [0, 1078])
+def test_more_than_there_are_is_refused(digits, n):
+    with pytest.raises(Refusal, match=f"n={n}: a seed has 1077 examples"):
+        subset(digits, n)

@@ -1,0 +1,230 @@
+"""Folders of images and frames: Pillow's values, and every mistake in one line."""
+
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from pictures import frame_files, image_files
+from PIL import Image
+
+from dljax.config import RunConfig
+from dljax.data import find, load, source, splits
+from dljax.errors import DAMAGED_DATA, USAGE, Refusal
+
+
+def place(root, resize=0, name="image_folder"):
+    return find(name, manual_dir=str(root), resize=resize)
+
+
+def refused(root, resize=0, name="image_folder"):
+    with pytest.raises(Refusal) as raised:
+        load(place(root, resize, name))
+    assert "\n" not in str(raised.value)
+    return raised.value
+
+
+@pytest.mark.parametrize(("shape", "channels"), [((6, 5), 1), ((6, 5, 3), 3)])
+def test_images_are_as_pillow_decodes_them(tmp_path, shape, channels):
+    paths = image_files(tmp_path, classes=("b c", "a"), shape=shape)
+    table = load(place(tmp_path))
+    assert table.name == "image_folder"
+    assert table.classes == ("a", "b c")
+    assert table.arrays["image"].shape == (20, 6, 5, channels)
+    decoded = [np.asarray(Image.open(p)) for p in paths[10:] + paths[:10]]
+    np.testing.assert_array_equal(
+        table.arrays["image"], np.reshape(decoded, (20, 6, 5, channels))
+    )
+    np.testing.assert_array_equal(table.arrays["label"], [0] * 10 + [1] * 10)
+    assert table.arrays["image"].dtype == np.uint8
+    assert table.arrays["label"].dtype == np.int32
+
+
+def test_one_colour_image_makes_all_have_three_channels(tmp_path):
+    first, *_ = image_files(tmp_path)
+    grey = load(place(tmp_path)).arrays["image"]
+    red = np.zeros((6, 6, 3), np.uint8)
+    red[..., 0] = 200
+    Image.fromarray(red).save(first)
+    images = load(place(tmp_path)).arrays["image"]
+    np.testing.assert_array_equal(images[0], red)
+    np.testing.assert_array_equal(images[1:], np.repeat(grey[1:], 3, axis=-1))
+
+
+def test_one_tree_is_split_by_stratified_folds(tmp_path):
+    image_files(tmp_path)
+    table = load(place(tmp_path))
+    tested = []
+    for seed in range(5):
+        parts = splits(table, seed)
+        assert {k: len(v) for k, v in parts.items()} == {
+            "train": 12,
+            "valid": 4,
+            "test": 4,
+        }
+        assert len(set(np.concatenate(list(parts.values())))) == 20
+        for rows in parts.values():
+            assert np.ptp(np.bincount(table.arrays["label"][rows])) == 0
+        tested += [*parts["test"]]
+    assert sorted(tested) == [*range(20)]
+    assert source.load(
+        RunConfig(dataset="image_folder", manual_dir=str(tmp_path))
+    ).shared
+
+
+def test_train_and_test_stay_apart(tmp_path):
+    train = image_files(tmp_path / "train")
+    test = image_files(tmp_path / "test", each=3, seed=1)
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "train/cat/notes.txt").write_text("not an image")
+    table = load(place(tmp_path))
+    parts = splits(table, 3)
+    assert {k: len(v) for k, v in parts.items()} == {"train": 18, "valid": 2, "test": 6}
+    for rows, paths in (
+        (np.concatenate([parts["train"], parts["valid"]]), train),
+        (parts["test"], test),
+    ):
+        for row, path in zip(sorted(rows), paths, strict=True):
+            np.testing.assert_array_equal(
+                table.arrays["image"][row, ..., 0], np.asarray(Image.open(path))
+            )
+
+
+def test_a_few_images_leave_one_to_validate_on(tmp_path):
+    for part in ("train", "test"):
+        image_files(tmp_path / part, classes=("cat",), each=5)
+    parts = splits(load(place(tmp_path)), 0)
+    assert {k: len(v) for k, v in parts.items()} == {"train": 4, "valid": 1, "test": 5}
+
+
+def test_two_folders_are_never_mixed_up(tmp_path):
+    """Not by the process, and not by anything that is left on disk."""
+    prints = {}
+    for name in ("one", "two", "one"):
+        if not (tmp_path / name).exists():
+            image_files(tmp_path / name, seed=len(prints))
+        config = RunConfig(
+            dataset="image_folder",
+            data_dir=str(tmp_path / "data"),
+            manual_dir=str(tmp_path / name),
+        )
+        found = source.load(config)
+        assert prints.setdefault(name, found.fingerprint) == found.fingerprint
+        assert load(place(tmp_path / name)).fingerprint == found.fingerprint
+    assert len(set(prints.values())) == 2
+    assert not (tmp_path / "data").exists()
+    shutil.copytree(tmp_path / "one", tmp_path / "copy")
+    assert load(place(tmp_path / "copy")).fingerprint == prints["one"]
+
+
+def test_images_of_many_sizes_become_squares(tmp_path):
+    image_files(tmp_path)
+    path = tmp_path / "dog/more.png"
+    Image.fromarray(np.arange(63, dtype=np.uint8).reshape(7, 9)).save(path)
+    error = refused(tmp_path)
+    assert error.code == USAGE
+    assert "--resize=N" in str(error)
+    assert f"{path} is 9x7" in str(error)
+    images = load(place(tmp_path, 4)).arrays["image"]
+    assert images.shape == (21, 4, 4, 1)
+    expected = Image.open(path).resize((4, 4), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(images[-1, ..., 0], expected)
+
+
+@pytest.mark.parametrize("end", ["00.png", "01.jpg"])
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"no" * 40])
+def test_a_damaged_image_is_named(tmp_path, end, damage):
+    image_files(tmp_path, shape=(40, 40))
+    path = tmp_path / "dog" / end
+    path.write_bytes(damage(path.read_bytes()))
+    error = refused(tmp_path)
+    assert error.code == DAMAGED_DATA
+    assert str(error).startswith(f"{path}: cannot be read as an image (")
+
+
+def test_images_of_16_bits_are_not_clipped(tmp_path):
+    image_files(tmp_path)
+    path = tmp_path / "cat/deep.png"
+    Image.fromarray(np.full((6, 6), 40_000, np.uint16)).save(path)
+    error = refused(tmp_path)
+    assert error.code == USAGE
+    assert f"{path}: has more than 8 bits" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda root: root.mkdir(), "no folders of images there; it needs CLASS/*.png"),
+        (
+            lambda root: image_files(root.parent, classes=(root.name,)),
+            "no folders of images there",
+        ),
+        (lambda root: (root / "cat").mkdir(parents=True), "in its folder cat"),
+        (lambda root: image_files(root, each=1), "cat has 1 of the 5 images"),
+        (lambda root: image_files(root / "train"), "in its folder train"),
+        (
+            lambda root: [
+                image_files(root / "train"),
+                image_files(root / "test", classes=("cat", "cow")),
+            ],
+            "only one of train and test has the classes cow, dog",
+        ),
+        (
+            lambda root: [image_files(root / p) for p in ("train", "test", "val")],
+            "has val beside train and test",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_said_at_once(tmp_path, make, says):
+    root = tmp_path / "images"
+    make(root)
+    with pytest.raises(Refusal) as raised:
+        place(root)
+    assert raised.value.code == USAGE
+    assert str(raised.value).startswith(f"--manual_dir={root}: ")
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def zip_frames(folder, path):
+    with zipfile.ZipFile(path, "w") as file:
+        for frame in sorted(folder.iterdir(), reverse=True):
+            file.write(frame, f"bulk_water_half/{frame.name}")
+
+
+def test_a_video_is_its_frames_in_order_zipped_or_not(tmp_path):
+    folder = tmp_path / "unzipped" / "bulk_water_half"
+    frames = frame_files(folder)
+    (tmp_path / "zip").mkdir()
+    zip_frames(folder, tmp_path / "zip/bulk_water_half.zip")
+    for root in (folder, folder.parent, tmp_path / "zip"):
+        table = load(place(root, name="colloid_video"))
+        np.testing.assert_array_equal(table.arrays["image"][..., 0], frames)
+        assert {k: (v[0], v[-1]) for k, v in table.parts.items()} == {
+            "train": (0, 239),
+            "test": (240, 299),
+        }
+    path = folder / "bulk_water_100.png"
+    path.write_bytes(path.read_bytes()[:500])
+    error = refused(folder, name="colloid_video")
+    assert error.code == DAMAGED_DATA
+    assert str(error).startswith(f"{path}: cannot be read")
+    path.unlink()
+    error = refused(folder, name="colloid_video")
+    assert error.code == USAGE
+    assert "299 PNG files there" in str(error)
+
+
+def test_a_damaged_zip_of_frames_is_named(tmp_path):
+    path = tmp_path / "bulk_water_half.zip"
+    frame_files(tmp_path / "frames", n=3)
+    zip_frames(tmp_path / "frames", path)
+    error = refused(tmp_path, name="colloid_video")
+    assert error.code == DAMAGED_DATA
+    assert str(error) == f"{path}: has 3 of 300 frames"
+    raw = path.read_bytes()
+    for damaged in (raw[: len(raw) // 2], raw[:200] + b"?" + raw[201:]):
+        path.write_bytes(damaged)
+        error = refused(tmp_path, name="colloid_video")
+        assert error.code == DAMAGED_DATA
+        assert str(error).startswith(f"{path}: cannot be read as a zip file (")
