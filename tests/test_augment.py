@@ -209,6 +209,8 @@ def test_cutout_is_a_clipped_square_centred_anywhere(size):
         for line in found:
             counts[tuple(line)] += 1  # KeyError: where no square can be
         assert stats.chisquare(list(counts.values())).pvalue > 0.01
+    middles = [(a * np.arange(side)).sum(1) / a.sum(1) for a in (rows, columns)]
+    assert abs(np.corrcoef(*middles)[0, 1]) < 0.06
 
 
 def test_chain_is_one_after_the_other_with_keys_of_their_own():

@@ -5,12 +5,14 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from families import table
 from scipy import stats
 
 from dljax.data import augment
 from dljax.models.ann import mlp
 from dljax.tasks.classification import classification
-from dljax.train import update
+from dljax.train import parallel, update
 from dljax.train.optimizers import sgd
 
 KEY = jax.random.key(7)
@@ -97,3 +99,36 @@ def test_a_task_that_mixes_learns():
         losses.append(float(logged["loss"][0]))
     assert step._cache_size() == 1
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:20])
+
+
+@pytest.mark.parametrize("how", ["map", "cores", "vmap"])
+def test_strengths_are_an_array_axis_of_a_program(how):
+    rng = np.random.default_rng(0)
+    images = rng.random((140, 3, 4, 1)).astype(np.float32)
+    source = table({"image": images, "label": rng.integers(0, 4, 140)})
+    strengths = {"most": [0, 1, 2], "alpha": [0.0, 0.4, 1.0]}
+
+    def make(numbers):
+        return task(
+            augment=functools.partial(augment.shift, most=numbers["most"]),
+            mix=functools.partial(augment.mixup, alpha=numbers["alpha"], classes=4),
+        )
+
+    def trained(task, runs, how, hyper=None):
+        program = parallel.program(
+            task, source, [5] * runs, how=how, batch_size=16, hyper=hyper
+        )
+        state = program.init()
+        state, _ = program.advance(state, program.orders(state, 0), 0, 5)
+        return program.take(state).params
+
+    together = trained(make, 3, how, strengths)
+    alone = [
+        trained(make(dict(zip(strengths, pair, strict=True))), 1, "map")
+        for pair in zip(*strengths.values(), strict=True)
+    ]
+    stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves), *alone)
+    jax.tree.map(close, together, stacked)
+    kernels = stacked["net"]["Dense_0"]["kernel"]
+    assert np.abs(kernels[0] - kernels[1]).max() > 1e-3
+    jax.tree.map(close, alone[0], trained(task(), 1, "map"))

@@ -5,6 +5,7 @@ pixels stay. Severity 0 leaves the images as they are; it may be traced. The kin
 of those of Hendrycks and Dietterich 2019, and of Mu and Gilmer 2019 (MNIST-C).
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -89,18 +90,20 @@ CORRUPTIONS: dict[str, Callable[..., jax.Array]] = {
 
 # Five a corruption; of those in LENGTHS they are shares of the image's side.
 SEVERITIES: dict[str, tuple[float, ...]] = {
-    "shift": (1 / 12, 2 / 12, 3 / 12, 4 / 12, 5 / 12),
+    "shift": (0.03, 0.09, 0.17, 0.26, 0.34),
     "rotation": (10.0, 20.0, 30.0, 45.0, 60.0),
     "noise": (0.1, 0.2, 0.3, 0.5, 0.8),
     "blur": (0.04, 0.06, 0.09, 0.12, 0.16),
     "contrast": (0.3, 0.5, 0.7, 0.85, 0.95),
-    "occlusion": (2 / 12, 4 / 12, 5 / 12, 6 / 12, 8 / 12),
+    "occlusion": (0.16, 0.32, 0.41, 0.5, 0.66),
 }
 LENGTHS = ("shift", "blur", "occlusion")
 
 
 def severities(name: str, side: int) -> tuple[float, ...]:
     """Five growing severities of a corruption, for images of `side` pixels a side.
+
+    Whole pixels are rounded up; from 12 pixels a side on all five differ.
 
     Raises:
       KeyError: an unknown corruption.
@@ -109,4 +112,4 @@ def severities(name: str, side: int) -> tuple[float, ...]:
     if name not in LENGTHS:
         return shares
     pixels = tuple(side * share for share in shares)
-    return pixels if name == "blur" else tuple(float(round(p)) for p in pixels)
+    return pixels if name == "blur" else tuple(float(math.ceil(p)) for p in pixels)
