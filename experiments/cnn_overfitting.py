@@ -8,6 +8,16 @@ weight decay, and augmentation (every image is shifted and turned a little, diff
 each time). An MLP stands beside it, since a limit of all networks is none of CNNs.
 
     python -m experiments.cnn_overfitting
+
+Digits, each anywhere on a square of 12x12 pixels, 10 seeds over five folds, four
+minutes on 2 x86-64 cores: supported; but it is no limit of CNNs in particular. The CNN
+is right on all it was trained on. Test accuracy with 100, 300 and 1,077 training
+images: 47.9 % (46.3 to 49.5), 75.3 % (71.3 to 79.3) and 90.1 % (87.8 to 92.5), with
+augmentation 82.9, 90.2 and 91.7 %, dropout 52.1, 78.6 and 91.3 %, weight decay 49.1,
+78.2 and 90.2 %; the MLP 30.0, 48.6 and 78.2 %. Simultaneous intervals, in points: the
+gap at 100 images 52.1 (49.7 to 54.4), less with 1,077 by 42.2 (39.3 to 45.1), and 17.9
+(14.7 to 21.2) smaller than the MLP's; what remedies add at 100: augmentation +35.0
+(+28.1 to +41.9), dropout +4.2 (-1.3 to +9.7), weight decay +1.2 (-5.3 to +7.6).
 """
 
 import dataclasses

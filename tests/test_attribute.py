@@ -11,7 +11,8 @@ from flax import linen as nn
 from dljax.errors import Refusal
 from dljax.models.ann import mlp
 from dljax.models.cnn import cnn
-from dljax.models.layers import Conv, average_pool, conv
+from dljax.models.conv import Conv, conv
+from dljax.models.layers import average_pool
 from dljax.models.net import net
 from dljax.probes import attribute
 

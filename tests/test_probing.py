@@ -12,7 +12,8 @@ from flax import linen as nn
 from dljax.errors import Refusal
 from dljax.models.ann import mlp
 from dljax.models.cnn import cnn
-from dljax.models.layers import Conv, conv, max_pool
+from dljax.models.conv import Conv, conv
+from dljax.models.layers import max_pool
 from dljax.models.net import net
 from dljax.probes import layers
 from dljax.tasks import probing as probing_file

@@ -111,7 +111,9 @@ def maps(samples: Samples):
         size = image.shape[:3] if _is_picture(image) else None
         for name in sorted(k for k, v in sample.items() if v.shape == size):
             rows.setdefault("image", image)
-            given = all(np.array_equal(s.get(name), sample[name]) for s in others)
+            given = all(
+                name in s and np.array_equal(s[name], sample[name]) for s in others
+            )
             rows[name if given and others else f"{variant}/{name}"] = sample[name]
     if not rows:
         return None

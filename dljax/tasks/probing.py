@@ -1,5 +1,6 @@
 """How much does each layer know? A linear classifier on every one of them."""
 
+import math
 from typing import Any
 
 import jax
@@ -23,26 +24,28 @@ def probing(
     train_net: bool = True,
     label: str = "label",
 ) -> Task:
-    """Classification, and beside it linear softmax classifiers of what layers pass on.
+    """Classification, and beside it linear maps of what layers pass on.
 
     Two players: "net" learns batch["label"] as in `classification`; "probes" learn
-    batch[label], int (b,), from the values `between` the net's layers, of the net as it
-    is after its turn and in evaluation; no gradient flows back into the net. Their
-    features are flattened, centred, and scaled to a mean squared length of 1, both by
-    running averages: that changes nothing of what a linear classifier can tell, and one
-    learning rate then serves layers of any width and scale. They begin at 0.
+    batch[label], int (b,), by softmax, or the pixels by least squares, from the values
+    `between` the net's layers, of the net as it is after its turn and in evaluation; no
+    gradient flows back into the net. Their features are flattened, centred, and scaled
+    to a mean squared length of 1, both by running averages: that changes nothing of
+    what a linear map can tell, and one learning rate then serves layers of any width
+    and scale. They begin at 0.
 
     Args:
       net: image -> logits (b, classes).
       example: one batch of images, for its shape.
-      outputs: how many values batch[label] has.
+      outputs: how many values batch[label] has; of the image, all its pixels.
       probes: the optimiser of the probes.
       train_net: False leaves the net as it was drawn; only probes learn.
-      label: what the probes learn.
+      label: what the probes learn; "image" for its pixels.
 
     Measures `accuracy_I_PLACE` (0 to 1) of each probe in the order of computation, from
-    accuracy_0_input, the image itself, to that of the net's output; and `loss` and
-    `accuracy` of the net, or where it does not learn those of the last probe.
+    accuracy_0_input, the image itself, to that of the net's output; for pixels instead
+    `r2_I_PLACE`, the share of their variance about the mean image that is explained.
+    And `loss` and `accuracy` of the net; where it does not learn, of the last probe.
 
     Source: Alain and Bengio 2017.
     """
@@ -51,6 +54,8 @@ def probing(
         y, mine = net.apply(params, stats["net"], x, key=key, train=train)
         return y, {**stats, "net": mine}
 
+    if label == "image":
+        outputs = math.prod(example.shape[1:])
     base = classification(Net(net.init, apply), optimizer, example=example)
 
     def features(params, stats, images):
@@ -81,40 +86,54 @@ def probing(
         }
         return params, stats
 
-    def losses(params, kept, found, labels):
-        """{layer: (loss of each example, whether it is right)}."""
+    def pixels(answer, batch, kept):
+        mean = (kept["mean"] / jnp.maximum(kept["weight"], 1e-8)).reshape(1, -1)
+        rest = batch["image"].reshape(len(answer), -1) - mean
+        missed, whole = ((answer - rest) ** 2).sum(1), (rest**2).sum(1)
+        return missed, whole - missed, whole
+
+    def classes(answer, batch, kept):
+        del kept
+        labels = jax.nn.one_hot(batch[label], outputs)
+        right = jnp.argmax(answer, -1) == batch[label]
+        loss = optax.softmax_cross_entropy(answer, labels)
+        return loss, right, jnp.ones(right.shape)
+
+    told_by, name = (pixels, "r2") if label == "image" else (classes, "accuracy")
+
+    def losses(params, kept, found, batch):
+        """{layer: (loss, what is told, of what)}, each (b,)."""
         told = {}
         for layer, x in found.items():
             probe = params["probes"][layer]
-            logits = _scaled(x, kept[layer]) @ probe["kernel"]
-            logits += probe["bias"].reshape(1, -1)
-            each = optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, outputs))
-            told[layer] = each, jnp.argmax(logits, -1) == labels
+            answer = _scaled(x, kept[layer]) @ probe["kernel"]
+            answer += probe["bias"].reshape(1, -1)
+            told[layer] = told_by(answer, batch, kept["0_input"])
         return told
 
     def loss(params, stats, batch, key, step):
         del key, step
         found = features(params, stats, batch["image"])
         kept = {k: _average(stats["features"][k], x) for k, x in found.items()}
-        told = losses(params, kept, found, batch[label])
-        total = sum(each.mean() for each, _ in told.values())
+        told = losses(params, kept, found, batch)
+        total = sum(each.mean() for each, *_ in told.values())
         return total, ({}, {**stats, "features": kept})
 
     def metrics(params, stats, batch, key):
         weight, count = batch["weight"], batch["weight"].sum()
         found = features(params, stats, batch["image"])
-        told = losses(params, stats["features"], found, batch[label])
-        each, right = list(told.values())[-1]
-        measured = {
-            "loss": ((each * weight).sum(), count),
-            "accuracy": ((right * weight).sum(), count),
+        told = losses(params, stats["features"], found, batch)
+        shares = {
+            layer: ((gained * weight).sum(), (of * weight).sum())
+            for layer, (_, gained, of) in told.items()
         }
         if train_net:
             measured = base.metrics(params, stats, batch, key)
-        return measured | {
-            f"accuracy_{layer}": ((right * weight).sum(), count)
-            for layer, (_, right) in told.items()
-        }
+        else:
+            each, *_ = list(told.values())[-1]
+            measured = {"loss": ((each * weight).sum(), count)}
+            measured[name] = list(shares.values())[-1]
+        return measured | {f"{name}_{layer}": pair for layer, pair in shares.items()}
 
     turns = (Turn("probes", loss, probes),)
     return Task(init, base.turns + turns if train_net else turns, metrics, base.sample)

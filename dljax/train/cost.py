@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dljax.contract import Source, Task
+from dljax.contract import Net, Source, Task
+from dljax.models.net import watch
 from dljax.train import update
 
 
@@ -50,3 +51,34 @@ def flops(task: Task, source: Source, batch_size: int) -> float | None:
     ).lower(state, source.arrays, rows)
     analysis = lowered.cost_analysis() or {}
     return analysis.get("flops")
+
+
+class Forward(NamedTuple):
+    """What one pass of a net costs, an example: floating-point operations, the numbers
+    that its layers put out (what is kept for the way back), and parameters.
+    """
+
+    flops: float
+    activations: int
+    parameters: int
+
+
+def forward(net: Net, example: Any) -> Forward:
+    """The cost of `net.apply` in evaluation, by XLA's count, for example (b, ...)."""
+    params, stats = jax.eval_shape(net.init, jax.random.key(0), example)
+
+    def apply(params, stats, x):
+        return net.apply(params, stats, x, key=None, train=False)[0]
+
+    analysis = jax.jit(apply).lower(params, stats, example).cost_analysis() or {}
+    held = 0
+
+    def add(path, output):
+        nonlocal held
+        # The top module's output is its last layer's.
+        held += output.size if "/" in path or path in params else 0
+
+    with watch(add):
+        jax.eval_shape(apply, params, stats, example)
+    size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+    return Forward(analysis.get("flops", math.nan) / len(example), held, size)

@@ -1,0 +1,143 @@
+"""What does a CNN cost to compute?
+
+Claim: "CNNs are limited by computation."
+
+A CNN and an MLP of as many parameters, on images of 8, 16 and 32 pixels a side, the CNN
+of 8, 16 and 32 channels too. Counted are the floating-point operations of one example
+forward and the numbers that the layers hold; measured is the time of a train step, all
+variants in turn. All are logarithms to base 2: a difference of 1 is a factor of 2.
+
+    python -m experiments.cnn_computation
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    network: str = flag("cnn", "the network", choices=("cnn", "mlp"))
+    side: int = flag(16, "pixels a side", low=8)
+    channels: int = flag(
+        16, "features of the first convolution; twice in the next", low=1
+    )
+    hidden: int = flag(64, "width of the CNN's fully connected layer", low=1)
+    seeds: int = flag(10, "how many rounds", low=1)
+    batch_size: int = flag(64, "examples an update", low=1)
+    steps: int = flag(20, "updates a round", low=1)
+
+
+def rule(time, operations, by_side, by_channels):
+    """Supported if a train step of the CNN takes more than twice the time of that of an
+    MLP of as many parameters, and more than twice the operations, on 16x16 pixels; and
+    if its time more than doubles with twice the side and with twice the channels
+    (simultaneous intervals); refuted if it takes less than twice the MLP's time; else
+    undecided.
+    """
+    if time.below(1):
+        return "refuted"
+    dear = time.above(1) and operations.above(1)
+    grows = by_side.above(1) and by_channels.above(1)
+    return "supported" if dear and grows else "undecided"
+
+
+STUDY = Study(
+    claim="CNNs are limited by computation.",
+    factors={
+        "network": ("cnn", "mlp"),
+        "side": (8, 16, 32),
+        "channels": (8, 16, 32),
+    },
+    design=[
+        *({"network": "cnn", "side": s, "channels": 16} for s in (8, 16, 32)),
+        *({"network": "cnn", "side": 16, "channels": c} for c in (8, 32)),
+        *({"network": "mlp", "side": s, "channels": 16} for s in (8, 16, 32)),
+    ],
+    measure="log2_step_us",
+    higher=False,
+    contrasts={
+        "time": ("cnn/16/16", "mlp/16/16"),
+        "operations": ("cnn/16/16@log2_flop", "mlp/16/16@log2_flop"),
+        "by_side": ("cnn/32/16", "cnn/16/16"),
+        "by_channels": ("cnn/16/32", "cnn/16/16"),
+    },
+    rule=rule,
+    smoke={"steps": 2, "seeds": 2, "hidden": 4, "batch_size": 8},
+    sufficient={
+        "digits": "what is measured is time; the images are there to be computed on"
+    },
+)
+
+
+def source(config):
+    """The digits on a square of the side; times do not depend on folds."""
+    from dljax.data.source import load, on_canvas
+
+    return on_canvas(load(config), config.side)._replace(shared=0.0)
+
+
+def network(config):
+    """The CNN, or an MLP of one hidden layer and as many parameters."""
+    from dljax.models.ann import mlp, width_for
+    from dljax.models.cnn import cnn, cnn_parameters
+
+    channels = (config.channels, 2 * config.channels)
+    if config.network == "cnn":
+        return cnn(channels, config.hidden, 10)
+    image = (config.side, config.side, 1)
+    size = cnn_parameters(image, channels, config.hidden, 10)
+    return mlp((width_for(size, inputs=config.side**2, outputs=10),), 10)
+
+
+def task(config):
+    """Classification."""
+    import jax.numpy as jnp
+
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw
+
+    example = jnp.zeros((1, config.side, config.side, 1))
+    return classification(network(config), adamw(1e-3), example=example)
+
+
+def measure(config, task, source):
+    """The time of `steps` updates, and what does not change from round to round."""
+    import math
+    import time
+
+    import jax
+    import jax.numpy as jnp
+
+    from dljax.train.cost import forward
+    from dljax.train.parallel import program
+
+    made = program(task, source, [0], how="map", batch_size=config.batch_size)
+    cost = forward(network(config), jnp.zeros((1, config.side, config.side, 1)))
+    state = made.init()
+    orders = made.orders(state, 0)
+    state, _ = made.advance(state, orders, 0, 1)
+
+    def trained(seed):
+        del seed  # a round; the weights make no difference
+        nonlocal state
+        jax.block_until_ready(state)
+        begun = time.perf_counter()
+        state, _ = made.advance(state, orders, 0, config.steps)
+        jax.block_until_ready(state)
+        secs = (time.perf_counter() - begun) / config.steps
+        return {
+            "log2_step_us": math.log2(1e6 * secs),
+            "log2_flop": math.log2(cost.flops),
+            "log2_activations": math.log2(cost.activations),
+            "parameters": cost.parameters,
+        }
+
+    return trained
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

@@ -1,0 +1,126 @@
+"""Does pooling save computation without loss of information?
+
+Claim: "Pooling reduces computation without loss of information."
+
+A CNN pools by the maximum, by the average, by keeping one pixel in four (stride), or
+not at all. What that costs is counted: floating-point operations, and the numbers that
+its layers hold. What is lost is read out: beside the net, linear maps learn where on
+the canvas the digit lies, and which pixels the image has, from what comes before and
+after the first pooling. A loss of information need not cost accuracy.
+
+    python -m experiments.pooling
+"""
+
+import dataclasses
+import functools
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+POOLS = ("none", "max", "average", "stride")
+AFTER = "1_before_Conv_1"  # the place after the first convolution, ReLU and pool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    pool: str = flag("max", "after each convolution", choices=POOLS)
+    decoded: str = flag("place", "what is read out", choices=("place", "image"))
+    canvas: int = flag(12, "side of the square each image lies on, anywhere", low=8)
+    channels: int = flag(
+        8, "features of the first convolution; twice in the next", low=1
+    )
+    hidden: int = flag(64, "width of the fully connected layer", low=1)
+    learning_rate: float = flag(3e-3, "Adam's, of the network", low=0)
+    probe_rate: float = flag(1e-2, "Adam's, of what reads out", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    epochs: float = flag(40.0, "passes over the training data", low=0)
+    batch_size: int = flag(16, "examples an update", low=1)
+
+
+def rule(operations, accuracy, place, image):
+    """Supported if max pooling takes less than half of the operations of no pooling,
+    and after it the place and the image can be read out as well as without it, within 3
+    points; refuted if it does not save half, or if the place or the image is read out
+    worse by more than 3 points (simultaneous intervals); else undecided. Accuracy is
+    reported, and decides nothing.
+    """
+    del accuracy
+    losses = (place, image)
+    if operations.above(1) and all(c.within(0.03) for c in losses):
+        return "supported"
+    lost = any(c.below(-0.03) for c in losses)
+    return "refuted" if lost or operations.below(1) else "undecided"
+
+
+STUDY = Study(
+    claim="Pooling reduces computation without loss of information.",
+    factors={"pool": POOLS, "decoded": ("place", "image")},
+    measure="accuracy",
+    contrasts={
+        "operations": ("none/place@log2_flop", "max/place@log2_flop"),
+        "accuracy": ("max/place", "none/place"),
+        "place": (f"max/place@accuracy_{AFTER}", f"none/place@accuracy_{AFTER}"),
+        "image": (f"max/image@r2_{AFTER}", f"none/image@r2_{AFTER}"),
+    },
+    rule=rule,
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "pool": ("none", "max")},
+    sufficient={
+        "digits": "there are no more than these 1,797 images; two rounds of five folds "
+        "test on every one of them twice"
+    },
+)
+
+
+def source(config):
+    """The digits, each anywhere on a larger square, which knows the place."""
+    from dljax.data.source import load, on_canvas
+
+    return on_canvas(load(config), config.canvas)
+
+
+@functools.lru_cache
+def network(channels, hidden, pool, canvas):
+    """The CNN, an example, and its cost, counted once and before anything is traced."""
+    import jax.numpy as jnp
+
+    from dljax.models.cnn import cnn
+    from dljax.train.cost import forward
+
+    net = cnn((channels, 2 * channels), hidden, 10, pool=pool)
+    example = jnp.zeros((1, canvas, canvas, 1))
+    return net, example, forward(net, example)
+
+
+def task(config):
+    """Classification by a CNN; beside it linear maps to the place, or to the pixels."""
+    import jax.numpy as jnp
+
+    from dljax.tasks.probing import probing
+    from dljax.train.optimizers import adamw
+
+    images = source(config)
+    net, example, cost = network(
+        config.channels, config.hidden, config.pool, config.canvas
+    )
+    made = probing(
+        net,
+        adamw(config.learning_rate),
+        example=example,
+        outputs=int(images.arrays["place"].max()) + 1,
+        probes=adamw(config.probe_rate),
+        label=config.decoded,
+    )
+
+    def probe(params, stats, batch, key):
+        del params, stats, key
+        count = batch["weight"].sum()
+        numbers = {"log2_flop": cost.flops, "log2_activations": cost.activations}
+        return {k: (jnp.log2(v) * count, count) for k, v in numbers.items()}
+
+    return made._replace(probe=probe)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
