@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from families import FAMILIES
+from networks import NETWORKS
 
 from dljax.contract import State
 from dljax.train import parallel, update
@@ -14,13 +15,15 @@ from dljax.train import parallel, update
 SEEDS = (3, 4, 5)
 STEPS = 15
 EVERY = pytest.mark.parametrize("family", list(FAMILIES))
+# What a network can break; sharding is vmap over a mesh, and costs no program more.
+WIDELY = pytest.mark.parametrize("family", [*FAMILIES, *NETWORKS])
 # A tolerance on parameters after STEPS updates of Adam, as a share of their size.
 CLOSE = {"rtol": 1e-3, "atol": 2e-4}
 
 
 @functools.cache
 def build(family):
-    return FAMILIES[family]()
+    return {**FAMILIES, **NETWORKS}[family]()
 
 
 @functools.cache
@@ -120,7 +123,7 @@ def test_a_program_is_compiled_once(family):
     assert len(traces) == once
 
 
-@EVERY
+@WIDELY
 def test_a_seed_in_a_map_is_that_seed_alone_bit_for_bit(family):
     alone = trained(program(family, "map", SEEDS[1:2]))
     same(jax.tree.map(lambda leaf: leaf[1:2], reference(family)), alone)
@@ -131,7 +134,7 @@ def test_spreading_seeds_over_cores_changes_no_bit(family):
     same(reference(family), trained(program(family, "cores", devices=2)))
 
 
-@EVERY
+@WIDELY
 def test_dispatches_of_any_length_change_no_bit(family):
     compiled = program(family, "map")
     same(reference(family), trained(compiled, chunk=4))
@@ -144,7 +147,7 @@ def test_vmapped_seeds_are_single_seeds(family):
     close(reference(family), trained(program(family, "vmap")))
 
 
-@EVERY
+@WIDELY
 def test_sharded_seeds_are_single_seeds(family):
     close(reference(family), trained(program(family, "shard", devices=6)))
 

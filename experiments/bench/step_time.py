@@ -1,6 +1,6 @@
 """How long is a train step, beside PyTorch?
 
-    python -m experiments.bench.step_time [--threads=2] [--rounds=9] [--case=mlp,resnet8]
+    python -m experiments.bench.step_time [--threads=2] [--rounds=9] [--case=mlp,lenet]
 
 One process a variant, all on the same cores, in interleaved rounds; warm-up and
 compilation apart; medians, with their ranges. Both sides do the same: gather a batch

@@ -70,9 +70,7 @@ def _normed(inputs: int, features: int, stride: int) -> nn.Sequential:
     return nn.Sequential(conv, nn.BatchNorm2d(features))
 
 
-def resnet(
-    depth: int, outputs: int, *, width: int = 16, inputs: int = 3
-) -> nn.Sequential:
+def resnet(depth: int, outputs: int, *, width: int = 16, inputs: int = 3) -> nn.Module:
     """The residual net of 6n + 2 layers: stem, ReLU, blocks, mean, flatten, dense."""
     layers: list[nn.Module] = [_normed(inputs, width, 1), nn.ReLU()]
     before = width

@@ -1,0 +1,44 @@
+"""The networks of dljax/models at tiny widths, each as a family to hold laws on."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from families import Family, table
+
+from dljax.models.all_conv import all_conv
+from dljax.models.ann import mlp
+from dljax.models.cnn import cnn
+from dljax.models.resnet import resnet
+from dljax.models.video import cnn_3d, cnn_frames
+from dljax.tasks.classification import classification
+from dljax.train.optimizers import adamw
+
+IMAGE, CLIP = (4, 4, 1), (2, 4, 4, 1)
+NETS = {
+    "mlp": (lambda: mlp((4,), 2), IMAGE),
+    "lenet": (lambda: cnn((2,), 4, 2), IMAGE),
+    "resnet8": (lambda: resnet(8, 2, width=2), IMAGE),
+    "all_conv": (lambda: all_conv((2,), 2, repeats=0), IMAGE),
+    "cnn_3d": (lambda: cnn_3d((2,), 4, 2), CLIP),
+    "cnn_frames": (lambda: cnn_frames((2,), 4, 2), CLIP),
+}
+
+
+def _family(name: str) -> Callable[[], Family]:
+    """Bright or dark, with gradients of two steps together and an EMA of all."""
+
+    def make():
+        build, shape = NETS[name]
+        rng = np.random.default_rng(0)
+        label = rng.integers(0, 2, 140).astype(np.int32)
+        image = rng.random((140, *shape)).astype(np.float32)
+        image += label.reshape(-1, *[1] * len(shape))
+        optimizer = adamw(0.01, ema=0.5, accumulate=2)
+        task = classification(build(), optimizer, example=jnp.zeros((1, *shape)))
+        return Family(task, table({"image": image, "label": label}), "loss")
+
+    return make
+
+
+NETWORKS = {name: _family(name) for name in NETS}
