@@ -18,6 +18,9 @@ EXAMPLES = dict(
     re.findall(r"^## (Add an? [a-z ]+)$.*?```python\n(.*?)```", BUILD, re.M | re.S)
 )
 EXPERIMENTS = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
+EXPERIMENTS += sorted(
+    f"reference.{p.stem}" for p in (ROOT / "experiments/reference").glob("[a-z]*.py")
+)
 
 
 def test_there_is_an_example_of_each_kind():
@@ -52,7 +55,13 @@ def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
 
     module = importlib.import_module(f"experiments.{name}")
     code = cli.run(
-        module, ["--smoke", f"--workdir={tmp_path}", f"--data_dir={data_dir}"]
+        module,
+        [
+            "--smoke",
+            "--dataset=digits",
+            f"--workdir={tmp_path}",
+            f"--data_dir={data_dir}",
+        ],
     )
     assert code == 0
     report = json.loads((tmp_path / "report.json").read_text())

@@ -129,7 +129,7 @@ def test_a_seed_in_a_map_is_that_seed_alone_bit_for_bit(family):
     same(jax.tree.map(lambda leaf: leaf[1:2], reference(family)), alone)
 
 
-@EVERY
+@WIDELY
 def test_spreading_seeds_over_cores_changes_no_bit(family):
     same(reference(family), trained(program(family, "cores", devices=2)))
 
@@ -142,7 +142,7 @@ def test_dispatches_of_any_length_change_no_bit(family):
     same(reference(family), trained(compiled, start=(compiled.put(half), 7)))
 
 
-@EVERY
+@WIDELY
 def test_vmapped_seeds_are_single_seeds(family):
     close(reference(family), trained(program(family, "vmap")))
 

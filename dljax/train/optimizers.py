@@ -83,6 +83,45 @@ def average(decay: float) -> optax.GradientTransformationExtraArgs:
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+class AccumulatedState(NamedTuple):
+    """steps: int32, how many gradients are in the sum `total`. inner: of the chain."""
+
+    steps: jax.Array
+    total: Any
+    inner: Any
+
+
+def accumulated(
+    chain: optax.GradientTransformationExtraArgs, steps: int
+) -> optax.GradientTransformationExtraArgs:
+    """`chain` on the mean of every `steps` gradients; in between nothing moves.
+
+    A sum, divided once: `optax.MultiSteps` keeps a running mean, whose last bits depend
+    on how XLA fuses it, and so on what else is in the program.
+    """
+
+    def init(params):
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return AccumulatedState(jnp.zeros([], jnp.int32), zeros, chain.init(params))
+
+    def update(updates, state, params=None, **extra):
+        total = jax.tree.map(jnp.add, state.total, updates)
+
+        def move():
+            mean = jax.tree.map(lambda leaf: leaf / steps, total)
+            changes, inner = chain.update(mean, state.inner, params, **extra)
+            zeros = jax.tree.map(jnp.zeros_like, total)
+            return changes, AccumulatedState(jnp.zeros([], jnp.int32), zeros, inner)
+
+        def wait():
+            still = jax.tree.map(jnp.zeros_like, updates)
+            return still, AccumulatedState(state.steps + 1, total, state.inner)
+
+        return jax.lax.cond(state.steps == steps - 1, move, wait)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
 def with_stats(opt: Any, stats: Any) -> Any:
     """Puts the initial stats into every `AverageState` of an optimiser's state."""
     return jax.tree.map(
@@ -131,10 +170,8 @@ def adamw(
     if ema:
         links.append(average(ema))
     chain: Any = optax.chain(*links)
-    if accumulate > 1:
-        steps = optax.MultiSteps(chain, accumulate)
-        chain = optax.GradientTransformationExtraArgs(steps.init, steps.update)
-    return optax.with_extra_args_support(chain)
+    chain = optax.with_extra_args_support(chain)
+    return accumulated(chain, accumulate) if accumulate > 1 else chain
 
 
 def sgd(

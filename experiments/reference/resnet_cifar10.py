@@ -1,11 +1,9 @@
 """Does ResNet-20 reach its published accuracy, and in half precision too?
 
-Claim: "Computing in half precision costs a residual net no accuracy."
+Claim: "A residual net of 20 layers errs on 8.75 % of CIFAR-10's test images."
 
-He, Zhang, Ren, Sun 2016, table 6: ResNet-20 errs on 8.75 % of CIFAR-10's test images,
-an accuracy of 91.25 %. That is what the rows of the report are to be read against; a
-constant is nothing that seeds can be paired with, so no rule is made of it. What is
-compared is the same training with bfloat16 in place of float32.
+That is He, Zhang, Ren, Sun 2016, table 6: an accuracy of 91.25 %. The same training
+with bfloat16 in the place of float32 stands beside it.
 
     python -m experiments.reference.resnet_cifar10 --manual_dir=DIR --full
     python -m experiments.reference.resnet_cifar10 --dataset=image_folder \
@@ -35,31 +33,34 @@ class Config(RunConfig):
     depth: int = flag(20, "layers, 6n+2", low=8)
     width: int = flag(16, "features of the first stage", low=1)
     learning_rate: float = flag(0.1, "of the first half; then a tenth", low=0)
-    seeds: int = flag(5, "how many seeds", low=1)
+    seeds: int = flag(8, "how many seeds", low=1)
     steps: int = flag(64_000, "updates; 0: as many as --epochs makes", low=0)
     batch_size: int = flag(128, "examples an update", low=1)
 
 
-def rule(half):
-    """Supported if bfloat16 minus float32 is equivalent to 0 within half a point of
-    accuracy (two one-sided tests); refuted if it is below -0.005; else undecided.
+def rule(published, half):
+    """Supported if the accuracy in float32 is above the published 91.25 % less half a
+    point (simultaneous interval); refuted if it is below that; else undecided. What
+    bfloat16 costs is reported, and decides nothing.
     """
-    if half.within(0.005):
+    del half
+    if published.above(-0.005):
         return "supported"
-    return "refuted" if half.below(-0.005) else "undecided"
+    return "refuted" if published.below(-0.005) else "undecided"
 
 
 STUDY = Study(
-    claim="Computing in half precision costs a residual net no accuracy.",
+    claim="A residual net of 20 layers errs on 8.75 % of CIFAR-10's test images.",
     factors={"compute": ("float32", "bfloat16")},
     measure="accuracy",
-    contrasts={"half": ("bfloat16", "float32")},
+    contrasts={"published": ("float32", 0.9125), "half": ("bfloat16", "float32")},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "depth": 8, "width": 2, "batch_size": 16},
 )
 
 
 def source(config):
+    """The images as they are."""
     from dljax.data.source import load
 
     return load(config)

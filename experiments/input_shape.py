@@ -1,0 +1,135 @@
+"""What does the shape of the input do to a CNN: its channels, height and width?
+
+Claim: "Colour tells a CNN more than grey, and it takes images of other sizes."
+
+A CNN whose last layer averages over all places learns from images in colour or in grey,
+all of one size, and is tested on that size and on smaller and larger ones.
+
+    python -m experiments.input_shape --dataset=image_folder --manual_dir=DIR --full
+
+DIR has the JPEG copies of CIFAR-10's images in DIR/train/CLASS and DIR/test/CLASS.
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+PERCENTS = (50, 75, 88, 113, 125, 150)  # of the side that the net was trained at
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    colour: str = flag("colour", "of the images", choices=("colour", "grey"))
+    channels: int = flag(8, "features of the first of the convolutions", low=1)
+    stages: int = flag(2, "convolutions, each of twice the features before", low=1)
+    learning_rate: float = flag(5e-3, "Adam's peak", low=0)
+    seeds: int = flag(10, "how many seeds", low=1)
+    epochs: float = flag(20.0, "passes over the training data", low=0)
+    batch_size: int = flag(32, "examples an update", low=1)
+
+
+def rule(colour, smaller, larger):
+    """Supported if colour is better than grey (Holm, 0.05), and in colour accuracy at
+    88 and at 113 percent of the side is less than 10 points below that at the side it
+    was trained at (simultaneous intervals); refuted if colour is worse than grey or
+    equivalent to it within 1 point, or one of the other sizes costs more than 10
+    points; else undecided.
+    """
+    if colour.above(0) and smaller.above(-0.1) and larger.above(-0.1):
+        return "supported"
+    same = colour.below(0) or colour.within(0.01)
+    costly = smaller.below(-0.1) or larger.below(-0.1)
+    return "refuted" if same or costly else "undecided"
+
+
+STUDY = Study(
+    claim="Colour tells a CNN more than grey, and it takes images of other sizes.",
+    factors={"colour": ("colour", "grey")},
+    measure="accuracy",
+    contrasts={
+        "colour": ("colour", "grey"),
+        "smaller": ("colour@accuracy_88", "colour"),
+        "larger": ("colour@accuracy_113", "colour"),
+    },
+    rule=rule,
+    profiles={
+        "percent of the side that it was trained at": {
+            **{f"accuracy_{percent}": percent for percent in PERCENTS[:3]},
+            "accuracy": 100,
+            **{f"accuracy_{percent}": percent for percent in PERCENTS[3:]},
+        }
+    },
+    sizes={
+        "image_folder": {
+            "resize": 32,
+            "channels": 32,
+            "stages": 3,
+            "batch_size": 64,
+            "epochs": 3.0,
+            "seeds": 2,
+        }
+    },
+    full={"image_folder": {"epochs": 12.0, "seeds": 8}},
+    smoke={"steps": 3, "seeds": 2, "channels": 2},
+)
+
+
+def source(config):
+    """The images, in colour or as their luma (ITU-R BT.601)."""
+    import jax.numpy as jnp
+
+    from dljax.data.source import load
+
+    images = load(config)
+    if config.colour == "colour":
+        return images
+
+    def gather(arrays, rows):
+        batch = images.gather(arrays, rows)
+        if batch["image"].shape[-1] == 3:
+            luma = batch["image"] @ jnp.array([[0.299], [0.587], [0.114]])
+            batch = {**batch, "image": luma}
+        return batch
+
+    return images._replace(gather=gather, fingerprint=f"{images.fingerprint}-grey")
+
+
+def task(config):
+    """Classification, and on test data what is left of it at other sizes."""
+    import jax
+    import jax.numpy as jnp
+
+    from dljax.data.source import updates
+    from dljax.models.cnn import cnn
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    images = source(config)
+    batch = jax.eval_shape(images.gather, images.arrays, jnp.zeros(1, jnp.int32))
+    channels = [config.channels * 2**i for i in range(config.stages)]
+    net = cnn(tuple(channels), 0, len(images.classes), head="average")
+    steps = updates(config, images)
+    rate = warmup_cosine(config.learning_rate, steps, warmup=steps // 20)
+    made = classification(net, adamw(rate), example=jnp.zeros(batch["image"].shape))
+
+    def probe(params, stats, batch, key):
+        found = {}
+        b, h, w, c = batch["image"].shape
+        for percent in PERCENTS:
+            size = (b, round(h * percent / 100), round(w * percent / 100), c)
+            resized = {
+                **batch,
+                "image": jax.image.resize(batch["image"], size, "cubic"),
+            }
+            right = made.metrics(params, stats, resized, key)["accuracy"]
+            found[f"accuracy_{percent}"] = right
+        return found
+
+    return made._replace(probe=probe)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

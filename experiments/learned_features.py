@@ -1,0 +1,126 @@
+"""Are learned features better than specified ones?
+
+Claim: "Networks learn features by themselves, better than people specify them."
+
+The same linear classifier reads four kinds of features, with few and with many training
+images: the raw pixels, histograms of oriented gradients (HOG, specified by people), the
+last hidden layer of a CNN that stays as it was drawn, and that of a CNN that learns.
+
+    python -m experiments.learned_features
+    python -m experiments.learned_features --full \
+        --dataset=image_folder --manual_dir=DIR
+
+Digits are too easy to decide it. DIR has the JPEG copies of CIFAR-10's images in
+DIR/train/CLASS and DIR/test/CLASS.
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+FEATURES = ("raw", "hog", "untrained", "trained")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    features: str = flag("raw", "what the classifier reads", choices=FEATURES)
+    examples: int = flag(1000, "training images", low=10)
+    channels: int = flag(8, "features of the first of the convolutions", low=1)
+    stages: int = flag(2, "convolutions, each of twice the features before", low=1)
+    hidden: int = flag(64, "width of the last hidden layer", low=1)
+    learning_rate: float = flag(2e-3, "Adam's peak, of the network", low=0)
+    probe_rate: float = flag(1e-2, "Adam's peak, of the linear classifier", low=0)
+    seeds: int = flag(10, "how many seeds", low=1)
+    steps: int = flag(1000, "updates", low=1)
+    batch_size: int = flag(32, "examples an update", low=1)
+
+
+def rule(specified_many, untrained_many, specified_few):
+    """Supported if with the most training images learned features are better than HOG
+    and than an untrained net's (Holm, 0.05); refuted if they are worse than one of the
+    two, or not better than HOG by more than 1 point (simultaneous interval); else
+    undecided. What is better with the fewest images is reported, and decides nothing.
+    """
+    del specified_few
+    if specified_many.above(0) and untrained_many.above(0):
+        return "supported"
+    worse = specified_many.below(0.01) or untrained_many.below(0)
+    return "refuted" if worse else "undecided"
+
+
+STUDY = Study(
+    claim="Networks learn features by themselves, better than people specify them.",
+    factors={"features": FEATURES, "examples": (100, 300, 1000)},
+    measure="accuracy",
+    contrasts={
+        "specified_many": ("trained/1000", "hog/1000"),
+        "untrained_many": ("trained/1000", "untrained/1000"),
+        "specified_few": ("trained/100", "hog/100"),
+    },
+    rule=rule,
+    sizes={
+        "image_folder": {
+            "resize": 32,
+            "channels": 16,
+            "stages": 3,
+            "hidden": 128,
+            "steps": 800,
+            "batch_size": 64,
+            "seeds": 2,
+        }
+    },
+    full={"image_folder": {"steps": 2000, "seeds": 8}},
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "examples": (100, 1000)},
+)
+
+
+def source(config):
+    """Some of the images, or what people specified of them."""
+    from dljax.data.features import subset, with_features
+    from dljax.data.source import load
+
+    images = subset(load(config), config.examples)
+    return with_features(images, "hog") if config.features == "hog" else images
+
+
+def task(config):
+    """A linear classifier of features; the net that makes them learns or does not."""
+    import jax.numpy as jnp
+
+    from dljax.data.source import updates
+    from dljax.models.ann import mlp
+    from dljax.models.cnn import cnn
+    from dljax.tasks.probing import probing
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    images = source(config)
+    shape = images.arrays["image"].shape[1:]
+    outputs = len(images.classes)
+    steps = updates(config, images)
+    if config.features in ("raw", "hog"):
+        net, place = mlp((), outputs), "0_input"
+    else:
+        channels = [config.channels * 2**i for i in range(config.stages)]
+        net = cnn(tuple(channels), config.hidden, outputs)
+        place = f"{config.stages + 1}_before_Dense_1"
+    made = probing(
+        net,
+        adamw(warmup_cosine(config.learning_rate, steps, warmup=steps // 20)),
+        example=jnp.zeros((1, *shape)),
+        outputs=outputs,
+        probes=adamw(warmup_cosine(config.probe_rate, steps, warmup=steps // 20)),
+        train_net=config.features == "trained",
+    )
+
+    def metrics(params, stats, batch, key):
+        found = made.metrics(params, stats, batch, key)
+        return {"loss": found["loss"], "accuracy": found[f"accuracy_{place}"]}
+
+    return made._replace(metrics=metrics)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
