@@ -70,7 +70,6 @@ def forward(net: Net, example: Any) -> Forward:
     def apply(params, stats, x):
         return net.apply(params, stats, x, key=None, train=False)[0]
 
-    analysis = jax.jit(apply).lower(params, stats, example).cost_analysis() or {}
     held = 0
 
     def add(path, output):
@@ -78,7 +77,9 @@ def forward(net: Net, example: Any) -> Forward:
         # The top module's output is its last layer's.
         held += output.size if "/" in path or path in params else 0
 
-    with watch(add):
-        jax.eval_shape(apply, params, stats, example)
+    with watch(add):  # while it is traced
+        lowered = jax.jit(apply).lower(params, stats, example)
+    analysis = lowered.cost_analysis() or {}
     size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
-    return Forward(analysis.get("flops", math.nan) / len(example), held, size)
+    n = len(example)
+    return Forward(analysis.get("flops", math.nan) / n, held // n, size)

@@ -1,0 +1,34 @@
+"""What a net costs, against counting by hand."""
+
+import jax.numpy as jnp
+import pytest
+
+from dljax.models.ann import mlp, mlp_parameters
+from dljax.models.cnn import cnn, cnn_parameters
+from dljax.train.cost import forward
+
+
+def test_an_mlp_costs_two_operations_a_weight():
+    found = forward(mlp((32,), 10), jnp.zeros((4, 8, 8, 1)))
+    assert found.parameters == mlp_parameters(64, (32,), 10)
+    assert found.activations == 32 + 10
+    weights = 64 * 32 + 32 * 10
+    assert found.flops == pytest.approx(2 * weights, rel=0.05)  # biases and ReLUs too
+
+
+def test_a_cnn_costs_its_kernel_at_every_place():
+    found = forward(cnn((4, 8), 16, 10), jnp.zeros((2, 12, 12, 1)))
+    assert found.parameters == cnn_parameters((12, 12, 1), (4, 8), 16, 10)
+    assert found.activations == 12 * 12 * 4 + 6 * 6 * 8 + 16 + 10
+    convolutions = 144 * 9 * 4 + 36 * 9 * 4 * 8
+    dense = 9 * 8 * 16 + 16 * 10
+    assert found.flops == pytest.approx(2 * (convolutions + dense), rel=0.1)
+
+
+def test_pools_of_2_leave_a_quarter():
+    none, pooled = (
+        forward(cnn((4, 8), 16, 10, pool=pool), jnp.zeros((1, 12, 12, 1)))
+        for pool in ("none", "max")
+    )
+    assert none.flops > 2 * pooled.flops
+    assert none.activations - pooled.activations == 3 * 36 * 8
