@@ -65,14 +65,14 @@ STUDY = Study(
     sizes={
         "image_folder": {
             "resize": 32,
-            "channels": 32,
+            "channels": 16,
             "stages": 3,
             "batch_size": 64,
             "epochs": 3.0,
             "seeds": 2,
         }
     },
-    full={"image_folder": {"epochs": 12.0, "seeds": 8}},
+    full={"image_folder": {"epochs": 10.0, "seeds": 8}},
     smoke={"steps": 3, "seeds": 2, "channels": 2},
 )
 
