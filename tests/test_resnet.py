@@ -62,27 +62,39 @@ def test_two_training_steps_are_pytorchs(golden):
     close(y, golden["resnet_evaluated"])
 
 
-def test_a_whole_resnet_20_computes_what_pytorchs_does():
+def test_a_whole_resnet_20_and_a_step_of_it_are_pytorchs():
     torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
+    from golden.make import resnet_arrays
+
     from experiments.bench import torch_side
 
     torch.manual_seed(0)
     theirs = torch_side.resnet(20, 10).train()
-    convs = [m for m in theirs.modules() if isinstance(m, torch.nn.Conv2d)]
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 32, 32, 3)).astype(np.float32)
+    labels = rng.integers(0, 10, 8)
+    params, stats = trees(resnet_arrays("before", theirs), "before")
     net = resnet(20, 10)
-    x = np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype(np.float32)
-    params, stats = jax.jit(net.init)(jax.random.key(0), x)
-    paths = ["/Conv_0"] + [f"Block_{i}/Conv_{j}" for i in range(9) for j in (0, 1)]
-    for path, conv in zip(paths, convs, strict=True):
-        block, name = path.split("/")
-        at = params[block] if block else params
-        at[name] = {"kernel": conv.weight.permute(2, 3, 1, 0).detach().numpy()}
-    dense = theirs[-1]
-    params["Dense_0"]["kernel"] = dense.weight.T.detach().numpy()
-    params["Dense_0"]["bias"] = dense.bias.detach().numpy()
-    y, _ = applied(net, train=True)(params, stats, x)
+    made = jax.eval_shape(net.init, jax.random.key(0), x)
+    assert jax.tree.map(np.shape, made) == jax.tree.map(np.shape, (params, stats))
+
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1, weight_decay=1e-4)
     expected = theirs(torch.tensor(x).permute(0, 3, 1, 2))
+    torch.nn.functional.cross_entropy(expected, torch.tensor(labels)).backward()
+    optimizer.step()
+    y, _ = applied(net, train=True)(params, stats, x)
     close(y, expected.detach().numpy())
+
+    sgd = optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.1))
+    task = classification(net, sgd, example=x)
+    state = jax.eval_shape(lambda: update.init(task, jax.random.key(0)))
+    state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), state.opt)
+    start = update.State(
+        jnp.int32(0), jnp.bool_(True), jax.random.key(0), {"net": params}, state, stats
+    )
+    batch = {"image": x, "label": jnp.asarray(labels)}
+    after, _ = jax.jit(lambda state: update.update(task, state, batch))(start)
+    close((after.params["net"], after.stats), trees(resnet_arrays("a", theirs), "a"))
 
 
 @pytest.mark.parametrize(("depth", "count"), [(20, 269_722), (56, 853_018)])

@@ -98,7 +98,11 @@ def residual() -> dict[str, np.ndarray]:
             value.copy_(0.3 * noise + (value.ndim == 1))
     x = rng.normal(size=(6, 8, 8, 3)).astype(np.float32)
     labels = rng.integers(0, 3, 6)
-    found = {"resnet_x": x, "resnet_labels": labels, **_tree("resnet_before", net)}
+    found = {
+        "resnet_x": x,
+        "resnet_labels": labels,
+        **resnet_arrays("resnet_before", net),
+    }
     optimizer = torch.optim.SGD(
         net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4
     )
@@ -109,7 +113,7 @@ def residual() -> dict[str, np.ndarray]:
         optimizer.step()
         found.setdefault("resnet_y", y.detach().numpy())
     net.eval()
-    found |= _tree("resnet_after", net)
+    found |= resnet_arrays("resnet_after", net)
     with torch.no_grad():
         return {
             **found,
@@ -117,7 +121,7 @@ def residual() -> dict[str, np.ndarray]:
         }
 
 
-def _tree(name: str, net: nn.Sequential) -> dict[str, np.ndarray]:
+def resnet_arrays(name: str, net: nn.Sequential) -> dict[str, np.ndarray]:
     """Copies of a ResNet's arrays, by their paths in dljax's net."""
     stem, _, *blocks, _, _, dense = net
     parts = {"": [stem]}
