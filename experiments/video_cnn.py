@@ -63,8 +63,14 @@ STUDY = Study(
         "over_frames": ("3d", "frames"),
     },
     rule=rule,
-    sizes={"colloid_video": {"resize": 32, "epochs": 1.0, "seeds": 2}},
-    full={"colloid_video": {"epochs": 2.0, "seeds": 8}},
+    sizes={
+        "colloid_video": {"resize": 32, "epochs": 1.0, "seeds": 2},
+        "mnist": {"size": 40, "epochs": 0.1, "seeds": 2},
+    },
+    full={
+        "colloid_video": {"epochs": 2.0, "seeds": 8},
+        "mnist": {"epochs": 0.3, "seeds": 8},
+    },
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
     sufficient={
         "digits": "that frames without their order cannot tell is a theorem; 3,594 "
