@@ -27,7 +27,7 @@ FEATURES = ("raw", "hog", "untrained", "trained")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     features: str = flag("raw", "what the classifier reads", choices=FEATURES)
-    examples: int = flag(1000, "training images", low=10)
+    share: float = flag(1.0, "of the training images", low=0, below=1.0001)
     channels: int = flag(8, "features of the first of the convolutions", low=1)
     stages: int = flag(2, "convolutions, each of twice the features before", low=1)
     hidden: int = flag(64, "width of the last hidden layer", low=1)
@@ -53,12 +53,12 @@ def rule(specified_many, untrained_many, specified_few):
 
 STUDY = Study(
     claim="Networks learn features by themselves, better than people specify them.",
-    factors={"features": FEATURES, "examples": (100, 300, 1000)},
+    factors={"features": FEATURES, "share": (0.05, 0.2, 1.0)},
     measure="accuracy",
     contrasts={
-        "specified_many": ("trained/1000", "hog/1000"),
-        "untrained_many": ("trained/1000", "untrained/1000"),
-        "specified_few": ("trained/100", "hog/100"),
+        "specified_many": ("trained/1.0", "hog/1.0"),
+        "untrained_many": ("trained/1.0", "untrained/1.0"),
+        "specified_few": ("trained/0.05", "hog/0.05"),
     },
     rule=rule,
     sizes={
@@ -67,13 +67,13 @@ STUDY = Study(
             "channels": 16,
             "stages": 3,
             "hidden": 128,
-            "steps": 800,
+            "steps": 300,
             "batch_size": 64,
             "seeds": 2,
         }
     },
-    full={"image_folder": {"steps": 2000, "seeds": 8}},
-    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "examples": (100, 1000)},
+    full={"image_folder": {"steps": 1500, "seeds": 8}},
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "share": (0.05, 1.0)},
 )
 
 
@@ -82,7 +82,9 @@ def source(config):
     from dljax.data.features import subset, with_features
     from dljax.data.source import load
 
-    images = subset(load(config), config.examples)
+    images = load(config)
+    whole = len(images.split(config.seed)["train"])
+    images = subset(images, round(config.share * whole))
     return with_features(images, "hog") if config.features == "hog" else images
 
 
