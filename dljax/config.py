@@ -19,7 +19,7 @@ def flag(
     default: Any,
     text: str,
     *,
-    choices: Sequence[str] = (),
+    choices: Sequence[Any] = (),
     low: float | None = None,
     below: float | None = None,
 ) -> Any:
@@ -143,9 +143,10 @@ def parse_value(field: dataclasses.Field, kind: type, text: str) -> Any:
         raise Refusal(f"--{name}={text}: must be less than {below}")
     choices = meta.get("choices") or ()
     if choices and value not in choices:
-        near = nearest(text, choices, cutoff=0.3)
+        known = [str(choice) for choice in choices]
+        near = nearest(text, known, cutoff=0.3) if kind is str else None
         hint = f"did you mean {near}? " if near else ""
-        raise Refusal(f"--{name}={text}: {hint}must be one of {', '.join(choices)}")
+        raise Refusal(f"--{name}={text}: {hint}must be one of {', '.join(known)}")
     return value
 
 
@@ -243,7 +244,9 @@ def describe(cls: type, factors: Mapping[str, Sequence[Any]]) -> str:
                 default = ",".join(map(str, factors[f.name]))
             shown = f"--{f.name}={default}" if default is not False else f"--{f.name}"
             note = (
-                f" (one of {', '.join(c)})" if (c := f.metadata.get("choices")) else ""
+                f" (one of {', '.join(map(str, c))})"
+                if (c := f.metadata.get("choices"))
+                else ""
             )
             note += " [factor: a comma list]" if f.name in factors else ""
             lines.append(f"  {shown:<34} {f.metadata.get('help', '')}{note}")

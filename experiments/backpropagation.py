@@ -18,9 +18,10 @@ jax.grad and by hand, 96.3 % (95.3 to 97.3), finite differences 96.2 % (95.2 to 
 feedback alignment 94.9 % (93.1 to 96.8), the last layer alone 62.4 % (55.1 to 69.7).
 Simultaneous intervals, in points: backpropagation over the last layer alone +33.9
 (+24.7 to +43.1), over feedback alignment +1.4 (-0.6 to +3.4), by hand 0, finite
-differences -0.1 (-0.4 to +0.3). An update by finite differences costs 44.3 MFLOP, one
-by backpropagation 0.1. That hidden layers can learn from an error sent back through
-random weights, too, is a result of Lillicrap et al. 2016.
+differences -0.1 (-0.4 to +0.3). An update by finite differences costs 137 MFLOP (2,964
+passes of 16 examples and 1,440 weights), one by backpropagation 0.1. That hidden layers
+can learn from an error sent back through random weights, too, is a result of Lillicrap
+et al. 2016.
 """
 
 import dataclasses
@@ -118,7 +119,7 @@ def task(config):
             )
         found = backward(params, batch["image"], error, stats.get("feedback"))
         if config.gradient == "last_layer":
-            last = max(found)
+            last = next(iter(found))  # where the way back begins
             return {k: v if k == last else _zeros(v) for k, v in found.items()}
         return found
 

@@ -66,7 +66,7 @@ STUDY = Study(
         "by_channels": ("cnn/16/32", "cnn/16/16"),
     },
     rule=rule,
-    smoke={"steps": 2, "seeds": 2, "hidden": 4, "batch_size": 8},
+    smoke={"steps": 2, "seeds": 2, "hidden": 4, "batch_size": 8, "side": (16,)},
     sufficient={
         "digits": "what is measured is time; the images are there to be computed on"
     },

@@ -72,7 +72,7 @@ STUDY = Study(
         "shuffled": ("cnn@integrated_shuffled", 0.0),
     },
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "network": ("cnn",)},
     sufficient={
         "digits": "the evidence is planted; there are no more than these 1,797 images "
         "to plant it in"

@@ -1,7 +1,8 @@
 """The four limits of one trained network, on a card.
 
 The notes name four limits of CNNs: computation, overfitting, sensitivity and
-interpretability. This measures them of any run that classifies images, a CNN or not:
+interpretability. This measures them of any run that classifies still images, whatever
+its network:
 
     python -m experiments.cnn_vs_mlp
     python -m experiments.cnn_limits --run=runs/cnn_vs_mlp-digits/TRIAL
@@ -72,7 +73,7 @@ def measured(config):
 
     import dljax
     from dljax.errors import Refusal
-    from dljax.probes.limits import measure
+    from dljax.probes.limits import answers, measure
     from dljax.train import cost, update
 
     run = dljax.load(config.run)
@@ -90,12 +91,20 @@ def measured(config):
     known = jax.eval_shape(run.task.metrics, params, stats, _weighted(batch), state.key)
     if image.ndim != 4 or not {"loss", "accuracy"} <= known.keys():
         raise Refusal(f"--run={config.run}: does not classify images")
+    few = np.asarray(batch["image"][:3])
+    told, _ = answers(run.task, classes).apply(
+        params, stats, few, key=None, train=False
+    )
+    if not np.allclose(np.exp(told).sum(1), 1, atol=1e-3):
+        raise Refusal(
+            f"--run={config.run}: its loss is not the cross-entropy of classes"
+        )
     found, maps = jax.jit(lambda p, s, b: measure(run.task, p, s, b, classes=classes))(
         params, stats, batch
     )
     values = {k: float(total / count) for k, (total, count) in found.items()}
     accuracy = {
-        part: _accuracy(run, params, stats, state, np.asarray(parts[part]))
+        part: _accuracy(run, state, np.asarray(parts[part]))
         for part in ("train", "test")
     }
     flops = cost.flops(run.task, source, run.config.batch_size) or float("nan")
@@ -121,7 +130,7 @@ def measured(config):
                         "MFLOP of an update, an example",
                         f"{flops / run.config.batch_size / 1e6:,.3f}",
                     ),
-                    ("ms for a test image, in batches", _milliseconds(run, rows)),
+                    ("ms a validation image, all seeds together", _milliseconds(run)),
                 ],
             },
             {
@@ -173,7 +182,7 @@ def _weighted(batch):
     return {**batch, "weight": jnp.ones(len(batch["label"]))}
 
 
-def _accuracy(run, params, stats, state, rows):
+def _accuracy(run, state, rows):
     """The accuracy on some rows, all of them once."""
     import jax
 
@@ -188,8 +197,8 @@ def _accuracy(run, params, stats, state, rows):
     return float(total / count)
 
 
-def _milliseconds(run, rows):
-    """The best of five evaluations of a batch, by its size."""
+def _milliseconds(run):
+    """The best of six evaluations of all seeds' validation data, an image of them."""
     import time
 
     import jax

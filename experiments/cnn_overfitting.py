@@ -83,7 +83,14 @@ STUDY = Study(
         "augmentation": ("cnn/augmentation/100", "cnn/none/100"),
     },
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
+    smoke={
+        "steps": 3,
+        "seeds": 2,
+        "channels": 2,
+        "hidden": 4,
+        "remedy": ("none", "augmentation"),
+        "examples": (100,),
+    },
     sufficient={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"

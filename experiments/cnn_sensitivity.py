@@ -53,13 +53,11 @@ def rule(corrupted, attacked, corrupted_more_than_mlp, attacked_more_than_mlp):
     else undecided.
     """
     more = (corrupted_more_than_mlp, attacked_more_than_mlp)
-    if corrupted.above(0.1) and attacked.above(0.2):
-        if any(c.above(0) for c in more):
-            return "supported"
-        if all(c.below(0) for c in more):
-            return "refuted"
-    small = corrupted.below(0.1) or attacked.below(0.2)
-    return "refuted" if small else "undecided"
+    much = corrupted.above(0.1) and attacked.above(0.2)
+    if much and any(c.above(0) for c in more):
+        return "supported"
+    little = corrupted.below(0.1) or attacked.below(0.2)
+    return "refuted" if little or all(c.below(0) for c in more) else "undecided"
 
 
 STUDY = Study(

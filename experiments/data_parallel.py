@@ -39,8 +39,9 @@ def rule(batch, devices, sooner_by_batch, sooner_by_devices, same):
     """Supported if examples a second are more with 256 an update than with 16 and with
     two devices than with one, 90 % is reached sooner with two devices than with one
     (Holm, 0.05), and the loss after an epoch is the same on two devices as on one
-    within 0.001; refuted if examples a second are not more, by a factor of 1.1, in
-    either form; else undecided. Whether larger batches reach 90 % sooner is reported.
+    within 0.001; if not, refuted if examples a second are less than 1.1 times as many
+    in one of the two forms (simultaneous intervals); else undecided. Whether larger
+    batches reach 90 % sooner is reported, and decides nothing.
     """
     del sooner_by_batch
     faster = batch.above(0) and devices.above(0) and sooner_by_devices.below(0)
@@ -62,7 +63,7 @@ STUDY = Study(
         "same": ("2/256@loss", "1/256@loss"),
     },
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "batch_size": (16, 256)},
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "batch_size": (256,)},
     sufficient={
         "digits": "what is measured is time; the images are there to be computed on"
     },
@@ -129,7 +130,7 @@ def measure(config, task, source):
             accuracy = float(divide(*made.evaluate(state, "valid")["accuracy"])[0])
         return {
             "log2_examples_per_sec": math.log2(step * config.batch_size / secs),
-            "log2_secs": math.log2(secs),
+            "log2_secs": math.log2(secs) if accuracy >= config.target else None,
             "updates": step,
             "loss": losses[0],
             "accuracy": accuracy,

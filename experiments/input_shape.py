@@ -7,6 +7,7 @@ all of one size, and is tested on that size and on smaller and larger ones.
 
     python -m experiments.input_shape --dataset=image_folder --manual_dir=DIR --full
 
+A set of grey images, as the digits, has no colour: both variants are the same there.
 DIR has the JPEG copies of CIFAR-10's images in DIR/train/CLASS and DIR/test/CLASS.
 """
 
@@ -34,9 +35,9 @@ class Config(RunConfig):
 def rule(colour, smaller, larger):
     """Supported if colour is better than grey (Holm, 0.05), and in colour accuracy at
     88 and at 113 percent of the side is less than 10 points below that at the side it
-    was trained at (simultaneous intervals); refuted if colour is worse than grey or
-    equivalent to it within 1 point, or one of the other sizes costs more than 10
-    points; else undecided.
+    was trained at (simultaneous intervals); if not, refuted if colour is worse than
+    grey or equivalent to it within 1 point, or one of the other sizes costs more than
+    10 points; else undecided.
     """
     if colour.above(0) and smaller.above(-0.1) and larger.above(-0.1):
         return "supported"

@@ -40,8 +40,8 @@ class Config(RunConfig):
 
 def rule(local, learned):
     """Supported if kernels of 3x3 are better than those of 1x1, and learned ones of 3x3
-    better than random ones (Holm, 0.05); refuted if one of the two is worse, or within
-    3 points of the other; else undecided.
+    better than random ones (Holm, 0.05); if not, refuted if one of the two is worse, or
+    within 3 points of the other; else undecided.
     """
     if local.above(0) and learned.above(0):
         return "supported"

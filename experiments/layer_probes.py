@@ -48,8 +48,9 @@ class Config(RunConfig):
 def rule(first, second, third, learned):
     """Supported if each layer of the trained net can be read better than what it was
     given, from the image to the last hidden layer, and the last better than in an
-    untrained net (Holm, 0.05); refuted if one can be read worse than what it was given,
-    or the last not better than untrained by more than 3 points; else undecided.
+    untrained net (Holm, 0.05); if not, refuted if one can be read worse than what it
+    was given, or the last not better than untrained by more than 3 points; else
+    undecided.
     """
     steps = (first, second, third)
     if all(c.above(0) for c in (*steps, learned)):

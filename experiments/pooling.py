@@ -11,7 +11,7 @@ after the first pooling. A loss of information need not cost accuracy.
     python -m experiments.pooling
 
 Digits, each anywhere on a square of 12x12 pixels, 10 seeds over five folds, three
-minutes on 2 x86-64 cores: refuted. Max pooling takes 5.2 times fewer operations than
+minutes on 2 x86-64 cores: refuted. Max pooling takes a fifth of the operations of
 none. Test accuracy with 95 % intervals: none 87.3 % (85.0 to 89.7), max 91.1 % (88.5 to
 93.6), average 90.7 % (87.3 to 94.0), stride 81.0 % (77.1 to 84.9). After the first
 layer a linear map still finds the place in 92 % of the images with each of them; of the
@@ -75,7 +75,7 @@ STUDY = Study(
         "image": (f"max/image@r2_{AFTER}", f"none/image@r2_{AFTER}"),
     },
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "pool": ("none", "max")},
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "pool": ("max",)},
     sufficient={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"

@@ -32,7 +32,7 @@ class Config(RunConfig):
     )
     frames: int = flag(8, "of a clip of digits", low=2)
     size: int = flag(16, "side of a clip of digits, in pixels", low=8)
-    directions: int = flag(2, "that digits move in: 2, 4 or 8", low=2)
+    directions: int = flag(2, "that digits move in", choices=(2, 4, 8))
     channels: int = flag(
         8, "features of the first convolution; twice in the next", low=1
     )

@@ -45,8 +45,8 @@ class Config(RunConfig):
 def rule(**contrasts):
     """Supported if in both networks accuracy, as the mean over all shares of weights
     gone, is higher where the smallest went than where random ones did, and there than
-    where the largest went (Holm, 0.05); refuted if one of these differences is below 0
-    or equivalent to 0 within 3 points; else undecided.
+    where the largest went (Holm, 0.05); if not, refuted if one of these differences is
+    below 0 or equivalent to 0 within 3 points; else undecided.
     """
     if all(c.above(0) for c in contrasts.values()):
         return "supported"

@@ -84,8 +84,8 @@ def with_features(source: Source, name: str) -> Source:
 def subset(source: Source, n: int) -> Source:
     """Each seed trains on n of its training examples, as many of each class.
 
-    Which, is a function of the seed; those of a smaller n are among those of a larger.
-    Validation and test stay.
+    Which ones is a function of the seed; those of a smaller n are among those of a
+    larger. Validation and test stay.
 
     Raises:
       Refusal: there are not so many.
@@ -96,7 +96,9 @@ def subset(source: Source, n: int) -> Source:
         parts = source.split(seed)
         rows = np.random.default_rng(seed).permutation(parts["train"])
         if not 1 <= n <= len(rows):
-            raise Refusal(f"n={n}: a seed has {len(rows)} examples to train on")
+            raise Refusal(
+                f"{n} training examples are asked for, and a seed has {len(rows)}"
+            )
         turn = np.zeros(len(rows), int)  # the how-manieth of its class
         for label in np.unique(labels[rows]):
             of = labels[rows] == label

@@ -40,7 +40,7 @@ def moving_digits(
 
     Of n images there are 2 n clips: clip i + n is clip i with its frames in reverse,
     the same frames with the opposite direction. So a net that does not see their order
-    is right on one of the two at most: at best on one half, exactly. (The first frame
+    is right on one of the two at most. (The first frame
     alone may tell the direction, since there has to be room ahead; the middle one does
     not.) Both are of one part of every split. Speed (whole pixels a frame) and start
     are drawn such that the image never leaves; like the direction they are the same for
@@ -63,7 +63,7 @@ def moving_digits(
     room = np.array([size - height, size - width])
     if min(room) < frames - 1:
         raise Refusal(
-            f"size={size}: images of {height}x{width} need at least "
+            f"--size={size}: images of {height}x{width} need at least "
             f"{max(height, width) + frames - 1} to move over {frames} frames"
         )
     names = tuple(COMPASS)[:: {2: 4, 4: 2, 8: 1}[directions]]

@@ -93,7 +93,7 @@ def watch(
 
 
 def frozen(net: Net, *, layers: str) -> Net:
-    """The same net, where what its top layers named `layers`... hold learns nothing.
+    """The same net, where what its top layers named `layers`... hold has no gradient.
 
     `frozen(net, layers="Conv")` keeps Conv_0, Conv_1, ... as they were drawn.
     """

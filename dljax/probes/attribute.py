@@ -109,7 +109,7 @@ def occlusion(
     Source: Zeiler, Fergus 2014.
 
     Raises:
-      ValueError: the patch is larger than the images.
+      ValueError: the patch is larger than the images, or the stride than the patch.
     """
     _, h, w, _ = images.shape
     places = jnp.array(
@@ -136,6 +136,8 @@ def occlusion(
 
 
 def _starts(length: int, size: int, stride: int) -> list[int]:
+    if stride > size:
+        raise ValueError(f"a stride of {stride} leaves gaps between patches of {size}")
     if size > length:
         raise ValueError(f"a patch of {size} pixels is larger than {length} pixels")
     last = length - size

@@ -67,11 +67,9 @@ def plant(
     patterns = jnp.asarray(marks(classes, size), images.dtype)
     for_label, for_top, for_left = jax.random.split(key, 3)
     label = jax.random.randint(for_label, (b,), 0, classes)
-    top = jax.random.randint(for_top, (b,), 0, h - size + 1)
-    left = jax.random.randint(for_left, (b,), 0, w - size + 1)
     if corners:
-        top = jnp.where(top % 2 == 0, 0, h - size)
-        left = jnp.where(left % 2 == 0, 0, w - size)
+        top = (h - size) * jax.random.randint(for_top, (b,), 0, 2)
+        left = (w - size) * jax.random.randint(for_left, (b,), 0, 2)
 
     def paste(image, pattern, top, left):
         mark = jnp.repeat(pattern[..., None], c, -1)

@@ -13,7 +13,7 @@ from dljax.probes import attribute, evidence
 def attributions(
     net: Net, params: Any, stats: Any, batch: Batch, *, layer: str = ""
 ) -> dict[str, jax.Array]:
-    """{method: map (b, h, w)} of the label's logit, with {"image", "label"} of a batch.
+    """{method: map (b, h, w)} of the net's output for the label, of a batch.
 
     gradient: the largest absolute value over channels. integrated: integrated gradients
     from black, summed over channels. occlusion: by patches of a quarter of the height.

@@ -33,7 +33,7 @@ def launch(
 
     results.rehearse(experiment.study)
     if experiment.measure:
-        timed.check(asked)
+        timed.check(experiment.study, asked)
     directory, config = workdir(asked, experiment.name), asked.config
     if config.plan or config.trial:
         declared = declare(experiment, asked, _begun_study(directory))

@@ -19,14 +19,21 @@ from dljax.errors import DONE, PREEMPTED, Refusal
 from dljax.runs import disk, execute, manifest
 from dljax.runs.lock import locked
 from dljax.runs.trial import status
+from dljax.studies.study import Study
 from dljax.studies.trials import Prepared
 
+USUAL = {"trial": "", "jobs": 1, "launcher": "local", "seeds_by": "auto"}
 
-def check(asked: Asked) -> None:
-    """Raises Refusal where the trials would not take turns."""
-    config = asked.config
-    for name in ("trial", "jobs", "launcher"):
-        if name in asked.given and getattr(config, name) not in ("", 1, "local"):
+
+def check(study: Study, asked: Asked) -> None:
+    """Raises Refusal where the trials would not take turns, or what only training has
+    is asked for.
+    """
+    if study.tune:
+        raise Refusal("STUDY.tune: a study of times has nothing to tune by")
+    usual = {**USUAL, "profile": False, "tensorboard": False}
+    for name, value in usual.items():
+        if getattr(asked.config, name) != value:
             raise Refusal(
                 f"--{name}: this study measures times; its trials take turns in one "
                 "process"
@@ -44,11 +51,14 @@ def run(
     """Measures those trials that are not done; returns the exit code."""
     todo = [p for p in prepared if not status(directory / p.trial.name).finished]
     begun, rounds = time.time(), {}
+    secs = dict.fromkeys((one.trial.name for one in todo), 0.0)
     for one in todo:
         trial = one.trial
         show.say(f"{trial.variant}: made ready")
         config, task = trial.config, one.task(trial.runs[0].numbers)
+        at = time.perf_counter()
         rounds[trial.name] = measure(config, task, one.source)
+        secs[trial.name] += time.perf_counter() - at
     lines: dict[str, list[str]] = {name: [] for name in rounds}
     seeds = list(dict.fromkeys(seed for one in todo for seed in one.trial.seeds))
     if todo:
@@ -59,7 +69,9 @@ def run(
                 show.end()
                 show.say("stopped; rounds are begun anew by the same command")
                 return PREEMPTED
+            at = time.perf_counter()
             found = rounds[one.trial.name](seed)
+            secs[one.trial.name] += time.perf_counter() - at
             if missing := [m for m in one.trial.measures if m not in found]:
                 raise Refusal(f"measure: gives {', '.join(found)}, and no {missing[0]}")
             row = {"step": i, "seed": seed, "variant": one.trial.variant}
@@ -71,11 +83,14 @@ def run(
         place = directory / one.trial.name
         place.mkdir(parents=True, exist_ok=True)
         with locked(place, break_lock=one.trial.config.break_lock, say=show.say):
-            _write(one, lines[one.trial.name], place, begun)
+            timing = {"began": begun, "secs": round(secs[one.trial.name], 3)}
+            _write(one, lines[one.trial.name], place, timing)
     return DONE
 
 
-def _write(one: Prepared, lines: list[str], place: pathlib.Path, begun: float) -> None:
+def _write(
+    one: Prepared, lines: list[str], place: pathlib.Path, timing: dict[str, float]
+) -> None:
     """Leaves of a trial what a trained one leaves, but checkpoints."""
     trial, source = one.trial, one.source
     first = one.task(trial.runs[0].numbers)
@@ -83,7 +98,6 @@ def _write(one: Prepared, lines: list[str], place: pathlib.Path, begun: float) -
     disk.write_json(place / "config.json", execute.page(trial, source))
     disk.write_json(place / "manifest.json", page | {"failed": []})
     disk.write_text(place / "metrics.jsonl", "\n".join(lines) + "\n")
-    timing = {"began": begun, "secs": round(time.time() - begun, 3)}
     disk.write_text(place / "timing.jsonl", json.dumps(timing) + "\n")
     done = {"metrics_sha256": disk.digest(place / "metrics.jsonl"), "failed": []}
     disk.write_json(place / "DONE", done)

@@ -1,8 +1,8 @@
 """Where a weight's gradient comes from: ways to share the blame for an error.
 
-Each is a function of an MLP of ReLUs (`models.ann.mlp`, its params) and a batch that
-returns a tree like its params; `with_gradient` makes a loss of it, so that the one
-update trains by it.
+`backward` is of an MLP of ReLUs (`models.ann.mlp`), `finite_differences` of any loss;
+both give a tree like its params. `with_gradient` makes a loss of such a tree, so that
+the one update trains by it.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 
 def with_gradient(value: jax.Array, params: Any, gradient: Any) -> jax.Array:
-    """A scalar that equals `value`, and whose gradient by `params` is `gradient`."""
+    """A scalar that is `value`, up to rounding, with `gradient` as that by `params`."""
     pairs = zip(jax.tree.leaves(params), jax.tree.leaves(gradient), strict=True)
     line = sum(jnp.vdot(p, jax.lax.stop_gradient(g)) for p, g in pairs)
     return jax.lax.stop_gradient(value - line) + line

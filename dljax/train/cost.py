@@ -43,7 +43,10 @@ def parameters(task: Task) -> Parameters:
 
 
 def flops(task: Task, source: Source, batch_size: int) -> float | None:
-    """Floating-point operations of one update; None where XLA does not tell."""
+    """Floating-point operations of one update; None where XLA does not tell.
+
+    XLA counts the body of a loop once, however often it runs.
+    """
     rows = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
     state = jax.eval_shape(lambda: update.init(task, jax.random.key(0)))
     lowered = jax.jit(
@@ -54,8 +57,8 @@ def flops(task: Task, source: Source, batch_size: int) -> float | None:
 
 
 class Forward(NamedTuple):
-    """What one pass of a net costs, an example: floating-point operations, the numbers
-    that its layers put out (what is kept for the way back), and parameters.
+    """What one pass of a net costs, an example: floating-point operations (of a loop
+    once), the numbers that its layers put out, and parameters.
     """
 
     flops: float
@@ -70,16 +73,21 @@ def forward(net: Net, example: Any) -> Forward:
     def apply(params, stats, x):
         return net.apply(params, stats, x, key=None, train=False)[0]
 
-    held = 0
+    sizes: dict[str, int] = {}
 
     def add(path, output):
-        nonlocal held
-        # The top module's output is its last layer's.
-        held += output.size if "/" in path or path in params else 0
+        sizes[path] = output.size
 
     with watch(add):  # while it is traced
         lowered = jax.jit(apply).lower(params, stats, example)
     analysis = lowered.cost_analysis() or {}
+    # A block's output is that of a layer in it; the top module's, of its last one.
+    within = {path.rpartition("/")[0] for path in sizes}
+    held = sum(
+        size
+        for path, size in sizes.items()
+        if path not in within and ("/" in path or path in params)
+    )
     size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
     n = len(example)
     return Forward(analysis.get("flops", math.nan) / n, held // n, size)

@@ -12,8 +12,8 @@ with bfloat16 in the place of float32 stands beside it.
 As in the paper, section 4.2: SGD with momentum 0.9 and weight decay 1e-4, batches of
 128, 64k updates, the rate 0.1 divided by 10 at 32k and at 48k, images moved by up to 4
 pixels and mirrored. Differences: images are in [0, 1], without the mean of each pixel
-taken off, and some training images may be held out for validation. Not run at this
-size yet: it takes an accelerator.
+taken off, and 5,000 of CIFAR-10's training images are held out for validation. Not run
+at this size yet: it takes an accelerator.
 """
 
 import dataclasses
@@ -30,9 +30,9 @@ class Config(RunConfig):
     compute: str = flag(
         "float32", "what it is computed in", choices=("float32", "bfloat16")
     )
-    depth: int = flag(20, "layers, 6n+2", low=8)
+    depth: int = flag(20, "layers", choices=(8, 20, 32, 44, 56, 110))
     width: int = flag(16, "features of the first stage", low=1)
-    learning_rate: float = flag(0.1, "of the first half; then a tenth", low=0)
+    learning_rate: float = flag(0.1, "of the first half; then 0.1, 0.01 of it", low=0)
     seeds: int = flag(8, "how many seeds", low=1)
     steps: int = flag(64_000, "updates; 0: as many as --epochs makes", low=0)
     batch_size: int = flag(128, "examples an update", low=1)
