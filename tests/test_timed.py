@@ -1,6 +1,7 @@
 """Studies whose numbers are times: measured in turns, judged as all others."""
 
 import json
+import sys
 
 import pytest
 import small
@@ -59,7 +60,8 @@ def test_variants_take_turns_and_are_judged(
     assert not (tmp_path / "figures" / "curves.svg").exists()
     studies.run(experiment, tmp_path, data, "--seeds=8")
     assert len(TURNS) == 16  # nothing is measured twice
-    monkeypatch.setattr(small, "measure", measure, raising=False)
+    # The module that is imported by its name: other tests may have loaded another.
+    monkeypatch.setattr(sys.modules["small"], "measure", measure, raising=False)
     (trial, *_) = studies.trials(tmp_path).values()
     with pytest.raises(Refusal, match="holds measured times"):
         loading.load(str(trial))
