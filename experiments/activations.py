@@ -94,20 +94,20 @@ def source(config):
 
 def task(config):
     """Classification by two hidden layers, or two convolutions and one."""
-    import jax.numpy as jnp
-
+    from dljax.data.source import stills
     from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
     from dljax.tasks.classification import classification
     from dljax.train.optimizers import adamw
 
+    example, outputs = stills(source(config))
+
     act = config.activation
     if config.network == "mlp":
-        net = mlp((config.hidden, config.hidden), 10, activation=act)
+        net = mlp((config.hidden, config.hidden), outputs, activation=act)
     else:
         channels = (config.channels, 2 * config.channels)
-        net = cnn(channels, config.hidden, 10, activation=act, pool="average")
-    example = jnp.zeros((1, config.canvas, config.canvas, 1))
+        net = cnn(channels, config.hidden, outputs, activation=act, pool="average")
     return classification(net, adamw(config.learning_rate), example=example)
 
 

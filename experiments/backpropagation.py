@@ -89,15 +89,15 @@ def task(config):
     import jax
     import jax.numpy as jnp
 
+    from dljax.data.source import stills
     from dljax.models.ann import mlp
     from dljax.tasks.classification import classification
     from dljax.tasks.credit import backward, finite_differences, with_gradient
     from dljax.train.optimizers import adamw
 
-    net = mlp((config.hidden, config.hidden), 10)
-    made = classification(
-        net, adamw(config.learning_rate), example=jnp.zeros((1, 8, 8, 1))
-    )
+    example, outputs = stills(source(config))
+    net = mlp((config.hidden, config.hidden), outputs)
+    made = classification(net, adamw(config.learning_rate), example=example)
     (turn,) = made.turns
 
     def init(key):
@@ -108,7 +108,7 @@ def task(config):
         return params, stats
 
     def gradient(params, stats, batch, key, step):
-        labels = jax.nn.one_hot(batch["label"], 10)
+        labels = jax.nn.one_hot(batch["label"], outputs)
 
         def error(logits):  # of the mean cross-entropy, by the logits
             return (jax.nn.softmax(logits) - labels) / len(labels)

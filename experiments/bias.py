@@ -78,16 +78,13 @@ def source(config):
 
 def task(config):
     """Classification by a linear layer, or by one hidden layer and one more."""
-    import jax.numpy as jnp
-
+    from dljax.data.source import stills
     from dljax.models.ann import mlp
     from dljax.tasks.classification import classification
     from dljax.train.optimizers import adamw
 
-    images = source(config)
-    hidden = (config.hidden,) * config.layers
-    net = mlp(hidden, len(images.classes), bias=config.bias)
-    example = jnp.zeros((1, *images.arrays["image"].shape[1:]))
+    example, outputs = stills(source(config))
+    net = mlp((config.hidden,) * config.layers, outputs, bias=config.bias)
     return classification(net, adamw(config.learning_rate), example=example)
 
 

@@ -32,6 +32,7 @@ from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
 NETWORKS = ("cnn", "mlp", "linear")
+MARKS = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,19 +87,17 @@ def source(config):
     import jax.numpy as jnp
     import numpy as np
 
-    from dljax.data.source import load, on_canvas
+    from dljax.data.source import load, on_canvas, take
     from dljax.probes.evidence import plant
 
     images = on_canvas(load(config), config.canvas)
-    pixels = jnp.asarray(images.arrays["image"] / images.arrays["image"].max())
-    marked = plant(pixels, jax.random.key(0), classes=10, corners=True)
-
-    def gather(arrays, rows):
-        return {name: jnp.take(array, rows, axis=0) for name, array in arrays.items()}
-
+    rows = jnp.arange(len(images.arrays["label"]))
+    pixels = images.gather(images.arrays, rows)["image"]
+    marked = plant(pixels, jax.random.key(0), classes=MARKS, corners=True)
     return images._replace(
         arrays={name: np.asarray(array) for name, array in marked.items()},
-        gather=gather,
+        gather=take,
+        classes=tuple(f"mark {i}" for i in range(MARKS)),
         fingerprint=f"{images.fingerprint}-marked",
     )
 
@@ -114,9 +113,9 @@ def task(config):
     from dljax.train.optimizers import adamw
 
     if config.network == "cnn":
-        net = cnn((config.channels, 2 * config.channels), config.hidden, 10)
+        net = cnn((config.channels, 2 * config.channels), config.hidden, MARKS)
     else:
-        net = mlp((config.hidden,) if config.network == "mlp" else (), 10)
+        net = mlp((config.hidden,) if config.network == "mlp" else (), MARKS)
     layer = "Conv_1" if config.network == "cnn" else ""
     example = jnp.zeros((1, config.canvas, config.canvas, 1))
     made = classification(net, adamw(config.learning_rate), example=example)

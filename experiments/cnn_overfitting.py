@@ -110,20 +110,21 @@ def task(config):
     """Classification with one remedy, or none."""
     import functools
 
-    import jax.numpy as jnp
-
     from dljax.data.augment import chain, rotate, shift
+    from dljax.data.source import stills
     from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
     from dljax.tasks.classification import classification
     from dljax.train.optimizers import adamw
 
+    example, outputs = stills(source(config))
+
     dropout = 0.5 if config.remedy == "dropout" else 0.0
     if config.network == "cnn":
         channels = (config.channels, 2 * config.channels)
-        net = cnn(channels, config.hidden, 10, dropout=dropout)
+        net = cnn(channels, config.hidden, outputs, dropout=dropout)
     else:
-        net = mlp((config.hidden,), 10, dropout=dropout)
+        net = mlp((config.hidden,), outputs, dropout=dropout)
     decay = 0.1 if config.remedy == "weight_decay" else 0.0
     moved = chain(
         functools.partial(shift, most=2), functools.partial(rotate, most_degrees=15)
@@ -131,7 +132,7 @@ def task(config):
     return classification(
         net,
         adamw(config.learning_rate, weight_decay=decay),
-        example=jnp.zeros((1, config.canvas, config.canvas, 1)),
+        example=example,
         augment=moved if config.remedy == "augmentation" else None,
     )
 

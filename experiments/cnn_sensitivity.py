@@ -95,19 +95,19 @@ def source(config):
 
 def task(config):
     """Classification, and on test data what corruption and attack leave of it."""
-    import jax.numpy as jnp
-
+    from dljax.data.source import stills
     from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
     from dljax.probes.sensitivity import sensitivity
     from dljax.tasks.classification import classification
     from dljax.train.optimizers import adamw
 
+    example, outputs = stills(source(config))
+
     if config.network == "cnn":
-        net = cnn((config.channels, 2 * config.channels), config.hidden, 10)
+        net = cnn((config.channels, 2 * config.channels), config.hidden, outputs)
     else:
-        net = mlp((config.hidden,) if config.network == "mlp" else (), 10)
-    example = jnp.zeros((1, config.canvas, config.canvas, 1))
+        net = mlp((config.hidden,) if config.network == "mlp" else (), outputs)
     made = classification(net, adamw(config.learning_rate), example=example)
     return made._replace(probe=sensitivity(net, side=config.canvas))
 

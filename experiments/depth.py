@@ -81,16 +81,16 @@ def source(config):
 
 def task(config):
     """Classification by hidden layers of equal width."""
-    import jax.numpy as jnp
-
+    from dljax.data.source import stills
     from dljax.models.ann import mlp, width_for
     from dljax.tasks.classification import classification
     from dljax.train.optimizers import adamw
 
-    inputs, layers = config.canvas**2, config.layers
-    width = width_for(config.parameters, inputs=inputs, outputs=10, layers=layers)
-    net = mlp((width,) * layers, 10)
-    example = jnp.zeros((1, config.canvas, config.canvas, 1))
+    example, outputs = stills(source(config))
+
+    inputs, layers = example.size, config.layers
+    width = width_for(config.parameters, inputs=inputs, outputs=outputs, layers=layers)
+    net = mlp((width,) * layers, outputs)
     return classification(net, adamw(config.learning_rate), example=example)
 
 

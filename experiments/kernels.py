@@ -78,18 +78,18 @@ def source(config):
 
 def task(config):
     """Classification by a CNN whose kernels learn, or stay as they were drawn."""
-    import jax.numpy as jnp
-
+    from dljax.data.source import stills
     from dljax.models.cnn import cnn
     from dljax.models.net import frozen
     from dljax.tasks.classification import classification
     from dljax.train.optimizers import adamw
 
+    example, outputs = stills(source(config))
+
     channels = (config.channels, 2 * config.channels)
-    net = cnn(channels, config.hidden, 10, size=config.size)
+    net = cnn(channels, config.hidden, outputs, size=config.size)
     if config.kernels == "random":
         net = frozen(net, layers="Conv")
-    example = jnp.zeros((1, config.canvas, config.canvas, 1))
     return classification(net, adamw(config.learning_rate), example=example)
 
 

@@ -92,17 +92,18 @@ def source(config):
 
 def task(config):
     """Classification by a CNN, and by a linear classifier from each of its layers."""
-    import jax.numpy as jnp
-
+    from dljax.data.source import stills
     from dljax.models.cnn import cnn
     from dljax.tasks.probing import probing
     from dljax.train.optimizers import adamw
 
+    example, outputs = stills(source(config))
+
     return probing(
-        cnn((config.channels, 2 * config.channels), config.hidden, 10),
+        cnn((config.channels, 2 * config.channels), config.hidden, outputs),
         adamw(config.learning_rate),
-        example=jnp.zeros((1, config.canvas, config.canvas, 1)),
-        outputs=10,
+        example=example,
+        outputs=outputs,
         probes=adamw(config.probe_rate),
         train_net=config.net == "trained",
     )

@@ -91,28 +91,29 @@ def source(config):
 
 
 @functools.lru_cache
-def network(channels, hidden, pool, canvas):
-    """The CNN, an example, and its cost, counted once and before anything is traced."""
-    import jax.numpy as jnp
+def network(channels, hidden, pool, shape, outputs):
+    """The CNN, and its cost, counted once and before anything is traced."""
+    import jax
 
     from dljax.models.cnn import cnn
     from dljax.train.cost import forward
 
-    net = cnn((channels, 2 * channels), hidden, 10, pool=pool)
-    example = jnp.zeros((1, canvas, canvas, 1))
-    return net, example, forward(net, example)
+    net = cnn((channels, 2 * channels), hidden, outputs, pool=pool)
+    return net, forward(net, jax.ShapeDtypeStruct(shape, "float32"))
 
 
 def task(config):
     """Classification by a CNN; beside it linear maps to the place, or to the pixels."""
     import jax.numpy as jnp
 
+    from dljax.data.source import stills
     from dljax.tasks.probing import probing
     from dljax.train.optimizers import adamw
 
     images = source(config)
-    net, example, cost = network(
-        config.channels, config.hidden, config.pool, config.canvas
+    example, classes = stills(images)
+    net, cost = network(
+        config.channels, config.hidden, config.pool, example.shape, classes
     )
     made = probing(
         net,

@@ -95,17 +95,19 @@ def task(config):
     import jax
     import jax.numpy as jnp
 
+    from dljax.data.source import stills
     from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
     from dljax.probes.prune import prune
     from dljax.tasks.classification import classification
     from dljax.train.optimizers import adamw
 
+    example, outputs = stills(source(config))
+
     if config.network == "mlp":
-        net = mlp((config.hidden, config.hidden), 10)
+        net = mlp((config.hidden, config.hidden), outputs)
     else:
-        net = cnn((config.channels, 2 * config.channels), config.hidden, 10)
-    example = jnp.zeros((1, config.canvas, config.canvas, 1))
+        net = cnn((config.channels, 2 * config.channels), config.hidden, outputs)
     made = classification(net, adamw(config.learning_rate), example=example)
     fractions = jnp.array(PERCENTS) / 100
 

@@ -73,6 +73,11 @@ def test_integrated_gradients_sum_to_the_difference_of_scores():
     assert np.abs(at_once.sum((1, 2, 3)) - total).max() > 0.01
 
 
+def test_patches_that_leave_gaps_are_an_error():
+    with pytest.raises(ValueError, match="a stride of 3 leaves gaps"):
+        attribute.occlusion(linear, IMAGES, size=2, stride=3)
+
+
 @pytest.mark.parametrize(("size", "stride"), [(2, None), (3, 2), (5, 1), (1, 1)])
 def test_the_occlusion_of_a_linear_score_is_what_the_patch_hides(size, stride):
     found = attribute.occlusion(linear, IMAGES, size=size, stride=stride, fill=0.2)

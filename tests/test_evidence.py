@@ -65,6 +65,18 @@ def maps(*pictures):
     return jnp.asarray(pictures, jnp.float32)
 
 
+def test_corners_are_alike_and_hold_the_whole_mark():
+    images = jnp.zeros((4000, 9, 12, 1))
+    found = evidence.plant(images, jax.random.key(4), classes=3, size=4, corners=True)
+    mask = np.asarray(found["mask"])
+    assert (mask.sum((1, 2)) == 16).all()
+    counts = [
+        mask[:, row, column].sum() for row in (0, 8) for column in (0, 11)
+    ]  # each mark covers one of the four
+    assert sum(counts) == 4000
+    assert scipy_stats.chisquare(counts).pvalue > 0.01
+
+
 def test_hits_and_mass():
     mask = maps(*[[[1, 1], [0, 0]]] * 5)
     attribution = maps(

@@ -9,6 +9,7 @@ import pytest
 from families import table
 from flax import linen as nn
 
+from dljax.contract import Net
 from dljax.errors import Refusal
 from dljax.models.ann import mlp
 from dljax.models.cnn import cnn
@@ -176,3 +177,35 @@ def test_features_are_centred_and_of_mean_squared_length_1_whatever_their_scale(
     close((scaled(x) ** 2).sum(1).mean(), 1.0, rtol=1e-3)
     close(scaled(40 * x + 5), scaled(x), rtol=1e-2, atol=1e-3)
     assert np.isfinite(probing_file._scaled(x, nothing)).all()
+
+
+def test_pixels_are_read_out_of_what_keeps_them_and_not_of_what_does_not():
+    """Of its input all; of a layer that adds pixels in pairs their sums, one half."""
+    rng = np.random.default_rng(2)
+    images = rng.normal(size=(400, 2, 2, 1)).astype(np.float32)
+    source = table({"image": images, "label": np.zeros(400, np.int32)}, train=300)
+    pairs = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
+
+    def apply(params, stats, x, *, key, train):
+        del key, train
+        return x.reshape(len(x), 4) @ pairs, stats
+
+    task = probing(
+        Net(lambda key, example: ({}, {}), apply),
+        sgd(0.0),
+        example=images[:1],
+        outputs=0,
+        probes=adamw(0.02),
+        train_net=False,
+        label="image",
+    )
+    program = parallel.program(task, source, [0], how="map", batch_size=20)
+    state = program.init()
+    orders = program.orders(state, 0)
+    state, _ = program.advance(state, orders, 0, program.steps_per_block)
+    found = {
+        k: float(s[0] / n[0]) for k, (s, n) in program.evaluate(state, "test").items()
+    }
+    assert found["r2_0_input"] == pytest.approx(1, abs=0.03)
+    assert found["r2_1_output"] == pytest.approx(0.5, abs=0.1)
+    assert found["r2"] == found["r2_1_output"]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.contract import Source
+from dljax.data.source import take
 from dljax.errors import Refusal
 
 
@@ -75,9 +76,7 @@ def with_features(source: Source, name: str) -> Source:
     return source._replace(
         fingerprint=f"{source.fingerprint}-{name}",
         arrays=arrays,
-        gather=lambda arrays, rows: {
-            name: jnp.take(array, rows, axis=0) for name, array in arrays.items()
-        },
+        gather=take,
     )
 
 

@@ -46,6 +46,25 @@ def updates(config: Any, source: Source) -> int:
     return config.steps or max(1, round(config.epochs * per_epoch))
 
 
+def stills(source: Source) -> tuple[jax.Array, int]:
+    """One image of zeros, (1, h, w, c), as a network sees those of the source; and how
+    many classes they have.
+
+    Raises:
+      Refusal: they are clips.
+    """
+    row = jnp.zeros(1, jnp.int32)
+    shape = jax.eval_shape(source.gather, source.arrays, row)["image"].shape
+    if len(shape) != 4:
+        raise Refusal(f"--dataset={source.name}: has clips, and this takes images")
+    return jnp.zeros(shape), len(source.classes)
+
+
+def take(arrays: Any, rows: jax.Array) -> dict[str, jax.Array]:
+    """A `Source.gather` that leaves the values as they are."""
+    return {name: jnp.take(array, rows, axis=0) for name, array in arrays.items()}
+
+
 def order(key: jax.Array, rows: jax.Array) -> jax.Array:
     """One epoch's permutation of int32 rows (n,)."""
     return jax.random.permutation(key, rows)
@@ -90,6 +109,8 @@ def on_canvas(
     Raises:
       Refusal: the images are larger than that.
     """
+    if "image" not in source.arrays:
+        raise Refusal(f"--dataset={source.name}: has clips, and this takes images")
     images = source.arrays["image"]
     n, height, width, channels = images.shape
     if size < max(height, width):

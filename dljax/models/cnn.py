@@ -1,6 +1,7 @@
 """Convolutional nets: convolution, activation, pooling, fully connected."""
 
 import math
+from collections.abc import Sequence
 
 from flax import linen as nn
 
@@ -85,7 +86,7 @@ def cnn(
 
 
 def cnn_parameters(
-    image: tuple[int, int, int],
+    image: Sequence[int],
     channels: tuple[int, ...],
     hidden: int,
     outputs: int,

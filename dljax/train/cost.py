@@ -67,7 +67,11 @@ class Forward(NamedTuple):
 
 
 def forward(net: Net, example: Any) -> Forward:
-    """The cost of `net.apply` in evaluation, by XLA's count, for example (b, ...)."""
+    """The cost of `net.apply` in evaluation, by XLA's count.
+
+    Args:
+      example: one batch of inputs (b, ...), or its `jax.ShapeDtypeStruct`.
+    """
     params, stats = jax.eval_shape(net.init, jax.random.key(0), example)
 
     def apply(params, stats, x):
@@ -89,5 +93,5 @@ def forward(net: Net, example: Any) -> Forward:
         if path not in within and ("/" in path or path in params)
     )
     size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
-    n = len(example)
+    n = example.shape[0]
     return Forward(analysis.get("flops", math.nan) / n, held // n, size)
