@@ -15,6 +15,7 @@ class Config(RunConfig):
     network: str = flag("cnn", "which", choices=("cnn", "mlp"))
     width: int = flag(8, "how wide", low=1)
     rate: float = flag(0.1, "how fast")
+    depth: int = flag(8, "how deep", choices=(8, 20))
 
 
 FACTORS = {"network": ("cnn", "mlp"), "width": (8, 16)}
@@ -29,6 +30,13 @@ def test_defaults_and_declared_levels():
     assert asked.config == Config()
     assert asked.factors == FACTORS
     assert asked.given == frozenset()
+
+
+def test_numbers_have_choices_too():
+    assert ask("--depth=20").config.depth == 20
+    with pytest.raises(Refusal, match="--depth=9: must be one of 8, 20"):
+        ask("--depth=9")
+    assert "(one of 8, 20)" in describe(Config, FACTORS)
 
 
 def test_every_field_is_a_flag():

@@ -81,7 +81,10 @@ def test_a_plan_measures_nothing(experiment, tmp_path, capsys):
     assert not TURNS
 
 
-@pytest.mark.parametrize("flag", ["--jobs=2", "--trial=x", "--launcher=commands"])
+@pytest.mark.parametrize(
+    "flag",
+    ["--jobs=2", "--trial=x", "--launcher=commands", "--seeds_by=vmap", "--profile"],
+)
 def test_trials_that_would_not_take_turns_are_refused(experiment, tmp_path, flag):
     asked = studies.ask(experiment, flag, f"--workdir={tmp_path}")
     with pytest.raises(Refusal, match="its trials take turns"):
@@ -92,3 +95,9 @@ def test_a_measure_that_is_not_given_is_refused(experiment, tmp_path):
     wrong = experiment._replace(study=experiment.study._replace(measure="secz"))
     with pytest.raises(Refusal, match="gives secs, other, and no secz"):
         studies.run(wrong, tmp_path, "--seeds=2")
+
+
+def test_times_are_not_tuned_by(experiment, tmp_path):
+    tuned = experiment.study._replace(tune={"learning_rate": (0.1, 0.2)})
+    with pytest.raises(Refusal, match="STUDY.tune: a study of times"):
+        studies.run(experiment._replace(study=tuned), tmp_path)
