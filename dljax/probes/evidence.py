@@ -67,9 +67,11 @@ def plant(
     patterns = jnp.asarray(marks(classes, size), images.dtype)
     for_label, for_top, for_left = jax.random.split(key, 3)
     label = jax.random.randint(for_label, (b,), 0, classes)
-    if corners:
-        top = (h - size) * jax.random.randint(for_top, (b,), 0, 2)
-        left = (w - size) * jax.random.randint(for_left, (b,), 0, 2)
+    # In corners only the first and the last place.
+    rows, tall = (2, h - size) if corners else (h - size + 1, 1)
+    columns, wide = (2, w - size) if corners else (w - size + 1, 1)
+    top = tall * jax.random.randint(for_top, (b,), 0, rows)
+    left = wide * jax.random.randint(for_left, (b,), 0, columns)
 
     def paste(image, pattern, top, left):
         mark = jnp.repeat(pattern[..., None], c, -1)
