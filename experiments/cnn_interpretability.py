@@ -13,15 +13,15 @@ linear net, nearly as accurate, stand beside.
 
     python -m experiments.cnn_interpretability
 
-Digits on a square of 12x12 pixels, 10 seeds over five folds, under two minutes on 2
-x86-64 cores: refuted, for evidence as plain as this. Test accuracy: CNN 99.8 %, MLP and
-linear 100 %. Of the CNN, with simultaneous intervals: integrated gradients point into
-the mark in 98.1 % (96.8 to 99.3) of the images (by chance 10.5 %); the area under the
-deletion curve is 0.38 (0.33 to 0.43) below that of random maps, under the insertion
-curve 0.49 (0.44 to 0.54) above; shuffled weights leave a rank correlation of -0.01
-(-0.05 to +0.03). Occlusion hits in 100 %, the plain gradient and Grad-CAM in 80.7 %. Of
-the MLP and the linear net integrated gradients hit in 99.6 and 97.9 %, the gradient in
-31.1 and 25.1 %: to read a CNN is no harder than to read them.
+Digits on a square of 12x12 pixels, 10 seeds over five folds, half a minute on 2 x86-64
+cores: refuted, for evidence as plain as this. Test accuracy: CNN 99.9 %, MLP and linear
+100 %. Of the CNN, with simultaneous intervals: integrated gradients point into the mark
+in 98.6 % (97.0 to 100) of the images (by chance 11.0 %); the area under the deletion
+curve is 0.37 (0.32 to 0.42) below that of random maps, under the insertion curve 0.49
+(0.47 to 0.52) above; shuffled weights leave a rank correlation of 0.00 (-0.03 to
++0.03). Occlusion hits in 100 %, the plain gradient in 80.9 and Grad-CAM in 77.2 %. Of
+the MLP and the linear net integrated gradients hit in 99.7 and 98.3 %, the gradient in
+28.7 and 24.5 %: to read a CNN is no harder than to read them.
 """
 
 import dataclasses
