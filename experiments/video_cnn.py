@@ -11,6 +11,15 @@ of a clip were taken: how fast do they diffuse?
 
     python -m experiments.video_cnn
     python -m experiments.video_cnn --dataset=colloid_video --manual_dir=DIR --full
+
+Digits moving over 8 frames of 16x16 pixels, 10 seeds over five folds, a minute and a
+half on 2 x86-64 cores: supported. Test accuracy: convolution over time 100.0 %, each
+frame with their order kept 100.0 %, with their order lost 50 % exactly, in every seed.
+The microscope's video, --full (8 frames of 32x32 pixels, at strides of 1, 2, 4 or 8; 8
+seeds), six minutes on the same machine: supported. With 95 % intervals: convolution
+over time 99.5 % (98.6 to 100), each frame with their order kept 27.0 % (24.6 to 29.5),
+with their order lost 24.6 % (23.8 to 25.5), which is chance. All seeds share its test
+frames, the last sixty.
 """
 
 import dataclasses
