@@ -5,9 +5,9 @@ Claim: "CNNs process videos, as they do images."
 Does the digit move to the left or to the right? Every clip is there with its reversal:
 the same frames, the opposite answer. A CNN that looks at every frame and averages what
 it finds says the same of both, and is right on exactly one of the two; convolution over
-time can be right on both. On real video,
-colloidal spheres under a microscope, the question is how many frames apart the frames
-of a clip were taken: how fast do they diffuse?
+time can be right on both. On real video, colloidal spheres under a microscope, the
+question is how many frames apart the frames of a clip were taken: how fast do they
+diffuse?
 
     python -m experiments.video_cnn
     python -m experiments.video_cnn --dataset=colloid_video --manual_dir=DIR --full
