@@ -10,6 +10,14 @@ once on each. How many devices share a batch must not change what is learned.
 
     python -m experiments.data_parallel                         # two cores
     python -m experiments.data_parallel --devices=1,2,4,8       # eight GPUs
+
+Digits on 16x16 pixels, 10 seeds, a minute on 2 x86-64 cores, each of which is a device:
+supported. Simultaneous intervals, as factors: examples a second with 256 an update over
+16 on one device 1.57 (1.42 to 1.73), two devices over one at 256 1.16 (1.07 to 1.26);
+the time to 75 % with two devices over one 0.86 (0.79 to 0.93), with 256 an update over
+16 2.19 (1.78 to 2.68): larger batches are faster by the example, and need more of them.
+The loss after an epoch is the same on one and two devices; `tests/test_laws.py` holds
+that on eight.
 """
 
 import dataclasses
