@@ -13,8 +13,7 @@ import pytest
 
 from dljax import data
 from dljax.data import builders, find, load, splits
-from dljax.data.source import on_canvas, resident, shuffle_pixels, stills
-from dljax.data.video import moving_digits
+from dljax.data.source import resident, shuffle_pixels
 from dljax.errors import DAMAGED_DATA, DISK, Refusal
 
 
@@ -274,29 +273,3 @@ def test_resize_is_pillows(digits, data_dir):
     flat = load(place._replace(resize=1)).arrays["image"][:, 0, 0, 0]
     means = digits.arrays["image"].mean((1, 2, 3))
     assert np.corrcoef(flat, means)[0, 1] > 0.7  # of all pixels, not of one
-
-
-def test_stills_are_told_from_clips(digits):
-    images = resident(digits)
-    clips = moving_digits(images, frames=4, size=12)
-    example, classes = stills(images)
-    assert example.shape == (1, 8, 8, 1)
-    assert classes == 10
-    with pytest.raises(Refusal, match="has clips, and this takes images"):
-        stills(clips)
-
-
-def test_a_digit_in_the_middle_can_be_moved(digits):
-    images = resident(digits)
-    centred = on_canvas(images, 12, centred=True)
-    placed = centred.arrays["image"]
-    np.testing.assert_array_equal(placed[:, 2:10, 2:10], digits.arrays["image"])
-    assert placed.sum() == digits.arrays["image"].sum()
-    anywhere = on_canvas(images, 12)
-    batch = anywhere.gather(anywhere.arrays, np.arange(50))
-    for image, small, place in zip(
-        np.asarray(batch["image"]), digits.arrays["image"], batch["place"], strict=False
-    ):
-        top, left = divmod(int(place), 5)
-        np.testing.assert_allclose(image[top : top + 8, left : left + 8] * 16, small)
-    assert centred.fingerprint != anywhere.fingerprint
