@@ -219,8 +219,8 @@ def _severities(values):
     figure, axis = plt().subplots(figsize=(9, 3.6))
     for i, kind in enumerate(KINDS):
         line = [values[f"{kind}_{level}"] for level in LEVELS]
-        style = LINES[i // len(COLOURS)]
-        axis.plot(LEVELS, line, style, marker="o", color=COLOURS[i % 7], label=kind)
+        style, colour = LINES[i // len(COLOURS)], COLOURS[i % len(COLOURS)]
+        axis.plot(LEVELS, line, style, marker="o", color=colour, label=kind)
     axis.set_xticks(LEVELS)
     axis.set_xlabel("severity")
     axis.set_ylabel("accuracy")

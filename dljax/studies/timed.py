@@ -22,7 +22,14 @@ from dljax.runs.trial import status
 from dljax.studies.study import Study
 from dljax.studies.trials import Prepared
 
-USUAL = {"trial": "", "jobs": 1, "launcher": "local", "seeds_by": "auto"}
+USUAL = {
+    "trial": "",
+    "jobs": 1,
+    "launcher": "local",
+    "seeds_by": "auto",
+    "profile": False,
+    "tensorboard": False,
+}
 
 
 def check(study: Study, asked: Asked) -> None:
@@ -31,8 +38,7 @@ def check(study: Study, asked: Asked) -> None:
     """
     if study.tune:
         raise Refusal("STUDY.tune: a study of times has nothing to tune by")
-    usual = {**USUAL, "profile": False, "tensorboard": False}
-    for name, value in usual.items():
+    for name, value in USUAL.items():
         if getattr(asked.config, name) != value:
             raise Refusal(
                 f"--{name}: this study measures times; its trials take turns in one "
