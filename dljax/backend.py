@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
 import pathlib
@@ -48,6 +49,26 @@ def prepare() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     for name in ("absl", "jax", "orbax", "etils", "tensorflow_datasets"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@functools.cache
+def compiler_options() -> dict[str, str]:
+    """What `jax.jit` is to be told on this backend: on CPU, convolutions by Eigen.
+
+    XLA:CPU gives products, sums and convolutions to YNNPACK, which here computes most
+    convolutions of training on one core. Empty where XLA does not know the option.
+    """
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return {}
+    kept = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+    options = {"xla_cpu_experimental_ynn_fusion_type": kept}
+    try:
+        jax.jit(lambda: 0, compiler_options=options).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return options
 
 
 def keep_buffers_mapped() -> None:

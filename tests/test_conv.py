@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dljax import backend
 from dljax.models import conv, video
 
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
@@ -25,7 +26,7 @@ def is_pytorchs(golden, name, form):
     close(dk, array["dk"])
 
 
-@pytest.mark.parametrize("form", [conv.conv, conv.plain_conv, conv._direct_conv])
+@pytest.mark.parametrize("form", [conv.conv, conv.plain_conv])
 @pytest.mark.parametrize("name", list(STRIDES))
 def test_conv_is_pytorchs(golden, form, name):
     is_pytorchs(golden, name, lambda x, kernel: form(x, kernel, STRIDES[name]))
@@ -49,20 +50,13 @@ SIZES = pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 2), (5, 5)]
 
 
 @SIZES
-@pytest.mark.parametrize("channels", [(1, 3), (4, 2), (8, 3)])
-def test_patches_give_the_plain_conv(size, channels):
-    form, plain = conv._patch_conv, conv.plain_conv
-    is_the_plain_one(form, plain, (2, 7, 6, channels[0]), (*size, *channels))
-
-
-@SIZES
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize(
     ("image", "channels"), [((7, 6), (4, 2)), ((4, 8), (3, 3)), ((5, 9), (3, 18))]
 )
-def test_the_direct_form_gives_the_plain_conv(size, stride, image, channels):
+def test_the_form_for_cpu_gives_the_plain_conv(size, stride, image, channels):
     is_the_plain_one(
-        lambda x, kernel: conv._direct_conv(x, kernel, stride),
+        lambda x, kernel: conv._cpu_conv(x, kernel, stride),
         lambda x, kernel: conv.plain_conv(x, kernel, stride),
         (2, *image, channels[0]),
         (*size, *channels),
@@ -82,3 +76,12 @@ def test_accelerators_keep_the_plain_operation(form, monkeypatch):
     x, kernel = jnp.zeros((1,) + (4,) * dims + (8,)), jnp.zeros((3,) * dims + (8, 8))
     jaxpr = jax.make_jaxpr(form)(x, kernel)
     assert [e.primitive.name for e in jaxpr.eqns] == ["conv_general_dilated"]
+
+
+@pytest.mark.skipif(not backend.compiler_options(), reason="XLA has no such option")
+def test_on_cpu_convolutions_are_left_to_eigen():
+    x, kernel = jnp.ones((8, 8, 8, 16)), jnp.ones((3, 3, 16, 32))
+    options = backend.compiler_options()
+    compiled = jax.jit(conv.conv, compiler_options=options).lower(x, kernel).compile()
+    assert "convolution(" in compiled.as_text()
+    assert "__ynn_fusion" not in compiled.as_text()

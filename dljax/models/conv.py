@@ -1,12 +1,11 @@
-"""Convolution, in the forms that XLA:CPU compiles well.
+"""Convolution, in the form that XLA:CPU compiles well.
 
-GPU and TPU keep the plain operation. On CPU there are two forms. *Patches*: a matrix
-product over every pixel's neighbourhood, and the kernel's gradient from the same
-patches; for narrow inputs. *Direct*: XLA's convolution, which is fast there only in its
-canonical layout and without spread inputs; so the kernel's gradient swaps batch and
-channels by itself, the input's gradient at a stride is a convolution that makes one
-feature a phase, and few features are made two pixels at a time. Each is tested against
-the plain form, values and gradients.
+GPU and TPU keep the plain operation. On CPU a convolution is fast only in XLA's
+canonical layout, without spread inputs, and with inputs that are in memory. So the
+gradient of the kernel swaps batch and channels by itself, that of the input at a stride
+is a convolution that makes one feature a phase, few features are made two pixels at a
+time, and what is convolved is kept from being computed anew by everything that reads
+it. All this is tested against the plain form, values and gradients.
 """
 
 import functools
@@ -43,66 +42,38 @@ def conv(x, kernel, stride: int = 1):
     if kh == kw == 1:
         x = x[:, ::stride, ::stride]
         return (x.reshape(-1, inputs) @ kernel[0, 0]).reshape(*x.shape[:3], features)
-    if stride == 1 and inputs < features:
-        return _patch_conv(x, kernel)
-    return _direct_conv(x, kernel, stride)
-
-
-@jax.custom_vjp
-def _patch_conv(x, kernel):
-    return _patch_forward(x, kernel)[0]
-
-
-def _patches(x, kh, kw):
-    """Every pixel's neighbourhood as matrices whose columns together are kh * kw * c.
-
-    One matrix (b * h * w, kh * kw * c) where c is small; else for each of the kh rows
-    one of (b * h * w, kw * c), which is cheaper to lay out: copies are longer.
-    """
-    b, h, w, c = x.shape
-    x = jnp.pad(x, ((0, 0), _same(kh), _same(kw), (0, 0)))
-    if c < 8:
-        shifted = [x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw)]
-        return [jnp.concatenate(shifted, -1).reshape(b * h * w, kh * kw * c)]
-    wide = jnp.concatenate([x[:, :, j : j + w] for j in range(kw)], -1)
-    return [wide[:, i : i + h].reshape(b * h * w, kw * c) for i in range(kh)]
-
-
-def _patch_forward(x, kernel):
-    kh, kw, _, features = kernel.shape
-    patches = _patches(x, kh, kw)
-    kernels = kernel.reshape(len(patches), -1, features)
-    y = sum(p @ k for p, k in zip(patches, kernels, strict=True))
-    return y.reshape(*x.shape[:3], features), (patches, kernel)
-
-
-def _patch_backward(saved, g):
-    patches, kernel = saved
-    flat = g.reshape(-1, g.shape[-1])
-    dk = jnp.stack([p.T @ flat for p in patches]).reshape(kernel.shape)
-    return _input_gradient(g, kernel, g.shape[1:3], 1), dk
-
-
-_patch_conv.defvjp(_patch_forward, _patch_backward)
+    return _cpu_conv(x, kernel, stride)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _direct_conv(x, kernel, stride):
-    return _direct_forward(x, kernel, stride)[0]
+def _cpu_conv(x, kernel, stride):
+    return _forward(x, kernel, stride)[0]
 
 
-def _direct_forward(x, kernel, stride):
+def _forward(x, kernel, stride):
+    x = _kept(x)
     pads = (_same(kernel.shape[0]), _same(kernel.shape[1]))
     return _convolve(x, kernel, stride, pads), (x, kernel)
 
 
-def _direct_backward(stride, saved, g):
+def _backward(stride, saved, g):
     x, kernel = saved
+    g = _kept(g)
     dx = _input_gradient(g, kernel, x.shape[1:3], stride)
     return dx, _kernel_gradient(x, g, kernel.shape, stride)
 
 
-_direct_conv.defvjp(_direct_forward, _direct_backward)
+_cpu_conv.defvjp(_forward, _backward)
+
+
+def _kept(x):
+    """x, which XLA:CPU has to put into memory.
+
+    Else it computes x's elementwise producers, back to the last convolution and beyond,
+    again within the transpositions below, element by element across the strides. It
+    does that for operations on one array; this one counts as being on two.
+    """
+    return jnp.where(x == x, x, jnp.nan)
 
 
 def _convolve(x, kernel, stride, pads):

@@ -24,6 +24,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from dljax.backend import compiler_options
 from dljax.contract import Source, State, Task
 from dljax.errors import Refusal
 from dljax.train import update
@@ -112,23 +113,25 @@ def _lower(
     if how == "pmap":
         devices = list(mesh.devices.flat)
         return jax.pmap(function, in_axes=axes, devices=devices, donate_argnums=used)
+    jit = functools.partial(
+        jax.jit, donate_argnums=used, compiler_options=compiler_options()
+    )
     if how == "vmap":
-        return jax.jit(jax.vmap(function, in_axes=axes), donate_argnums=used)
+        return jit(jax.vmap(function, in_axes=axes))
     specs = tuple(P("seed") if m else P() for m in mapped)
     if how == "shard":
         places = tuple(NamedSharding(mesh, spec) for spec in specs)
-        return jax.jit(
+        return jit(
             jax.vmap(function, in_axes=axes, spmd_axis_name="seed"),
             in_shardings=places,
             out_shardings=NamedSharding(mesh, P("seed")),
-            donate_argnums=used,
         )
     looped = _mapped(function, mapped)
     if how == "cores":
         looped = jax.shard_map(
             looped, mesh=mesh, in_specs=specs, out_specs=P("seed"), check_vma=False
         )
-    return jax.jit(looped, donate_argnums=used)
+    return jit(looped)
 
 
 def _mesh(how: str, seeds: int, devices: Sequence[Any]) -> Any:
