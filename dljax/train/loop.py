@@ -116,6 +116,12 @@ def _tested(program: Program, state: State) -> dict[str, Any]:
     return found
 
 
+def _measured(program: Program, state: State) -> list[str]:
+    """The names of all that `_tested` measures."""
+    seen = program.measures(state, "seen") if "seen" in program.held else ()
+    return [*program.measures(state, "test"), *(f"train_{name}" for name in seen)]
+
+
 def _check_measured(known: Iterable[str], metrics: Iterable[str]) -> None:
     for metric in metrics:
         if metric not in known:
@@ -162,11 +168,9 @@ def train(
       Refusal: the task does not measure one of `measures`, where it has to.
     """
     begun = time.perf_counter()
-    known = jax.eval_shape(lambda s: program.evaluate(s, "valid"), kept.state)
+    known = program.measures(kept.state, "valid")
     _check_measured(known, [best_by[0]] if best_by else [])
-    if test:
-        known = jax.eval_shape(lambda s: _tested(program, s), kept.state)
-    _check_measured(known, measures)
+    _check_measured(_measured(program, kept.state) if test else known, measures)
     (state, best), alive = warm_up(program, kept, test=test)
     ready = time.perf_counter()
     saving = 0.0

@@ -14,9 +14,9 @@ run are an array axis beside the seed (`hyper`).
 `update.py` says what is computed, this file where; nothing else knows of devices.
 """
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -44,6 +44,7 @@ class Program(NamedTuple):
       the last update, "alive" and "step", each (s,).
     evaluate(state, split) -> {name: (sum (s,), count (s,))}; on "test" with the probes
     held: the splits that can be evaluated.
+    measures(state, split) -> the names that `evaluate` gives; compiles nothing
     sample(state, split, n) -> the first n examples of each seed's split, (s, n, ...)
     take(tree) / put(tree): states, and other arrays with a seed axis, of the device as
       host arrays of exactly the seeds asked for, and back; the host's do not depend on
@@ -58,6 +59,7 @@ class Program(NamedTuple):
     orders: Callable[[State, int], Any]
     advance: Callable[[State, Any, int, int], tuple[State, Any]]
     evaluate: Callable[[State, str], Any]
+    measures: Callable[[State, str], tuple[str, ...]]
     sample: Callable[[State, str, int], Any]
     take: Callable[[Any], Any]
     put: Callable[[Any], Any]
@@ -113,9 +115,7 @@ def _lower(
     if how == "pmap":
         devices = list(mesh.devices.flat)
         return jax.pmap(function, in_axes=axes, devices=devices, donate_argnums=used)
-    jit = functools.partial(
-        jax.jit, donate_argnums=used, compiler_options=compiler_options()
-    )
+    jit = partial(jax.jit, donate_argnums=used, compiler_options=compiler_options())
     if how == "vmap":
         return jit(jax.vmap(function, in_axes=axes))
     specs = tuple(P("seed") if m else P() for m in mapped)
@@ -216,19 +216,24 @@ def program(
         )
         return state, {"metrics": metrics, "alive": state.alive, "step": state.step}
 
-    lower = functools.partial(_lower, how=how, mesh=mesh)
+    lower = partial(_lower, how=how, mesh=mesh)
     init = lower(lambda key, numbers: update.init(make(numbers), key), (True, True))
     orders = lower(ordered, (True, True, False))
     advance = lower(advanced, (True, True, True, False, False, False), donate=True)
 
-    def measured(function):
-        return lower(
-            lambda state, numbers, *rest: function(make(numbers), source, state, *rest),
-            (True, True, True, False),
-        )
+    def evaluated(probe, state, own, rows, arrays):
+        return update.evaluate(make(own), source, state, rows, arrays, probe=probe)
 
-    evaluate, sample = measured(update.evaluate), measured(update.sample)
-    probe = measured(functools.partial(update.evaluate, probe=True))
+    def sampled(state, own, rows, arrays):
+        return update.sample(make(own), source, state, rows, arrays)
+
+    over = (True, True, True, False)
+    sample = lower(sampled, over)
+    evaluate, probe = (lower(partial(evaluated, p), over) for p in (False, True))
+
+    def measures(state, split):
+        each = jax.vmap(partial(evaluated, split == "test"), in_axes=(0, 0, 0, None))
+        return tuple(jax.eval_shape(each, state, numbers, held[split], arrays))
 
     alone = how in ("map", "vmap")
     by_seed = devices[0] if alone else NamedSharding(mesh, P("seed"))
@@ -260,10 +265,11 @@ def program(
             state, numbers, now, arrays, np.int32(offset), np.int32(steps)
         ),
         held=tuple(held),
-        evaluate=lambda state, name: (probe if name == "test" else evaluate)(
-            state, numbers, held[name], arrays
+        evaluate=lambda state, split: (probe if split == "test" else evaluate)(
+            state, numbers, held[split], arrays
         ),
-        sample=lambda state, name, n: sample(state, numbers, first(name, n), arrays),
+        measures=measures,
+        sample=lambda state, split, n: sample(state, numbers, first(split, n), arrays),
         take=take,
         put=put,
     )
