@@ -9,12 +9,13 @@ from families import Family, table
 from dljax.models.all_conv import all_conv
 from dljax.models.ann import mlp
 from dljax.models.cnn import cnn
+from dljax.models.recurrent import recurrent
 from dljax.models.resnet import resnet
 from dljax.models.video import cnn_3d, cnn_frames
 from dljax.tasks.classification import classification
 from dljax.train.optimizers import adamw
 
-IMAGE, CLIP = (4, 4, 1), (2, 4, 4, 1)
+IMAGE, CLIP, STEPS = (4, 4, 1), (2, 4, 4, 1), (3, 2)
 NETS = {
     "mlp": (lambda: mlp((4,), 2), IMAGE),
     "lenet": (lambda: cnn((2,), 4, 2), IMAGE),
@@ -22,6 +23,9 @@ NETS = {
     "all_conv": (lambda: all_conv((2,), 2, repeats=0), IMAGE),
     "cnn_3d": (lambda: cnn_3d((2,), 4, 2), CLIP),
     "cnn_frames": (lambda: cnn_frames((2,), 4, 2), CLIP),
+    "rnn": (lambda: recurrent("many_to_one", "rnn", 4, 2), STEPS),
+    "gru": (lambda: recurrent("many_to_one", "gru", 4, 2), STEPS),
+    "lstm": (lambda: recurrent("many_to_one", "lstm", 4, 2, dropout=0.1), STEPS),
 }
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.models import all_conv, ann, cnn, resnet, video
+from dljax.models import all_conv, ann, cnn, recurrent, resnet, video
 from dljax.models.net import compute
 
 NETS = {
@@ -17,6 +17,8 @@ NETS = {
     "all_conv": (all_conv.all_conv((4,), 3, repeats=1), (4, 4, 1)),
     "cnn_3d": (video.cnn_3d((4,), 8, 3), (4, 8, 8, 1)),
     "cnn_frames": (video.cnn_frames((4,), 8, 3), (4, 8, 8, 1)),
+    "gru": (recurrent.recurrent("many_to_one", "gru", 8, 3), (6, 4)),
+    "lstm": (recurrent.recurrent("many_to_one", "lstm", 8, 3, dropout=0.2), (6, 4)),
 }
 
 

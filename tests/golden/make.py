@@ -18,7 +18,7 @@ PATH = pathlib.Path(__file__).with_name("torch.npz")
 
 
 def make() -> dict[str, np.ndarray]:
-    """All arrays, as float32 or int64."""
+    """All arrays, as float32 or int64; those of recurrent cells as float64."""
     rng = np.random.default_rng(0)
     found: dict[str, np.ndarray] = {}
 
@@ -85,7 +85,7 @@ def make() -> dict[str, np.ndarray]:
     convolved("conv_odd", (2, 5, 7, 3), (3, 3, 3, 4), stride=2)
     convolved("conv_one", (2, 6, 6, 3), (1, 1, 3, 4), stride=2)
     convolved("conv_clip", (2, 4, 5, 6, 2), (3, 3, 3, 2, 3), stride=1)
-    return found | residual()
+    return found | residual() | recurrent()
 
 
 def residual() -> dict[str, np.ndarray]:
@@ -119,6 +119,31 @@ def residual() -> dict[str, np.ndarray]:
             **found,
             "resnet_evaluated": net(torch.tensor(x).permute(0, 3, 1, 2)).numpy(),
         }
+
+
+def recurrent() -> dict[str, np.ndarray]:
+    """Each cell over five steps from a memory of its own: outputs and gradients."""
+    torch.manual_seed(2)
+    found = {}
+    for name, kind in (("rnn", nn.RNN), ("gru", nn.GRU), ("lstm", nn.LSTM)):
+        net = kind(2, 4).double()
+        x = torch.randn(5, 3, 2, dtype=torch.double, requires_grad=True)
+        memory = [
+            torch.randn(1, 3, 4, dtype=torch.double, requires_grad=True)
+            for _ in range(2 if name == "lstm" else 1)
+        ]
+        y, _ = net(x, tuple(memory) if name == "lstm" else memory[0])
+        g = torch.randn_like(y)
+        y.backward(g)
+        weights = {"inputs": net.weight_ih_l0, "memory": net.weight_hh_l0}
+        weights |= {"bias": net.bias_ih_l0, "memory_bias": net.bias_hh_l0}
+        others = {"x": x, **{f"begin_{i}": m for i, m in enumerate(memory)}}
+        for part, value in (weights | others).items():
+            for key, array in ((part, value.detach()), (f"d_{part}", value.grad)):
+                array = array.numpy()
+                found[f"{name}_{key}"] = array.T if part in weights else array
+        found |= {f"{name}_y": y.detach().numpy(), f"{name}_g": g.numpy()}
+    return found
 
 
 def resnet_arrays(name: str, net: nn.Sequential) -> dict[str, np.ndarray]:

@@ -1,0 +1,134 @@
+"""Recurrent nets, by architecture: what goes in and comes out, and when."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from dljax.contract import Net
+from dljax.models.cell import Layer
+from dljax.models.layers import Dropout
+from dljax.models.lstm import LSTM
+from dljax.models.net import net
+from dljax.models.rnn import GRU, RNN
+
+CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many")
+
+
+class Recurrent(nn.Module):
+    """(b, t, features), or int32 tokens (b, t), -> (b, outputs) or (b, t, outputs)."""
+
+    architecture: str
+    cell: str
+    hidden: int
+    outputs: int
+    layers: int = 1
+    bidirectional: bool = False
+    vocabulary: int = 0
+    embedding: int = 0
+    dropout: float = 0.0
+    orthogonal: bool = False
+    forget_bias: float = 1.0
+    trace: bool = False
+
+    @nn.compact
+    def __call__(self, inputs: Any, *, train: bool = False):
+        inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
+        x, mask = inputs["x"], inputs.get("mask")
+        if self.vocabulary:
+            x = nn.Embed(self.vocabulary, self.embedding)(x)
+        if self.architecture == "one_to_one":
+            x = x[:, None]
+        x = x.swapaxes(0, 1)
+        mask = None if mask is None else mask.swapaxes(0, 1)
+        lasts, traces = [], {}
+        for i in range(self.layers):
+            x = Dropout(self.dropout)(x, train=train)
+            ways = ("forward", "backward") if self.bidirectional else ("forward",)
+            found = [self._layer(f"{way}_{i}")(x, mask=mask) for way in ways]
+            x = jnp.concatenate([outputs for outputs, *_ in found], -1)
+            lasts = [memory[0] for _, memory, *_ in found]
+            if self.trace:
+                for way, (*_, seen) in zip(ways, found, strict=True):
+                    parts = {name: part.swapaxes(0, 1) for name, part in seen.items()}
+                    traces[f"{way}_{i}"] = parts
+        many = self.architecture == "many_to_many"
+        y = x.swapaxes(0, 1) if many else jnp.concatenate(lasts, -1)
+        y = nn.Dense(self.outputs)(Dropout(self.dropout)(y, train=train))
+        return (y, traces) if self.trace else y
+
+    def _layer(self, name):
+        return Layer(
+            CELLS[self.cell],
+            self.hidden,
+            orthogonal=self.orthogonal,
+            forget_bias=self.forget_bias,
+            reverse=name.startswith("backward"),
+            trace=self.trace,
+            name=name,
+        )
+
+
+def recurrent(
+    architecture: str,
+    cell: str,
+    hidden: int,
+    outputs: int,
+    *,
+    layers: int = 1,
+    bidirectional: bool = False,
+    vocabulary: int = 0,
+    embedding: int = 0,
+    dropout: float = 0.0,
+    orthogonal: bool = False,
+    forget_bias: float = 1.0,
+    trace: bool = False,
+) -> Net:
+    """A recurrent net.
+
+    Its input is an array, or {"x": the array, "mask": (b, t), 0 at padding, which must
+    be at the end}. By architecture:
+
+    one_to_one     x (b, features) -> (b, outputs): a single step
+    many_to_one    x (b, t, features) -> (b, outputs), from the memory at the end
+    many_to_many   x (b, t, features) -> (b, t, outputs), one at each step
+
+    Args:
+      cell: one of `CELLS`.
+      layers: each works on the outputs of the one before.
+      bidirectional: beside each layer one that goes from the last step to the first. A
+        net of many to many then sees what is to come.
+      vocabulary, embedding: x is then int32 tokens (b, t), which become vectors of so
+        many numbers; 0: x is values.
+      dropout: of what goes into each layer and into the output.
+      orthogonal, forget_bias: see `cell.Layer`.
+      trace: gives (y, {layer: {gate or state: (b, t, hidden)}}).
+
+    Source: Elman 1990; Hochreiter, Schmidhuber 1997; Gers et al. 2000; Schuster,
+    Paliwal 1997; Cho et al. 2014.
+
+    Raises:
+      ValueError: an unknown architecture, or a vocabulary without embedding. KeyError:
+      an unknown cell.
+    """
+    CELLS[cell]
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture {architecture}: must be one of {ARCHITECTURES}")
+    if bool(vocabulary) != bool(embedding):
+        raise ValueError("give both vocabulary and embedding, or none")
+    module = Recurrent(
+        architecture,
+        cell,
+        hidden,
+        outputs,
+        layers,
+        bidirectional,
+        vocabulary,
+        embedding,
+        dropout,
+        orthogonal,
+        forget_bias,
+        trace,
+    )
+    return net(module)

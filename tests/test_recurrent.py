@@ -1,0 +1,193 @@
+"""Recurrent cells against PyTorch and against loops by hand; nets of them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax.models.cell import Layer, forward
+from dljax.models.recurrent import ARCHITECTURES, CELLS, recurrent
+
+CELL = pytest.mark.parametrize("name", list(CELLS))
+T, B, F, H = 6, 3, 2, 4
+
+
+@CELL
+def test_a_cell_is_pytorchs_in_values_and_gradients(golden, name):
+    array = {
+        key.removeprefix(f"{name}_"): value
+        for key, value in golden.items()
+        if key.startswith(f"{name}_")
+    }
+    weights = {key: array[key] for key in ("inputs", "memory", "bias")}
+    if CELLS[name].memory_bias:
+        weights["memory_bias"] = array["memory_bias"]
+    else:
+        weights["bias"] = weights["bias"] + array["memory_bias"]
+    begin = tuple(array[f"begin_{i}"][0] for i in range(CELLS[name].memories))
+    with jax.enable_x64(True):
+        y, back = jax.vjp(
+            lambda *a: forward(CELLS[name], *a)[0], weights, array["x"], begin
+        )
+        d_weights, d_x, d_begin = back(jnp.asarray(array["g"]))
+    np.testing.assert_allclose(y, array["y"], atol=1e-5)
+    np.testing.assert_allclose(d_x, array["d_x"], atol=1e-5)
+    for key, value in d_weights.items():
+        np.testing.assert_allclose(value, array[f"d_{key}"], atol=1e-5, err_msg=key)
+    for i, value in enumerate(d_begin):
+        np.testing.assert_allclose(value, array[f"d_begin_{i}"][0], atol=1e-5)
+
+
+def drawn(name, *, seed=0, **options):
+    """A layer, its weights, and an input (t, b, features)."""
+    layer = Layer(CELLS[name], H, **options)
+    x = np.random.default_rng(seed).normal(size=(T, B, F)).astype(np.float32)
+    params = layer.init(jax.random.key(seed), x)["params"]
+    return layer, jax.tree.map(np.asarray, params), x
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def by_hand(name, w, x):
+    """The outputs of a layer, in NumPy."""
+    h = c = np.zeros((x.shape[1], H))
+    outputs = []
+    for now in x:
+        z, u = now @ w["inputs"] + w["bias"], h @ w["memory"]
+        if name == "rnn":
+            h = np.tanh(z + u)
+        elif name == "gru":
+            z, u = np.split(z, 3, -1), np.split(u + w["memory_bias"], 3, -1)
+            reset, update = sigmoid(z[0] + u[0]), sigmoid(z[1] + u[1])
+            h = update * h + (1 - update) * np.tanh(z[2] + reset * u[2])
+        else:
+            write, keep, new, show = np.split(z + u, 4, -1)
+            c = sigmoid(keep) * c + sigmoid(write) * np.tanh(new)
+            h = sigmoid(show) * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs)
+
+
+@CELL
+def test_a_layer_is_a_loop_by_hand(name):
+    layer, params, x = drawn(name)
+    outputs, memory = layer.apply({"params": params}, x)
+    np.testing.assert_allclose(outputs, by_hand(name, params, x), atol=1e-5)
+    np.testing.assert_array_equal(outputs[-1], memory[0])
+
+
+@CELL
+def test_from_the_last_step_to_the_first_is_the_loop_over_the_reversed(name):
+    layer, params, x = drawn(name, reverse=True)
+    outputs, memory = layer.apply({"params": params}, x)
+    expected = by_hand(name, params, x[::-1])[::-1]
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    np.testing.assert_array_equal(outputs[0], memory[0])
+
+
+def test_the_trace_has_every_gate_and_state_of_the_five_steps():
+    layer, params, x = drawn("lstm", trace=True)
+    outputs, memory, trace = layer.apply({"params": params}, x)
+    gates = ("input_gate", "forget_gate", "output_gate")
+    assert set(trace) == {*gates, "candidate", "memory", "output"}
+    assert all(trace[name].shape == (T, B, H) for name in trace)
+    assert all((trace[g] > 0).all() and (trace[g] < 1).all() for g in gates)
+    before = jnp.concatenate([jnp.zeros((1, B, H)), trace["memory"][:-1]])
+    kept = trace["forget_gate"] * before + trace["input_gate"] * trace["candidate"]
+    np.testing.assert_allclose(trace["memory"], kept, atol=1e-6)
+    shown = trace["output_gate"] * jnp.tanh(trace["memory"])
+    np.testing.assert_allclose(outputs, shown, atol=1e-6)
+    np.testing.assert_array_equal(trace["output"], outputs)
+    np.testing.assert_array_equal(trace["memory"][-1], memory[1])
+
+
+def test_weights_begin_as_they_are_told():
+    _, params, _ = drawn("lstm", orthogonal=True, forget_bias=2.0)
+    for part in np.split(params["memory"], 4, -1):
+        np.testing.assert_allclose(part.T @ part, np.eye(H), atol=1e-5)
+    np.testing.assert_array_equal(params["bias"].reshape(4, H)[:, 0], [0, 2, 0, 0])
+    _, params, _ = drawn("rnn")
+    assert np.abs(params["memory"]).max() <= H**-0.5
+    assert (params["bias"] == 0).all()
+
+
+def built(architecture, cell, **options):
+    net = recurrent(architecture, cell, H, 5, **options)
+    shape = (B, F) if architecture == "one_to_one" else (B, T, F)
+    x = jax.random.normal(jax.random.key(1), shape)
+    return net, *net.init(jax.random.key(0), x), x
+
+
+@CELL
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_comes_out_has_the_architectures_shape(architecture, name):
+    net, params, stats, x = built(architecture, name, layers=2)
+    y, _ = net.apply(params, stats, x, key=None, train=False)
+    assert y.shape == ((B, T, 5) if architecture == "many_to_many" else (B, 5))
+
+
+def test_one_to_one_is_many_to_one_of_a_single_step():
+    net, params, stats, x = built("one_to_one", "lstm")
+    many = recurrent("many_to_one", "lstm", H, 5)
+    a, _ = net.apply(params, stats, x, key=None, train=False)
+    b, _ = many.apply(params, stats, x[:, None], key=None, train=False)
+    np.testing.assert_array_equal(a, b)
+
+
+@CELL
+@pytest.mark.parametrize("architecture", ["many_to_one", "many_to_many"])
+def test_padding_changes_nothing(architecture, name):
+    options = {"layers": 2, "bidirectional": True}
+    net, params, stats, x = built(architecture, name, **options)
+    padded = jnp.pad(x, ((0, 0), (0, 3), (0, 0)), constant_values=9.0)
+    mask = jnp.tile(jnp.arange(T + 3) < T, (B, 1))
+    y, _ = net.apply(params, stats, x, key=None, train=False)
+    inputs = {"x": padded, "mask": mask}
+    z, _ = net.apply(params, stats, inputs, key=None, train=False)
+    np.testing.assert_allclose(z if z.ndim == 2 else z[:, :T], y, atol=1e-6)
+    grad = jax.grad(
+        lambda x: net.apply(
+            params, stats, {"x": x, "mask": mask}, key=None, train=False
+        )[0][:, :T].sum()
+    )(padded)
+    assert (grad[:, T:] == 0).all()
+    assert (grad[:, :T] != 0).any()
+
+
+@CELL
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_many_to_many_looks_ahead_only_where_it_goes_both_ways(name, bidirectional):
+    net, params, stats, x = built(
+        "many_to_many", name, layers=2, bidirectional=bidirectional
+    )
+
+    def seen(t):
+        y = lambda x: net.apply(params, stats, x, key=None, train=False)[0]  # noqa: E731
+        return np.abs(jax.grad(lambda x: y(x)[:, t].sum())(x)).sum((0, 2)) > 0
+
+    for t in range(T):
+        assert seen(t)[: t + 1].all()
+        assert seen(t)[t + 1 :].any() == (bidirectional and t < T - 1)
+
+
+def test_tokens_become_vectors_and_layers_give_their_traces():
+    options = {"vocabulary": 7, "embedding": 3, "trace": True, "layers": 2}
+    net = recurrent("many_to_one", "gru", H, 5, **options)
+    tokens = jnp.array([[1, 2, 6, 0], [3, 3, 0, 0]])
+    params, stats = net.init(jax.random.key(0), tokens)
+    assert params["Embed_0"]["embedding"].shape == (7, 3)
+    (y, traces), _ = net.apply(params, stats, tokens, key=None, train=False)
+    assert y.shape == (2, 5)
+    assert list(traces) == ["forward_0", "forward_1"]
+    assert traces["forward_1"]["reset_gate"].shape == (2, 4, H)
+
+
+def test_a_net_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="architecture many_to_few"):
+        recurrent("many_to_few", "lstm", H, 5)
+    with pytest.raises(ValueError, match="both"):
+        recurrent("many_to_one", "lstm", H, 5, vocabulary=7)
+    with pytest.raises(KeyError):
+        recurrent("many_to_one", "lstn", H, 5)
