@@ -34,7 +34,7 @@ class Config(RunConfig):
     hidden: int = flag(64, "width of the CNN's fully connected layer", low=1)
     seeds: int = flag(10, "how many rounds", low=1)
     batch_size: int = flag(64, "examples an update", low=1)
-    steps: int = flag(20, "updates a round", low=1)
+    steps: int = flag(200, "updates a round", low=1)
 
 
 def rule(time, operations, by_side, by_channels):

@@ -103,6 +103,15 @@ def test_the_trace_has_every_gate_and_state_of_the_five_steps():
     np.testing.assert_array_equal(trace["memory"][-1], memory[1])
 
 
+@CELL
+@pytest.mark.parametrize("reset", [1, 2, 4])
+def test_a_memory_that_begins_anew_is_a_sequence_of_its_own(name, reset):
+    layer, params, x = drawn(name, reset=reset)
+    outputs, _ = layer.apply({"params": params}, x)
+    parts = [by_hand(name, params, x[i : i + reset]) for i in range(0, T, reset)]
+    np.testing.assert_allclose(outputs, np.concatenate(parts), atol=1e-5)
+
+
 def test_weights_begin_as_they_are_told():
     _, params, _ = drawn("lstm", orthogonal=True, forget_bias=2.0)
     for part in np.split(params["memory"], 4, -1):

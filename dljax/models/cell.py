@@ -5,6 +5,7 @@ What a step computes from its inputs and from the memory are two matrix products
 have the cells; here are the products, the loop over time, and a layer of it.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ def forward(
     memory: tuple[jax.Array, ...],
     *,
     mask: jax.Array | None = None,
+    reset: int = 0,
     reverse: bool = False,
     trace: bool = False,
 ) -> Any:
@@ -51,6 +53,7 @@ def forward(
       x: (t, b, features).
       memory: what it begins with, each (b, hidden).
       mask: (t, b), 0 where a step changes nothing, for padding; or None.
+      reset: every so many steps the memory is what it began with; 0: never.
       reverse: from the last step to the first.
 
     Returns:
@@ -64,7 +67,9 @@ def forward(
     )
 
     def step(memory, inputs):
-        now, keep = inputs
+        now, keep, anew = inputs
+        if reset:
+            memory = jax.tree.map(functools.partial(jnp.where, anew), begin, memory)
         h = memory[0] @ weights["memory"] + memory_bias
         new, seen = cell.step(now @ weights["inputs"] + bias, h, memory)
         if keep is not None:
@@ -74,7 +79,8 @@ def forward(
             )
         return new, (new[0], seen if trace else None)
 
-    last, (outputs, seen) = jax.lax.scan(step, memory, (x, mask), reverse=reverse)
+    begin, anew = memory, jnp.arange(len(x)) % reset == 0 if reset else None
+    last, (outputs, seen) = jax.lax.scan(step, memory, (x, mask, anew), reverse=reverse)
     return (outputs, last, seen) if trace else (outputs, last)
 
 
@@ -90,6 +96,7 @@ class Layer(nn.Module):
     hidden: int
     orthogonal: bool = False
     forget_bias: float = 1.0
+    reset: int = 0
     reverse: bool = False
     trace: bool = False
 
@@ -113,8 +120,16 @@ class Layer(nn.Module):
         weights = jax.tree.map(lambda w: w.astype(x.dtype), weights)
         if memory is None:
             memory = (jnp.zeros((x.shape[1], hidden), x.dtype),) * cell.memories
-        options = {"mask": mask, "reverse": self.reverse, "trace": self.trace}
-        return forward(cell, weights, x, memory, **options)
+        return forward(
+            cell,
+            weights,
+            x,
+            memory,
+            mask=mask,
+            reset=self.reset,
+            reverse=self.reverse,
+            trace=self.trace,
+        )
 
 
 def _uniform(hidden):

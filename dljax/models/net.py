@@ -61,6 +61,18 @@ def compute(network: Net, dtype: str) -> Net:
     return Net(network.init, apply)
 
 
+def of_input(network: Net, change: Callable[[Any], Any]) -> Net:
+    """The same net, of change(x) instead of x."""
+
+    def init(key, example):
+        return network.init(key, change(example))
+
+    def apply(params, stats, x, *, key, train):
+        return network.apply(params, stats, change(x), key=key, train=train)
+
+    return Net(init, apply)
+
+
 @contextlib.contextmanager
 def intercept(change: Callable[[str, tuple, Any], Any]) -> Iterator[None]:
     """Inside, each module's call gives change(its path, its inputs, its output).

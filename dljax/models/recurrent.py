@@ -30,6 +30,7 @@ class Recurrent(nn.Module):
     dropout: float = 0.0
     orthogonal: bool = False
     forget_bias: float = 1.0
+    reset: int = 0
     trace: bool = False
 
     @nn.compact
@@ -64,6 +65,7 @@ class Recurrent(nn.Module):
             self.hidden,
             orthogonal=self.orthogonal,
             forget_bias=self.forget_bias,
+            reset=self.reset,
             reverse=name.startswith("backward"),
             trace=self.trace,
             name=name,
@@ -83,6 +85,7 @@ def recurrent(
     dropout: float = 0.0,
     orthogonal: bool = False,
     forget_bias: float = 1.0,
+    reset: int = 0,
     trace: bool = False,
 ) -> Net:
     """A recurrent net.
@@ -103,6 +106,8 @@ def recurrent(
         many numbers; 0: x is values.
       dropout: of what goes into each layer and into the output.
       orthogonal, forget_bias: see `cell.Layer`.
+      reset: every so many steps the memory begins anew; 1: there is no feedback; 0: it
+        never does.
       trace: gives (y, {layer: {gate or state: (b, t, hidden)}}).
 
     Source: Elman 1990; Hochreiter, Schmidhuber 1997; Gers et al. 2000; Schuster,
@@ -129,6 +134,12 @@ def recurrent(
         dropout,
         orthogonal,
         forget_bias,
+        reset,
         trace,
     )
     return net(module)
+
+
+def rows(images):
+    """Each image as the sequence of its rows: (b, h, w, c) -> (b, h, w * c)."""
+    return images.reshape(*images.shape[:2], -1)

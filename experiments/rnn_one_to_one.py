@@ -1,0 +1,99 @@
+"""What is a recurrent net that takes one input and gives one output?
+
+Claim: "A one-to-one recurrent net is like a feed-forward net, and unfit for sequences."
+
+With a single step there is nothing to remember: given whole images, it should do what
+a feed-forward net of as many neurons does. Of an image's rows, given one by one, it can
+take but one, and should do worse than a net that goes through them all.
+
+    python -m experiments.rnn_one_to_one
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+KINDS = ("feed_forward", "one_to_one", "last_row", "many_to_one")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    kind: str = flag(
+        "one_to_one",
+        "a feed-forward net or a recurrent one on whole images; or a recurrent net on "
+        "the last row, or on all rows in turn",
+        choices=KINDS,
+    )
+    hidden: int = flag(64, "neurons of the hidden layer or state", low=1)
+    learning_rate: float = flag(3e-3, "Adam's", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    epochs: float = flag(40.0, "passes over the training data", low=0)
+
+
+def rule(alike, unfit):
+    """Supported if on whole images the one-to-one net is within 3 points of the
+    feed-forward net (two one-sided tests), and on rows more than 20 points below the
+    net that takes them all (simultaneous interval); if not, refuted if it is more than
+    3 points off, or less than 5 points below; else undecided.
+    """
+    if alike.within(0.03) and unfit.above(0.2):
+        return "supported"
+    other = alike.above(0.03) or alike.below(-0.03)
+    return "refuted" if other or unfit.below(0.05) else "undecided"
+
+
+STUDY = Study(
+    claim="A one-to-one recurrent net is like a feed-forward net, and unfit for "
+    "sequences.",
+    factors={"kind": KINDS},
+    measure="accuracy",
+    contrasts={
+        "alike": ("one_to_one", "feed_forward"),
+        "unfit": ("many_to_one", "last_row"),
+    },
+    rule=rule,
+    smoke={"steps": 3, "seeds": 2, "hidden": 4},
+    sufficient={
+        "digits": "there are no more than these 1,797 images; two rounds of five folds "
+        "test on every one of them twice"
+    },
+)
+
+
+def source(config):
+    """The images."""
+    from dljax.data.source import load
+
+    return load(config)
+
+
+def task(config):
+    """Classification of the image, of its last row, or of its rows in turn."""
+    from dljax.data.source import stills
+    from dljax.models.ann import mlp
+    from dljax.models.net import of_input
+    from dljax.models.recurrent import recurrent, rows
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw
+
+    example, outputs = stills(source(config))
+    sees = {
+        "one_to_one": lambda x: x.reshape(x.shape[0], -1),
+        "last_row": lambda x: rows(x)[:, -1],
+        "many_to_one": rows,
+    }
+    if config.kind == "feed_forward":
+        net = mlp((config.hidden,), outputs, activation="tanh")
+    else:
+        many = config.kind == "many_to_one"
+        architecture = "many_to_one" if many else "one_to_one"
+        net = recurrent(architecture, "rnn", config.hidden, outputs)
+        net = of_input(net, sees[config.kind])
+    return classification(net, adamw(config.learning_rate), example=example)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
