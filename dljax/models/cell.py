@@ -41,6 +41,7 @@ def forward(
     memory: tuple[jax.Array, ...],
     *,
     mask: jax.Array | None = None,
+    added: tuple[jax.Array, ...] | None = None,
     reset: int = 0,
     reverse: bool = False,
     trace: bool = False,
@@ -53,6 +54,8 @@ def forward(
       x: (t, b, features).
       memory: what it begins with, each (b, hidden).
       mask: (t, b), 0 where a step changes nothing, for padding; or None.
+      added: (t, b, hidden) for each array of the memory, added to it after each step; a
+        gradient with respect to zeros here is one with respect to the memory.
       reset: every so many steps the memory is what it began with; 0: never.
       reverse: from the last step to the first.
 
@@ -60,14 +63,13 @@ def forward(
       the outputs (t, b, hidden) and the memory after the last step; with `trace` also
       {name: (t, b, hidden)} of every gate and state.
     """
-
     bias, memory_bias = (
         weights[name].reshape(1, -1) if name in weights else 0
         for name in ("bias", "memory_bias")
     )
 
     def step(memory, inputs):
-        now, keep, anew = inputs
+        now, keep, more, anew = inputs
         if reset:
             memory = jax.tree.map(functools.partial(jnp.where, anew), begin, memory)
         h = memory[0] @ weights["memory"] + memory_bias
@@ -77,10 +79,13 @@ def forward(
                 jnp.where(keep[:, None] > 0, a, b)
                 for a, b in zip(new, memory, strict=True)
             )
+        if more is not None:
+            new = jax.tree.map(jnp.add, new, more)
         return new, (new[0], seen if trace else None)
 
     begin, anew = memory, jnp.arange(len(x)) % reset == 0 if reset else None
-    last, (outputs, seen) = jax.lax.scan(step, memory, (x, mask, anew), reverse=reverse)
+    steps = (x, mask, added, anew)
+    last, (outputs, seen) = jax.lax.scan(step, memory, steps, reverse=reverse)
     return (outputs, last, seen) if trace else (outputs, last)
 
 

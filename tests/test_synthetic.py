@@ -1,0 +1,69 @@
+"""The adding problem and the copy task: what they ask, what is had for nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax.data.synthetic import adding, copying
+from dljax.models.recurrent import recurrent
+from dljax.tasks.regression import regression
+from dljax.train import parallel
+from dljax.train.optimizers import adamw
+
+
+def batch(source, rows):
+    return jax.tree.map(np.asarray, source.gather(source.arrays, np.asarray(rows)))
+
+
+def test_the_sum_is_of_the_two_marked_numbers():
+    made = batch(adding(30), np.arange(500))
+    values, marks = made["x"][..., 0], made["x"][..., 1]
+    assert made["x"].shape == (500, 30, 2)
+    assert ((values >= 0) & (values < 1)).all()
+    np.testing.assert_array_equal(marks.sum(1), 2)
+    np.testing.assert_allclose((values * marks).sum(1, keepdims=True), made["y"], 1e-6)
+    assert marks.mean(0).min() > 0  # anywhere
+
+
+def test_who_always_says_one_is_off_by_a_sixth():
+    y = batch(adding(10), np.arange(50_000))["y"]
+    squares = (y - 1) ** 2
+    assert abs(squares.mean() - 1 / 6) < 4 * squares.std() / len(y) ** 0.5
+
+
+def test_what_is_copied_is_what_came_first():
+    made = batch(copying(7), np.arange(50))
+    assert made["x"].shape == made["y"].shape == (50, 27)
+    np.testing.assert_array_equal(made["y"][:, -10:], made["x"][:, :10])
+    assert (made["y"][:, :-10] == 0).all()
+    assert set(np.unique(made["x"][:, :10])) == set(range(1, 9))
+    assert (made["x"][:, 10:16] == 0).all()
+    assert (made["x"][:, 16:] == 9).all()
+
+
+@pytest.mark.parametrize("source", [adding(8), copying(8)])
+def test_examples_depend_on_their_numbers_alone_and_parts_share_none(source):
+    first, other = batch(source, [5, 1]), batch(source, [1, 2, 5])
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b[2]), first, other)
+    parts = [set(rows) for rows in source.split(3).values()]
+    assert (
+        sum(map(len, parts)) == len(set.union(*parts)) == len(source.arrays["number"])
+    )
+
+
+def test_other_lengths_are_other_data():
+    assert adding(8).fingerprint != adding(9).fingerprint
+    assert adding(8).fingerprint == adding(8).fingerprint
+
+
+def test_a_net_learns_to_add():
+    source = adding(6, train=2_000, held=200)
+    net = recurrent("many_to_one", "gru", 16, 1)
+    task = regression(net, adamw(0.02), example=jnp.zeros((1, 6, 2)))
+    program = parallel.program(task, source, (0,), how="map", batch_size=50)
+    state = program.init()
+    state, _ = program.advance(state, program.orders(state, 0), 0, 400)
+    total, count = program.evaluate(state, "test")["mse"]
+    assert count[0] == 200
+    assert total[0] / count[0] < 0.02
