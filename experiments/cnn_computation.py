@@ -9,11 +9,12 @@ variants in turn. All are logarithms to base 2: a difference of 1 is a factor of
 
     python -m experiments.cnn_computation
 
-Ten rounds, half a minute on 2 x86-64 cores: supported. Simultaneous intervals, in
-powers of 2: a train step of the CNN on 16x16 pixels takes 3.11 (2.87 to 3.34) more than
-that of an MLP of as many parameters, which is 8.6 times its time, and 9.8 times its
-operations; twice the side takes 2.13 (1.92 to 2.34) more, twice the channels 1.23 (1.03
-to 1.44).
+Ten rounds, half a minute on 2 x86-64 cores: supported. Simultaneous intervals: a train
+step of the CNN on 16x16 pixels takes 8.4 times the time (6.7 to 10.6) of that of an MLP
+of as many parameters, and 8.7 times its operations; twice the side takes 4.0 times as
+long (3.8 to 4.2), twice the channels 2.6 times (2.2 to 3.0). A first measurement, in
+rounds of 20 updates instead of 200, was undecided: twice the channels took 2.1 times as
+long (1.6 to 2.7).
 """
 
 import dataclasses

@@ -13,9 +13,11 @@ once on each. How many devices share a batch must not change what is learned.
 
 Digits on 16x16 pixels, 10 seeds, a minute on 2 x86-64 cores, each of which is a device:
 supported. Simultaneous intervals, as factors: examples a second with 256 an update over
-16 on one device 1.57 (1.42 to 1.73), two devices over one at 256 1.16 (1.07 to 1.26);
-the time to 75 % with two devices over one 0.86 (0.79 to 0.93), with 256 an update over
-16 2.19 (1.78 to 2.68): larger batches are faster by the example, and need more of them.
+16 on one device 1.70 (1.66 to 1.74), two devices over one at 256 1.76 (1.65 to 1.89);
+the time to 75 % with two devices over one 0.57 (0.53 to 0.61), with 256 an update over
+16 1.99 (1.75 to 2.28): larger batches are faster by the example, and need more of them.
+A first measurement let one device compute on both cores, as XLA does; two devices then
+gained nothing: 0.98 (0.94 to 1.02).
 The loss after an epoch is the same on one and two devices; `tests/test_laws.py` holds
 that on eight.
 """

@@ -7,6 +7,14 @@ first row to the last, or begins anew every four, two or one rows: then there is
 feedback, and all that the net knows is the last row.
 
     python -m experiments.recurrence
+
+Digits of 8x8 pixels, 10 seeds over five folds, under a minute on 2 x86-64 cores:
+supported. Test accuracy with 95 % intervals, the memory kept, begun anew every four,
+two and one rows: simple cell 96.0 % (94.3 to 97.7), 89.0, 65.8 and 50.1 %; LSTM 94.9 %
+(92.5 to 97.4), 88.4, 69.0 and 51.2 %. Simultaneous intervals of what it costs, in
+points: anew at every row 45.9 (40.8 to 51.0) and 43.7 (38.9 to 48.6), every four rows
+7.0 (3.7 to 10.3) and 6.5 (2.9 to 10.2). Over eight steps the simple cell forgets no
+more than LSTM does.
 """
 
 import dataclasses

@@ -7,6 +7,14 @@ a feed-forward net of as many neurons does. Of an image's rows, given one by one
 take but one, and should do worse than a net that goes through them all.
 
     python -m experiments.rnn_one_to_one
+
+Digits of 8x8 pixels, 10 seeds over five folds, 15 seconds on 2 x86-64 cores: supported.
+Test accuracy with 95 % intervals: feed-forward net 97.0 % (95.8 to 98.2), one-to-one
+net on the whole image 96.9 % (95.7 to 98.0), on the last row 50.1 % (45.8 to 54.4), a
+net that goes through all rows 96.0 % (94.3 to 97.7). Simultaneous intervals, in points:
+one-to-one less feed-forward -0.1 (-0.4 to +0.1), all rows over the last one +45.9
+(+41.5 to +50.3). With nothing in its memory a simple recurrent net of one step is a
+feed-forward net with tanh: only their first weights are drawn differently.
 """
 
 import dataclasses
