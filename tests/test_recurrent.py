@@ -8,7 +8,7 @@ import pytest
 from dljax.models.cell import Layer, forward
 from dljax.models.recurrent import ARCHITECTURES, CELLS, recurrent
 
-CELL = pytest.mark.parametrize("name", list(CELLS))
+CELL = pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
 T, B, F, H = 6, 3, 2, 4
 
 
@@ -110,6 +110,39 @@ def test_a_memory_that_begins_anew_is_a_sequence_of_its_own(name, reset):
     outputs, _ = layer.apply({"params": params}, x)
     parts = [by_hand(name, params, x[i : i + reset]) for i in range(0, T, reset)]
     np.testing.assert_allclose(outputs, np.concatenate(parts), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ("input_gate", {"input_gate": 1.0}),
+        ("forget_gate", {"forget_gate": 1.0}),
+        ("output_gate", {"output_gate": 1.0}),
+        ("coupled", {}),
+        ("input_activation", {}),
+        ("output_activation", {}),
+    ],
+)
+def test_a_cell_that_lacks_a_part_lacks_only_that(part, expected):
+    layer, params, x = drawn("lstm", trace=True)
+    outputs, _, whole = layer.apply({"params": params}, x[:1])
+    other = Layer(CELLS[f"lstm_{part}"], H, trace=True)
+    changed, _, found = other.apply({"params": params}, x[:1])
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+    wrote = found["input_gate"] * found["candidate"]
+    np.testing.assert_allclose(found["memory"], wrote, atol=1e-6)
+    if part == "coupled":
+        np.testing.assert_allclose(found["forget_gate"] + found["input_gate"], 1, 1e-6)
+    if part == "input_activation":
+        np.testing.assert_allclose(jnp.tanh(found["candidate"]), whole["candidate"])
+    shown = found["memory"]
+    shown = shown if part == "output_activation" else jnp.tanh(shown)
+    np.testing.assert_allclose(changed, found["output_gate"] * shown, atol=1e-6)
+    same = {"input_gate", "output_gate"} - {part}
+    for name in same:
+        np.testing.assert_array_equal(found[name], whole[name])
+    assert part in ("forget_gate", "coupled") or (changed != outputs).any()
 
 
 def test_weights_begin_as_they_are_told():

@@ -8,11 +8,11 @@ from flax import linen as nn
 from dljax.contract import Net
 from dljax.models.cell import Layer
 from dljax.models.layers import Dropout
-from dljax.models.lstm import LSTM
+from dljax.models.lstm import LSTM, WITHOUT
 from dljax.models.net import net
 from dljax.models.rnn import GRU, RNN
 
-CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM, **WITHOUT}
 ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many")
 
 
@@ -98,7 +98,8 @@ def recurrent(
     many_to_many   x (b, t, features) -> (b, t, outputs), one at each step
 
     Args:
-      cell: one of `CELLS`.
+      cell: one of `CELLS`: "rnn", "gru", "lstm", or an LSTM that lacks a part, as
+        "lstm_forget_gate"; "lstm_coupled" has one gate for writing and keeping.
       layers: each works on the outputs of the one before.
       bidirectional: beside each layer one that goes from the last step to the first. A
         net of many to many then sees what is to come.
