@@ -86,6 +86,15 @@ LAWS = {
 }
 
 
+# A file runs on one worker: the longest begin first, so that none is waited for.
+LONGEST = ("interruption", "laws", "documents", "killed_study", "launcher", "study")
+
+
+def pytest_collection_modifyitems(items):
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 def pytest_terminal_summary(terminalreporter):
     """Prints the conformance matrix: which law holds for which family."""
     found = {}
