@@ -3,10 +3,11 @@
 Claim: "An LSTM needs its gates: what to write, what to keep, what to show."
 
 Each gate and each activation is taken away in turn, as Greff et al. 2017 did; one
-variant has a single gate for writing and keeping. An image is read pixel by pixel, and
-named after the last one. Every variant has its learning rate tuned.
+variant has a single gate for writing and keeping. An image is read a few pixels at a
+time, and named after the last ones. Every variant has its learning rate tuned.
 
-    python -m experiments.lstm_gates
+    python -m experiments.lstm_gates                                  # digits
+    python -m experiments.lstm_gates --dataset=mnist --manual_dir=DIR --full
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ PARTS = (*GATES, "input_activation", "output_activation", "coupled")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     without: str = flag("nothing", "what the cell lacks", choices=("nothing", *PARTS))
+    pixels: int = flag(1, "how many a step; as many as the width: row by row", low=1)
     hidden: int = flag(32, "neurons of the hidden state", low=1)
     learning_rate: float = flag(1e-2, "Adam's", low=0)
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
@@ -49,11 +51,16 @@ STUDY = Study(
     measure="accuracy",
     contrasts={part: ("nothing", part) for part in PARTS},
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "hidden": 4, "without": ("nothing", "forget_gate")},
-    sufficient={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
+    full={
+        "mnist": {
+            "epochs": 3.0,
+            "seeds": 8,
+            "pixels": 28,
+            "hidden": 64,
+            "batch_size": 64,
+        }
     },
+    smoke={"steps": 3, "seeds": 2, "hidden": 4, "without": ("nothing", "forget_gate")},
 )
 
 
@@ -65,8 +72,9 @@ def source(config):
 
 
 def task(config):
-    """Classification from the memory after the last pixel."""
+    """Classification from the memory after the last step."""
     from dljax.data.source import stills
+    from dljax.errors import Refusal
     from dljax.models.net import of_input
     from dljax.models.recurrent import recurrent
     from dljax.tasks.classification import classification
@@ -75,7 +83,13 @@ def task(config):
     example, outputs = stills(source(config))
     cell = "lstm" if config.without == "nothing" else f"lstm_{config.without}"
     net = recurrent("many_to_one", cell, config.hidden, outputs)
-    net = of_input(net, lambda x: x.reshape(x.shape[0], -1, x.shape[-1]))
+    if example[0, ..., 0].size % config.pixels:
+        raise Refusal(
+            f"--pixels={config.pixels}: must divide the {example[0, ..., 0].size} of "
+            "an image"
+        )
+    width = config.pixels * example.shape[-1]
+    net = of_input(net, lambda x: x.reshape(x.shape[0], -1, width))
     optimizer = adamw(config.learning_rate, clip=1.0)
     return classification(net, optimizer, example=example)
 

@@ -23,11 +23,14 @@ from experiments.bench import workers
 
 
 class Case(NamedTuple):
-    """An MLP's hidden widths; with channels, a CNN's; with a depth, a ResNet."""
+    """An MLP's hidden widths; with channels, a CNN's; with a depth, a ResNet; with a
+    cell, a recurrent net of so many neurons that reads the images row by row.
+    """
 
     hidden: tuple[int, ...] = ()
     channels: tuple[int, ...] = ()
     depth: int = 0
+    cell: str = ""
     batch: int = 128
     image: tuple[int, int, int] = (28, 28, 1)
 
@@ -37,6 +40,10 @@ CASES = {
     "lenet": Case((256,), (32, 64)),
     "resnet8": Case(depth=8, batch=64, image=(32, 32, 3)),
     "resnet20": Case(depth=20, batch=64, image=(32, 32, 3)),
+} | {
+    f"{cell}{length}": Case((128,), cell=cell, batch=64, image=(length, 64, 1))
+    for cell in ("rnn", "gru", "lstm")
+    for length in (100, 400)
 }
 
 
@@ -70,6 +77,8 @@ def dljax_steps(case):
     from dljax.data.source import resident
     from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
+    from dljax.models.net import of_input
+    from dljax.models.recurrent import recurrent, rows
     from dljax.models.resnet import resnet
     from dljax.tasks.classification import classification
     from dljax.train import parallel
@@ -78,10 +87,13 @@ def dljax_steps(case):
     size = CASES[case]
     images, labels = data(size.image)
     arrays = {"image": images, "label": labels.astype(np.int32)}
-    rows = np.arange(len(labels))
-    table = Table("random", "1", arrays, {"train": rows, "test": rows[:500]}, ())
+    every = np.arange(len(labels))
+    table = Table("random", "1", arrays, {"train": every, "test": every[:500]}, ())
     if size.depth:
         net = resnet(size.depth, 10)
+    elif size.cell:
+        net = recurrent("many_to_one", size.cell, size.hidden[0], 10)
+        net = of_input(net, rows)
     elif size.channels:
         net = cnn(size.channels, size.hidden[0], 10)
     else:
@@ -112,6 +124,8 @@ def torch_steps(case, *, threads, channels_last):
     images, labels = data(size.image)
     if size.depth:
         net = torch_side.resnet(size.depth, 10)
+    elif size.cell:
+        net = torch_side.Recurrent(size.cell, size.image[1], size.hidden[0], 10)
     elif size.channels:
         net = torch_side.cnn(28, size.channels, size.hidden[0], 10)
     else:
@@ -156,7 +170,8 @@ def main(arguments) -> int:
         work(config.worker, config)
         return 0
     for case in asked.factors["case"]:
-        sides = ["dljax", "torch"] + ["torch channels last"] * (case != "mlp")
+        images = CASES[case].channels or CASES[case].depth
+        sides = ["dljax", "torch"] + ["torch channels last"] * bool(images)
         times = interleaved([f"{case}/{side}" for side in sides], config)
         print(table(case, times), flush=True)
     return 0

@@ -83,6 +83,21 @@ def resnet(depth: int, outputs: int, *, width: int = 16, inputs: int = 3) -> nn.
     return nn.Sequential(*layers, *mean, nn.Linear(before, outputs))
 
 
+class Recurrent(nn.Module):
+    """A recurrent net over the rows of images (n, 1, t, features), and a linear output
+    from its last step.
+    """
+
+    def __init__(self, cell: str, features: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        kind = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[cell]
+        self.net = kind(features, hidden, batch_first=True)
+        self.output = nn.Linear(hidden, outputs)
+
+    def forward(self, x):
+        return self.output(self.net(x[:, 0])[0][:, -1])
+
+
 class Trainer:
     """One run: a network, fused Adam, images (n, c, h, w) and labels in memory."""
 
