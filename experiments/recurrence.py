@@ -3,8 +3,8 @@
 Claim: "A recurrent net's hidden state, fed back, remembers what came before."
 
 An image is read row by row, and named after the last one. The memory is kept from the
-first row to the last, or begins anew every four, two or one rows: then there is no
-feedback, and all that the net knows is the last row.
+first of its eight rows to the last, or begins anew every four, two or one rows: then
+there is no feedback, and all that the net knows is the last row.
 
     python -m experiments.recurrence
 
@@ -30,7 +30,7 @@ CELLS = ("rnn", "lstm")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     cell: str = flag("rnn", "the recurrent cell", choices=("rnn", "gru", "lstm"))
-    reset: int = flag(0, "rows after which the memory begins anew; 0: never", low=0)
+    rows: int = flag(8, "after so many rows the memory begins anew", low=1)
     hidden: int = flag(64, "neurons of the hidden state", low=1)
     learning_rate: float = flag(3e-3, "Adam's", low=0)
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
@@ -51,15 +51,15 @@ def rule(**costs):
 
 STUDY = Study(
     claim="A recurrent net's hidden state, fed back, remembers what came before.",
-    factors={"cell": CELLS, "reset": (0, 4, 2, 1)},
+    factors={"cell": CELLS, "rows": (8, 4, 2, 1)},
     measure="accuracy",
     contrasts={
-        f"{cell}_{name}": (f"{cell}/0", f"{cell}/{reset}")
+        f"{cell}_{name}": (f"{cell}/8", f"{cell}/{rows}")
         for cell in CELLS
-        for name, reset in (("every_row", 1), ("every_four", 4))
+        for name, rows in (("every_row", 1), ("every_four", 4))
     },
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "hidden": 4, "reset": (0, 1)},
+    smoke={"steps": 3, "seeds": 2, "hidden": 4, "rows": (8, 1)},
     sufficient={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
@@ -84,7 +84,7 @@ def task(config):
 
     example, outputs = stills(source(config))
     net = recurrent(
-        "many_to_one", config.cell, config.hidden, outputs, reset=config.reset
+        "many_to_one", config.cell, config.hidden, outputs, reset=config.rows
     )
     rate = config.learning_rate
     return classification(of_input(net, rows), adamw(rate), example=example)
