@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dljax.models import cell
 from dljax.models.cell import Layer, forward
 from dljax.models.recurrent import ARCHITECTURES, CELLS, recurrent
 
@@ -101,6 +102,22 @@ def test_the_trace_has_every_gate_and_state_of_the_five_steps():
     np.testing.assert_allclose(outputs, shown, atol=1e-6)
     np.testing.assert_array_equal(trace["output"], outputs)
     np.testing.assert_array_equal(trace["memory"][-1], memory[1])
+
+
+@CELL
+def test_computing_steps_again_changes_no_gradient(name, monkeypatch):
+    layer, params, x = drawn(name)
+
+    def gradient():
+        """The gradient, and how many numbers are kept for it."""
+        y, back = jax.vjp(lambda params: layer.apply({"params": params}, x)[0], params)
+        return back(y), sum(leaf.size for leaf in jax.tree.leaves(back))
+
+    expected, much = gradient()
+    monkeypatch.setattr(cell, "CACHE", 0)
+    found, little = gradient()
+    assert little < much
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-6), found, expected)
 
 
 @CELL

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+CACHE = 20_000_000  # bytes, about what a processor has at hand of all steps' products
+
 
 class Cell(NamedTuple):
     """What a recurrent net does in a step, after its matrix products.
@@ -84,6 +86,10 @@ def forward(
         return new, (new[0], seen if trace else None)
 
     begin, anew = memory, jnp.arange(len(x)) % reset == 0 if reset else None
+    kept = x.shape[0] * x.shape[1] * weights["memory"].shape[1] * x.dtype.itemsize
+    if jax.default_backend() == "cpu" and kept > CACHE:
+        # To compute a step again for its gradient is faster than to fetch it.
+        step = jax.checkpoint(step, prevent_cse=False)
     steps = (x, mask, added, anew)
     last, (outputs, seen) = jax.lax.scan(step, memory, steps, reverse=reverse)
     return (outputs, last, seen) if trace else (outputs, last)
