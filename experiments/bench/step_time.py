@@ -10,6 +10,7 @@ PyTorch over dljax: above 1 dljax is the faster.
 """
 
 import dataclasses
+import shutil
 import sys
 import time
 from typing import NamedTuple
@@ -113,8 +114,8 @@ def dljax_steps(case):
     return steps
 
 
-def torch_steps(case, *, threads, channels_last):
-    """steps(count) that trains with PyTorch."""
+def torch_steps(case, *, threads, channels_last, compiled):
+    """steps(count) that trains with PyTorch; `compiled`: its forward and backward."""
     import torch
 
     from experiments.bench import torch_side
@@ -131,7 +132,7 @@ def torch_steps(case, *, threads, channels_last):
     else:
         net = torch_side.mlp(784, size.hidden, 10)
     trainer = torch_side.Trainer(
-        net,
+        torch.compile(net) if compiled else net,
         images.transpose(0, 3, 1, 2).copy(),
         labels,
         batch_size=size.batch,
@@ -147,8 +148,12 @@ def work(variant: str, config: Config) -> None:
     if side == "dljax":
         steps = dljax_steps(case)
     else:
-        last = side == "torch channels last"
-        steps = torch_steps(case, threads=config.threads, channels_last=last)
+        steps = torch_steps(
+            case,
+            threads=config.threads,
+            channels_last=side == "torch channels last",
+            compiled=side == "torch compiled",
+        )
     steps(3)
     begun = time.perf_counter()
     steps(10)
@@ -172,6 +177,8 @@ def main(arguments) -> int:
     for case in asked.factors["case"]:
         images = CASES[case].channels or CASES[case].depth
         sides = ["dljax", "torch"] + ["torch channels last"] * bool(images)
+        if shutil.which("g++"):  # what torch.compile needs on CPU
+            sides.append("torch compiled")
         times = interleaved([f"{case}/{side}" for side in sides], config)
         print(table(case, times), flush=True)
     return 0
