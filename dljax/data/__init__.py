@@ -2,8 +2,8 @@
 
 `find` answers in milliseconds whether a data set can be had (no heavy import, no
 network); `load` reads it into arrays. Preparing writes below `<data_dir>/dljax/`;
-`image_folder` and `colloid_video` are read where they are, each time, so that two
-folders are never mixed up.
+`image_folder`, `colloid_video` and `piano_roll` are read where they are, each time, so
+that two folders are never mixed up.
 
 Splits are fixed:
   digits         five stratified folds of 1,797; seed s tests on fold s mod 5, validates
@@ -13,6 +13,7 @@ Splits are fixed:
                  the last 10 % of a fixed permutation of train is for validation (at
                  most 5,000)
   colloid_video  by time: see `video.frame_stride`
+  piano_roll     its own three parts
 """
 
 import functools
@@ -54,6 +55,7 @@ OWN = {
     "cifar10": Own(("cifar-10-binary.tar.gz",)),
     "image_folder": Own(needs="a folder of images for each class"),
     "colloid_video": Own(needs="bulk_water_half.zip or its frames as PNG files"),
+    "piano_roll": Own(needs="one .mat file of piano rolls"),
 }
 
 

@@ -35,6 +35,10 @@ def _load(place: Place) -> Source:
     table = data.load(place)
     if "label" in table.arrays:
         return resident(table)
+    if "roll" in table.arrays:
+        from dljax.data.piano_roll import next_frames
+
+        return next_frames(table)
     from dljax.data.video import frame_stride
 
     return frame_stride(table, size=place.resize or 64)

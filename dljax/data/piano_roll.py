@@ -1,0 +1,93 @@
+"""`piano_roll`: music as piano rolls, which of 88 keys sound at each step.
+
+A MATLAB file with the cells `traindata`, `validdata` and `testdata` of arrays (steps,
+88), as the classic sets come: JSB Chorales, Piano-midi.de, Nottingham, MuseData
+(Boulanger-Lewandowski et al. 2012). Read where it is.
+"""
+
+import pathlib
+
+import numpy as np
+
+from dljax.contract import Source
+from dljax.data import Table, first_line
+from dljax.errors import DAMAGED_DATA, Refusal
+
+KEYS = 88  # A0, which is MIDI's 21, to C8
+CELLS = {"train": "traindata", "valid": "validdata", "test": "testdata"}
+
+
+def find(root: pathlib.Path) -> pathlib.Path:
+    """The file.
+
+    Raises:
+      Refusal: there is none, or more than one.
+    """
+    files = sorted(root.glob("*.mat"))
+    if len(files) != 1:
+        names = ", ".join(file.name for file in files) or "none"
+        raise Refusal(
+            f"--manual_dir={root}: piano_roll needs a folder with one .mat file; "
+            f"there is {names}"
+        )
+    return files[0]
+
+
+def read(root: pathlib.Path, resize: int) -> Table:
+    """A table {"roll": uint8 (n, longest, 88), "length": int32 (n,)}, in three parts.
+
+    Raises:
+      Refusal: see `find`; the file is damaged or of another kind; `resize`.
+    """
+    if resize:
+        raise Refusal(f"--resize={resize}: piano rolls are no images")
+    path = find(root)
+    import scipy.io
+
+    try:
+        cells = scipy.io.loadmat(path)
+    except Exception as error:  # whatever a reader says of a bad file
+        raise Refusal(
+            f"{path}: cannot be read as a MATLAB file ({first_line(error)})",
+            DAMAGED_DATA,
+        ) from None
+    rolls: list[np.ndarray] = []
+    parts = {}
+    for part, name in CELLS.items():
+        found = list(cells.get(name, np.zeros((1, 0)))[0])
+        if not found or any(np.ndim(r) != 2 or np.shape(r)[1] != KEYS for r in found):
+            raise Refusal(f"{path}: has no cell {name} of arrays (steps, {KEYS})")
+        parts[part] = np.arange(len(rolls), len(rolls) + len(found))
+        rolls += found
+    length = np.array([len(roll) for roll in rolls], np.int32)
+    padded = np.zeros((len(rolls), length.max(), KEYS), np.uint8)
+    for row, roll in zip(padded, rolls, strict=True):
+        row[: len(roll)] = roll != 0
+    return Table("piano_roll", "1.0.0", {"roll": padded, "length": length}, parts, ())
+
+
+def next_frames(table: Table) -> Source:
+    """A source of {"x": (b, t, 88), "y": (b, t, 88), "mask": (b, t)}, all float32.
+
+    y is what sounds a step after x; the mask is 0 past a piece's end.
+    """
+    import jax.numpy as jnp
+
+    from dljax.data.source import order
+
+    def gather(arrays, rows):
+        rolls = jnp.take(arrays["roll"], rows, axis=0).astype(jnp.float32)
+        length = jnp.take(arrays["length"], rows, axis=0)
+        steps = jnp.arange(1, rolls.shape[1])
+        mask = steps.reshape(1, -1) < length.reshape(-1, 1)
+        return {"x": rolls[:, :-1], "y": rolls[:, 1:], "mask": mask.astype(jnp.float32)}
+
+    return Source(
+        name=table.name,
+        version=table.version,
+        fingerprint=table.fingerprint,
+        arrays=table.arrays,
+        split=lambda seed: dict(table.parts),
+        order=order,
+        gather=gather,
+    )

@@ -1,0 +1,118 @@
+"""Piano rolls from MATLAB files, and the prediction of the next frame."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.io
+
+from dljax.config import RunConfig
+from dljax.data import find, load, source
+from dljax.errors import DAMAGED_DATA, Refusal
+from dljax.models.recurrent import recurrent
+from dljax.tasks.next_frame import next_frame
+from dljax.train.optimizers import adamw
+
+LENGTHS = {"traindata": (5, 3, 7), "validdata": (4,), "testdata": (2, 6)}
+
+
+def rolls():
+    rng = np.random.default_rng(0)
+    return {
+        name: [(rng.random((n, 88)) < 0.1).astype(np.uint8) for n in lengths]
+        for name, lengths in LENGTHS.items()
+    }
+
+
+def saved(folder, parts, name="music.mat"):
+    cells = {}
+    for part, pieces in parts.items():
+        cells[part] = np.empty((1, len(pieces)), object)
+        cells[part][0] = [*pieces, None][:-1]
+    scipy.io.savemat(folder / name, cells)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    saved(tmp_path, rolls())
+    return tmp_path
+
+
+def music(folder):
+    return source.load(RunConfig(dataset="piano_roll", manual_dir=str(folder)))
+
+
+def test_a_file_has_its_pieces_in_its_own_parts(folder):
+    table = load(find("piano_roll", manual_dir=str(folder)))
+    assert table.arrays["roll"].shape == (6, 7, 88)
+    np.testing.assert_array_equal(table.arrays["length"], [5, 3, 7, 4, 2, 6])
+    assert {k: list(v) for k, v in music(folder).split(3).items()} == {
+        "train": [0, 1, 2],
+        "valid": [3],
+        "test": [4, 5],
+    }
+    for row, piece in zip((0, 1, 2), rolls()["traindata"], strict=True):
+        np.testing.assert_array_equal(table.arrays["roll"][row, : len(piece)], piece)
+        assert not table.arrays["roll"][row, len(piece) :].any()
+
+
+def test_each_frame_is_told_from_the_one_before(folder):
+    made = music(folder)
+    batch = made.gather(made.arrays, np.array([2, 4]))
+    piece, short = rolls()["traindata"][2], rolls()["testdata"][0]
+    np.testing.assert_array_equal(batch["x"][0], piece[:-1])
+    np.testing.assert_array_equal(batch["y"][0], piece[1:])
+    np.testing.assert_array_equal(batch["mask"], [[1] * 6, [1] + [0] * 5])
+    np.testing.assert_array_equal(batch["y"][1, 0], short[1])
+
+
+def test_nats_are_pooled_over_the_frames_of_all_pieces(folder):
+    made = music(folder)
+    net = recurrent("many_to_many", "rnn", 5, 88)
+    task = next_frame(net, adamw(0.01), example=jnp.zeros((1, 6, 88)))
+    params, stats = task.init(jax.random.key(0))
+    batch = made.gather(made.arrays, np.array([1, 5, 0]))
+    weight = jnp.array([1.0, 1.0, 0.0])
+    found = task.metrics(params, stats, {**batch, "weight": weight}, None)
+    total, frames, both, either = 0.0, 0, 0, 0
+    for piece in (rolls()["traindata"][1], rolls()["testdata"][1]):
+        alone = {"x": piece[None, :-1].astype(np.float32)}
+        logits, _ = net.apply(params["net"], stats, alone, key=None, train=False)
+        p, y = 1 / (1 + np.exp(-np.asarray(logits[0], np.float64))), piece[1:]
+        total -= np.log(np.where(y, p, 1 - p)).sum()
+        frames += len(y)
+        both += ((p > 0.5) & (y > 0)).sum()
+        either += ((p > 0.5) | (y > 0)).sum()
+    np.testing.assert_allclose(found["nll"][0], total, rtol=1e-5)
+    assert found["nll"][1] == frames
+    np.testing.assert_array_equal(found["accuracy"], (both, either))
+    loss, _ = task.turns[0].loss(params, stats, batch, jax.random.key(1), 0)
+    assert np.isfinite(loss)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda f: (f / "music.mat").unlink(), "there is none"),
+        (lambda f: saved(f, rolls(), "b.mat"), "there is b.mat, music.mat"),
+        (lambda f: saved(f, {"traindata": [np.zeros((3, 88))]}), "no cell validdata"),
+        (
+            lambda f: saved(f, rolls() | {"testdata": [np.zeros((3, 12))]}),
+            "no cell testdata",
+        ),
+    ],
+)
+def test_a_wrong_folder_is_told_in_a_line(folder, spoil, says):
+    spoil(folder)
+    with pytest.raises(Refusal, match=says) as raised:
+        load(find("piano_roll", manual_dir=str(folder)))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_file_is_told_in_a_line(folder):
+    (folder / "music.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+    with pytest.raises(Refusal, match="music.mat: cannot be read") as raised:
+        load(find("piano_roll", manual_dir=str(folder)))
+    assert raised.value.code == DAMAGED_DATA
+    with pytest.raises(Refusal, match="--resize"):
+        load(find("piano_roll", manual_dir=str(folder), resize=8))
