@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from pieces import rolls, saved
 
 from dljax.studies import claims
 
@@ -50,6 +51,14 @@ def test_examples_run(name, tmp_path, data_dir):
         assert report["smoke"]
 
 
+def data_of(name, folder):
+    """Flags that name a data set for an experiment, made here where need be."""
+    if name != "reference.jsb_chorales":
+        return ["--dataset=digits"]
+    saved(folder, rolls({"traindata": [5] * 16, "validdata": [4], "testdata": [6]}))
+    return [f"--manual_dir={folder}"]
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
     from dljax import cli
@@ -59,7 +68,7 @@ def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
         module,
         [
             "--smoke",
-            "--dataset=digits",
+            *data_of(name, tmp_path),
             f"--workdir={tmp_path}",
             f"--data_dir={data_dir}",
         ],

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.io
+from pieces import rolls, saved
 
 from dljax.config import RunConfig
 from dljax.data import find, load, source
@@ -12,24 +12,6 @@ from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.models.recurrent import recurrent
 from dljax.tasks.next_frame import next_frame
 from dljax.train.optimizers import adamw
-
-LENGTHS = {"traindata": (5, 3, 7), "validdata": (4,), "testdata": (2, 6)}
-
-
-def rolls():
-    rng = np.random.default_rng(0)
-    return {
-        name: [(rng.random((n, 88)) < 0.1).astype(np.uint8) for n in lengths]
-        for name, lengths in LENGTHS.items()
-    }
-
-
-def saved(folder, parts, name="music.mat"):
-    cells = {}
-    for part, pieces in parts.items():
-        cells[part] = np.empty((1, len(pieces)), object)
-        cells[part][0] = [*pieces, None][:-1]
-    scipy.io.savemat(folder / name, cells)
 
 
 @pytest.fixture

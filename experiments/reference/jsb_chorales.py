@@ -1,0 +1,88 @@
+"""Do recurrent nets reach their published likelihood on Bach's chorales?
+
+Claim: "RNN, GRU and LSTM predict the JSB Chorales at 8.91, 8.43 and 8.45 nats a frame."
+
+Those are Bai, Kolter, Koltun 2018, table 1, of nets of 300,000 weights: the negative
+log-likelihood of the next frame, a quarter note, summed over the 88 keys and pooled
+over the frames 2 to T of all test pieces, of the weights that are best on the
+validation pieces. DIR has JSB_Chorales.mat, of Boulanger-Lewandowski et al. 2012.
+
+    python -m experiments.reference.jsb_chorales --manual_dir=DIR --full
+
+Every cell has its learning rate and its dropout tuned on the validation pieces.
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+WIDTHS = {"rnn": 466, "gru": 262, "lstm": 223}  # 300,000 weights each
+PUBLISHED = {"rnn": 8.91, "gru": 8.43, "lstm": 8.45}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    dataset: str = flag("piano_roll", "data set to train on", choices=("piano_roll",))
+    cell: str = flag("lstm", "the recurrent cell", choices=tuple(WIDTHS))
+    hidden: int = flag(0, "neurons of the hidden state; 0: 300,000 weights", low=0)
+    learning_rate: float = flag(3e-3, "Adam's", low=0)
+    dropout: float = flag(0.3, "of a layer's inputs and outputs", low=0, below=1)
+    seeds: int = flag(8, "how many seeds", low=1)
+    epochs: float = flag(100.0, "passes over the training data", low=0)
+    batch_size: int = flag(16, "pieces an update", low=1)
+
+
+def rule(**off):
+    """Supported if with each cell the mean is within 0.1 nats of the published value
+    (two one-sided tests); if not, refuted if one of them is more than 0.1 nats worse;
+    else undecided.
+    """
+    if all(c.within(0.1) for c in off.values()):
+        return "supported"
+    return "refuted" if any(c.above(0.1) for c in off.values()) else "undecided"
+
+
+STUDY = Study(
+    claim="RNN, GRU and LSTM predict the JSB Chorales at 8.91, 8.43 and 8.45 nats a "
+    "frame.",
+    factors={"cell": tuple(WIDTHS)},
+    array=("learning_rate", "dropout"),
+    tune={"learning_rate": (1e-3, 3e-3), "dropout": (0.0, 0.3, 0.6)},
+    tune_seeds=2,
+    measure="nll",
+    higher=False,
+    select="best_valid",
+    contrasts={cell: (cell, value) for cell, value in PUBLISHED.items()},
+    rule=rule,
+    smoke={"steps": 3, "seeds": 2, "hidden": 4},
+    sufficient={"piano_roll": "it is the whole set; --full asks for nothing more"},
+)
+
+
+def source(config):
+    """Each piece, frame by frame."""
+    from dljax.data.source import load
+
+    return load(config)
+
+
+def task(config):
+    """Prediction of the next frame from all before it."""
+    import jax.numpy as jnp
+
+    from dljax.models.recurrent import recurrent
+    from dljax.tasks.next_frame import next_frame
+    from dljax.train.optimizers import adamw
+
+    steps, keys = source(config).arrays["roll"].shape[1:]
+    hidden = config.hidden or WIDTHS[config.cell]
+    net = recurrent("many_to_many", config.cell, hidden, keys, dropout=config.dropout)
+    optimizer = adamw(config.learning_rate, clip=1.0)
+    return next_frame(net, optimizer, example=jnp.zeros((1, steps - 1, keys)))
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
