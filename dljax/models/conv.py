@@ -79,7 +79,7 @@ def _kept(x):
 def _convolve(x, kernel, stride, pads):
     """XLA's convolution; few features are made for two columns at a time."""
     kh, kw, inputs, features = kernel.shape
-    if kh > x.shape[1] or kw > x.shape[2]:  # slow, unless the padding is in memory
+    if 1 < x.shape[1] < kh or 1 < x.shape[2] < kw:  # slow, with padding not in memory
         x = lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0))))
         pads = ((0, 0), (0, 0))
     columns = x.shape[2] + sum(pads[1]) - kw + 1
