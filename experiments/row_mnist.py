@@ -56,7 +56,7 @@ STUDY = Study(
     },
     rule=rule,
     full={"mnist": {"epochs": 2.0, "seeds": 8}},
-    smoke={"steps": 3, "seeds": 2, "hidden": 4},
+    smoke={"steps": 3, "seeds": 2, "hidden": 4, "cell": ("rnn", "lstm"), "parts": (1,)},
 )
 
 

@@ -57,7 +57,7 @@ STUDY = Study(
     select="best_valid",
     contrasts={cell: (cell, value) for cell, value in PUBLISHED.items()},
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "hidden": 4},
+    smoke={"steps": 3, "seeds": 2, "hidden": 4, "cell": ("lstm",)},
     sufficient={"piano_roll": "it is the whole set; --full asks for nothing more"},
 )
 
