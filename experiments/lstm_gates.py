@@ -8,6 +8,17 @@ time, and named after the last ones. Every variant has its learning rate tuned.
 
     python -m experiments.lstm_gates                                  # digits
     python -m experiments.lstm_gates --dataset=mnist --manual_dir=DIR --full
+
+MNIST row by row, --full (3 epochs, 8 seeds), about ten minutes on 2 x86-64 cores:
+refuted, for sequences of 28 steps. Test accuracy with 95 % intervals: whole 97.8 %
+(97.7 to 98.0); without the input gate 96.8, the forget gate 97.2, the output gate 97.6,
+the candidate's activation 97.5, the output's 97.8, with one gate for both 97.5 %.
+Simultaneous intervals of what that costs, in points: input gate 1.0 (0.7 to 1.4),
+forget gate 0.6 (0.1 to 1.2), output gate 0.2 (-0.4 to 0.8), candidate's activation 0.4
+(-0.2 to 0.9), output's 0.0 (-0.4 to 0.4), one for both 0.3 (-0.1 to 0.7). Two of the
+three gates are worth something, none two points. Digits pixel by pixel, 64 steps, 10
+seeds, two minutes: folds vary too much to decide; whole 88.9 %, without the input gate
+79.4, the forget gate 71.9, the output gate 86.8 %.
 """
 
 import dataclasses
