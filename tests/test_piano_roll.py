@@ -38,6 +38,11 @@ def test_a_file_has_its_pieces_in_its_own_parts(folder):
         assert not table.arrays["roll"][row, len(piece) :].any()
 
 
+def test_who_takes_images_refuses_music_in_a_line(folder):
+    with pytest.raises(Refusal, match="piano_roll: has no images"):
+        source.stills(music(folder))
+
+
 def test_each_frame_is_told_from_the_one_before(folder):
     made = music(folder)
     batch = made.gather(made.arrays, np.array([2, 4]))

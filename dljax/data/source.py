@@ -55,10 +55,13 @@ def stills(source: Source) -> tuple[jax.Array, int]:
     many classes they have.
 
     Raises:
-      Refusal: they are clips.
+      Refusal: they are clips, or there are none.
     """
     row = jnp.zeros(1, jnp.int32)
-    shape = jax.eval_shape(source.gather, source.arrays, row)["image"].shape
+    batch = jax.eval_shape(source.gather, source.arrays, row)
+    if "image" not in batch:
+        raise Refusal(f"--dataset={source.name}: has no images, and this takes them")
+    shape = batch["image"].shape
     if len(shape) != 4:
         raise Refusal(f"--dataset={source.name}: has clips, and this takes images")
     return jnp.zeros(shape), len(source.classes)
