@@ -1,4 +1,4 @@
-"""The five records that everything speaks.
+"""The records that everything speaks.
 
 All functions in them are pure. A *seed* is everything random about one run; programs
 that train many seeds give every leaf of `State` one leading seed axis.
@@ -26,10 +26,14 @@ class Net(NamedTuple):
       the arrays that training changes without gradients (BatchNorm's averages).
     apply(params, stats, x, *, key, train) -> (y, stats): `key` may be None when not
       `train`.
+    generate(params, stats, x, *, steps, key) -> {"prediction": (b, steps, ...), ...},
+      of nets that make sequences: each step is drawn and fed back; the likeliest where
+      `key` is None.
     """
 
     init: Callable[..., tuple[Tree, Tree]]
     apply: Callable[..., tuple[Any, Tree]]
+    generate: Callable[..., Any] | None = None
 
 
 class Turn(NamedTuple):
@@ -46,6 +50,17 @@ class Turn(NamedTuple):
     averaged: Callable[[Tree], tuple[Tree, Tree] | None] | None = None
 
 
+class Judge(NamedTuple):
+    """Measures samples: score({name: array (n, ...)}) -> a number for each of `names`.
+
+    The arrays are those of the batch and of `Task.sample`, of one run and of all its
+    test data.
+    """
+
+    names: tuple[str, ...]
+    score: Callable[[Mapping[str, Any]], Mapping[str, float]]
+
+
 class Task(NamedTuple):
     """A game of n players; ordinary training is the game of one.
 
@@ -58,6 +73,8 @@ class Task(NamedTuple):
       `batch` holds a few evaluation examples.
     probe: as `metrics`, or None: what is measured besides, on test data alone, since it
       looks inside the network and costs more.
+    judge: or None: what is measured besides of the samples of all test data, on the
+      host, by whatever takes strings or files.
     split_batch: every turn of a step gets a part of the step's batch of its own.
     """
 
@@ -66,6 +83,7 @@ class Task(NamedTuple):
     metrics: Callable[..., Metrics]
     sample: Callable[..., dict[str, jax.Array]] | None = None
     probe: Callable[..., Metrics] | None = None
+    judge: Judge | None = None
     split_batch: bool = False
 
 
@@ -99,6 +117,8 @@ class Source(NamedTuple):
     classes: the names of the labels, where there are any.
     shared: test over training examples where the seeds' splits share examples (folds),
       else 0; what their differences are corrected by.
+    say({name: array (n, ...)}) -> {title: n texts}, or None: what the report shows of
+      samples as text.
     """
 
     name: str
@@ -110,6 +130,7 @@ class Source(NamedTuple):
     gather: Callable[[Any, jax.Array], Batch]
     classes: tuple[str, ...] = ()
     shared: float = 0.0
+    say: Callable[[Mapping[str, Any]], Mapping[str, list[str]]] | None = None
 
 
 def fold(key: jax.Array, step: Any, purpose: int) -> jax.Array:

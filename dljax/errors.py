@@ -1,8 +1,10 @@
 """What a user can do wrong, said in one line, and the exit codes of every command."""
 
 import difflib
+import importlib
 import os
 from collections.abc import Iterable
+from typing import Any
 
 DONE = 0
 FAILED_RUNS = 1  # finished, but some runs failed or no usable checkpoint is left
@@ -35,3 +37,15 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.5) -> str | No
 
     best = max(known, key=likeness, default=None)
     return best if best is not None and likeness(best) >= cutoff else None
+
+
+def package(name: str, *, extra: str, what: str) -> Any:
+    """Imports a package that an extra brings.
+
+    Raises:
+      Refusal: it is not installed; says that `what` needs it, and how to get it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise Refusal(f"{what} needs {name}: pip install 'dljax[{extra}]'") from None

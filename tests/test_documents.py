@@ -11,6 +11,7 @@ import sys
 import pytest
 from pieces import rolls, saved
 
+from dljax.data.known import OWN
 from dljax.studies import claims
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -51,12 +52,14 @@ def test_examples_run(name, tmp_path, data_dir):
         assert report["smoke"]
 
 
-def data_of(name, folder):
+def data_of(module, folder):
     """Flags that name a data set for an experiment, made here where need be."""
-    if name != "reference.jsb_chorales":
-        return ["--dataset=digits"]
-    saved(folder, rolls({"traindata": [5] * 16, "validdata": [4], "testdata": [6]}))
-    return [f"--manual_dir={folder}"]
+    default = module.Config().dataset
+    if default == "piano_roll":
+        saved(folder, rolls({"traindata": [5] * 16, "validdata": [4], "testdata": [6]}))
+        return [f"--manual_dir={folder}"]
+    there = not (OWN[default].files or OWN[default].needs)
+    return [] if there else ["--dataset=digits"]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -68,7 +71,7 @@ def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
         module,
         [
             "--smoke",
-            *data_of(name, tmp_path),
+            *data_of(module, tmp_path),
             f"--workdir={tmp_path}",
             f"--data_dir={data_dir}",
         ],

@@ -2,18 +2,22 @@
 
 `find` answers in milliseconds whether a data set can be had (no heavy import, no
 network); `load` reads it into arrays. Preparing writes below `<data_dir>/dljax/`;
-`image_folder`, `colloid_video` and `piano_roll` are read where they are, each time, so
-that two folders are never mixed up.
+`image_folder`, `colloid_video`, `piano_roll`, `vader`, `labelled_text` and
+`parallel_text` are read where they are, each time, so that two folders are never mixed
+up. `adding` and `copying` are made.
 
 Splits are fixed:
   digits         five stratified folds of 1,797; seed s tests on fold s mod 5, validates
                  on the next and trains on 1,077 of the other three
-  image_folder   the same where it has no folders train and test
-  all others with train and test
+  lexicon, image_folder and labelled_text
+                 the same where they have no parts of their own
+  rt_polarity    ten stratified folds, as is the custom
+  what has train and test
                  the last 10 % of a fixed permutation of train is for validation (at
                  most 5,000)
+  what has train, valid and test
+                 these three
   colloid_video  by time: see `video.frame_stride`
-  piano_roll     its own three parts
 """
 
 import functools
@@ -26,37 +30,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dljax.data.known import OWN, Own
 from dljax.errors import DAMAGED_DATA, Refusal, nearest
-
-
-class Own(NamedTuple):
-    """What has to be known of one of dljax's own data sets before it is read.
-
-    files: what it is prepared from; none where an installed package has it.
-    largest: the pixel value that becomes 1.
-    needs: what --manual_dir holds, where it is read there by a module of its name.
-    """
-
-    files: tuple[str, ...] = ()
-    largest: int = 255
-    needs: str = ""
-
-
-IDX = tuple(
-    f"{part}-{kind}-ubyte.gz"
-    for part in ("train", "t10k")
-    for kind in ("images-idx3", "labels-idx1")
-)
-OWN = {
-    "digits": Own(largest=16),
-    "mnist": Own(IDX),
-    "fashion_mnist": Own(IDX),
-    "kmnist": Own(IDX),
-    "cifar10": Own(("cifar-10-binary.tar.gz",)),
-    "image_folder": Own(needs="a folder of images for each class"),
-    "colloid_video": Own(needs="bulk_water_half.zip or its frames as PNG files"),
-    "piano_roll": Own(needs="one .mat file of piano rolls"),
-}
 
 
 class Place(NamedTuple):
@@ -77,9 +52,10 @@ class Table(NamedTuple):
     """A data set in memory.
 
     arrays: {"image": uint8 (n, height, width, channels), "label": int32 (n,)}; the
-    frames of a video have no label.
-    parts: {"train": rows, "test": rows} as the data set gives them; without
-    "test" it is split by folds. largest: the pixel value that becomes 1.
+    frames of a video have no label. Text is UTF-8 of a fixed number of bytes, {"text",
+    "label"}, or, with its translation, {"source", "target"}.
+    parts: {"train": rows, "valid": rows, "test": rows} as the data set gives them;
+    without "test" it is split into `folds`. largest: the pixel value that becomes 1.
     """
 
     name: str
@@ -88,6 +64,7 @@ class Table(NamedTuple):
     parts: Mapping[str, np.ndarray]
     classes: tuple[str, ...]
     largest: int = 255
+    folds: int = 5
 
     @property
     def fingerprint(self) -> str:
@@ -207,17 +184,12 @@ def _read(place: Place) -> Table:
             rows += source.__getitems__(range(len(source)))
             parts[part] = np.arange(start, len(rows))
             start = len(rows)
-        arrays = {
-            "image": np.stack([row["image"] for row in rows]),
-            "label": np.array([row["label"] for row in rows], np.int32),
-        }
         features = builder.info.features
-        if arrays["image"].ndim != 4 or not hasattr(features["label"], "names"):
-            raise KeyError("label")
+        arrays = _arrays(rows, features)
     except KeyError as error:
         raise Refusal(
-            f"--dataset={place.name}: is not a set of images of one size with labels "
-            f"({error} is missing or of another kind)"
+            f"--dataset={place.name}: is neither images of one size with labels, nor "
+            f"text with labels or translations ({error} is missing or of another kind)"
         ) from None
     except Exception as error:  # whatever a reader says of a bad file
         raise Refusal(
@@ -225,9 +197,27 @@ def _read(place: Place) -> Table:
             "and prepare it again",
             DAMAGED_DATA,
         ) from None
-    names = tuple(features["label"].names or ())
-    largest = OWN.get(place.name, Own()).largest
-    return Table(place.name, folder.name, arrays, parts, names, largest)
+    names = tuple(features["label"].names or ()) if "label" in features else ()
+    own = OWN.get(place.name, Own())
+    return Table(place.name, folder.name, arrays, parts, names, own.largest, own.folds)
+
+
+def _arrays(rows: list[Any], features: Any) -> dict[str, np.ndarray]:
+    """The arrays of a table; KeyError where the data set is of no kind that it has."""
+    kinds = {"source", "target"}, {"text", "label"}, {"image", "label"}
+    kind = next((kind for kind in kinds if kind <= set(features)), {"image", "label"})
+    arrays = {}
+    for name in sorted(kind):
+        values = [row[name] for row in rows]
+        if name == "label":
+            if not hasattr(features["label"], "names"):
+                raise KeyError("label")
+            arrays[name] = np.array(values, np.int32)
+        else:
+            arrays[name] = np.stack(values) if name == "image" else np.array(values)
+    if arrays.get("image", np.zeros((1,) * 4)).ndim != 4:
+        raise KeyError("image")
+    return arrays
 
 
 def first_line(error: BaseException) -> str:
@@ -239,6 +229,8 @@ def splits(table: Table, seed: int) -> dict[str, np.ndarray]:
     """Which rows seed `seed` trains, validates and tests on (see the module)."""
     if "test" not in table.parts:
         return _folds(table, seed)
+    if "valid" in table.parts:
+        return dict(table.parts)
     train = np.random.default_rng(0).permutation(table.parts["train"])
     held = min(5000, max(1, len(train) // 10))
     return {
@@ -249,17 +241,17 @@ def splits(table: Table, seed: int) -> dict[str, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=4)
-def _fold_rows(labels: bytes) -> tuple[np.ndarray, ...]:
+def _fold_rows(labels: bytes, count: int) -> tuple[np.ndarray, ...]:
     from sklearn.model_selection import StratifiedKFold
 
     y = np.frombuffer(labels, np.int32)
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    folds = StratifiedKFold(count, shuffle=True, random_state=0)
     return tuple(rows for _, rows in folds.split(y, y))
 
 
 def _folds(table: Table, seed: int) -> dict[str, np.ndarray]:
-    folds = _fold_rows(table.arrays["label"].tobytes())
-    test, valid = seed % 5, (seed + 1) % 5
+    folds = _fold_rows(table.arrays["label"].tobytes(), table.folds)
+    test, valid = seed % len(folds), (seed + 1) % len(folds)
     train = np.concatenate([f for i, f in enumerate(folds) if i not in (test, valid)])
-    smallest = sum(sorted(len(f) for f in folds)[:3])  # the same for every seed
+    smallest = sum(sorted(map(len, folds))[:-2])  # the same for every seed
     return {"train": train[:smallest], "valid": folds[valid], "test": folds[test]}

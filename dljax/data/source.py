@@ -10,6 +10,7 @@ import numpy as np
 from dljax import data
 from dljax.contract import Source
 from dljax.data import Place, Table, splits
+from dljax.data.known import MADE
 from dljax.errors import Refusal
 
 
@@ -17,22 +18,42 @@ def load(config: Any) -> Source:
     """The source of the data set that a config names; each is read once a process.
 
     Raises:
-      Refusal: see `data.find` and `data.load`.
+      Refusal: see `data.find` and `data.load`; it is one that experiments make.
     """
-    return _load(
-        data.find(
-            config.dataset,
-            data_dir=config.data_dir,
-            manual_dir=config.manual_dir,
-            download=config.download,
-            resize=config.resize,
+    return _load(_place(config))
+
+
+def read(config: Any) -> Table:
+    """The table of the data set that a config names; each is read once a process.
+
+    Raises:
+      Refusal: as `load`.
+    """
+    return _read(_place(config))
+
+
+def _place(config: Any) -> Place:
+    if config.dataset in MADE:
+        raise Refusal(
+            f"--dataset={config.dataset}: only experiments that make it have it"
         )
+    return data.find(
+        config.dataset,
+        data_dir=config.data_dir,
+        manual_dir=config.manual_dir,
+        download=config.download,
+        resize=config.resize,
     )
+
+
+_read = functools.lru_cache(maxsize=2)(data.load)
 
 
 @functools.lru_cache(maxsize=2)
 def _load(place: Place) -> Source:
     table = data.load(place)
+    if {"text", "source"} & table.arrays.keys():
+        raise Refusal(f"--dataset={table.name}: is text, and this takes none")
     if "label" in table.arrays:
         return resident(table)
     if "roll" in table.arrays:

@@ -41,7 +41,8 @@ def copying(length: int, *, train: int = 10_000, held: int = 1_000) -> Source:
     """The copy task: x int32 (b, length + 20) -> y int32 (b, length + 20).
 
     Ten symbols of eight, `length` - 1 blanks, a sign and ten more, during which the
-    symbols are to be said; before that, blanks. Without memory the cross-entropy is at
+    symbols are to be said, where "asked" (b, length + 20) is 1; before that, blanks.
+    Without memory the cross-entropy is at
     least 10 ln 8 / (length + 20) nats a step.
 
     Source: Hochreiter, Schmidhuber 1997; as in Bai, Kolter, Koltun 2018.
@@ -52,7 +53,9 @@ def copying(length: int, *, train: int = 10_000, held: int = 1_000) -> Source:
         blanks = jnp.full(length - 1, BLANK, jnp.int32)
         x = jnp.concatenate([symbols, blanks, jnp.full(11, GO, jnp.int32)])
         quiet = jnp.full(length + 10, BLANK, jnp.int32)
-        return {"x": x, "y": jnp.concatenate([quiet, symbols])}
+        asked = jnp.arange(length + 20) >= length + 10
+        y = jnp.concatenate([quiet, symbols])
+        return {"x": x, "y": y, "asked": asked.astype(jnp.float32)}
 
     return _made("copying", make, train, held)
 

@@ -58,7 +58,7 @@ def compute(network: Net, dtype: str) -> Net:
         )
         return cast(y, jnp.float32), cast(stats, jnp.float32)
 
-    return Net(network.init, apply)
+    return network._replace(apply=apply)
 
 
 def of_input(network: Net, change: Callable[[Any], Any]) -> Net:

@@ -11,9 +11,11 @@ from dljax.models.layers import Dropout
 from dljax.models.lstm import LSTM, WITHOUT
 from dljax.models.net import net
 from dljax.models.rnn import GRU, RNN
+from dljax.models.seq2seq import seq2seq
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM, **WITHOUT}
-ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many")
+MAKERS = ("one_to_many", "encoder_decoder", "attention")  # they make sequences
+ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many", *MAKERS)
 
 
 class Recurrent(nn.Module):
@@ -96,6 +98,14 @@ def recurrent(
     one_to_one     x (b, features) -> (b, outputs): a single step
     many_to_one    x (b, t, features) -> (b, outputs), from the memory at the end
     many_to_many   x (b, t, features) -> (b, t, outputs), one at each step
+    one_to_many    x (b, features) -> (b, t, outputs), a sequence that begins from it
+    encoder_decoder
+                   x (b, s, features) -> (b, t, outputs), another sequence, made of the
+                   memory at the end
+    attention      the same, and each step looks at all steps of x
+
+    The last three take "before" too, for each step what was made before it: tokens (b,
+    t) where x is, else values (b, t, outputs); `Net.generate` begins with its first.
 
     Args:
       cell: one of `CELLS`: "rnn", "gru", "lstm", or an LSTM that lacks a part, as
@@ -104,25 +114,44 @@ def recurrent(
       bidirectional: beside each layer one that goes from the last step to the first. A
         net of many to many then sees what is to come.
       vocabulary, embedding: x is then int32 tokens (b, t), which become vectors of so
-        many numbers; 0: x is values.
+        many numbers, as do those of "before" (there are `outputs` of these); 0: x is
+        values.
       dropout: of what goes into each layer and into the output.
       orthogonal, forget_bias: see `cell.Layer`.
       reset: every so many steps the memory begins anew; 1: there is no feedback; 0: it
         never does.
-      trace: gives (y, {layer: {gate or state: (b, t, hidden)}}).
+      trace: gives (y, {layer: {gate or state: (b, t, hidden)}}). Neither of the two is
+        for nets that make sequences.
 
     Source: Elman 1990; Hochreiter, Schmidhuber 1997; Gers et al. 2000; Schuster,
-    Paliwal 1997; Cho et al. 2014.
+    Paliwal 1997; Cho et al. 2014; see `seq2seq` too.
 
     Raises:
-      ValueError: an unknown architecture, or a vocabulary without embedding. KeyError:
-      an unknown cell.
+      ValueError: an unknown architecture, or a vocabulary without embedding, or what a
+      net that makes sequences has not. KeyError: an unknown cell.
     """
     CELLS[cell]
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture {architecture}: must be one of {ARCHITECTURES}")
     if bool(vocabulary) != bool(embedding):
         raise ValueError("give both vocabulary and embedding, or none")
+    if architecture in MAKERS:
+        if reset or trace:
+            raise ValueError(f"architecture {architecture}: has no reset and no trace")
+        return seq2seq(
+            cell=CELLS[cell],
+            hidden=hidden,
+            outputs=outputs,
+            encoder=architecture != "one_to_many",
+            attention=architecture == "attention",
+            layers=layers,
+            bidirectional=bidirectional,
+            vocabulary=vocabulary,
+            embedding=embedding,
+            dropout=dropout,
+            orthogonal=orthogonal,
+            forget_bias=forget_bias,
+        )
     module = Recurrent(
         architecture,
         cell,

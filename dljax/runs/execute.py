@@ -16,13 +16,12 @@ from dljax.backend import cores
 from dljax.config import ACTIONS
 from dljax.contract import Source, Task
 from dljax.data.source import updates
-from dljax.runs import checkpoint, disk, log, manifest, tensorboard
+from dljax.runs import checkpoint, disk, log, manifest, samples, tensorboard
 from dljax.runs.faults import explained
 from dljax.runs.lock import locked
 from dljax.runs.trial import Trial, failures
 from dljax.train import cost, loop, parallel
 
-SAMPLES = 10  # test examples that samples.npz holds
 Make = Callable[[Mapping[str, Any]], Task]
 Sink = Callable[[pathlib.Path, log.Rows], None]
 
@@ -129,7 +128,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
             )
         stopped = outcome.stopped and outcome.step < steps
         if not stopped and trial.test:  # while the last state is on its way to the disk
-            _write_samples(directory, program, outcome.kept)
+            samples.write(directory, program, source, outcome.kept.tested)
         before = time.perf_counter()
         saver.wait()
         save_secs = outcome.save_secs + time.perf_counter() - before
@@ -260,12 +259,6 @@ def _harmless(sink: Callable[[log.Rows], None], show: Any):
             show.say(f"log(): {said}; it is given no more rows of this trial")
 
     return write
-
-
-def _write_samples(directory, program, kept) -> None:
-    samples = jax.device_get(program.sample(kept.tested, "test", SAMPLES))
-    samples = {k: np.asarray(v)[: len(program.seeds)] for k, v in samples.items()}
-    np.savez_compressed(directory / "samples.npz", **samples)
 
 
 def _hooks(trial, program, sinks, metrics, saver, beside, stop, show) -> loop.Hooks:

@@ -10,7 +10,8 @@ from typing import Any
 import jax
 
 from dljax.data.source import updates
-from dljax.runs.execute import SAMPLES, compiled
+from dljax.runs import samples
+from dljax.runs.execute import compiled
 from dljax.runs.faults import explained
 from dljax.runs.trial import status
 from dljax.studies.trials import Prepared
@@ -86,7 +87,7 @@ def _seconds(one: Prepared) -> float:
         kept = loop.begin(program, trial.best_by)
         kept, _ = loop.warm_up(program, kept, test=trial.test)
         if trial.test:
-            jax.block_until_ready(program.sample(kept.tested, "test", SAMPLES))
+            jax.block_until_ready(program.sample(kept.tested, "test", samples.COUNT))
         cost.flops(task(trial.runs[0].numbers), source, trial.config.batch_size)
         return program, kept.state
 

@@ -63,6 +63,7 @@ def write(
         "method": method(study, found.shared),
         "doc": experiment.doc.strip(),
         "images": images,
+        "texts": samples.texts(shown),
         "costs": _costs(manifests),
         "tuning_cost": _tuning_cost(manifests, declared),
         "manifests": {

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from dljax.errors import DAMAGED_DATA, Refusal
+from dljax.runs.samples import TEXT
 from dljax.studies.figures import COLOURS, INK, plt
 
 ROWS = 12  # variants that are shown
 COLUMNS = 10  # examples of each
 FRAMES = 4  # of a clip, evenly spaced
+TEXTS = 6  # examples that are text
 
 Samples = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -28,7 +30,7 @@ def read(directory: pathlib.Path, declared: Mapping[str, Any]) -> Samples:
         path = directory / trial / "samples.npz"
         if path.is_file() and any(variant not in samples for variant in variants):
             arrays = _load(path)
-            for i, variant in enumerate(variants if "image" in arrays else ()):
+            for i, variant in enumerate(variants):
                 # Runs are in order of their variants; the first seed's is shown.
                 first = {k: v[i * len(v) // len(variants)] for k, v in arrays.items()}
                 samples.setdefault(variant, first)
@@ -43,6 +45,10 @@ def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
         raise Refusal(
             f"{path}: is damaged; without it the report shows no samples", DAMAGED_DATA
         ) from None
+
+
+def _image(sample: Mapping[str, np.ndarray]) -> np.ndarray:
+    return sample.get("image", np.zeros(0))
 
 
 def _is_picture(array: np.ndarray) -> bool:
@@ -76,7 +82,7 @@ def _rows(names: list[str], pictures: list[np.ndarray]):
 
 def examples(samples: Samples, classes: list[str]):
     """Test images as each network sees them, with its predictions; None without."""
-    shown = {k: v for k, v in samples.items() if _is_picture(v["image"])}
+    shown = {k: v for k, v in samples.items() if _is_picture(_image(v))}
     shown = dict(list(shown.items())[:ROWS])
     if not shown:
         return None
@@ -107,7 +113,7 @@ def maps(samples: Samples):
     rows: dict[str, np.ndarray] = {}
     for variant, sample in list(samples.items())[:ROWS]:
         others = [other for k, other in samples.items() if k != variant]
-        image = sample["image"]
+        image = _image(sample)
         size = image.shape[:3] if _is_picture(image) else None
         for name in sorted(k for k, v in sample.items() if v.shape == size):
             rows.setdefault("image", image)
@@ -126,3 +132,32 @@ def maps(samples: Samples):
                 most = np.abs(picture).max() or 1.0
                 axis.imshow(picture, cmap="RdBu_r", vmin=-most, vmax=most)
     return figure
+
+
+def texts(samples: Samples) -> list[dict[str, Any]]:
+    """What samples say: of each example what all networks share, and what each says.
+
+    Returns:
+      [{"shared": {title: text}, "said": {variant: text}}], empty where nothing is said.
+    """
+    told = {
+        variant: {
+            k.removeprefix(TEXT): v for k, v in sample.items() if k.startswith(TEXT)
+        }
+        for variant, sample in list(samples.items())[:ROWS]
+    }
+    told = {variant: its for variant, its in told.items() if its}
+    if not told:
+        return []
+    shared = dict(next(iter(told.values())))
+    shared.pop("said", None)
+    count = min(TEXTS, *(len(v) for its in told.values() for v in its.values()))
+    return [
+        {
+            "shared": {title: str(text[i]) for title, text in shared.items()},
+            "said": {
+                v: str(its["said"][i]) for v, its in told.items() if "said" in its
+            },
+        }
+        for i in range(count)
+    ]

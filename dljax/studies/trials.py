@@ -20,7 +20,7 @@ from dljax.runs.execute import Make, Sink
 from dljax.runs.trial import Run, Trial, identity, status
 from dljax.studies.experiment import Experiment, maker
 from dljax.studies.study import name_of
-from dljax.train import cost, parallel
+from dljax.train import cost, lowering
 
 Levels = Mapping[str, Any]
 
@@ -125,7 +125,7 @@ def _trial(
     source = experiment.source(config)
     task = maker(experiment, config)
     runs = [Run(v, seed, n) for v, n in pack for seed in seeds]
-    lowering = parallel.resolve(
+    how = lowering.resolve(
         config.seeds_by,
         backend=jax.default_backend(),
         devices=jax.device_count(),
@@ -138,7 +138,7 @@ def _trial(
         "levels": static,
         "seeds": list(seeds),
         "data": [source.name, source.version, source.fingerprint],
-        "lowering": parallel.kind(lowering, jax.device_count()),
+        "lowering": lowering.kind(how, jax.device_count()),
         "select": [study.select, *(study.best_by or ())],
     }
     if numbers[0]:
@@ -156,7 +156,7 @@ def _trial(
         config=config,
         runs=tuple(runs),
         fixed=json.loads(json.dumps(fixed)),  # as it will be read again
-        lowering=lowering,
+        lowering=how,
         rule_sha256=declared["rule_sha256"],
         task_sha256=experiment.task_sha256,
         measures=study.measures([r.variant for r in runs])

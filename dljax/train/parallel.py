@@ -28,8 +28,7 @@ from dljax.backend import compiler_options
 from dljax.contract import Source, State, Task
 from dljax.errors import Refusal
 from dljax.train import update
-
-VMAP_LIMIT = 200_000_000  # parameters of all seeds together, on an accelerator
+from dljax.train.judged import judged
 
 
 class Program(NamedTuple):
@@ -63,25 +62,6 @@ class Program(NamedTuple):
     sample: Callable[[State, str, int], Any]
     take: Callable[[Any], Any]
     put: Callable[[Any], Any]
-
-
-def resolve(
-    how: str, *, backend: str, devices: int, seeds: int, parameters: int
-) -> str:
-    """What `auto` stands for: a fixed table by backend and network, never a timing."""
-    if how != "auto":
-        return how
-    if backend == "cpu":
-        return "cores" if devices > 1 and seeds > 1 else "map"
-    if devices > 1:
-        return "shard"
-    return "vmap" if seeds * parameters <= VMAP_LIMIT else "map"
-
-
-def kind(lowering: str, devices: int) -> str:
-    """What of a lowering can change a run's bits: map and cores are the same."""
-    same = {"cores": "map", "map": "map", "vmap": "vmap"}
-    return same.get(lowering, f"{lowering}-{devices}")
 
 
 def _mapped(function: Callable, mapped: Sequence[bool]) -> Callable:
@@ -163,7 +143,7 @@ def program(
       task: the task, or a function of {name: number, traced} that makes it.
       seeds: of each run.
       hyper: {name: a number a run}, what `task` is then called with.
-      how: map, cores, vmap, shard or pmap (`resolve` says which for auto).
+      how: map, cores, vmap, shard or pmap (`lowering.resolve` says which for auto).
       devices: all by default.
 
     Raises:
@@ -229,11 +209,13 @@ def program(
 
     over = (True, True, True, False)
     sample = lower(sampled, over)
+    judge = make({name: its[0] for name, its in numbers.items()}).judge
     evaluate, probe = (lower(partial(evaluated, p), over) for p in (False, True))
 
     def measures(state, split):
         each = jax.vmap(partial(evaluated, split == "test"), in_axes=(0, 0, 0, None))
-        return tuple(jax.eval_shape(each, state, numbers, held[split], arrays))
+        found = jax.eval_shape(each, state, numbers, held[split], arrays)
+        return (*found, *(judge.names if judge and split == "test" else ()))
 
     alone = how in ("map", "vmap")
     by_seed = devices[0] if alone else NamedSharding(mesh, P("seed"))
@@ -255,6 +237,14 @@ def program(
     def first(name, n):
         return held[name].reshape(len(padded), -1)[:, :n]
 
+    def tested(state):
+        found = probe(state, numbers, held["test"], arrays)
+        if judge is None:
+            return found
+        lengths = [len(part["test"]) for part in parts]
+        shown = sample(state, numbers, first("test", max(lengths)), arrays)
+        return {**found, **judged(judge, shown, lengths)}
+
     return Program(
         seeds=tuple(seeds),
         steps_per_epoch=per_epoch,
@@ -265,8 +255,10 @@ def program(
             state, numbers, now, arrays, np.int32(offset), np.int32(steps)
         ),
         held=tuple(held),
-        evaluate=lambda state, split: (probe if split == "test" else evaluate)(
-            state, numbers, held[split], arrays
+        evaluate=lambda state, split: (
+            tested(state)
+            if split == "test"
+            else evaluate(state, numbers, held[split], arrays)
         ),
         measures=measures,
         sample=lambda state, split, n: sample(state, numbers, first(split, n), arrays),

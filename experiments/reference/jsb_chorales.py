@@ -31,7 +31,7 @@ class Config(RunConfig):
     learning_rate: float = flag(3e-3, "Adam's", low=0)
     dropout: float = flag(0.3, "of a layer's inputs and outputs", low=0, below=1)
     seeds: int = flag(8, "how many seeds", low=1)
-    epochs: float = flag(100.0, "passes over the training data", low=0)
+    epochs: float = flag(60.0, "passes over the training data", low=0)
     batch_size: int = flag(16, "pieces an update", low=1)
 
 
@@ -50,8 +50,8 @@ STUDY = Study(
     "frame.",
     factors={"cell": tuple(WIDTHS)},
     array=("learning_rate", "dropout"),
-    tune={"learning_rate": (1e-3, 3e-3), "dropout": (0.0, 0.3, 0.6)},
-    tune_seeds=2,
+    tune={"learning_rate": (1e-3, 3e-3), "dropout": (0.3, 0.6)},
+    tune_seeds=1,
     measure="nll",
     higher=False,
     select="best_valid",

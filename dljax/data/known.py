@@ -1,0 +1,59 @@
+"""dljax's own data sets: what has to be known of one before it is read."""
+
+from typing import NamedTuple
+
+
+class Own(NamedTuple):
+    """One of them.
+
+    files: what it is prepared from; none where an installed package has it.
+    largest: the pixel value that becomes 1.
+    needs: what --manual_dir holds, where it is read there by a module of its name.
+    folds: how many it is split by, where it has no parts.
+    """
+
+    files: tuple[str, ...] = ()
+    largest: int = 255
+    needs: str = ""
+    folds: int = 5
+
+
+IDX = tuple(
+    f"{part}-{kind}-ubyte.gz"
+    for part in ("train", "t10k")
+    for kind in ("images-idx3", "labels-idx1")
+)
+
+
+def _captions(language: str) -> tuple[str, ...]:
+    parts = ("train", "val", "test_2016_flickr")
+    return tuple(f"{p}.{lang}.gz" for p in parts for lang in (language, "en"))
+
+
+def _sentences(language: str) -> tuple[str, ...]:
+    return tuple(f"tatoeba.{language}-eng.{one}" for one in (language, "eng"))
+
+
+MADE = ("adding", "copying")  # by `synthetic`, for experiments that ask for them
+OWN = {
+    "digits": Own(largest=16),
+    "mnist": Own(IDX),
+    "fashion_mnist": Own(IDX),
+    "kmnist": Own(IDX),
+    "cifar10": Own(("cifar-10-binary.tar.gz",)),
+    "lexicon": Own(),
+    "names": Own(),
+    "rt_polarity": Own(("rt-polarity.neg", "rt-polarity.pos"), folds=10),
+    "multi30k": Own(_captions("de")),
+    "multi30k_fr": Own(_captions("fr")),
+    "tatoeba_de": Own(_sentences("deu")),
+    "tatoeba_fr": Own(_sentences("fra")),
+    "tatoeba_es": Own(_sentences("spa")),
+    "vader": Own(needs="the files *_GroundTruth.txt"),
+    "labelled_text": Own(needs="one .tsv file, or train.tsv and test.tsv"),
+    "parallel_text": Own(needs="two aligned files, as text.de and text.en"),
+    "image_folder": Own(needs="a folder of images for each class"),
+    "colloid_video": Own(needs="bulk_water_half.zip or its frames as PNG files"),
+    "piano_roll": Own(needs="one .mat file of piano rolls"),
+    **dict.fromkeys(MADE, Own()),
+}

@@ -1,0 +1,292 @@
+"""Text as sequences of numbers: vocabularies, and sources of sentences and of pairs.
+
+A vocabulary is fitted on training data only. Where seeds are folds of one data set,
+each fold has a vocabulary of its own.
+"""
+
+import collections
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from dljax.contract import Source
+from dljax.data import Table, splits
+from dljax.data.source import order
+from dljax.errors import Refusal, package
+
+PAD, UNKNOWN, BEGIN, END = range(4)
+SPECIAL = ("<pad>", "<unknown>", "<begin>", "<end>")
+KINDS = ("word", "character", "bpe")
+PARTS = {"train": 8, "valid": 1, "test": 1}  # tenths of a text that has no parts
+WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+
+
+class Vocabulary(NamedTuple):
+    """size: how many pieces, the special ones too. encode: a text -> their numbers.
+    decode: numbers -> a text, up to the first END, without special pieces.
+    """
+
+    size: int
+    encode: Callable[[str], list[int]]
+    decode: Callable[[Iterable[int]], str]
+
+
+def words(text: str) -> list[str]:
+    """Words and marks of punctuation, in lower case."""
+    return WORD.findall(text.lower())
+
+
+def vocabulary(
+    kind: str, texts: Sequence[str], *, least: int = 1, size: int = 4000
+) -> Vocabulary:
+    """Fits a vocabulary.
+
+    Args:
+      kind: "word" (`words`, so what it decodes has none but lower case and spaces
+        between), "character", or "bpe": byte-pair encoding, which merges what is often
+        side by side (Sennrich et al. 2016).
+      texts: of the training data.
+      least: words and characters that are there less often are unknown.
+      size: pieces of byte-pair encoding, at most.
+
+    Raises:
+      Refusal: byte-pair encoding, and its library is not installed.
+    """
+    if kind == "bpe":
+        return _pairs_of_bytes(texts, size)
+    cut: Callable[[str], list[str]] = words if kind == "word" else list
+    joint = " " if kind == "word" else ""
+    counts = collections.Counter(piece for text in texts for piece in cut(text))
+    often = sorted((-n, piece) for piece, n in counts.items() if n >= least)
+    pieces = [*SPECIAL, *(piece for _, piece in often)]
+    number = {piece: i for i, piece in enumerate(pieces)}
+
+    def encode(text):
+        return [number.get(piece, UNKNOWN) for piece in cut(text)]
+
+    def decode(numbers):
+        return joint.join(pieces[i] for i in _said(numbers))
+
+    return Vocabulary(len(pieces), encode, decode)
+
+
+def _said(numbers: Iterable[int]) -> list[int]:
+    numbers = [int(i) for i in numbers]
+    end = numbers.index(END) if END in numbers else len(numbers)
+    return [i for i in numbers[:end] if i >= len(SPECIAL)]
+
+
+def _pairs_of_bytes(texts: Sequence[str], size: int) -> Vocabulary:
+    tokenizers = package("tokenizers", extra="text", what="byte-pair encoding")
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    made.decoder = tokenizers.decoders.Metaspace()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(SPECIAL), show_progress=False
+    )
+    made.train_from_iterator(texts, trainer)
+    return Vocabulary(
+        made.get_vocab_size(),
+        lambda text: made.encode(text).ids,
+        lambda numbers: made.decode(_said(numbers)),
+    )
+
+
+def part_of(text: str) -> str:
+    """Which part a text without parts belongs to, by its hash."""
+    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
+    place = int.from_bytes(digest, "big") % sum(PARTS.values())
+    bounds = np.cumsum(list(PARTS.values()))
+    return list(PARTS)[int(np.searchsorted(bounds, place, side="right"))]
+
+
+def padded(numbers: Sequence[Sequence[int]], longest: int) -> np.ndarray:
+    """int32 (n, longest), padded with PAD; what is longer loses its end."""
+    rows = np.full((len(numbers), longest), PAD, np.int32)
+    for row, its in zip(rows, numbers, strict=True):
+        row[: min(len(its), longest)] = its[:longest]
+    return rows
+
+
+def _texts(table: Table, name: str) -> list[str]:
+    return [text.decode() for text in table.arrays[name]]
+
+
+class Sentences(NamedTuple):
+    """A source of labelled sentences, and how many numbers its vocabulary has.
+
+    Its batches are {"x": int32 (b, t), "mask": float32 (b, t), 0 at padding, "label":
+    int32 (b,)}.
+    """
+
+    source: Source
+    vocabulary: int
+
+
+def sentences(
+    table: Table,
+    *,
+    kind: str = "word",
+    least: int = 1,
+    size: int = 4000,
+    longest: int = 0,
+    shuffled: bool = False,
+) -> Sentences:
+    """Makes a source of a table of labelled text.
+
+    Args:
+      kind, least, size: see `vocabulary`; it is fitted on each fold's training data.
+      longest: pieces of a sentence, the rest is cut off; 0: as the longest has.
+      shuffled: the pieces of every sentence in an order that says nothing.
+
+    Raises:
+      Refusal: the table has no labelled text; see `vocabulary` too.
+    """
+    if "text" not in table.arrays:
+        raise Refusal(
+            f"--dataset={table.name}: has no sentences with labels, and this takes them"
+        )
+    texts, folds = _texts(table, "text"), 1 if "test" in table.parts else table.folds
+    blocks, sizes = [], []
+    for fold in range(folds):
+        train = splits(table, fold)["train"]
+        fitted = vocabulary(kind, [texts[i] for i in train], least=least, size=size)
+        blocks.append([fitted.encode(text) for text in texts])
+        sizes.append(fitted.size)
+    most = max(1, *(len(its) for block in blocks for its in block))
+    most = min(longest or most, most)
+    rng = np.random.default_rng(0)
+    if shuffled:
+        blocks = [[rng.permutation(its).tolist() for its in block] for block in blocks]
+    n = len(texts)
+
+    def split(seed: int) -> Mapping[str, np.ndarray]:
+        return {k: v + seed % folds * n for k, v in splits(table, seed).items()}
+
+    def gather(arrays, rows):
+        x = jnp.take(arrays["x"], rows, axis=0)
+        return {
+            "x": x,
+            "mask": (x != PAD).astype(jnp.float32),
+            "label": jnp.take(arrays["label"], rows % n, axis=0),
+            "row": rows,
+        }
+
+    def say(sample):
+        said = [table.classes[i] for i in sample["prediction"]]
+        right = [table.classes[i] for i in sample["label"]]
+        return {
+            "sentence": [texts[i % n] for i in sample["row"]],
+            "label": right,
+            "said": said,
+        }
+
+    parts = splits(table, 0)
+    fingerprint = f"{table.fingerprint}-{kind}{least}.{size}.{most}"
+    source = Source(
+        name=table.name,
+        version=table.version,
+        fingerprint=fingerprint + ("-shuffled" if shuffled else ""),
+        arrays={
+            "x": np.concatenate([padded(block, most) for block in blocks]),
+            "label": table.arrays["label"],
+        },
+        split=split,
+        order=order,
+        gather=gather,
+        classes=table.classes,
+        shared=len(parts["test"]) / len(parts["train"]) if folds > 1 else 0.0,
+        say=say,
+    )
+    return Sentences(source, max(sizes))
+
+
+class Pairs(NamedTuple):
+    """A source of sentences and their translations, and the two vocabularies; and
+    whether what they say is all in lower case.
+
+    Its batches are {"x": int32 (b, s), "mask": (b, s), "y": int32 (b, t), which ends
+    with END, "before": int32 (b, t), y a piece earlier, which begins with BEGIN,
+    "y_mask": (b, t), "row": int32 (b,)}; masks are float32, 0 at padding.
+    """
+
+    source: Source
+    theirs: Vocabulary
+    ours: Vocabulary
+    lower: bool
+
+
+def pairs(
+    table: Table,
+    *,
+    kind: str = "word",
+    least: int = 1,
+    size: int = 4000,
+    longest: int = 0,
+    blank: bool = False,
+) -> Pairs:
+    """Makes a source of a table of text with translations.
+
+    Args: as `sentences`. `longest` is that of both sides, and nothing is cut off the
+      references that translations are judged by. `blank`: all that is to be translated
+      is replaced by one and the same piece, so that nothing can be known of it.
+
+    Raises:
+      Refusal: the table has no translations; see `vocabulary` too.
+    """
+    if "source" not in table.arrays:
+        raise Refusal(
+            f"--dataset={table.name}: has no translations, and this takes them"
+        )
+    train = splits(table, 0)["train"]
+    sides, fitted = {}, {}
+    for name in ("source", "target"):
+        texts = _texts(table, name)
+        of = vocabulary(kind, [texts[i] for i in train], least=least, size=size)
+        numbers = [of.encode(text) for text in texts]
+        sides[name], fitted[name] = numbers, of
+    if blank:
+        sides["source"] = [[UNKNOWN]] * len(sides["source"])
+    most = max(len(its) for side in sides.values() for its in side)
+    most = min(longest or most, most)
+    targets = [[*its[:most], END] for its in sides["target"]]
+    arrays = {"x": padded(sides["source"], most), "y": padded(targets, most + 1)}
+
+    def gather(arrays, rows):
+        x, y = (jnp.take(arrays[name], rows, axis=0) for name in "xy")
+        before = jnp.concatenate([jnp.full_like(y[:, :1], BEGIN), y[:, :-1]], 1)
+        masks = {"mask": x, "y_mask": y}
+        return {
+            "x": x,
+            "y": y,
+            "before": before,
+            **{name: (side != PAD).astype(jnp.float32) for name, side in masks.items()},
+            "row": rows,
+        }
+
+    given, references = _texts(table, "source"), _texts(table, "target")
+
+    def say(sample: Mapping[str, Any]) -> dict[str, list[str]]:
+        rows = sample["row"]
+        return {
+            "given": [given[i] for i in rows],
+            "reference": [references[i] for i in rows],
+            "said": [fitted["target"].decode(its) for its in sample["prediction"]],
+        }
+
+    source = Source(
+        name=table.name,
+        version=table.version,
+        fingerprint=f"{table.fingerprint}-{kind}{least}.{size}.{most}"
+        + ("-blank" if blank else ""),
+        arrays=arrays,
+        split=lambda seed: splits(table, seed),
+        order=order,
+        gather=gather,
+        say=say,
+    )
+    return Pairs(source, fitted["source"], fitted["target"], kind == "word")

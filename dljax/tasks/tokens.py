@@ -1,0 +1,85 @@
+"""Tokens: which of k is it, at each step of a sequence?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dljax.contract import Judge, Net, Task, Turn
+
+
+def tokens(
+    net: Net,
+    optimizer: Any,
+    *,
+    example: Any,
+    given: Sequence[str] = ("x",),
+    mask: str = "",
+    asked: str = "",
+    generate: int = 0,
+    judge: Judge | None = None,
+) -> Task:
+    """Softmax cross-entropy over batches {"y": int32 (b, t), ...}.
+
+    Args:
+      net: what is given -> logits (b, t, k); what was before each step is given in
+        training (teacher forcing), where the net takes it.
+      example: one batch of what is given.
+      given: what the net takes of a batch: one array, or several by their names.
+      mask: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
+      asked: the array (b, t) that is 1 where `accuracy` counts; "": as the mask.
+      generate: samples are sequences of so many tokens that the net makes, the
+        likeliest at each step, each from its own before; 0: the likeliest given y's.
+      judge: as `Task.judge`; it is given the samples as "prediction".
+
+    Measures `loss`, in nats a token, and `accuracy` (0 to 1), each pooled over the
+    tokens of all examples.
+    """
+
+    def init(key):
+        params, stats = net.init(key, example)
+        return {"net": params}, stats
+
+    def taken(batch):
+        return batch[given[0]] if len(given) == 1 else {k: batch[k] for k in given}
+
+    def logits(params, stats, batch, key, train):
+        return net.apply(params["net"], stats, taken(batch), key=key, train=train)
+
+    def counted(batch, name):
+        there = batch["y"].shape
+        return batch[name] if name else jnp.ones(there, jnp.float32)
+
+    def loss(params, stats, batch, key, step):
+        del step
+        z, stats = logits(params, stats, batch, key, True)
+        each = optax.softmax_cross_entropy_with_integer_labels(z, batch["y"])
+        count = counted(batch, mask)
+        return (each * count).sum() / count.sum(), ({}, stats)
+
+    def metrics(params, stats, batch, key):
+        del key
+        z, _ = logits(params, stats, batch, None, False)
+        weight = batch["weight"].reshape(-1, 1)
+        each = optax.softmax_cross_entropy_with_integer_labels(z, batch["y"])
+        right = jnp.argmax(z, -1) == batch["y"]
+        tokens, those = (weight * counted(batch, n) for n in (mask, asked or mask))
+        return {
+            "loss": ((each * tokens).sum(), tokens.sum()),
+            "accuracy": ((right * those).sum(), those.sum()),
+        }
+
+    def sample(params, stats, batch, key) -> dict[str, jax.Array]:
+        del key
+        if not generate:
+            z, _ = logits(params, stats, batch, None, False)
+            return {"prediction": jnp.argmax(z, -1)}
+        assert net.generate is not None, "this net makes no sequences"
+        return net.generate(
+            params["net"], stats, taken(batch), steps=generate, key=None
+        )
+
+    turns = (Turn("net", loss, optimizer),)
+    return Task(init, turns, metrics, sample, judge=judge)

@@ -1,0 +1,135 @@
+"""Does the gradient vanish on its way back through time, and do gates prevent it?
+
+Claim: "Recurrent networks suffer from vanishing gradients; LSTM's gates erase the
+problem."
+
+The adding problem: two numbers of a sequence are marked, anywhere in it, and their sum
+is asked for after its end. Who always answers 1 has a mean squared error of 1/6, and a
+net to which no gradient comes back from the marks learns no better. Measured are what
+that costs, by cell and by length, and the gradient itself: the norm of the last loss's
+gradient with respect to the memory (an LSTM's is h and c) some steps before the end,
+over that at the end, in powers of ten; in a net as it is drawn, and when trained.
+`orthogonal` is the simple cell whose weights begin as a rotation.
+
+    python -m experiments.vanishing_gradient
+    python -m experiments.vanishing_gradient --full
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+CELLS = ("rnn", "orthogonal", "gru", "lstm")
+LENGTHS = (50, 100, 200, 400)
+LAGS = (1, 10, 20, 30, 40)  # steps before the end
+SOLVED = 0.1 / 6  # a tenth of the error of who always answers 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    dataset: str = flag("adding", "data set to train on", choices=("adding",))
+    cell: str = flag("lstm", "the recurrent cell", choices=CELLS)
+    length: int = flag(100, "steps of a sequence", low=41)
+    hidden: int = flag(64, "neurons of the hidden state", low=1)
+    learning_rate: float = flag(3e-3, "Adam's", low=0)
+    seeds: int = flag(8, "how many seeds", low=1)
+    steps: int = flag(1000, "updates", low=1)
+    batch_size: int = flag(32, "examples an update", low=1)
+
+
+def rule(gradient, **errors):
+    """Supported if the simple cell's gradient, as it is drawn, is less than a
+    thousandth 40 steps before the end, its error with sequences of 100 and more is
+    above a tenth of 1/6, and LSTM's below at every length (simultaneous intervals); if
+    not, refuted if LSTM's is above at any length, or the simple cell's below at every
+    one; else undecided.
+    """
+    simple = [c for name, c in errors.items() if name.startswith("rnn")]
+    gated = [c for name, c in errors.items() if name.startswith("lstm")]
+    suffers = gradient.below(0) and all(c.above(0) for c in simple)
+    if suffers and all(c.below(0) for c in gated):
+        return "supported"
+    if any(c.above(0) for c in gated) or all(c.below(0) for c in simple):
+        return "refuted"
+    return "undecided"
+
+
+STUDY = Study(
+    claim="Recurrent networks suffer from vanishing gradients; LSTM's gates erase the "
+    "problem.",
+    factors={"cell": CELLS, "length": LENGTHS},
+    array=("learning_rate",),
+    tune={"learning_rate": (1e-3, 4e-3)},
+    tune_seeds=2,
+    measure="mse",
+    higher=False,
+    contrasts={
+        "gradient": ("rnn/100@drawn_40", -3.0),
+        **{f"rnn_{n}": (f"rnn/{n}", SOLVED) for n in LENGTHS if n >= 100},
+        **{f"lstm_{n}": (f"lstm/{n}", SOLVED) for n in LENGTHS},
+    },
+    rule=rule,
+    sizes={"adding": {"length": LENGTHS[:3]}},
+    full={"adding": {"steps": 6000, "length": LENGTHS}},
+    smoke={"steps": 3, "seeds": 2, "hidden": 4, "cell": ("rnn", "lstm")}
+    | {"length": (50,)},
+    profiles={
+        f"steps before the end, {when}": {f"{when}_{lag}": lag for lag in LAGS}
+        for when in ("drawn", "trained")
+    },
+)
+
+
+def source(config):
+    """Sequences, of one length."""
+    from dljax.data.synthetic import adding
+
+    return adding(config.length)
+
+
+def task(config):
+    """The sum, from the memory after the last step."""
+    import jax.numpy as jnp
+
+    from dljax.models.recurrent import CELLS, recurrent
+    from dljax.probes.through_time import through_time
+    from dljax.tasks.regression import regression
+    from dljax.train.optimizers import adamw
+
+    turned = config.cell == "orthogonal"
+    cell = "rnn" if turned else config.cell
+    net = recurrent("many_to_one", cell, config.hidden, 1, orthogonal=turned)
+    example = jnp.zeros((1, config.length, 2))
+
+    def decay(params, batch):
+        """log10 of the gradient's norm at each lag over that at the end: (lags, b)."""
+        head = params["Dense_0"]
+
+        def loss(last):
+            said = last @ head["kernel"] + head["bias"].reshape(1, -1)
+            return ((said - batch["y"]) ** 2).sum(-1)
+
+        x = batch["x"].swapaxes(0, 1)
+        norms = through_time(CELLS[cell], params["forward_0"], x, loss)
+        norms = jnp.log10(jnp.maximum(norms, 1e-30))
+        return norms[-1 - jnp.array(LAGS)] - norms[-1:]
+
+    def probe(params, stats, batch, key):
+        del stats
+        drawn, _ = net.init(key, example)
+        weight = batch["weight"]
+        return {
+            f"{when}_{lag}": ((row * weight).sum(), weight.sum())
+            for when, its in (("drawn", drawn), ("trained", params["net"]))
+            for lag, row in zip(LAGS, decay(its, batch), strict=True)
+        }
+
+    optimizer = adamw(config.learning_rate, clip=1.0)
+    return regression(net, optimizer, example=example, probe=probe)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

@@ -1,0 +1,166 @@
+"""Nets that make sequences: what they make is what training taught, step by step."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax.models.recurrent import MAKERS, recurrent
+
+B, S, T, H, V, W = 3, 5, 4, 6, 7, 8  # W: tokens that are made
+OPTIONS = {"vocabulary": V, "embedding": 4, "layers": 2, "bidirectional": True}
+
+
+def sentences(steps=S):
+    x = jax.random.randint(jax.random.key(1), (B, steps), 1, V)
+    before = jax.random.randint(jax.random.key(2), (B, T), 1, W)
+    return {"x": x, "mask": jnp.ones((B, steps)), "before": before}
+
+
+def values():
+    before = jax.random.bernoulli(jax.random.key(2), 0.5, (B, T, W)).astype(jnp.float32)
+    return {"x": jax.random.normal(jax.random.key(1), (B, 2)), "before": before}
+
+
+def built(architecture, cell="lstm", **options):
+    given = values() if architecture == "one_to_many" else sentences()
+    options = {} if architecture == "one_to_many" else OPTIONS | options
+    net = recurrent(architecture, cell, H, W, **options)
+    params, stats = net.init(jax.random.key(0), given)
+    params = jax.tree.map(lambda p: 4 * p, params)  # so that answers differ
+    return net, params, given
+
+
+def said(net, params, given):
+    return net.apply(params, {}, given, key=None, train=False)[0]
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("architecture", MAKERS)
+def test_what_is_made_is_the_likeliest_after_what_was_made(architecture, cell):
+    net, params, given = built(architecture, cell)
+    found = net.generate(params, {}, given, steps=T, key=None)
+    made = found["prediction"]
+    assert made.shape == ((B, T, W) if architecture == "one_to_many" else (B, T))
+    before = jnp.concatenate([given["before"][:, :1], made[:, :-1]], 1)
+    y = said(net, params, given | {"before": before})
+    likeliest = y > 0 if architecture == "one_to_many" else jnp.argmax(y, -1)
+    np.testing.assert_array_equal(made, likeliest)
+    assert len(np.unique(made)) > 1
+
+
+@pytest.mark.parametrize("architecture", MAKERS)
+def test_no_step_sees_what_is_made_after_it(architecture):
+    net, params, given = built(architecture)
+    if architecture == "one_to_many":
+
+        def at(before):
+            return said(net, params, given | {"before": before})[:, 1].sum()
+
+        grad = jax.grad(at)(given["before"])
+        assert (grad[:, 2:] == 0).all()
+        assert (grad[:, :2] != 0).any(-1).all()
+        return
+    y = said(net, params, given)
+    other = given["before"].at[:, 2].set(given["before"][:, 2] % (W - 1) + 1)
+    changed = said(net, params, given | {"before": other})
+    np.testing.assert_array_equal(y[:, :2], changed[:, :2])
+    assert (y[:, 2:] != changed[:, 2:]).any()
+
+
+@pytest.mark.parametrize("architecture", ["encoder_decoder", "attention"])
+def test_padding_changes_nothing(architecture):
+    net, params, given = built(architecture)
+    pad = {name: jnp.pad(given[name], ((0, 0), (0, 3))) for name in ("x", "mask")}
+    a, b = (said(net, params, g) for g in (given, given | pad))
+    np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_attention_adds_up_to_one_and_looks_at_no_padding():
+    net, params, given = built("attention")
+    given["mask"] = given["mask"].at[:, 3:].set(0)
+    weights = net.generate(params, {}, given, steps=T, key=None)["attention"]
+    assert weights.shape == (B, T, S)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
+    assert (weights[..., 3:] == 0).all()
+
+
+def test_attention_is_by_hand_what_luong_wrote():
+    net, params, given = built("attention", layers=1)
+    del net
+    rng = np.random.default_rng(0)
+    y, seen = rng.normal(size=(T, H)), rng.normal(size=(S, 2 * H))
+    ask, join = params["ask"]["kernel"], params["join"]
+    scores = (y @ ask) @ seen.T
+    weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    both = np.concatenate([weights @ seen, y], -1)
+    expected = np.tanh(both @ join["kernel"] + join["bias"][None])
+
+    from dljax.models.recurrent import CELLS
+    from dljax.models.seq2seq import Seq2Seq
+
+    module = Seq2Seq(
+        cell=CELLS["lstm"],
+        hidden=H,
+        outputs=W,
+        encoder=True,
+        attention=True,
+        layers=1,
+        bidirectional=True,
+        vocabulary=V,
+        embedding=4,
+        dropout=0.0,
+        orthogonal=False,
+        forget_bias=1.0,
+    )
+    found, where = module.apply(
+        {"params": params}, y[None], seen[None], None, method="_attended"
+    )
+    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+    np.testing.assert_allclose(where[0], weights, atol=1e-5)
+
+
+def test_a_draw_is_by_its_key_and_by_the_logits():
+    net, params, given = built("one_to_many")
+    a, b, c = (
+        net.generate(params, {}, given, steps=50, key=jax.random.key(k))["prediction"]
+        for k in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+    assert set(np.unique(a)) == {0, 1}
+
+
+def test_a_sequence_that_is_only_in_the_source_is_learned():
+    """Reversal: without a look at the source no token could be known."""
+    import optax
+
+    net = recurrent("attention", "gru", 32, V, vocabulary=V, embedding=16)
+    draw = jax.jit(lambda key: jax.random.randint(key, (64, S), 1, V))
+    x = draw(jax.random.key(9))
+    batch = {"x": x, "mask": jnp.ones(x.shape), "before": jnp.zeros_like(x)}
+    params, _ = net.init(jax.random.key(0), batch)
+    optimizer = optax.adam(1e-2)
+    opt = optimizer.init(params)
+
+    def given(x):
+        y = x[:, ::-1]
+        before = jnp.concatenate([jnp.zeros_like(y[:, :1]), y[:, :-1]], 1)
+        return {"x": x, "mask": jnp.ones(x.shape), "before": before}, y
+
+    @jax.jit
+    def step(params, opt, key):
+        now, y = given(draw(key))
+
+        def loss(params):
+            z = said(net, params, now)
+            return optax.softmax_cross_entropy_with_integer_labels(z, y).mean()
+
+        updates, opt = optimizer.update(jax.grad(loss)(params), opt)
+        return optax.apply_updates(params, updates), opt
+
+    for i in range(300):
+        params, opt = step(params, opt, jax.random.key(i))
+    now, y = given(draw(jax.random.key(10_000)))
+    made = net.generate(params, {}, now, steps=S, key=None)["prediction"]
+    assert (made == y).mean() > 0.95

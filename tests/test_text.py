@@ -1,0 +1,229 @@
+"""Text: vocabularies, sources, own files, and every mistake in one line."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax.data import Table, find, load, text
+from dljax.errors import Refusal, package
+
+LINES = [f"a {w} film, {w}!" for w in ("good", "fine", "bad", "poor", "dull")] * 8
+
+
+def table(parts=None, folds=5):
+    label = np.array([i % 5 > 1 for i in range(len(LINES))], np.int32)
+    arrays = {"text": np.array([t.encode() for t in LINES]), "label": label}
+    rows = parts or {"train": np.arange(len(LINES))}
+    return Table("mine", "1", arrays, rows, ("up", "down"), folds=folds)
+
+
+@pytest.mark.parametrize("kind", text.KINDS)
+def test_what_is_encoded_is_decoded(kind):
+    fitted = text.vocabulary(kind, LINES, size=60)
+    line = LINES[3]
+    expected = " ".join(text.words(line)) if kind == "word" else line
+    assert fitted.decode([*fitted.encode(line), text.END, 5, 6]) == expected
+    assert max(fitted.encode(line)) < fitted.size
+
+
+def test_words_are_cut_at_marks_and_in_lower_case():
+    assert text.words("It's a Über-film, 2nd!") == (
+        ["it's", "a", "über", "-", "film", ",", "2nd", "!"]
+    )
+
+
+def test_a_vocabulary_knows_what_is_there_often_enough():
+    fitted = text.vocabulary("word", ["a b", "a c", "a b"], least=2)
+    assert fitted.size == len(text.SPECIAL) + 2
+    assert fitted.encode("a b c") == [4, 5, text.UNKNOWN]
+
+
+def test_each_fold_has_a_vocabulary_of_its_own_training_data():
+    lines = [f"word{i}" for i in range(40)]
+    arrays = {
+        "text": np.array([t.encode() for t in lines]),
+        "label": np.tile(np.array([0, 1], np.int32), 20),
+    }
+    of = Table("mine", "1", arrays, {"train": np.arange(40)}, ("a", "b"))
+    source = text.sentences(of).source
+    tested = []
+    for seed in range(6):
+        parts = source.split(seed)
+        x = {k: source.gather(source.arrays, v)["x"] for k, v in parts.items()}
+        assert (x["train"] > text.UNKNOWN).all()
+        assert (x["valid"] == text.UNKNOWN).all()
+        assert (x["test"] == text.UNKNOWN).all()
+        tested.append(set(parts["test"] % 40))
+    assert tested[5] == tested[0]
+    assert set().union(*tested[:5]) == set(range(40))
+
+
+def test_a_batch_of_sentences_is_what_they_say():
+    source, size = text.sentences(table())
+    rows = source.split(2)["valid"]
+    batch = source.gather(source.arrays, rows)
+    np.testing.assert_array_equal(
+        batch["label"], table().arrays["label"][rows % len(LINES)]
+    )
+    assert batch["mask"].sum(-1).tolist() == [6] * len(rows)
+    assert int(batch["x"].max()) < size
+    told = source.say({**batch, "prediction": np.zeros(len(rows), int)})
+    assert told["sentence"] == [LINES[i % len(LINES)] for i in rows]
+    assert set(told["said"]) == {"up"}
+
+
+def test_shuffled_sentences_have_the_same_words():
+    plain, moved = (text.sentences(table(), shuffled=s).source for s in (False, True))
+    a, b = plain.arrays["x"], moved.arrays["x"]
+    assert (a != b).any()
+    np.testing.assert_array_equal(np.sort(a), np.sort(b))
+    assert plain.fingerprint != moved.fingerprint
+
+
+def test_what_is_longer_loses_its_end():
+    whole, cut = (text.sentences(table(), longest=n).source for n in (0, 3))
+    np.testing.assert_array_equal(whole.arrays["x"][:, :3], cut.arrays["x"])
+
+
+def pairs(**options):
+    sides = {
+        "source": [f"das {i} haus" for i in range(40)],
+        "target": [f"the {i} house is very old" for i in range(40)],
+    }
+    arrays = {k: np.array([t.encode() for t in v]) for k, v in sides.items()}
+    rows = {"train": np.arange(30), "valid": np.arange(30, 35), "test": [36, 37]}
+    return text.pairs(Table("mine", "1", arrays, rows, ()), **options)
+
+
+def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
+    found = pairs()
+    batch = found.source.gather(found.source.arrays, jnp.array([2, 31]))
+    np.testing.assert_array_equal(batch["before"][:, 0], text.BEGIN)
+    np.testing.assert_array_equal(batch["before"][:, 1:], batch["y"][:, :-1])
+    np.testing.assert_array_equal(batch["y"][:, 6], text.END)
+    assert batch["y"][1, 1] == text.UNKNOWN  # it is not in the training data
+    said = found.source.say({"row": np.array([2]), "prediction": batch["y"][:1]})
+    assert said == {
+        "given": ["das 2 haus"],
+        "reference": ["the 2 house is very old"],
+        "said": ["the 2 house is very old"],
+    }
+
+
+def test_of_a_blank_nothing_can_be_known():
+    source = pairs(blank=True).source
+    assert len(np.unique(source.arrays["x"], axis=0)) == 1
+    np.testing.assert_array_equal(source.arrays["y"], pairs().source.arrays["y"])
+
+
+def test_translations_are_judged_as_sacrebleu_does():
+    sacrebleu = pytest.importorskip("sacrebleu")
+
+    from dljax.data.score import of_translations
+
+    found = pairs(kind="character")
+    rows = np.array([1, 3])
+    batch = found.source.gather(found.source.arrays, rows)
+    told = {"row": rows, "prediction": np.array(batch["y"])}
+    judge = of_translations(found)
+    assert judge.score(told) == pytest.approx({"bleu": 100, "chrf": 100})
+    told["prediction"][0, 20:] = text.END
+    said = found.source.say(told)
+    expected = sacrebleu.corpus_bleu(said["said"], [said["reference"]]).score
+    assert judge.score(told)["bleu"] == pytest.approx(expected)
+    assert judge.score(told)["bleu"] < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "names"), [("lexicon", 7506, 2), ("names", 1414, 0)]
+)
+def test_embedded_text_is_there(name, rows, names, data_dir):
+    its = load(find(name, data_dir=data_dir))
+    assert sum(map(len, its.parts.values())) == rows
+    assert len(its.classes) == names
+
+
+def labelled(folder, **files):
+    for name, lines in files.items():
+        (folder / f"{name}.tsv").write_text("".join(f"{line}\n" for line in lines))
+    return load(find("labelled_text", manual_dir=str(folder)))
+
+
+def test_own_text_has_its_own_parts(tmp_path):
+    its = labelled(tmp_path, train=["ja\tb", "nein\ta"], test=["doch\ta"])
+    assert its.classes == ("a", "b")
+    assert its.arrays["label"].tolist() == [1, 0, 0]
+    assert {k: v.tolist() for k, v in its.parts.items()} == {
+        "train": [0, 1],
+        "test": [2],
+    }
+
+
+def test_one_file_of_own_text_is_split_by_its_hash(tmp_path):
+    lines = [f"text {i}\t{'ab'[i % 2]}" for i in range(300)]
+    its = labelled(tmp_path, mine=lines + lines[:50])
+    assert set(its.parts) == {"train", "valid", "test"}
+    assert 20 < len(its.parts["test"]) < 60
+    told = {k: set(its.arrays["text"][v]) for k, v in its.parts.items()}
+    assert not told["train"] & told["test"]
+
+
+def parallel(folder, german, english):
+    (folder / "text.de").write_text("".join(f"{line}\n" for line in german))
+    (folder / "text.en").write_text("".join(f"{line}\n" for line in english))
+    return load(find("parallel_text", manual_dir=str(folder)))
+
+
+def test_own_pairs_are_split_and_aligned(tmp_path):
+    its = parallel(
+        tmp_path, [f"haus {i}" for i in range(200)], [f"house {i}" for i in range(200)]
+    )
+    for source, target in zip(its.arrays["source"], its.arrays["target"], strict=True):
+        assert source.split()[1] == target.split()[1]
+    assert sum(map(len, its.parts.values())) == 200
+
+
+def rated(folder, line):
+    from dljax.data import vader
+
+    for name in vader.FILES:
+        (folder / name).write_text(f"1\t2.5\tgood {name}\n2\t0.0\tflat\n3\t{line}\n")
+    return load(find("vader", manual_dir=str(folder)))
+
+
+def test_rated_text_is_negative_or_positive(tmp_path):
+    its = rated(tmp_path, "-1.5\tbad")
+    assert its.arrays["label"].tolist() == [1, 0] * 3
+    assert b"flat" not in its.arrays["text"]
+
+
+WRONG = {
+    "no tab": (lambda d: labelled(d, mine=["no label"] * 30), "mine.tsv: line 1"),
+    "nothing": (lambda d: labelled(d), "there is none"),
+    "other parts": (lambda d: labelled(d, train=["a\tb"], dev=["a\tb"]), "dev.tsv"),
+    "no text to test": (lambda d: labelled(d, train=["a\tb"], test=[]), "for test"),
+    "an unknown label": (
+        lambda d: labelled(d, train=["a\tb"], test=["a\tc"]),
+        "no text of c",
+    ),
+    "lengths": (lambda d: parallel(d, ["a", "b"], ["a"]), "text.de has 2 lines"),
+    "too few pairs": (lambda d: parallel(d, ["a"], ["a"]), "1 pairs are too few"),
+    "not two files": (lambda d: find("parallel_text", manual_dir=str(d)), "is none"),
+    "a rating": (lambda d: rated(d, "bad"), "line 3 is not"),
+    "no files": (lambda d: find("vader", manual_dir=str(d)), "no amazonReview"),
+    "images": (lambda d: text.sentences(Table("x", "1", {}, {}, ())), "no sentences"),
+    "no pairs": (lambda d: text.pairs(table()), "no translations"),
+    "no package": (
+        lambda d: package("no_such_package", extra="text", what="it"),
+        "pip install 'dljax[text]'",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_mistakes_are_said_in_one_line(mistake, tmp_path):
+    make, said = WRONG[mistake]
+    with pytest.raises(Refusal, match=".") as raised:
+        make(tmp_path)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
