@@ -118,7 +118,7 @@ class Source(NamedTuple):
     shared: test over training examples where the seeds' splits share examples (folds),
       else 0; what their differences are corrected by.
     say({name: array (n, ...)}) -> {title: n texts}, or None: what the report shows of
-      samples as text.
+      samples as text; as "real roll" and "roll" arrays (n, steps, 88) of music.
     """
 
     name: str
@@ -130,7 +130,7 @@ class Source(NamedTuple):
     gather: Callable[[Any, jax.Array], Batch]
     classes: tuple[str, ...] = ()
     shared: float = 0.0
-    say: Callable[[Mapping[str, Any]], Mapping[str, list[str]]] | None = None
+    say: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
 
 def fold(key: jax.Array, step: Any, purpose: int) -> jax.Array:

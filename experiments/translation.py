@@ -39,7 +39,7 @@ class Config(RunConfig):
     embedding: int = flag(64, "numbers that a piece becomes", low=1)
     dropout: float = flag(0.2, "of a layer's inputs and outputs", low=0, below=1)
     learning_rate: float = flag(2e-3, "Adam's", low=0)
-    seeds: int = flag(5, "how many seeds", low=1)
+    seeds: int = flag(8, "how many seeds", low=1)
     epochs: float = flag(30.0, "passes over the training data", low=0)
 
 

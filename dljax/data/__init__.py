@@ -204,6 +204,8 @@ def _read(place: Place) -> Table:
 
 def _arrays(rows: list[Any], features: Any) -> dict[str, np.ndarray]:
     """The arrays of a table; KeyError where the data set is of no kind that it has."""
+    if "roll" in features:
+        return _module("piano_roll").padded([row["roll"] for row in rows])
     kinds = {"source", "target"}, {"text", "label"}, {"image", "label"}
     kind = next((kind for kind in kinds if kind <= set(features)), {"image", "label"})
     arrays = {}

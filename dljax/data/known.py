@@ -43,6 +43,7 @@ OWN = {
     "cifar10": Own(("cifar-10-binary.tar.gz",)),
     "lexicon": Own(),
     "names": Own(),
+    "chorales": Own(),
     "rt_polarity": Own(("rt-polarity.neg", "rt-polarity.pos"), folds=10),
     "multi30k": Own(_captions("de")),
     "multi30k_fr": Own(_captions("fr")),

@@ -6,6 +6,8 @@ A MATLAB file with the cells `traindata`, `validdata` and `testdata` of arrays (
 """
 
 import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +15,8 @@ from dljax.contract import Source
 from dljax.data import Table, first_line
 from dljax.errors import DAMAGED_DATA, Refusal
 
-KEYS = 88  # A0, which is MIDI's 21, to C8
+KEYS = 88  # A0 to C8
+LOWEST = 21  # A0 in MIDI's numbers
 CELLS = {"train": "traindata", "valid": "validdata", "test": "testdata"}
 
 
@@ -59,11 +62,74 @@ def read(root: pathlib.Path, resize: int) -> Table:
             raise Refusal(f"{path}: has no cell {name} of arrays (steps, {KEYS})")
         parts[part] = np.arange(len(rolls), len(rolls) + len(found))
         rolls += found
+    return Table("piano_roll", "1.0.0", padded(rolls), parts, ())
+
+
+def padded(rolls: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """{"roll": uint8 (n, longest, 88), "length": int32 (n,)} of rolls (steps, 88)."""
     length = np.array([len(roll) for roll in rolls], np.int32)
-    padded = np.zeros((len(rolls), length.max(), KEYS), np.uint8)
-    for row, roll in zip(padded, rolls, strict=True):
+    arrays = np.zeros((len(rolls), length.max(), KEYS), np.uint8)
+    for row, roll in zip(arrays, rolls, strict=True):
         row[: len(roll)] = roll != 0
-    return Table("piano_roll", "1.0.0", {"roll": padded, "length": length}, parts, ())
+    return {"roll": arrays, "length": length}
+
+
+class Chords(NamedTuple):
+    """A source of chords as numbers, and the frames (chords, 88) that they are.
+
+    Its batches are {"x": the first frame, float32 (b, 88), "before": int32 (b, t), "y":
+    int32 (b, t), the chord after each, "y_mask": float32 (b, t), 0 past a piece's end}.
+    """
+
+    source: Source
+    frames: np.ndarray
+
+
+def chords(source: Source, *, longest: int = 0) -> Chords:
+    """Every frame of the training pieces as a number; any other is the most like it.
+
+    Args:
+      source: of `next_frames`.
+      longest: steps after the first of a piece; the rest is cut off; 0: all.
+    """
+    import jax.numpy as jnp
+
+    roll, length = (np.asarray(source.arrays[name]) for name in ("roll", "length"))
+    if longest:
+        roll, length = roll[:, : longest + 1], np.minimum(length, longest + 1)
+    train = [roll[i, : length[i]] for i in source.split(0)["train"]]
+    frames = np.unique(np.concatenate(train), axis=0)
+    flat = roll.reshape(-1, KEYS)
+    distinct, back = np.unique(flat, axis=0, return_inverse=True)
+    apart = [np.abs(frames.astype(int) - frame).sum(-1) for frame in distinct]
+    nearest = np.argmin(apart, axis=-1).astype(np.int32)
+
+    def gather(arrays, rows):
+        chord, first, ends = (
+            jnp.take(arrays[name], rows, axis=0) for name in ("chord", "roll", "length")
+        )
+        mask = jnp.arange(1, chord.shape[1]).reshape(1, -1) < ends.reshape(-1, 1)
+        return {
+            "x": first[:, 0].astype(jnp.float32),
+            "before": chord[:, :-1],
+            "y": chord[:, 1:],
+            "y_mask": mask.astype(jnp.float32),
+        }
+
+    def say(sample):
+        """Of what a net made after each first frame, as long as the real piece."""
+        there = sample["y_mask"][:, : sample["prediction"].shape[1], None].astype(int)
+        real = frames[sample["y"]][:, : there.shape[1]] * there
+        return {"real roll": real, "roll": frames[sample["prediction"]] * there}
+
+    chord = nearest[back].reshape(roll.shape[:2])
+    made = source._replace(
+        arrays={"roll": roll, "length": length, "chord": chord},
+        gather=gather,
+        fingerprint=f"{source.fingerprint}-chords{longest}",
+        say=say,
+    )
+    return Chords(made, frames)
 
 
 def next_frames(table: Table) -> Source:

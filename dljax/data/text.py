@@ -5,6 +5,7 @@ each fold has a vocabulary of its own.
 """
 
 import collections
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -116,6 +117,25 @@ def _texts(table: Table, name: str) -> list[str]:
     return [text.decode() for text in table.arrays[name]]
 
 
+def _once(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps what was made of a table: it is asked for again by every trial's task."""
+    kept: dict[Any, Any] = {}
+
+    @functools.wraps(make)
+    def made(table, **options):
+        key = (table.name, table.fingerprint, *sorted(options.items()))
+        if key not in kept:
+            kept[key] = make(table, **options)
+        return kept[key]
+
+    return made
+
+
+def words_of(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a net takes of a batch of sentences."""
+    return {name: batch[name] for name in ("x", "mask")}
+
+
 class Sentences(NamedTuple):
     """A source of labelled sentences, and how many numbers its vocabulary has.
 
@@ -127,6 +147,7 @@ class Sentences(NamedTuple):
     vocabulary: int
 
 
+@_once
 def sentences(
     table: Table,
     *,
@@ -220,6 +241,7 @@ class Pairs(NamedTuple):
     lower: bool
 
 
+@_once
 def pairs(
     table: Table,
     *,

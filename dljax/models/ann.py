@@ -100,3 +100,27 @@ def width_for(parameters: int, *, inputs: int, outputs: int, layers: int = 1) ->
     rest = parameters - outputs
     root = math.sqrt(linear**2 + 4 * square * rest)
     return max(1, round(2 * rest / (linear + root)))
+
+
+class Bag(nn.Module):
+    """{"x": int32 (b, t), "mask": (b, t)} -> (b, outputs), sums of a weight a word."""
+
+    vocabulary: int
+    outputs: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, given, *, train: bool = False):
+        zeros = nn.initializers.zeros
+        weights = nn.Embed(self.vocabulary, self.outputs, embedding_init=zeros)
+        there = Dropout(self.dropout)(given["mask"], train=train)
+        bias = self.param("bias", zeros, (self.outputs,))
+        return (weights(given["x"]) * there[..., None]).sum(1) + bias[None]
+
+
+def bag_of_words(vocabulary: int, outputs: int, *, dropout: float = 0.0) -> Net:
+    """A linear classifier of how often each word is there, whatever their order.
+
+    {"x": int32 (b, t), "mask": (b, t)} -> (b, outputs). `dropout` is of words.
+    """
+    return net(Bag(vocabulary, outputs, dropout))

@@ -70,7 +70,11 @@ def of_input(network: Net, change: Callable[[Any], Any]) -> Net:
     def apply(params, stats, x, *, key, train):
         return network.apply(params, stats, change(x), key=key, train=train)
 
-    return Net(init, apply)
+    def generate(params, stats, x, *, steps, key):
+        assert network.generate is not None
+        return network.generate(params, stats, change(x), steps=steps, key=key)
+
+    return Net(init, apply, generate if network.generate else None)
 
 
 @contextlib.contextmanager

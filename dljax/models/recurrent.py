@@ -18,6 +18,17 @@ MAKERS = ("one_to_many", "encoder_decoder", "attention")  # they make sequences
 ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many", *MAKERS)
 
 
+def _max(x, there):
+    return jnp.where(there > 0, x, -jnp.inf).max(0)
+
+
+def _mean(x, there):
+    return (x * there).sum(0) / there.sum(0)
+
+
+POOLS = {"max": _max, "mean": _mean}  # of (t, b, hidden) and (t, b, 1)
+
+
 class Recurrent(nn.Module):
     """(b, t, features), or int32 tokens (b, t), -> (b, outputs) or (b, t, outputs)."""
 
@@ -33,6 +44,7 @@ class Recurrent(nn.Module):
     orthogonal: bool = False
     forget_bias: float = 1.0
     reset: int = 0
+    pool: str = "last"
     trace: bool = False
 
     @nn.compact
@@ -56,8 +68,13 @@ class Recurrent(nn.Module):
                 for way, (*_, seen) in zip(ways, found, strict=True):
                     parts = {name: part.swapaxes(0, 1) for name, part in seen.items()}
                     traces[f"{way}_{i}"] = parts
-        many = self.architecture == "many_to_many"
-        y = x.swapaxes(0, 1) if many else jnp.concatenate(lasts, -1)
+        if self.architecture == "many_to_many":
+            y = x.swapaxes(0, 1)
+        elif self.pool == "last":
+            y = jnp.concatenate(lasts, -1)
+        else:
+            there = jnp.ones(x.shape[:2]) if mask is None else mask
+            y = POOLS[self.pool](x, there[..., None])
         y = nn.Dense(self.outputs)(Dropout(self.dropout)(y, train=train))
         return (y, traces) if self.trace else y
 
@@ -88,6 +105,7 @@ def recurrent(
     orthogonal: bool = False,
     forget_bias: float = 1.0,
     reset: int = 0,
+    pool: str = "last",
     trace: bool = False,
 ) -> Net:
     """A recurrent net.
@@ -120,6 +138,8 @@ def recurrent(
       orthogonal, forget_bias: see `cell.Layer`.
       reset: every so many steps the memory begins anew; 1: there is no feedback; 0: it
         never does.
+      pool: what many_to_one answers from: the "last" memory, or the "max" or the "mean"
+        of the outputs of all steps.
       trace: gives (y, {layer: {gate or state: (b, t, hidden)}}). Neither of the two is
         for nets that make sequences.
 
@@ -165,6 +185,7 @@ def recurrent(
         orthogonal,
         forget_bias,
         reset,
+        pool,
         trace,
     )
     return net(module)

@@ -79,14 +79,18 @@ def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.n
 def curves(results: Results, measure: str):
     """Validation `measure` and training loss by step: mean and 95 % band over seeds.
 
-    None where nothing was trained.
+    Where the measure is of test data alone, the validation loss. None where nothing was
+    trained.
     """
     if not any(
         row["split"] == "train" for rows in results.curves.values() for row in rows
     ):
         return None
     figure, axes = plt().subplots(1, 2, figsize=(9, 3.6))
-    panels = (("valid", measure), ("train", _loss(results)))
+    lines = [row for rows in results.curves.values() for row in rows]
+    validated = any(row["split"] == "valid" and measure in row for row in lines)
+    loss = _loss(results)
+    panels = (("valid", measure if validated else loss), ("train", loss))
     for axis, (split, metric) in zip(axes, panels, strict=True):
         series = {v: _series(rows, split, metric) for v, rows in results.curves.items()}
         # On the logarithmic axis of a loss: the mean and interval of its log.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dljax.runs.disk import write_json, write_text
-from dljax.studies import figures, profiles, results, samples
+from dljax.studies import figures, profiles, results, samples, sound
 from dljax.studies.experiment import Experiment
 from dljax.studies.page import (
     data_uri,
@@ -64,6 +64,7 @@ def write(
         "doc": experiment.doc.strip(),
         "images": images,
         "texts": samples.texts(shown),
+        "sounds": sound.written(samples.music(shown), folder),
         "costs": _costs(manifests),
         "tuning_cost": _tuning_cost(manifests, declared),
         "manifests": {
@@ -171,6 +172,11 @@ def _pictures(
             "maps",
             "What each network makes of every pixel: red for, blue against",
             samples.maps(shown),
+        ),
+        (
+            "rolls",
+            "Piano rolls: a real test piece, and what each network makes of it",
+            samples.rolls(samples.music(shown)),
         ),
     ]
     return [picture for picture in drawn if picture[2] is not None]

@@ -1,5 +1,6 @@
 """Classification: which of k classes is it?"""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,8 @@ def classification(
     net: Net,
     optimizer: Any,
     *,
-    example: jax.Array,
+    example: Any,
+    given: Callable[[Any], Any] = operator.itemgetter("image"),
     augment: Callable[[jax.Array, Any], Any] | None = None,
     mix: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None,
 ) -> Task:
@@ -23,6 +25,8 @@ def classification(
     Args:
       net: image -> logits (b, classes).
       example: one batch of images, for its shape.
+      given: batch -> what the net takes of it, and `example` is one of; for sentences
+        `data.text.words_of`.
       augment: (key, images) -> images, on training batches only.
       mix: (key, images, labels) -> (images, labels (b, classes) as shares), after
         `augment`, on training batches only; for `dljax.data.augment.mixup`.
@@ -37,7 +41,7 @@ def classification(
     def loss(params, stats, batch, key, step):
         del step
         draw, noise = jax.random.split(key)
-        x, labels = batch["image"], batch["label"]
+        x, labels = given(batch), batch["label"]
         if augment is not None:
             x = augment(draw, x)
         if mix is not None:
@@ -46,11 +50,12 @@ def classification(
         logits, stats = net.apply(params["net"], stats, x, key=noise, train=True)
         return _cross_entropy(logits, labels).mean(), ({}, stats)
 
+    def answers(params, stats, batch) -> jax.Array:
+        return net.apply(params["net"], stats, given(batch), key=None, train=False)[0]
+
     def metrics(params, stats, batch, key):
         del key
-        logits, _ = net.apply(
-            params["net"], stats, batch["image"], key=None, train=False
-        )
+        logits = answers(params, stats, batch)
         weight, count = batch["weight"], batch["weight"].sum()
         right = jnp.argmax(logits, -1) == batch["label"]
         losses = _cross_entropy(logits, batch["label"])
@@ -61,9 +66,7 @@ def classification(
 
     def sample(params, stats, batch, key):
         del key
-        logits, _ = net.apply(
-            params["net"], stats, batch["image"], key=None, train=False
-        )
+        logits = answers(params, stats, batch)
         return {"prediction": jnp.argmax(logits, -1)}
 
     return Task(init, (Turn("net", loss, optimizer),), metrics, sample)

@@ -19,6 +19,7 @@ def tokens(
     mask: str = "",
     asked: str = "",
     generate: int = 0,
+    draw: bool = False,
     judge: Judge | None = None,
 ) -> Task:
     """Softmax cross-entropy over batches {"y": int32 (b, t), ...}.
@@ -30,9 +31,11 @@ def tokens(
       given: what the net takes of a batch: one array, or several by their names.
       mask: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
       asked: the array (b, t) that is 1 where `accuracy` counts; "": as the mask.
-      generate: samples are sequences of so many tokens that the net makes, the
-        likeliest at each step, each from its own before; 0: the likeliest given y's.
-      judge: as `Task.judge`; it is given the samples as "prediction".
+      generate: samples are sequences of so many tokens that the net makes, each from
+        its own before; 0: the likeliest at each step, given y's.
+      draw: what it makes is drawn by its likelihood; else the likeliest is taken.
+      judge: as `Task.judge`; it is given the samples as "prediction", and "draw", a
+        random number for what it draws itself.
 
     Measures `loss`, in nats a token, and `accuracy` (0 to 1), each pooled over the
     tokens of all examples.
@@ -72,14 +75,19 @@ def tokens(
         }
 
     def sample(params, stats, batch, key) -> dict[str, jax.Array]:
-        del key
         if not generate:
             z, _ = logits(params, stats, batch, None, False)
             return {"prediction": jnp.argmax(z, -1)}
         assert net.generate is not None, "this net makes no sequences"
-        return net.generate(
-            params["net"], stats, taken(batch), steps=generate, key=None
+        numbers, words = jax.random.split(key)
+        made = net.generate(
+            params["net"],
+            stats,
+            taken(batch),
+            steps=generate,
+            key=words if draw else None,
         )
+        return made | {"draw": jax.random.bits(numbers, batch["y"].shape[:1])}
 
     turns = (Turn("net", loss, optimizer),)
     return Task(init, turns, metrics, sample, judge=judge)

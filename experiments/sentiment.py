@@ -1,0 +1,134 @@
+"""Can a recurrent net of many to one tell a sentence's sentiment?
+
+Claim: "Recurrent networks of many to one read the sentiment of a sentence."
+
+The net reads a sentence word by word (of the lexicon: a word, character by character)
+and says at its end whether it is negative or positive. The honest baseline is a linear
+classifier that knows which words are there and not their order, the control a net that
+reads the words of each sentence in an order that says nothing. Every variant has its
+learning rate and its dropout tuned, and is tested with the weights that were best on
+validation data.
+
+    python -m experiments.sentiment
+    python -m experiments.sentiment --dataset=rt_polarity --manual_dir=DIR --full
+
+By default: the words of VADER's lexicon, which ten people rated. DIR has the two files
+rt-polarity.neg and rt-polarity.pos; or --dataset=labelled_text and your own.
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+MODELS = ("bag", "rnn", "gru", "lstm", "bilstm")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    dataset: str = flag("lexicon", "data set to train on")
+    model: str = flag("lstm", "what reads; bag: a bag of words", choices=MODELS)
+    shuffled: bool = flag(False, "the words of each sentence in any order")
+    pieces: str = flag("character", "a vocabulary of", choices=("word", "character"))
+    longest: int = flag(60, "words of a sentence; the rest is cut off", low=1)
+    hidden: int = flag(64, "neurons of the hidden state", low=1)
+    embedding: int = flag(64, "numbers that a word becomes", low=1)
+    dropout: float = flag(0.3, "of a layer's inputs and outputs", low=0, below=1)
+    learning_rate: float = flag(3e-3, "Adam's", low=0)
+    seeds: int = flag(10, "how many seeds", low=1)
+    epochs: float = flag(15.0, "passes over the training data", low=0)
+
+
+def rule(right, over_bag, **others):
+    """Supported if the LSTM is right in more than 70 % of sentences (simultaneous
+    interval), and more often than a bag of words (Holm, 0.05); refuted if it is right
+    in less than 60 %, or less often than a bag of words; else undecided.
+    """
+    del others  # reported
+    if right.above(0) and over_bag.above(0):
+        return "supported"
+    return "refuted" if right.below(-0.1) or over_bag.below(0) else "undecided"
+
+
+STUDY = Study(
+    claim="Recurrent networks of many to one read the sentiment of a sentence.",
+    factors={"model": MODELS, "shuffled": (False, True)},
+    design=[
+        *({"model": model, "shuffled": False} for model in MODELS),
+        {"model": "lstm", "shuffled": True},
+    ],
+    array=("learning_rate", "dropout"),
+    tune={"learning_rate": (1e-3, 3e-3), "dropout": (0.3, 0.6)},
+    tune_seeds=2,
+    measure="accuracy",
+    select="best_valid",
+    contrasts={
+        "right": ("lstm/False", 0.7),
+        "over_bag": ("lstm/False", "bag/False"),
+        "order": ("lstm/False", "lstm/True"),
+        "both_ways": ("bilstm/False", "lstm/False"),
+        "gates": ("lstm/False", "rnn/False"),
+    },
+    rule=rule,
+    sizes={
+        name: {"pieces": "word", "epochs": 5.0}
+        for name in ("rt_polarity", "vader", "labelled_text")
+    },
+    smoke={"steps": 3, "seeds": 2, "hidden": 4, "embedding": 4}
+    | {"model": ("bag", "bilstm"), "shuffled": (False,)},
+    sufficient={"rt_polarity": "it is the whole set; --full asks for nothing more"},
+)
+
+
+def sentences(config):
+    """The sentences, and how large their vocabulary is."""
+    from dljax.data import source, text
+
+    return text.sentences(
+        source.read(config),
+        kind=config.pieces,
+        longest=config.longest,
+        shuffled=config.shuffled,
+    )
+
+
+def source(config):
+    """Sentences as numbers, and their labels."""
+    return sentences(config).source
+
+
+def task(config):
+    """Negative or positive, after the last word."""
+    import jax.numpy as jnp
+
+    from dljax.data.text import words_of
+    from dljax.models.ann import bag_of_words
+    from dljax.models.recurrent import recurrent
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw
+
+    data = sentences(config)
+    classes, size = len(data.source.classes), data.vocabulary
+    if config.model == "bag":
+        net = bag_of_words(size, classes, dropout=config.dropout)
+    else:
+        net = recurrent(
+            "many_to_one",
+            config.model.removeprefix("bi"),
+            config.hidden,
+            classes,
+            vocabulary=size,
+            embedding=config.embedding,
+            bidirectional=config.model == "bilstm",
+            dropout=config.dropout,
+        )
+    steps = data.source.arrays["x"].shape[1]
+    example = {"x": jnp.zeros((1, steps), jnp.int32), "mask": jnp.ones((1, steps))}
+    optimizer = adamw(config.learning_rate, clip=1.0)
+    return classification(net, optimizer, example=example, given=words_of)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

@@ -1,0 +1,103 @@
+"""Music: what it sounds like in numbers, chords as numbers, and files to be heard."""
+
+import numpy as np
+import pytest
+from pieces import rolls, saved
+
+from dljax.data import find, load
+from dljax.data.piano_roll import KEYS, LOWEST, chords, next_frames
+from dljax.probes.harmony import LAGS, Chain, distance, histograms
+from dljax.studies import sound
+
+
+def roll(*steps):
+    made = np.zeros((len(steps), KEYS), np.uint8)
+    for row, keys in zip(made, steps, strict=True):
+        row[list(keys)] = 1
+    return made
+
+
+def test_intervals_are_counted_at_once_and_over_time():
+    now, later = histograms([roll([40, 44, 47], [41])])[:2]
+    np.testing.assert_allclose(now[[3, 4, 7]], 1 / 3)  # a triad: 4, 3 and 7 semitones
+    np.testing.assert_allclose(later[[1, 9, 6]], 1 / 3)  # to one key: 1, -3 and -6
+    *_, voices = histograms([roll([40, 44, 47], [41])])
+    assert voices[1] == voices[3] == 0.5
+
+
+def test_what_is_the_same_in_another_key_sounds_the_same():
+    piece = rolls()["traindata"][2]
+    piece[:, -5:] = 0
+    higher = np.roll(piece, 5, axis=-1)
+    assert distance([piece], [higher]) == pytest.approx(0)
+    assert 0 < distance([piece], [piece[:, ::-1]]) < 1
+    assert distance([roll([40])], [roll([40, 47])]) == pytest.approx((0.5 + 1) / 7)
+    assert len(histograms([piece])) == len(LAGS) + 1
+
+
+def test_a_chain_only_makes_changes_that_it_has_heard():
+    rng = np.random.default_rng(0)
+    heard = [rng.random((30, KEYS)) < 0.02 for _ in range(3)]
+    made = Chain(heard).draw(heard[0][0], 50, rng)
+    changes = {
+        (a.tobytes(), b.tobytes())
+        for r in heard
+        for a, b in zip(r, r[1:], strict=False)
+    }
+    begins = {change[0] for change in changes}
+    for a, b in zip(made, made[1:], strict=False):
+        assert (a.tobytes(), b.tobytes()) in changes or a.tobytes() not in begins
+
+
+def test_chords_are_frames_and_unheard_ones_the_most_alike(tmp_path):
+    saved(tmp_path, rolls())
+    source = next_frames(load(find("piano_roll", manual_dir=str(tmp_path))))
+    found = chords(source)
+    assert chords(source, longest=4).source.arrays["chord"].shape[1] == 5
+    for part in ("train", "test"):
+        rows = source.split(0)[part]
+        batch = found.source.gather(found.source.arrays, rows)
+        real = source.gather(source.arrays, rows)
+        there = np.asarray(batch["y_mask"]) > 0
+        said, true = found.frames[batch["y"]][there], np.asarray(real["y"])[there]
+        if part == "train":
+            np.testing.assert_array_equal(said, true)
+        else:
+            apart = np.abs(found.frames[None].astype(int) - true[:, None]).sum(-1)
+            np.testing.assert_array_equal(np.abs(said - true).sum(-1), apart.min(1))
+        np.testing.assert_array_equal(batch["x"], real["x"][:, 0])
+        np.testing.assert_array_equal(batch["before"][:, 1:], batch["y"][:, :-1])
+    told = found.source.say({**batch, "prediction": batch["before"][:, :3]})
+    assert told["roll"].shape == told["real roll"].shape == (len(rows), 3, KEYS)
+    assert not told["roll"][~there[:, :3]].any()
+
+
+def test_midi_files_have_the_notes_and_wav_files_their_pitch(tmp_path):
+    pretty_midi = pytest.importorskip("pretty_midi")
+    import scipy.io.wavfile
+
+    held = roll([48], [48], [48, 52], [])  # A4 for three steps
+    found = sound.written({"real": held, "a/b": held}, tmp_path)
+    assert [s["name"] for s in found] == ["real", "a/b"]
+    assert all(s["data"].startswith("data:audio/wav;base64,") for s in found)
+    (piano,) = pretty_midi.PrettyMIDI(str(tmp_path / "a_b.mid")).instruments
+    notes = sorted((n.pitch - LOWEST, n.start, n.end) for n in piano.notes)
+    assert notes == [(48, 0, 0.75), (52, 0.5, 0.75)]
+    rate, wave = scipy.io.wavfile.read(tmp_path / "real.wav")
+    power = np.abs(np.fft.rfft(wave[: rate // 2].astype(float)))
+    loudest = np.fft.rfftfreq(rate // 2, 1 / rate)[power.argmax()]
+    assert loudest == pytest.approx(440, abs=3)
+
+
+def test_likelihoods_are_not_heard(tmp_path):
+    assert not sound.written({"real": roll([1]), "net": roll([1]) * 0.5}, tmp_path)
+
+
+@pytest.mark.long
+def test_chorales_come_with_music21(data_dir):
+    pytest.importorskip("music21")
+    its = load(find("chorales", data_dir=data_dir))
+    assert 300 < len(its.arrays["roll"]) < 410
+    assert {"train", "valid", "test"} == set(its.parts)
+    voices = its.arrays["roll"].sum(-1)
+    assert 3 < np.mean(voices[voices > 0]) <= 4.2
