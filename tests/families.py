@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import linen as nn
 
 from dljax.contract import Source, Task, Turn
@@ -17,8 +16,10 @@ from dljax.data.source import order
 from dljax.models.conv import Conv
 from dljax.models.layers import Dropout, max_pool
 from dljax.models.net import net
+from dljax.models.recurrent import recurrent
 from dljax.tasks.classification import classification
 from dljax.tasks.probing import probing
+from dljax.tasks.tokens import tokens
 from dljax.train.optimizers import adamw, sgd
 
 
@@ -234,50 +235,27 @@ def diffusion() -> Family:
 VOCABULARY, LENGTH = 6, 5
 
 
-class Seq2Seq(nn.Module):
-    """Tokens (b, t) and the targets before each place -> logits (b, t, vocabulary)."""
-
-    @nn.compact
-    def __call__(self, pair, *, train: bool = False):
-        source, before = pair
-        embed = nn.Embed(VOCABULARY, 8)
-        encoder = nn.RNN(nn.LSTMCell(16), return_carry=True)
-        carry, _ = encoder(embed(source))
-        y = nn.RNN(nn.LSTMCell(16))(embed(before), initial_carry=carry)
-        return nn.Dense(VOCABULARY)(y)
-
-
 def seq2seq() -> Family:
-    """An LSTM encoder-decoder that reverses words, taught with the right past."""
+    """Encoder, attention and decoder that reverse words, taught with the right past."""
     rng = np.random.default_rng(2)
     words = rng.integers(1, VOCABULARY, (140, LENGTH)).astype(np.int32)
-    source = table({"source": words, "target": words[:, ::-1].copy()})
-    model = net(Seq2Seq())
-
-    def before(target):
-        return jnp.pad(target, ((0, 0), (1, 0)))[:, :-1]
-
-    def init(key):
-        zeros = jnp.zeros((1, LENGTH), jnp.int32)
-        params, stats = model.init(key, (zeros, zeros))
-        return {"net": params}, stats
-
-    def losses(params, batch):
-        pair = (batch["source"], before(batch["target"]))
-        logits, _ = model.apply(params["net"], {}, pair, key=None, train=True)
-        labels = jax.nn.one_hot(batch["target"], VOCABULARY)
-        return optax.softmax_cross_entropy(logits, labels).mean(-1)
-
-    def loss(params, stats, batch, key, step):
-        del key, step
-        return losses(params, batch).mean(), ({}, stats)
-
-    def metrics(params, stats, batch, key):
-        del stats, key
-        weight = batch["weight"]
-        return {"loss": ((losses(params, batch) * weight).sum(), weight.sum())}
-
-    task = Task(init, (Turn("net", loss, adamw(0.02)),), metrics)
+    there = np.arange(LENGTH) < rng.integers(3, LENGTH + 1, (140, 1))
+    turn = np.where(there, there.sum(-1, keepdims=True) - 1 - np.arange(LENGTH), 0)
+    y = np.take_along_axis(words, turn, -1)
+    arrays = {"x": words, "y": y, "before": np.pad(y, ((0, 0), (1, 0)))[:, :-1]}
+    source = table({**arrays, "mask": there.astype(np.float32)})
+    net = recurrent(
+        "attention", "lstm", 16, VOCABULARY, vocabulary=VOCABULARY, embedding=8
+    )
+    given = ("x", "mask", "before")
+    task = tokens(
+        net,
+        adamw(0.02, ema=0.5),
+        example={name: source.arrays[name][:1] for name in given},
+        given=given,
+        mask="mask",
+        generate=LENGTH,
+    )
     return Family(task, source, "loss")
 
 

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 
 from dljax.models import all_conv, ann, cnn, recurrent, resnet, video
-from dljax.models.net import compute
+from dljax.models.net import compute, of_input
 
+
+def sequences(x):
+    return {"x": x, "before": x[..., :3]}
+
+
+ATTENTION = recurrent.recurrent("attention", "gru", 8, 3, bidirectional=True)
 NETS = {
+    "attention": (of_input(ATTENTION, sequences), (6, 4)),
     "mlp": (ann.mlp((8,), 3, dropout=0.2), (8, 8, 1)),
     "cnn": (cnn.cnn((4,), 8, 3, dropout=0.2), (8, 8, 1)),
     "resnet": (resnet.resnet(8, 3, width=4), (4, 4, 1)),

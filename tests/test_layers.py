@@ -161,3 +161,11 @@ def test_an_unknown_activation_is_an_error_at_once(make):
     arguments = ((3,), 2) if make is ann.mlp else ((3,), 2, 2)
     with pytest.raises(KeyError, match="relo"):
         make(*arguments, activation="relo")
+
+
+def test_softmax_is_jaxs_with_its_gradient():
+    rng = np.random.default_rng(0)
+    x, g = (4 * rng.normal(size=(3, 5, 7)).astype(np.float32) for _ in range(2))
+    (a, to_a), (b, to_b) = (jax.vjp(f, x) for f in (layers.softmax, jax.nn.softmax))
+    close(a, b)
+    close(to_a(g)[0], to_b(g)[0])

@@ -211,7 +211,7 @@ def test_a_network_that_changed_is_refused_by_leaf(tmp_path, experiment, monkeyp
     monkeypatch.setattr(families, "VOCABULARY", 7)
     monkeypatch.setattr(families, "FAMILIES", {"seq2seq": _same_data(families)})
     error = refusal(experiment, tmp_path, *short)
-    name = "state.params.net.Dense_0.kernel"
+    name = "state.params.net.head.kernel"
     assert f"{name}: saved float32 (2, 16, 6), now float32 (2, 16, 7)" in str(error)
     assert not (trial / "damaged").exists()
 

@@ -1,4 +1,4 @@
-"""Pools, normalisation, dropout, with the forms that XLA:CPU compiles well.
+"""Pools, softmax, normalisation, dropout, in the forms that XLA:CPU compiles well.
 
 Pools work on strided corners or reshaped blocks instead of `reduce_window`, tested
 against it, values and gradients. Convolution has a file of its own.
@@ -60,6 +60,28 @@ def max_pool(x, n: int = 2):
     Of equal values the first gets the gradient.
     """
     return _max_pool(x, n, x.shape)
+
+
+@jax.custom_vjp
+def softmax(x):
+    """Shares over the last axis, computed once.
+
+    XLA:CPU computes the exponentials again for the gradient, among other operations,
+    and to other last bits in a program of many devices than in one of a single one.
+    """
+    return jax.nn.softmax(x)
+
+
+def _softmax_forward(x):
+    shares = lax.optimization_barrier(jax.nn.softmax(x))
+    return shares, shares
+
+
+def _softmax_backward(shares, g):
+    return (shares * (g - (shares * g).sum(-1, keepdims=True)),)
+
+
+softmax.defvjp(_softmax_forward, _softmax_backward)
 
 
 POOLS = {

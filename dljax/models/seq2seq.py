@@ -13,7 +13,7 @@ from flax import linen as nn
 
 from dljax.contract import Net
 from dljax.models.cell import Cell, Layer
-from dljax.models.layers import Dropout
+from dljax.models.layers import Dropout, softmax
 from dljax.models.net import net
 
 MASKED = -1e9  # the score of padding: no attention
@@ -113,7 +113,7 @@ class Seq2Seq(nn.Module):
         scores_BxTxS = self.ask(y_BxTxH) @ seen_BxSxH.swapaxes(1, 2)
         if mask_BxS is not None:
             scores_BxTxS += MASKED * (1 - mask_BxS[:, None])
-        weights_BxTxS = jax.nn.softmax(scores_BxTxS)
+        weights_BxTxS = softmax(scores_BxTxS)
         both = jnp.concatenate([weights_BxTxS @ seen_BxSxH, y_BxTxH], -1)
         return jnp.tanh(self.join(both)), weights_BxTxS
 
