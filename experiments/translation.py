@@ -70,9 +70,9 @@ STUDY = Study(
     sizes={
         "multi30k": {"pieces": "bpe", "epochs": 2.0, "longest": 30},
     },
-    full={"multi30k": {"epochs": 8.0}},
+    full={"multi30k": {"epochs": 5.0}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4}
-    | {"blank": (False,)},
+    | {"attention": (True,), "blank": (False,)},
 )
 
 

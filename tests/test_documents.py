@@ -59,8 +59,11 @@ def data_of(module, folder):
         lengths = {"traindata": [25] * 16, "validdata": [24], "testdata": [26]}
         saved(folder, rolls(lengths))
         return ["--dataset=piano_roll", f"--manual_dir={folder}"]
+    if default == "multi30k":
+        pytest.importorskip("spacy", reason="spaCy is in the extra `spacy`")
     there = not (OWN[default].files or OWN[default].needs)
-    return [] if there else ["--dataset=digits"]
+    other = {"multi30k": "names", "rt_polarity": "lexicon"}.get(default, "digits")
+    return [] if there else [f"--dataset={other}"]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

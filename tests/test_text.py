@@ -1,11 +1,14 @@
 """Text: vocabularies, sources, own files, and every mistake in one line."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dljax.data import Table, find, load, text
 from dljax.errors import Refusal, package
+from dljax.models.ann import bag_of_words
+from dljax.models.recurrent import recurrent
 
 LINES = [f"a {w} film, {w}!" for w in ("good", "fine", "bad", "poor", "dull")] * 8
 
@@ -70,6 +73,30 @@ def test_a_batch_of_sentences_is_what_they_say():
     told = source.say({**batch, "prediction": np.zeros(len(rows), int)})
     assert told["sentence"] == [LINES[i % len(LINES)] for i in rows]
     assert set(told["said"]) == {"up"}
+
+
+def test_a_bag_of_words_knows_no_order_and_no_padding():
+    net = bag_of_words(9, 2)
+    x = np.array([[4, 5, 6, 0], [6, 4, 5, 0], [5, 5, 8, 4]], np.int32)
+    given = {"x": x, "mask": (x > 0).astype(np.float32)}
+    params, _ = net.init(jax.random.key(0), given)
+    weights = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+    params = {"Embed_0": {"embedding": weights}, "bias": params["bias"] + 1}
+    y, _ = net.apply(params, {}, given, key=None, train=False)
+    counts = np.stack([np.bincount(row[row > 0], minlength=9) for row in x])
+    np.testing.assert_allclose(y, counts @ weights + 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("pool", ["max", "mean"])
+def test_what_is_pooled_over_the_words_knows_no_padding(pool):
+    options = {"vocabulary": 9, "embedding": 4, "bidirectional": True, "pool": pool}
+    net = recurrent("many_to_one", "gru", 5, 2, **options)
+    x = np.array([[4, 5, 6], [6, 4, 0]], np.int32)
+    given = {"x": x, "mask": (x > 0).astype(np.float32)}
+    params, _ = net.init(jax.random.key(0), given)
+    wide = {name: np.pad(array, ((0, 0), (0, 2))) for name, array in given.items()}
+    a, b = (net.apply(params, {}, g, key=None, train=False)[0] for g in (given, wide))
+    np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_shuffled_sentences_have_the_same_words():

@@ -5,7 +5,9 @@ Claim: "On the adding problem with 200 steps GRU or LSTM have an error below 0.0
 Who always answers 1 has a mean squared error of 1/6 = 0.1667: the variance of the sum
 of two numbers, each uniform from 0 to 1. Bai, Kolter, Koltun 2018 (table 1, 600 steps,
 70,000 weights) report 0.164 for an LSTM, which is that, and 5.3e-5 for a GRU. The task
-is theirs: 50,000 training examples, batches of 32, Adam at 4e-3.
+is theirs: 50,000 training examples, batches of 32; Adam at 2e-3. At their 4e-3 one of
+eight GRUs had a gradient that was not finite, after 855 updates, and the study was
+undecided; the learning rate was changed after that look.
 
     python -m experiments.reference.adding --full
 """
@@ -26,9 +28,9 @@ class Config(RunConfig):
     cell: str = flag("gru", "the recurrent cell", choices=tuple(WIDTHS))
     length: int = flag(200, "steps of a sequence", low=2)
     hidden: int = flag(0, "neurons of the hidden state; 0: 70,000 weights", low=0)
-    learning_rate: float = flag(4e-3, "Adam's", low=0)
+    learning_rate: float = flag(2e-3, "Adam's", low=0)
     seeds: int = flag(8, "how many seeds", low=1)
-    steps: int = flag(5000, "updates", low=1)
+    steps: int = flag(6000, "updates", low=1)
     batch_size: int = flag(32, "examples an update", low=1)
 
 
