@@ -25,7 +25,8 @@ from experiments.bench import workers
 
 class Case(NamedTuple):
     """An MLP's hidden widths; with channels, a CNN's; with a depth, a ResNet; with a
-    cell, a recurrent net of so many neurons that reads the images row by row.
+    cell, a recurrent net of so many neurons that reads the images row by row; with a
+    vocabulary, one that translates sentences as long as these with attention.
     """
 
     hidden: tuple[int, ...] = ()
@@ -34,6 +35,7 @@ class Case(NamedTuple):
     cell: str = ""
     batch: int = 128
     image: tuple[int, int, int] = (28, 28, 1)
+    vocabulary: int = 0
 
 
 CASES = {
@@ -44,6 +46,12 @@ CASES = {
 } | {
     f"{cell}{length}": Case((128,), cell=cell, batch=64, image=(length, 64, 1))
     for cell in ("rnn", "gru", "lstm")
+    for length in (100, 400)
+}
+CASES |= {
+    f"attention{length}": Case(
+        (128,), cell="gru", batch=64, image=(length, 1, 1), vocabulary=2000
+    )
     for length in (100, 400)
 }
 
@@ -59,9 +67,15 @@ class Config:
     worker: str = flag("", "internal: this process measures one variant")
 
 
-def data(image):
-    """Random images and labels: (uint8 (n, h, w, c), int64 (n,))."""
+def data(size):
+    """Random images and labels: (uint8 (n, h, w, c), int64 (n,)); or sentences and
+    translations, int32 (n, t) both.
+    """
     rng = np.random.default_rng(0)
+    image = size.image
+    if size.vocabulary:
+        x, y = rng.integers(4, size.vocabulary, (2, 10_000, image[0]), np.int32)
+        return x, y
     images = rng.integers(0, 256, (10_000, *image), np.uint8)
     return images, rng.integers(0, 10, 10_000)
 
@@ -74,23 +88,41 @@ def dljax_steps(case):
     import jax
     import jax.numpy as jnp
 
+    from dljax.contract import Source
     from dljax.data import Table
-    from dljax.data.source import resident
+    from dljax.data.source import order, resident, take
     from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
     from dljax.models.net import of_input
     from dljax.models.recurrent import recurrent, rows
     from dljax.models.resnet import resnet
     from dljax.tasks.classification import classification
+    from dljax.tasks.tokens import tokens
     from dljax.train import parallel
     from dljax.train.optimizers import adamw
 
     size = CASES[case]
-    images, labels = data(size.image)
-    arrays = {"image": images, "label": labels.astype(np.int32)}
+    images, labels = data(size)
     every = np.arange(len(labels))
-    table = Table("random", "1", arrays, {"train": every, "test": every[:500]}, ())
-    if size.depth:
+    if size.vocabulary:
+        pair = {"x": images, "y": labels, "before": np.roll(labels, 1, axis=1)}
+        parts = {"train": every[:9000], "valid": every[:500], "test": every[:500]}
+        source = Source("random", "1", "", pair, lambda seed: parts, order, take)
+    else:
+        arrays = {"image": images, "label": labels.astype(np.int32)}
+        rows_of = {"train": every, "test": every[:500]}
+        source = resident(Table("random", "1", arrays, rows_of, ()))
+    if size.vocabulary:
+        net = recurrent(
+            "attention",
+            size.cell,
+            size.hidden[0],
+            size.vocabulary,
+            vocabulary=size.vocabulary,
+            embedding=64,
+            bidirectional=True,
+        )
+    elif size.depth:
         net = resnet(size.depth, 10)
     elif size.cell:
         net = recurrent("many_to_one", size.cell, size.hidden[0], 10)
@@ -99,10 +131,13 @@ def dljax_steps(case):
         net = cnn(size.channels, size.hidden[0], 10)
     else:
         net = mlp(size.hidden, 10)
-    task = classification(net, adamw(1e-3), example=jnp.zeros((1, *size.image)))
-    program = parallel.program(
-        task, resident(table), (0,), how="map", batch_size=size.batch
-    )
+    if size.vocabulary:
+        given = ("x", "before")
+        example = {name: pair[name][:1] for name in given}
+        task = tokens(net, adamw(1e-3), example=example, given=given)
+    else:
+        task = classification(net, adamw(1e-3), example=jnp.zeros((1, *size.image)))
+    program = parallel.program(task, source, (0,), how="map", batch_size=size.batch)
     state = program.init()
     orders = program.orders(state, 0)
 
@@ -122,8 +157,12 @@ def torch_steps(case, *, threads, channels_last, compiled):
 
     torch_side.setup(threads)
     size = CASES[case]
-    images, labels = data(size.image)
-    if size.depth:
+    images, labels = data(size)
+    net: torch.nn.Module
+    if size.vocabulary:
+        net = torch_side.Translator(size.vocabulary, 64, size.hidden[0])
+        images = np.concatenate([images, np.roll(labels, 1, axis=1)], axis=1)
+    elif size.depth:
         net = torch_side.resnet(size.depth, 10)
     elif size.cell:
         net = torch_side.Recurrent(size.cell, size.image[1], size.hidden[0], 10)
@@ -133,7 +172,7 @@ def torch_steps(case, *, threads, channels_last, compiled):
         net = torch_side.mlp(784, size.hidden, 10)
     trainer = torch_side.Trainer(
         torch.compile(net) if compiled else net,
-        images.transpose(0, 3, 1, 2).copy(),
+        images if size.vocabulary else images.transpose(0, 3, 1, 2).copy(),
         labels,
         batch_size=size.batch,
         channels_last=channels_last,

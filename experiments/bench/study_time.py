@@ -1,12 +1,13 @@
 """How long does a whole study of 8 seeds take, beside PyTorch?
 
-    python -m experiments.bench.study_time [--seeds=8] [--rounds=3]
+    python -m experiments.bench.study_time [--net=cnn] [--seeds=8] [--rounds=3]
 
-The CNN of `experiments.cnn_vs_mlp` on the digits, all its seeds: every update and every
-evaluation. dljax trains them in one program, the seeds spread over the cores; its
-compilation and its final save are stated apart. PyTorch (eager, fused Adam, denormals
-flushed) trains them one after another on two threads, or two processes at a time on one
-thread each; the better of the two counts. Rounds are interleaved; medians.
+The CNN of `experiments.cnn_vs_mlp` on the digits, or the LSTM of `row_mnist` that reads
+them pixel by pixel, 64 steps: all seeds, every update and every evaluation. dljax
+trains them in one program, the seeds spread over the cores; its compilation and its
+final save are stated apart. PyTorch (eager, fused Adam, denormals flushed) trains them
+one after another on two threads, or two processes at a time on one thread each; the
+better of the two counts. Rounds are interleaved; medians.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ import numpy as np
 from dljax import config as configs
 from dljax.cli import guarded
 from dljax.config import flag
-from experiments import cnn_vs_mlp
+from experiments import cnn_vs_mlp, row_mnist
 from experiments.bench import workers
 
 EVALUATIONS = 20
@@ -30,17 +31,20 @@ EVALUATIONS = 20
 class Config:
     """Flags."""
 
+    net: str = flag("cnn", "what is trained", choices=("cnn", "lstm"))
     seeds: int = flag(8, "how many seeds", low=2)
     rounds: int = flag(3, "interleaved rounds", low=1)
     worker: str = flag("", "internal: this process measures one variant")
 
 
-def study_config(seeds: int):
-    """The CNN's config; dropout off, so that both sides do the same work."""
-    return cnn_vs_mlp.Config(seeds=seeds, dropout=0.0, canvas=0)
+def study(net: str, seeds: int):
+    """An experiment and its config; dropout off, so that both sides do the same."""
+    if net == "cnn":
+        return cnn_vs_mlp, cnn_vs_mlp.Config(seeds=seeds, dropout=0.0, canvas=0)
+    return row_mnist, row_mnist.Config(seeds=seeds, parts=8, epochs=10.0)
 
 
-def dljax_worker(seeds: int) -> None:
+def dljax_worker(net: str, seeds: int) -> None:
     """Trains the study for each line of standard input."""
     from dljax import backend
 
@@ -51,10 +55,10 @@ def dljax_worker(seeds: int) -> None:
     from dljax.runs.checkpoint import Saver
     from dljax.train import loop, parallel
 
-    config = study_config(seeds)
-    source = cnn_vs_mlp.source(config)
+    experiment, config = study(net, seeds)
+    source = experiment.source(config)
     program = parallel.program(
-        cnn_vs_mlp.task(config),
+        experiment.task(config),
         source,
         range(seeds),
         how="cores" if jax.device_count() > 1 else "map",
@@ -93,18 +97,25 @@ def dljax_worker(seeds: int) -> None:
     workers.serve(measure)
 
 
-def torch_worker(which: str, seeds: int) -> None:
+def torch_worker(which: str, net: str, seeds: int) -> None:
     """Trains `which` of the seeds ("all", "even", "odd") for each line of input."""
     from dljax.data import find, load, splits
     from experiments.bench import torch_side
 
     torch_side.setup(2 if which == "all" else 1)
-    config = study_config(seeds)
+    _, config = study(net, seeds)
     table = load(find(config.dataset))
     images = (table.arrays["image"][:, None, ..., 0] * (255 // 16)).astype(np.uint8)
     arrays = (images, table.arrays["label"].astype(np.int64))
     chosen = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
-    channels = (config.channels, 2 * config.channels)
+    if net == "lstm":
+        arrays = images.reshape(-1, 1, 64, 1), arrays[1]
+
+    def make():
+        if net == "lstm":
+            return torch_side.Recurrent("lstm", 1, config.hidden, 10)
+        channels = (config.channels, 2 * config.channels)
+        return torch_side.cnn(8, channels, config.hidden, 10)
 
     def measure():
         return torch_side.study(
@@ -113,7 +124,7 @@ def torch_worker(which: str, seeds: int) -> None:
             [splits(table, fold) for fold in range(5)],
             epochs=int(config.epochs),
             evaluations=EVALUATIONS,
-            make=lambda: torch_side.cnn(8, channels, config.hidden, 10),
+            make=make,
             batch_size=config.batch_size,
             rate=config.learning_rate,
         )
@@ -125,14 +136,15 @@ def main(arguments) -> int:
     """Prints the table; exit code 0."""
     config = configs.parse(Config, arguments, factors={}).config
     if config.worker == "dljax":
-        dljax_worker(config.seeds)
+        dljax_worker(config.net, config.seeds)
         return 0
     if config.worker:
-        torch_worker(config.worker, config.seeds)
+        torch_worker(config.worker, config.net, config.seeds)
         return 0
-    module, flag = "experiments.bench.study_time", f"--seeds={config.seeds}"
+    module = "experiments.bench.study_time"
+    flags = f"--net={config.net}", f"--seeds={config.seeds}"
     started = {
-        v: workers.start(module, f"--worker={v}", flag)
+        v: workers.start(module, f"--worker={v}", *flags)
         for v in ("dljax", "all", "even", "odd")
     }
     ours, one, two = [], [], []
@@ -147,7 +159,8 @@ def main(arguments) -> int:
     def median(rounds, key="secs"):
         return float(np.median([found[key] for found in rounds]))
 
-    print(f"{config.seeds} seeds of the digits CNN, training and evaluation, seconds")
+    name = {"cnn": "CNN", "lstm": "LSTM"}[config.net]
+    print(f"{config.seeds} seeds of the digits {name}, training and evaluation, s")
     for name, rounds in (
         ("dljax, seeds over the cores", ours),
         ("torch, in sequence, 2 threads", one),

@@ -98,8 +98,38 @@ class Recurrent(nn.Module):
         return self.output(self.net(x[:, 0])[0][:, -1])
 
 
+class Translator(nn.Module):
+    """A GRU that reads both ways, one that says, and Luong's attention between them.
+
+    Tokens (n, s + t), of the source and of what was before each of the target's, which
+    are as many -> logits (n, vocabulary, t).
+    """
+
+    def __init__(self, vocabulary: int, embedding: int, hidden: int) -> None:
+        super().__init__()
+        self.theirs = nn.Embedding(vocabulary, embedding)
+        self.ours = nn.Embedding(vocabulary, embedding)
+        self.reads = nn.GRU(embedding, hidden, batch_first=True, bidirectional=True)
+        self.begin = nn.Linear(2 * hidden, hidden)
+        self.says = nn.GRU(embedding, hidden, batch_first=True)
+        self.ask = nn.Linear(hidden, 2 * hidden, bias=False)
+        self.join = nn.Linear(3 * hidden, hidden)
+        self.output = nn.Linear(hidden, vocabulary)
+
+    def forward(self, tokens):
+        x, before = tokens.chunk(2, 1)
+        seen, ends = self.reads(self.theirs(x))
+        begin = torch.tanh(self.begin(torch.cat([*ends], -1)))
+        y, _ = self.says(self.ours(before), begin[None])
+        shares = torch.softmax(self.ask(y) @ seen.transpose(1, 2), -1)
+        both = torch.cat([shares @ seen, y], -1)
+        return self.output(torch.tanh(self.join(both))).transpose(1, 2)
+
+
 class Trainer:
-    """One run: a network, fused Adam, images (n, c, h, w) and labels in memory."""
+    """One run: a network, fused Adam, images (n, c, h, w) and labels in memory; or
+    tokens (n, t), int32.
+    """
 
     def __init__(
         self, net, images, labels, *, batch_size, rate=1e-3, channels_last=False
@@ -112,6 +142,8 @@ class Trainer:
         self.size = batch_size
 
     def _batch(self, rows):
+        if self.images.dtype == torch.int32:
+            return self.images[rows], self.labels[rows].long()
         x = self.images[rows].float() / 255
         x = x.contiguous(memory_format=torch.channels_last) if self.last else x
         return x, self.labels[rows]
