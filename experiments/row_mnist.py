@@ -9,6 +9,13 @@ its learning rate tuned.
 
     python -m experiments.row_mnist                                  # digits
     python -m experiments.row_mnist --dataset=mnist --manual_dir=DIR --full
+
+MNIST, 2 epochs, 8 seeds, 16 minutes on 2 x86-64 cores: supported. Test accuracy with 95
+% intervals, a row a step and a quarter of one: simple cell 90.1 % (88.6 to 91.6) and
+62.5 % (59.1 to 65.9), GRU 97.1 % (96.8 to 97.4) and 94.8 % (94.3 to 95.4), LSTM 97.5 %
+(97.4 to 97.6) and 94.2 % (93.1 to 95.2). Simultaneous intervals: over 112 steps GRU is
+ahead by 32.3 (27.4 to 37.2) points and LSTM by 31.7 (27.6 to 35.8), by 25.3 (20.3 to
+30.3) and 24.3 (20.4 to 28.1) more than over 28.
 """
 
 import dataclasses

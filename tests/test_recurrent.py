@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dljax.models import cell
-from dljax.models.cell import Layer, forward
+from dljax.models.cell import Layer, forward, watch_cells
 from dljax.models.recurrent import ARCHITECTURES, CELLS, MAKERS, recurrent
 
 CELL = pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
@@ -250,3 +250,18 @@ def test_a_net_that_cannot_be_is_refused():
         recurrent("many_to_one", "lstm", H, 5, vocabulary=7)
     with pytest.raises(KeyError):
         recurrent("many_to_one", "lstn", H, 5)
+
+
+def test_watched_cells_tell_what_a_trace_does():
+    net, params, stats, x = built("many_to_one", "lstm", trace=True)
+    quiet = recurrent("many_to_one", "lstm", H, 5)
+    seen = []
+    with watch_cells(seen.append):
+        quiet.apply(params, stats, x, key=None, train=False)
+    quiet.apply(params, stats, x, key=None, train=False)
+    (_, traces), _ = net.apply(params, stats, x, key=None, train=False)
+    (found,) = seen
+    np.testing.assert_array_equal(found.pop("input"), x.swapaxes(0, 1))
+    assert found.keys() == traces["forward_0"].keys()
+    for name, part in traces["forward_0"].items():
+        np.testing.assert_array_equal(found[name].swapaxes(0, 1), part)

@@ -5,8 +5,9 @@ What a step computes from its inputs and from the memory are two matrix products
 have the cells; here are the products, the loop over time, and a layer of it.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +35,21 @@ class Cell(NamedTuple):
     memories: int = 1
     forget: int | None = None
     memory_bias: bool = False
+
+
+_watching: list[Callable[[dict[str, jax.Array]], None]] = []
+
+
+@contextlib.contextmanager
+def watch_cells(record: Callable[[dict[str, jax.Array]], None]) -> Iterator[None]:
+    """Inside, calls record({"input", and each gate and state: (t, b, hidden)}) after
+    every layer that runs over time. Not for compiled functions.
+    """
+    _watching.append(record)
+    try:
+        yield
+    finally:
+        _watching.remove(record)
 
 
 def forward(
@@ -83,7 +99,7 @@ def forward(
             )
         if more is not None:
             new = jax.tree.map(jnp.add, new, more)
-        return new, (new[0], seen if trace else None)
+        return new, (new[0], seen if trace or _watching else None)
 
     begin, anew = memory, jnp.arange(len(x)) % reset == 0 if reset else None
     kept = x.shape[0] * x.shape[1] * weights["memory"].shape[1] * x.dtype.itemsize
@@ -92,6 +108,8 @@ def forward(
         step = jax.checkpoint(step, prevent_cse=False)
     steps = (x, mask, added, anew)
     last, (outputs, seen) = jax.lax.scan(step, memory, steps, reverse=reverse)
+    for record in _watching:
+        record({"input": x, **seen})
     return (outputs, last, seen) if trace else (outputs, last)
 
 

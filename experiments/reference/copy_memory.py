@@ -8,6 +8,9 @@ Who remembers nothing says blanks, and then one of eight symbols ten times: 10 l
 task is theirs: 10,000 training examples, RMSprop at 5e-4, gradients clipped at norm 1.
 
     python -m experiments.reference.copy_memory --full
+
+8 seeds, 33 minutes on 2 x86-64 cores beside other work: supported. Mean 0.0204 nats (95
+% interval 0.0204 to 0.0204), 0.00002 above the line.
 """
 
 import dataclasses

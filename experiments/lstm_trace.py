@@ -1,0 +1,100 @@
+"""An LSTM's five steps, on one real example, as a picture.
+
+The notes name five steps of its workflow: input, previous memory, gating, updating of
+the memory, output. This draws them of any run of a recurrent net, for every neuron and
+over all of a sentence, a chorale or the rows of an image of the test data:
+
+    python -m experiments.sentiment
+    python -m experiments.lstm_trace --run=runs/sentiment-lexicon/TRIAL --example=3
+
+It writes TRIAL/trace.svg, of the first layer that reads forwards.
+"""
+
+import dataclasses
+import pathlib
+import sys
+from typing import Any
+
+from dljax import config as configs
+from dljax.config import flag
+
+MOST = 60  # labels below the picture
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    run: str = flag("", "a trial's directory, RUNS/STUDY/TRIAL")
+    seed: int = flag(-1, "which of its seeds; -1: its first", low=-1)
+    example: int = flag(0, "which of its test examples", low=0)
+
+
+def main(arguments):
+    """Exit code 0; raises Refusal where there is no such run, or of another kind."""
+    from dljax import backend
+    from dljax.errors import DONE, Refusal
+    from dljax.runs.disk import check_writable
+
+    if {"--help", "-h"} & set(arguments):
+        print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
+        return DONE
+    config = configs.parse(Config, arguments, factors={}).config
+    if not config.run:
+        raise Refusal("--run: give a trial's directory, RUNS/STUDY/TRIAL")
+    directory = pathlib.Path(config.run).expanduser().absolute()
+    if not directory.is_dir():
+        raise Refusal(f"--run={config.run}: no such directory")
+    check_writable(directory, "run")
+    backend.prepare()
+    parts, labels = traced(config)
+    from dljax.studies import figures, traces
+
+    figures.save(traces.trace(parts, labels), directory, "trace")
+    print(f"picture  {directory / 'trace.svg'}")
+    return DONE
+
+
+def traced(config):
+    """({gate or state: (t, neurons)} of one example, what was read at each step)."""
+    import jax
+    import numpy as np
+
+    import dljax
+    from dljax.data.text import words
+    from dljax.errors import Refusal
+    from dljax.models.cell import watch_cells
+    from dljax.train import update
+
+    run = dljax.load(config.run)
+    seeds = [seed for _, seed, _ in run.runs]
+    if config.seed >= 0 and config.seed not in seeds:
+        raise Refusal(f"--seed={config.seed}: the run has {', '.join(map(str, seeds))}")
+    which = seeds.index(config.seed) if config.seed >= 0 else 0
+    rows = run.source.split(seeds[which])[run.split]
+    if config.example >= len(rows):
+        raise Refusal(f"--example={config.example}: there are {len(rows)}")
+    state = jax.tree.map(lambda leaf: leaf[which], run.tested)
+    seen: list[dict[str, Any]] = []
+    with watch_cells(seen.append):
+        row = rows[config.example : config.example + 1]
+        shown = update.sample(run.task, run.source, state, row, run.source.arrays)
+    if not seen:
+        raise Refusal(f"--run={config.run}: its network has no recurrent layer")
+    parts = {name: np.asarray(part)[:, 0] for name, part in seen[0].items()}
+    host = {name: np.asarray(value) for name, value in shown.items()}
+    steps = len(parts["output"])
+    if "mask" in host:
+        steps = int(host["mask"].sum())
+        parts = {name: part[:steps] for name, part in parts.items()}
+    said = run.source.say(host) if run.source.say else {}
+    for text in (str(its[0]) for its in said.values() if len(its)):
+        for pieces in (words(text), list(text)):
+            if len(pieces) == steps:
+                return parts, pieces
+    every = -(-steps // MOST)
+    return parts, [str(i) if i % every == 0 else "" for i in range(steps)]
+
+
+if __name__ == "__main__":
+    from dljax.cli import guarded
+
+    sys.exit(guarded(lambda: main(sys.argv[1:])))

@@ -1,0 +1,49 @@
+"""The picture of an LSTM's five steps, of a run."""
+
+import numpy as np
+import pytest
+
+from dljax import cli
+from dljax.errors import Refusal
+from dljax.studies.traces import STEPS
+from experiments import lstm_trace, sentiment
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory, data_dir):
+    work = tmp_path_factory.mktemp("sentiment")
+    flags = ("--smoke", "--model=lstm", f"--workdir={work}", f"--data_dir={data_dir}")
+    assert cli.run(sentiment, flags) == 0
+    return next(p for p in work.glob("lstm*") if (p / "samples.npz").is_file())
+
+
+def test_every_step_is_there_for_every_character(trial):
+    config = lstm_trace.Config(run=str(trial), example=5)
+    parts, labels = lstm_trace.traced(config)
+    assert {name for _, name in STEPS} - parts.keys() == {"before"}
+    assert "".join(labels).strip()
+    for part in parts.values():
+        assert len(part) == len(labels)
+    kept = np.concatenate([np.zeros((1, 4)), parts["memory"][:-1]])
+    written = parts["input_gate"] * parts["candidate"]
+    expected = parts["forget_gate"] * kept + written
+    np.testing.assert_allclose(parts["memory"], expected, atol=1e-6)
+    shown = parts["output_gate"] * np.tanh(parts["memory"])
+    np.testing.assert_allclose(parts["output"], shown, atol=1e-6)
+    assert lstm_trace.main([f"--run={trial}"]) == 0
+    assert (trial / "trace.svg").read_text().count("<image") == len(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--example=99999"], "--example=99999: there are"),
+        (["--seed=7"], "--seed=7: the run has 0, 1"),
+        (["--run="], "give a trial's directory"),
+        (["--run=/nowhere"], "no such directory"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(trial, flags, said):
+    with pytest.raises(Refusal) as raised:
+        lstm_trace.main([f"--run={trial}", *flags])
+    assert said in str(raised.value)
