@@ -118,7 +118,8 @@ class Source(NamedTuple):
     shared: test over training examples where the seeds' splits share examples (folds),
       else 0; what their differences are corrected by.
     say({name: array (n, ...)}) -> {title: n texts}, or None: what the report shows of
-      samples as text; as "real roll" and "roll" arrays (n, steps, 88) of music.
+      samples as text; as "real roll" and "roll" arrays (n, steps, 88) of music; as
+      "pieces read" and "pieces said" n lists of texts, between which "attention" is.
     """
 
     name: str

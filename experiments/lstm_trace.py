@@ -59,7 +59,7 @@ def traced(config):
     import numpy as np
 
     import dljax
-    from dljax.data.text import words
+    from dljax.data.vocabulary import words
     from dljax.errors import Refusal
     from dljax.models.cell import watch_cells
     from dljax.train import update

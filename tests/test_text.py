@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.data import Table, find, load, text
+from dljax.data import Table, find, load, text, vocabulary
 from dljax.errors import Refusal, package
 from dljax.models.ann import bag_of_words
 from dljax.models.recurrent import recurrent
@@ -20,25 +20,25 @@ def table(parts=None, folds=5):
     return Table("mine", "1", arrays, rows, ("up", "down"), folds=folds)
 
 
-@pytest.mark.parametrize("kind", text.KINDS)
+@pytest.mark.parametrize("kind", vocabulary.KINDS)
 def test_what_is_encoded_is_decoded(kind):
-    fitted = text.vocabulary(kind, LINES, size=60)
+    fitted = vocabulary.vocabulary(kind, LINES, size=60)
     line = LINES[3]
-    expected = " ".join(text.words(line)) if kind == "word" else line
-    assert fitted.decode([*fitted.encode(line), text.END, 5, 6]) == expected
+    expected = " ".join(vocabulary.words(line)) if kind == "word" else line
+    assert fitted.decode([*fitted.encode(line), vocabulary.END, 5, 6]) == expected
     assert max(fitted.encode(line)) < fitted.size
 
 
 def test_words_are_cut_at_marks_and_in_lower_case():
-    assert text.words("It's a Über-film, 2nd!") == (
+    assert vocabulary.words("It's a Über-film, 2nd!") == (
         ["it's", "a", "über", "-", "film", ",", "2nd", "!"]
     )
 
 
 def test_a_vocabulary_knows_what_is_there_often_enough():
-    fitted = text.vocabulary("word", ["a b", "a c", "a b"], least=2)
-    assert fitted.size == len(text.SPECIAL) + 2
-    assert fitted.encode("a b c") == [4, 5, text.UNKNOWN]
+    fitted = vocabulary.vocabulary("word", ["a b", "a c", "a b"], least=2)
+    assert fitted.size == len(vocabulary.SPECIAL) + 2
+    assert fitted.encode("a b c") == [4, 5, vocabulary.UNKNOWN]
 
 
 def test_each_fold_has_a_vocabulary_of_its_own_training_data():
@@ -53,9 +53,9 @@ def test_each_fold_has_a_vocabulary_of_its_own_training_data():
     for seed in range(6):
         parts = source.split(seed)
         x = {k: source.gather(source.arrays, v)["x"] for k, v in parts.items()}
-        assert (x["train"] > text.UNKNOWN).all()
-        assert (x["valid"] == text.UNKNOWN).all()
-        assert (x["test"] == text.UNKNOWN).all()
+        assert (x["train"] > vocabulary.UNKNOWN).all()
+        assert (x["valid"] == vocabulary.UNKNOWN).all()
+        assert (x["test"] == vocabulary.UNKNOWN).all()
         tested.append(set(parts["test"] % 40))
     assert tested[5] == tested[0]
     assert set().union(*tested[:5]) == set(range(40))
@@ -125,15 +125,19 @@ def pairs(**options):
 def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
     found = pairs()
     batch = found.source.gather(found.source.arrays, jnp.array([2, 31]))
-    np.testing.assert_array_equal(batch["before"][:, 0], text.BEGIN)
+    np.testing.assert_array_equal(batch["before"][:, 0], vocabulary.BEGIN)
     np.testing.assert_array_equal(batch["before"][:, 1:], batch["y"][:, :-1])
-    np.testing.assert_array_equal(batch["y"][:, 6], text.END)
-    assert batch["y"][1, 1] == text.UNKNOWN  # it is not in the training data
-    said = found.source.say({"row": np.array([2]), "prediction": batch["y"][:1]})
+    np.testing.assert_array_equal(batch["y"][:, 6], vocabulary.END)
+    assert batch["y"][1, 1] == vocabulary.UNKNOWN  # it is not in the training data
+    said = found.source.say(
+        {"row": np.array([2]), "x": batch["x"][:1], "prediction": batch["y"][:1]}
+    )
     assert said == {
         "given": ["das 2 haus"],
         "reference": ["the 2 house is very old"],
         "said": ["the 2 house is very old"],
+        "pieces read": [["das", "2", "haus", "", "", ""]],
+        "pieces said": [["the", "2", "house", "is", "very", "old", ""]],
     }
 
 
@@ -154,8 +158,8 @@ def test_translations_are_judged_as_sacrebleu_does():
     told = {"row": rows, "prediction": np.array(batch["y"])}
     judge = of_translations(found)
     assert judge.score(told) == pytest.approx({"bleu": 100, "chrf": 100})
-    told["prediction"][0, 20:] = text.END
-    said = found.source.say(told)
+    told["prediction"][0, 20:] = vocabulary.END
+    said = found.translations(told)
     expected = sacrebleu.corpus_bleu(said["said"], [said["reference"]]).score
     assert judge.score(told)["bleu"] == pytest.approx(expected)
     assert judge.score(told)["bleu"] < 100

@@ -26,7 +26,7 @@ def of_translations(pairs: Pairs) -> Judge:
     bleu, chrf = BLEU(lowercase=pairs.lower), CHRF(lowercase=pairs.lower)
 
     def score(sample: Any) -> dict[str, float]:
-        told = pairs.source.say(sample) if pairs.source.say else {}
+        told = pairs.translations(sample)
         said, references = list(told["said"]), [list(told["reference"])]
         return {
             "bleu": bleu.corpus_score(said, references).score,

@@ -1,14 +1,12 @@
-"""Text as sequences of numbers: vocabularies, and sources of sentences and of pairs.
+"""Text as sequences of numbers: sources of sentences, and of pairs of them.
 
 A vocabulary is fitted on training data only. Where seeds are folds of one data set,
 each fold has a vocabulary of its own.
 """
 
-import collections
 import functools
 import hashlib
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -17,84 +15,10 @@ import numpy as np
 from dljax.contract import Source
 from dljax.data import Table, splits
 from dljax.data.source import order
-from dljax.errors import Refusal, package
+from dljax.data.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, vocabulary
+from dljax.errors import Refusal
 
-PAD, UNKNOWN, BEGIN, END = range(4)
-SPECIAL = ("<pad>", "<unknown>", "<begin>", "<end>")
-KINDS = ("word", "character", "bpe")
 PARTS = {"train": 8, "valid": 1, "test": 1}  # tenths of a text that has no parts
-WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
-
-
-class Vocabulary(NamedTuple):
-    """size: how many pieces, the special ones too. encode: a text -> their numbers.
-    decode: numbers -> a text, up to the first END, without special pieces.
-    """
-
-    size: int
-    encode: Callable[[str], list[int]]
-    decode: Callable[[Iterable[int]], str]
-
-
-def words(text: str) -> list[str]:
-    """Words and marks of punctuation, in lower case."""
-    return WORD.findall(text.lower())
-
-
-def vocabulary(
-    kind: str, texts: Sequence[str], *, least: int = 1, size: int = 4000
-) -> Vocabulary:
-    """Fits a vocabulary.
-
-    Args:
-      kind: "word" (`words`, so what it decodes has none but lower case and spaces
-        between), "character", or "bpe": byte-pair encoding, which merges what is often
-        side by side (Sennrich et al. 2016).
-      texts: of the training data.
-      least: words and characters that are there less often are unknown.
-      size: pieces of byte-pair encoding, at most.
-
-    Raises:
-      Refusal: byte-pair encoding, and its library is not installed.
-    """
-    if kind == "bpe":
-        return _pairs_of_bytes(texts, size)
-    cut: Callable[[str], list[str]] = words if kind == "word" else list
-    joint = " " if kind == "word" else ""
-    counts = collections.Counter(piece for text in texts for piece in cut(text))
-    often = sorted((-n, piece) for piece, n in counts.items() if n >= least)
-    pieces = [*SPECIAL, *(piece for _, piece in often)]
-    number = {piece: i for i, piece in enumerate(pieces)}
-
-    def encode(text):
-        return [number.get(piece, UNKNOWN) for piece in cut(text)]
-
-    def decode(numbers):
-        return joint.join(pieces[i] for i in _said(numbers))
-
-    return Vocabulary(len(pieces), encode, decode)
-
-
-def _said(numbers: Iterable[int]) -> list[int]:
-    numbers = [int(i) for i in numbers]
-    end = numbers.index(END) if END in numbers else len(numbers)
-    return [i for i in numbers[:end] if i >= len(SPECIAL)]
-
-
-def _pairs_of_bytes(texts: Sequence[str], size: int) -> Vocabulary:
-    tokenizers = package("tokenizers", extra="text", what="byte-pair encoding")
-    made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
-    made.decoder = tokenizers.decoders.Metaspace()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=size, special_tokens=list(SPECIAL), show_progress=False
-    )
-    made.train_from_iterator(texts, trainer)
-    return Vocabulary(
-        made.get_vocab_size(),
-        lambda text: made.encode(text).ids,
-        lambda numbers: made.decode(_said(numbers)),
-    )
 
 
 def part_of(text: str) -> str:
@@ -228,7 +152,8 @@ def sentences(
 
 class Pairs(NamedTuple):
     """A source of sentences and their translations, and the two vocabularies; and
-    whether what they say is all in lower case.
+    whether what they say is all in lower case. translations(sample) -> {"given",
+    "reference", "said"}, a text an example.
 
     Its batches are {"x": int32 (b, s), "mask": (b, s), "y": int32 (b, t), which ends
     with END, "before": int32 (b, t), y a piece earlier, which begins with BEGIN,
@@ -239,6 +164,7 @@ class Pairs(NamedTuple):
     theirs: Vocabulary
     ours: Vocabulary
     lower: bool
+    translations: Callable[[Mapping[str, Any]], dict[str, list[str]]]
 
 
 @_once
@@ -292,12 +218,23 @@ def pairs(
 
     given, references = _texts(table, "source"), _texts(table, "target")
 
-    def say(sample: Mapping[str, Any]) -> dict[str, list[str]]:
+    def translations(sample: Mapping[str, Any]) -> dict[str, list[str]]:
         rows = sample["row"]
         return {
             "given": [given[i] for i in rows],
             "reference": [references[i] for i in rows],
             "said": [fitted["target"].decode(its) for its in sample["prediction"]],
+        }
+
+    def pieces(of: Vocabulary, rows: Any) -> list[list[str]]:
+        return [[of.decode([i]) for i in its] for its in rows]
+
+    def say(sample: Mapping[str, Any]) -> dict[str, Any]:
+        """The translations, and piece by piece what was read and said."""
+        return {
+            **translations(sample),
+            "pieces read": pieces(fitted["source"], sample["x"]),
+            "pieces said": pieces(fitted["target"], sample["prediction"]),
         }
 
     source = Source(
@@ -311,4 +248,6 @@ def pairs(
         gather=gather,
         say=say,
     )
-    return Pairs(source, fitted["source"], fitted["target"], kind == "word")
+    return Pairs(
+        source, fitted["source"], fitted["target"], kind == "word", translations
+    )

@@ -174,6 +174,11 @@ def _pictures(
             samples.maps(shown),
         ),
         (
+            "attention",
+            "Attention: what was read from left to right, what was said downwards",
+            samples.attention(shown),
+        ),
+        (
             "rolls",
             "Piano rolls: a real test piece, and what each network makes of it",
             samples.rolls(samples.music(shown)),

@@ -16,6 +16,7 @@ ROWS = 12  # variants that are shown
 COLUMNS = 10  # examples of each
 FRAMES = 4  # of a clip, evenly spaced
 TEXTS = 6  # examples that are text
+MAPS = 3  # of attention
 
 Samples = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -179,6 +180,32 @@ def rolls(pieces: Mapping[str, np.ndarray]):
     return figure
 
 
+def attention(samples: Samples):
+    """Where the first network that has attention looks, at each piece that it says, in
+    a few test examples; None where there is none.
+    """
+    for sample in samples.values():
+        if "attention" in sample and f"{SAID}pieces said" in sample:
+            break
+    else:
+        return None
+    figure, axes = plt().subplots(1, MAPS, figsize=(9, 3.4), squeeze=False)
+    for i, axis in enumerate(axes[0]):
+        read, said = (
+            [str(piece) for piece in sample[f"{SAID}pieces {what}"][i]]
+            for what in ("read", "said")
+        )
+        read = read[: max((j + 1 for j, piece in enumerate(read) if piece), default=1)]
+        told = next((j for j, piece in enumerate(said) if not piece), len(said))
+        said = said[: max(told, 1)]
+        weights = sample["attention"][i, : len(said), : len(read)]
+        axis.imshow(weights, cmap="Greens", vmin=0, vmax=1, aspect="auto")
+        axis.set_xticks(range(len(read)), read, fontsize=6, rotation=90)
+        axis.set_yticks(range(len(said)), said, fontsize=6)
+        axis.grid(False)
+    return figure
+
+
 def texts(samples: Samples) -> list[dict[str, Any]]:
     """What samples say: of each example what all networks share, and what each says.
 
@@ -189,7 +216,7 @@ def texts(samples: Samples) -> list[dict[str, Any]]:
         variant: {
             k.removeprefix(SAID): v
             for k, v in sample.items()
-            if k.startswith(SAID) and v.dtype.kind == "U"
+            if k.startswith(SAID) and v.dtype.kind == "U" and v.ndim == 1
         }
         for variant, sample in list(samples.items())[:ROWS]
     }

@@ -127,7 +127,7 @@ def judge(data):
         return " ".join(token.text for token in cut(" ".join(text.lower().split())))
 
     def score(sample):
-        told = data.source.say(sample)
+        told = data.translations(sample)
         said, right = ([words(t) for t in told[k]] for k in ("said", "reference"))
         own = bleu.corpus_score(said, [right]).score
         return {**usual.score(sample), "bleu_spacy": own}

@@ -1,0 +1,94 @@
+"""The task of tokens: its losses, what counts, and what its samples are."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from dljax.contract import Judge, Net
+from dljax.tasks.tokens import tokens
+from dljax.train.judged import judged
+from dljax.train.optimizers import sgd
+
+B, T, K = 3, 4, 5
+Y = jax.random.randint(jax.random.key(1), (B, T), 0, K)
+MASK = jnp.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], jnp.float32)
+BATCH = {"x": jnp.ones((B, 2)), "y": Y, "there": MASK, "weight": jnp.array([1, 1, 0.0])}
+
+
+def told():
+    """A net whose logits are its parameters."""
+
+    def apply(params, stats, x, *, key, train):
+        del x, key, train
+        return params["z"], stats
+
+    def generate(params, stats, x, *, steps, key):
+        del params, stats, x
+        made = 3 if key is None else jax.random.randint(key, (B, steps), 0, K)
+        return {"prediction": jnp.zeros((B, steps), int) + made}
+
+    draw = jax.random.normal
+    return Net(lambda key, x: ({"z": draw(key, (B, T, K))}, {}), apply, generate)
+
+
+def made(**options):
+    task = tokens(told(), sgd(0.1), example=None, **options)
+    return task, *task.init(jax.random.key(0))
+
+
+def test_the_loss_is_optaxs_with_its_gradient_over_what_is_there():
+    task, params, stats = made(mask="there")
+
+    def ours(params):
+        return task.turns[0].loss(params, stats, BATCH, None, 0)[0]
+
+    def theirs(params):
+        z = params["net"]["z"]
+        each = optax.softmax_cross_entropy_with_integer_labels(z, Y)
+        return (each * MASK).sum() / MASK.sum()
+
+    a, b = (jax.value_and_grad(f)(params) for f in (ours, theirs))
+    np.testing.assert_allclose(a[0], b[0], rtol=1e-6)
+    np.testing.assert_allclose(a[1]["net"]["z"], b[1]["net"]["z"], atol=1e-6)
+
+
+def test_what_is_asked_is_what_accuracy_counts():
+    asked = jnp.zeros((B, T)).at[:, 1].set(1)
+    task, params, stats = made(mask="there", asked="asked")
+    found = task.metrics(params, stats, BATCH | {"asked": asked}, None)
+    right = jnp.argmax(params["net"]["z"], -1) == Y
+    assert found["loss"][1] == 6  # of the two examples that are no padding
+    assert found["accuracy"][1] == 2
+    assert found["accuracy"][0] == right[:2, 1].sum()
+
+
+def test_samples_are_the_likeliest_or_made_or_drawn():
+    task, params, stats = made()
+    shown = task.sample(params, stats, BATCH, jax.random.key(0))
+    np.testing.assert_array_equal(
+        shown["prediction"], jnp.argmax(params["net"]["z"], -1)
+    )
+    task, params, stats = made(generate=7)
+    shown = task.sample(params, stats, BATCH, jax.random.key(0))
+    assert (shown["prediction"] == 3).all()
+    task, params, stats = made(generate=7, draw=True)
+    a, b = (
+        task.sample(params, stats, BATCH, jax.random.key(k))["prediction"]
+        for k in (0, 1)
+    )
+    assert (a != b).any()
+
+
+def test_a_judge_is_given_each_runs_own_examples():
+    seen = []
+
+    def score(sample):
+        seen.append(len(sample["y"]))
+        return {"total": float(sample["y"].sum())}
+
+    shown = {"y": jnp.arange(6).reshape(2, 3)}
+    found = judged(Judge(("total",), score), shown, [3, 2])
+    assert seen == [3, 2]
+    np.testing.assert_array_equal(found["total"][0], [3, 7])
+    np.testing.assert_array_equal(found["total"][1], [1, 1])
