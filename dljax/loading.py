@@ -104,6 +104,21 @@ def find(run: str, *, data_dir: str = "") -> Found:
     return Found(directory, trial, maker(experiment, config), source)
 
 
+def writable(run: str) -> pathlib.Path:
+    """The directory that a card's --run names, and writes to.
+
+    Raises:
+      Refusal: none is named or there, or it cannot be written to.
+    """
+    if not run:
+        raise Refusal("--run: give a trial's directory, RUNS/STUDY/TRIAL")
+    directory = pathlib.Path(run).expanduser().absolute()
+    if not directory.is_dir():
+        raise Refusal(f"--run={run}: no such directory")
+    disk.check_writable(directory, "run")
+    return directory
+
+
 def load(run: str) -> Loaded:
     """Loads a trial's directory, RUNS/STUDY/TRIAL, which stays as it is.
 

@@ -11,7 +11,6 @@ It writes TRIAL/trace.svg, of the first layer that reads forwards.
 """
 
 import dataclasses
-import pathlib
 import sys
 from typing import Any
 
@@ -31,19 +30,15 @@ class Config:
 def main(arguments):
     """Exit code 0; raises Refusal where there is no such run, or of another kind."""
     from dljax import backend
-    from dljax.errors import DONE, Refusal
-    from dljax.runs.disk import check_writable
+    from dljax.errors import DONE
 
     if {"--help", "-h"} & set(arguments):
         print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
         return DONE
     config = configs.parse(Config, arguments, factors={}).config
-    if not config.run:
-        raise Refusal("--run: give a trial's directory, RUNS/STUDY/TRIAL")
-    directory = pathlib.Path(config.run).expanduser().absolute()
-    if not directory.is_dir():
-        raise Refusal(f"--run={config.run}: no such directory")
-    check_writable(directory, "run")
+    from dljax import loading
+
+    directory = loading.writable(config.run)
     backend.prepare()
     parts, labels = traced(config)
     from dljax.studies import figures, traces
