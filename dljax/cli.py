@@ -48,6 +48,7 @@ def run(module: Any, arguments: Sequence[str]) -> int:
         data_dir=config.data_dir,
         manual_dir=config.manual_dir,
         download=config.download,
+        resize=config.resize,
     )
     if not config.plan:
         check_writable(declaration.workdir(asked, experiment.name), "workdir")

@@ -244,6 +244,17 @@ WRONG = {
     "no files": (lambda d: find("vader", manual_dir=str(d)), "no amazonReview"),
     "images": (lambda d: text.sentences(Table("x", "1", {}, {}, ())), "no sentences"),
     "no pairs": (lambda d: text.pairs(table()), "no translations"),
+    "a size": (
+        lambda d: load(find("lexicon", data_dir=str(d), resize=8)),
+        "has no images",
+    ),
+    "not UTF-8": (
+        lambda d: (
+            (d / "a.tsv").write_bytes(b"\xff\tb")
+            and load(find("labelled_text", manual_dir=str(d)))
+        ),
+        "a.tsv: is not UTF-8",
+    ),
     "no package": (
         lambda d: package("no_such_package", extra="text", what="it"),
         "pip install 'dljax[text]'",

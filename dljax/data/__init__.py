@@ -108,8 +108,10 @@ def find(
 
     Raises:
       Refusal: there is no such data set, or it is not prepared and nothing was given to
-        prepare it from.
+        prepare it from, or it has no images to resize.
     """
+    if resize and not OWN.get(name, Own()).images:
+        raise Refusal(f"--resize={resize}: {name} has no images")
     root = pathlib.Path(data_dir).expanduser().absolute() if data_dir else default_dir()
     manual = pathlib.Path(manual_dir).expanduser().absolute() if manual_dir else None
     if name in OWN and (needs := OWN[name].needs):
@@ -156,14 +158,19 @@ def load(place: Place) -> Table:
     """Reads a data set into memory, preparing it first where it has to be.
 
     Raises:
-      Refusal: it cannot be downloaded, a file is damaged, or a directory not writable.
+      Refusal: it cannot be downloaded, a file is damaged, or a directory not writable;
+        or what has no images is to be resized.
     """
     from dljax.data.image_folder import resized
 
-    if OWN.get(place.name, Own()).needs:
-        return _module(place.name).read(place.manual_dir, place.resize)
-    table = _read(place)
-    if place.resize:
+    where_it_is = bool(OWN.get(place.name, Own()).needs)
+    if where_it_is:
+        table = _module(place.name).read(place.manual_dir, place.resize)
+    else:
+        table = _read(place)
+    if place.resize and "image" not in table.arrays:
+        raise Refusal(f"--resize={place.resize}: {place.name} has no images")
+    if place.resize and not where_it_is:
         images = resized(table.arrays["image"], place.resize)
         table = table._replace(arrays={**table.arrays, "image": images})
     return table

@@ -10,12 +10,14 @@ class Own(NamedTuple):
     largest: the pixel value that becomes 1.
     needs: what --manual_dir holds, where it is read there by a module of its name.
     folds: how many it is split by, where it has no parts.
+    images: whether it has any, which --resize changes.
     """
 
     files: tuple[str, ...] = ()
     largest: int = 255
     needs: str = ""
     folds: int = 5
+    images: bool = True
 
 
 IDX = tuple(
@@ -41,20 +43,24 @@ OWN = {
     "fashion_mnist": Own(IDX),
     "kmnist": Own(IDX),
     "cifar10": Own(("cifar-10-binary.tar.gz",)),
-    "lexicon": Own(),
-    "names": Own(),
-    "chorales": Own(),
-    "rt_polarity": Own(("rt-polarity.neg", "rt-polarity.pos"), folds=10),
-    "multi30k": Own(_captions("de")),
-    "multi30k_fr": Own(_captions("fr")),
-    "tatoeba_de": Own(_sentences("deu")),
-    "tatoeba_fr": Own(_sentences("fra")),
-    "tatoeba_es": Own(_sentences("spa")),
-    "vader": Own(needs="the files *_GroundTruth.txt"),
-    "labelled_text": Own(needs="one .tsv file, or train.tsv and test.tsv"),
-    "parallel_text": Own(needs="two aligned files, as text.de and text.en"),
+    "lexicon": Own(images=False),
+    "names": Own(images=False),
+    "chorales": Own(images=False),
+    "rt_polarity": Own(("rt-polarity.neg", "rt-polarity.pos"), folds=10, images=False),
+    "multi30k": Own(_captions("de"), images=False),
+    "multi30k_fr": Own(_captions("fr"), images=False),
+    "tatoeba_de": Own(_sentences("deu"), images=False),
+    "tatoeba_fr": Own(_sentences("fra"), images=False),
+    "tatoeba_es": Own(_sentences("spa"), images=False),
+    "vader": Own(needs="the files *_GroundTruth.txt", images=False),
+    "labelled_text": Own(
+        needs="one .tsv file, or train.tsv and test.tsv", images=False
+    ),
+    "parallel_text": Own(
+        needs="two aligned files, as text.de and text.en", images=False
+    ),
     "image_folder": Own(needs="a folder of images for each class"),
     "colloid_video": Own(needs="bulk_water_half.zip or its frames as PNG files"),
-    "piano_roll": Own(needs="one .mat file of piano rolls"),
-    **dict.fromkeys(MADE, Own()),
+    "piano_roll": Own(needs="one .mat file of piano rolls", images=False),
+    **dict.fromkeys(MADE, Own(images=False)),
 }

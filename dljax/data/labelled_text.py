@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 
 from dljax.data import Table
-from dljax.data.text import PARTS, part_of
+from dljax.data.text import PARTS, lines, part_of
 from dljax.errors import DAMAGED_DATA, Refusal
 
 
@@ -36,14 +36,13 @@ def read(root: pathlib.Path, resize: int) -> Table:
 
     Raises:
       Refusal: see `find`; a line is damaged; a part is empty, or has a label that
-        train has not; `resize`.
+        train has not.
     """
-    if resize:
-        raise Refusal(f"--resize={resize}: sentences are no images")
+    del resize
     files = find(root)
     parts: dict[str, list[tuple[str, str]]] = {part: [] for part in PARTS}
     for name, path in files.items():
-        for text, label in _lines(path):
+        for text, label in _labelled(path):
             parts[part_of(text) if name == "all" else name].append((text, label))
     given = {k: rows for k, rows in parts.items() if rows or k in files}
     if empty := [k for k in ("train", "test") if not parts[k]]:
@@ -66,13 +65,9 @@ def read(root: pathlib.Path, resize: int) -> Table:
     return Table("labelled_text", "1.0.0", arrays, own, tuple(names))
 
 
-def _lines(path: pathlib.Path) -> list[tuple[str, str]]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise Refusal(f"{path}: is not UTF-8", DAMAGED_DATA) from None
+def _labelled(path: pathlib.Path) -> list[tuple[str, str]]:
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines(path), 1):
         text, tab, label = (part.strip() for part in line.rpartition("\t"))
         if not (text and label):
             raise Refusal(

@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 
 from dljax.data import Table
-from dljax.data.text import PARTS, part_of
+from dljax.data.text import PARTS, lines, part_of
 from dljax.errors import DAMAGED_DATA, Refusal
 
 
@@ -34,12 +34,11 @@ def read(root: pathlib.Path, resize: int) -> Table:
     """A table {"source", "target"}; pairs with an empty side are left out.
 
     Raises:
-      Refusal: see `find`; the files differ in length; a part is empty; `resize`.
+      Refusal: see `find`; the files differ in length; a part is empty.
     """
-    if resize:
-        raise Refusal(f"--resize={resize}: sentences are no images")
+    del resize
     source, target = find(root)
-    sides = [_lines(path) for path in (source, target)]
+    sides = [lines(path) for path in (source, target)]
     if len(sides[0]) != len(sides[1]):
         raise Refusal(
             f"--manual_dir={root}: {source.name} has {len(sides[0])} lines and "
@@ -59,10 +58,3 @@ def read(root: pathlib.Path, resize: int) -> Table:
         for i, name in enumerate(("source", "target"))
     }
     return Table("parallel_text", "1.0.0", arrays, rows, ())
-
-
-def _lines(path: pathlib.Path) -> list[str]:
-    try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines()]
-    except UnicodeDecodeError:
-        raise Refusal(f"{path}: is not UTF-8", DAMAGED_DATA) from None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dljax.contract import Source
-from dljax.data import Table, first_line
+from dljax.data import Table, first_line, splits
 from dljax.errors import DAMAGED_DATA, Refusal
 
 KEYS = 88  # A0 to C8
@@ -40,10 +40,9 @@ def read(root: pathlib.Path, resize: int) -> Table:
     """A table {"roll": uint8 (n, longest, 88), "length": int32 (n,)}, in three parts.
 
     Raises:
-      Refusal: see `find`; the file is damaged or of another kind; `resize`.
+      Refusal: see `find`; the file is damaged or of another kind.
     """
-    if resize:
-        raise Refusal(f"--resize={resize}: piano rolls are no images")
+    del resize
     path = find(root)
     import scipy.io
 
@@ -153,7 +152,7 @@ def next_frames(table: Table) -> Source:
         version=table.version,
         fingerprint=table.fingerprint,
         arrays=table.arrays,
-        split=lambda seed: dict(table.parts),
+        split=lambda seed: splits(table, seed),
         order=order,
         gather=gather,
     )

@@ -6,6 +6,7 @@ each fold has a vocabulary of its own.
 
 import functools
 import hashlib
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from dljax.contract import Source
 from dljax.data import Table, splits
 from dljax.data.source import order
 from dljax.data.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, vocabulary
-from dljax.errors import Refusal
+from dljax.errors import DAMAGED_DATA, Refusal
 
 PARTS = {"train": 8, "valid": 1, "test": 1}  # tenths of a text that has no parts
 
@@ -27,6 +28,18 @@ def part_of(text: str) -> str:
     place = int.from_bytes(digest, "big") % sum(PARTS.values())
     bounds = np.cumsum(list(PARTS.values()))
     return list(PARTS)[int(np.searchsorted(bounds, place, side="right"))]
+
+
+def lines(path: pathlib.Path) -> list[str]:
+    """The lines of a file of UTF-8, without the blanks around them.
+
+    Raises:
+      Refusal: it is not UTF-8.
+    """
+    try:
+        return [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except UnicodeDecodeError:
+        raise Refusal(f"{path}: is not UTF-8", DAMAGED_DATA) from None
 
 
 def padded(numbers: Sequence[Sequence[int]], longest: int) -> np.ndarray:
