@@ -93,14 +93,12 @@ def source(config):
 
 def task(config):
     """The next chord, from the first and all that came after it."""
-    import jax.numpy as jnp
-
+    from dljax.data.source import example
     from dljax.models.recurrent import recurrent
     from dljax.tasks.tokens import tokens
     from dljax.train.optimizers import adamw
 
     data = chords(config)
-    steps, keys = data.source.arrays["roll"].shape[1:]
     net = recurrent(
         "one_to_many",
         config.cell,
@@ -110,17 +108,14 @@ def task(config):
         embedding=config.embedding,
         dropout=config.dropout,
     )
-    example = {
-        "x": jnp.zeros((1, keys)),
-        "before": jnp.zeros((1, steps - 1), jnp.int32),
-    }
+    one = example(data.source, "x", "before")
     return tokens(
         net,
         adamw(config.learning_rate, clip=1.0),
-        example=example,
-        given=tuple(example),
+        example=one,
+        given=tuple(one),
         mask="y_mask",
-        generate=steps - 1,
+        generate=one["before"].shape[1],
         draw=True,
         judge=judge(data),
     )

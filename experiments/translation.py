@@ -96,9 +96,8 @@ def source(config):
 
 def task(config):
     """The next piece of the translation, from all before it."""
-    import jax.numpy as jnp
-
     from dljax.data.score import of_translations
+    from dljax.data.source import example
     from dljax.models.recurrent import recurrent
     from dljax.tasks.tokens import tokens
     from dljax.train.optimizers import adamw
@@ -114,19 +113,14 @@ def task(config):
         bidirectional=True,
         dropout=config.dropout,
     )
-    shapes = {name: data.source.arrays[name].shape[1] for name in "xy"}
-    example = {
-        "x": jnp.zeros((1, shapes["x"]), jnp.int32),
-        "mask": jnp.ones((1, shapes["x"])),
-        "before": jnp.zeros((1, shapes["y"]), jnp.int32),
-    }
+    one = example(data.source, "x", "mask", "before")
     return tokens(
         net,
         adamw(config.learning_rate, clip=1.0),
-        example=example,
-        given=tuple(example),
+        example=one,
+        given=tuple(one),
         mask="y_mask",
-        generate=shapes["y"],
+        generate=one["before"].shape[1],
         judge=of_translations(data),
     )
 

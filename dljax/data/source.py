@@ -78,14 +78,24 @@ def stills(source: Source) -> tuple[jax.Array, int]:
     Raises:
       Refusal: they are clips, or there are none.
     """
-    row = jnp.zeros(1, jnp.int32)
-    batch = jax.eval_shape(source.gather, source.arrays, row)
+    batch = _shapes(source)
     if "image" not in batch:
         raise Refusal(f"--dataset={source.name}: has no images, and this takes them")
     shape = batch["image"].shape
     if len(shape) != 4:
         raise Refusal(f"--dataset={source.name}: has clips, and this takes images")
     return jnp.zeros(shape), len(source.classes)
+
+
+def example(source: Source, *names: str) -> dict[str, jax.Array]:
+    """These arrays of a batch of one example, all zeros: for their shapes."""
+    batch = _shapes(source)
+    return {name: jnp.zeros(batch[name].shape, batch[name].dtype) for name in names}
+
+
+def _shapes(source: Source) -> Any:
+    row = jnp.zeros(1, jnp.int32)
+    return jax.eval_shape(source.gather, source.arrays, row)
 
 
 def take(arrays: Any, rows: jax.Array) -> dict[str, jax.Array]:

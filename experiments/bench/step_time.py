@@ -86,57 +86,12 @@ def dljax_steps(case):
 
     backend.prepare()
     import jax
-    import jax.numpy as jnp
 
-    from dljax.contract import Source
-    from dljax.data import Table
-    from dljax.data.source import order, resident, take
-    from dljax.models.ann import mlp
-    from dljax.models.cnn import cnn
-    from dljax.models.net import of_input
-    from dljax.models.recurrent import recurrent, rows
-    from dljax.models.resnet import resnet
-    from dljax.tasks.classification import classification
-    from dljax.tasks.tokens import tokens
     from dljax.train import parallel
-    from dljax.train.optimizers import adamw
 
     size = CASES[case]
-    images, labels = data(size)
-    every = np.arange(len(labels))
-    if size.vocabulary:
-        pair = {"x": images, "y": labels, "before": np.roll(labels, 1, axis=1)}
-        parts = {"train": every[:9000], "valid": every[:500], "test": every[:500]}
-        source = Source("random", "1", "", pair, lambda seed: parts, order, take)
-    else:
-        arrays = {"image": images, "label": labels.astype(np.int32)}
-        rows_of = {"train": every, "test": every[:500]}
-        source = resident(Table("random", "1", arrays, rows_of, ()))
-    if size.vocabulary:
-        net = recurrent(
-            "attention",
-            size.cell,
-            size.hidden[0],
-            size.vocabulary,
-            vocabulary=size.vocabulary,
-            embedding=64,
-            bidirectional=True,
-        )
-    elif size.depth:
-        net = resnet(size.depth, 10)
-    elif size.cell:
-        net = recurrent("many_to_one", size.cell, size.hidden[0], 10)
-        net = of_input(net, rows)
-    elif size.channels:
-        net = cnn(size.channels, size.hidden[0], 10)
-    else:
-        net = mlp(size.hidden, 10)
-    if size.vocabulary:
-        given = ("x", "before")
-        example = {name: pair[name][:1] for name in given}
-        task = tokens(net, adamw(1e-3), example=example, given=given)
-    else:
-        task = classification(net, adamw(1e-3), example=jnp.zeros((1, *size.image)))
+    make = translating if size.vocabulary else classifying
+    source, task = make(size)
     program = parallel.program(task, source, (0,), how="map", batch_size=size.batch)
     state = program.init()
     orders = program.orders(state, 0)
@@ -147,6 +102,63 @@ def dljax_steps(case):
         jax.block_until_ready(report)
 
     return steps
+
+
+def classifying(size):
+    """dljax's source and task of images."""
+    import jax.numpy as jnp
+
+    from dljax.data import Table
+    from dljax.data.source import resident
+    from dljax.models.ann import mlp
+    from dljax.models.cnn import cnn
+    from dljax.models.net import of_input
+    from dljax.models.recurrent import recurrent, rows
+    from dljax.models.resnet import resnet
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw
+
+    images, labels = data(size)
+    arrays = {"image": images, "label": labels.astype(np.int32)}
+    every = np.arange(len(labels))
+    table = Table("random", "1", arrays, {"train": every, "test": every[:500]}, ())
+    if size.depth:
+        net = resnet(size.depth, 10)
+    elif size.cell:
+        net = recurrent("many_to_one", size.cell, size.hidden[0], 10)
+        net = of_input(net, rows)
+    elif size.channels:
+        net = cnn(size.channels, size.hidden[0], 10)
+    else:
+        net = mlp(size.hidden, 10)
+    task = classification(net, adamw(1e-3), example=jnp.zeros((1, *size.image)))
+    return resident(table), task
+
+
+def translating(size):
+    """dljax's source and task of sentences."""
+    from dljax.contract import Source
+    from dljax.data.source import example, order, take
+    from dljax.models.recurrent import recurrent
+    from dljax.tasks.tokens import tokens
+    from dljax.train.optimizers import adamw
+
+    x, y = data(size)
+    every = np.arange(len(y))
+    arrays = {"x": x, "y": y, "before": np.roll(y, 1, axis=1)}
+    parts = {"train": every[:9000], "valid": every[:500], "test": every[:500]}
+    source = Source("random", "1", "", arrays, lambda seed: parts, order, take)
+    net = recurrent(
+        "attention",
+        size.cell,
+        size.hidden[0],
+        size.vocabulary,
+        vocabulary=size.vocabulary,
+        embedding=64,
+        bidirectional=True,
+    )
+    one = example(source, "x", "before")
+    return source, tokens(net, adamw(1e-3), example=one, given=tuple(one))
 
 
 def torch_steps(case, *, threads, channels_last, compiled):

@@ -76,8 +76,7 @@ def source(config):
 
 def task(config):
     """The next word of the translation, from all before it."""
-    import jax.numpy as jnp
-
+    from dljax.data.source import example
     from dljax.models.recurrent import recurrent
     from dljax.tasks.tokens import tokens
     from dljax.train.optimizers import adamw
@@ -93,19 +92,14 @@ def task(config):
         bidirectional=True,
         dropout=config.dropout,
     )
-    x, y = (data.source.arrays[name].shape[1] for name in "xy")
-    example = {
-        "x": jnp.zeros((1, x), jnp.int32),
-        "mask": jnp.ones((1, x)),
-        "before": jnp.zeros((1, y), jnp.int32),
-    }
+    one = example(data.source, "x", "mask", "before")
     return tokens(
         net,
         adamw(config.learning_rate, clip=1.0),
-        example=example,
-        given=tuple(example),
+        example=one,
+        given=tuple(one),
         mask="y_mask",
-        generate=y,
+        generate=one["before"].shape[1],
         judge=judge(data),
     )
 

@@ -67,8 +67,7 @@ def source(config):
 
 def task(config):
     """Negative or positive."""
-    import jax.numpy as jnp
-
+    from dljax.data.source import example
     from dljax.data.text import words_of
     from dljax.models.recurrent import recurrent
     from dljax.tasks.classification import classification
@@ -86,10 +85,9 @@ def task(config):
         pool="max",
         dropout=config.dropout,
     )
-    steps = data.source.arrays["x"].shape[1]
-    example = {"x": jnp.zeros((1, steps), jnp.int32), "mask": jnp.ones((1, steps))}
     optimizer = adamw(config.learning_rate, clip=1.0)
-    return classification(net, optimizer, example=example, given=words_of)
+    one = example(data.source, "x", "mask")
+    return classification(net, optimizer, example=one, given=words_of)
 
 
 if __name__ == "__main__":
