@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
 
-CACHE = 20_000_000  # bytes, about what a processor has at hand of all steps' products
+PRODUCTS = "products"  # what a step keeps for its gradient; the rest it computes again
 
 
 class Cell(NamedTuple):
@@ -86,12 +87,20 @@ def forward(
         for name in ("bias", "memory_bias")
     )
 
-    def step(memory, inputs):
-        now, keep, more, anew = inputs
+    padded, inputs = x, weights["inputs"]
+    if x.shape[-1] == 1:  # XLA:CPU makes such a product a slow part of what follows
+        padded = jnp.pad(x, ((0, 0), (0, 0), (0, 1)))
+        inputs = jnp.pad(inputs, ((0, 1), (0, 0)))
+
+    def step(memory, given):
+        now, keep, more, anew = given
         if reset:
             memory = jax.tree.map(functools.partial(jnp.where, anew), begin, memory)
-        h = memory[0] @ weights["memory"] + memory_bias
-        new, seen = cell.step(now @ weights["inputs"] + bias, h, memory)
+        said, h = now @ inputs, memory[0] @ weights["memory"]
+        if not cell.memory_bias:  # the cell just adds the two: one to keep
+            said, h = 0, said + h
+        h = checkpoint_name(h, PRODUCTS)
+        new, seen = cell.step(said + bias, h + memory_bias, memory)
         if keep is not None:
             new = tuple(
                 jnp.where(keep[:, None] > 0, a, b)
@@ -102,11 +111,10 @@ def forward(
         return new, (new[0], seen if trace or _watching else None)
 
     begin, anew = memory, jnp.arange(len(x)) % reset == 0 if reset else None
-    kept = x.shape[0] * x.shape[1] * weights["memory"].shape[1] * x.dtype.itemsize
-    if jax.default_backend() == "cpu" and kept > CACHE:
-        # To compute a step again for its gradient is faster than to fetch it.
-        step = jax.checkpoint(step, prevent_cse=False)
-    steps = (x, mask, added, anew)
+    # To compute gates again for their gradient is faster than to fetch them.
+    policy = jax.checkpoint_policies.save_only_these_names(PRODUCTS)
+    step = jax.checkpoint(step, prevent_cse=False, policy=policy)
+    steps = (padded, mask, added, anew)
     last, (outputs, seen) = jax.lax.scan(step, memory, steps, reverse=reverse)
     for record in _watching:
         record({"input": x, **seen})
