@@ -24,13 +24,14 @@ from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
 MODELS = ("bag", "rnn", "gru", "lstm", "bilstm")
+ORDERS = ("written", "shuffled")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("lexicon", "data set to train on")
     model: str = flag("lstm", "what reads; bag: a bag of words", choices=MODELS)
-    shuffled: bool = flag(False, "the words of each sentence in any order")
+    order: str = flag("written", "of the words of each sentence", choices=ORDERS)
     pieces: str = flag("character", "a vocabulary of", choices=("word", "character"))
     longest: int = flag(60, "words of a sentence; the rest is cut off", low=1)
     hidden: int = flag(64, "neurons of the hidden state", low=1)
@@ -54,10 +55,10 @@ def rule(right, over_bag, **others):
 
 STUDY = Study(
     claim="Recurrent networks of many to one read the sentiment of a sentence.",
-    factors={"model": MODELS, "shuffled": (False, True)},
+    factors={"model": MODELS, "order": ORDERS},
     design=[
-        *({"model": model, "shuffled": False} for model in MODELS),
-        {"model": "lstm", "shuffled": True},
+        *({"model": model, "order": "written"} for model in MODELS),
+        {"model": "lstm", "order": "shuffled"},
     ],
     array=("learning_rate", "dropout"),
     tune={"learning_rate": (1e-3, 3e-3), "dropout": (0.3, 0.6)},
@@ -65,11 +66,11 @@ STUDY = Study(
     measure="accuracy",
     select="best_valid",
     contrasts={
-        "right": ("lstm/False", 0.7),
-        "over_bag": ("lstm/False", "bag/False"),
-        "order": ("lstm/False", "lstm/True"),
-        "both_ways": ("bilstm/False", "lstm/False"),
-        "gates": ("lstm/False", "rnn/False"),
+        "right": ("lstm/written", 0.7),
+        "over_bag": ("lstm/written", "bag/written"),
+        "order": ("lstm/written", "lstm/shuffled"),
+        "both_ways": ("bilstm/written", "lstm/written"),
+        "gates": ("lstm/written", "rnn/written"),
     },
     rule=rule,
     sizes={
@@ -77,7 +78,7 @@ STUDY = Study(
         for name in ("rt_polarity", "vader", "labelled_text")
     },
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "embedding": 4}
-    | {"model": ("bilstm",), "shuffled": (False,)},
+    | {"model": ("bilstm",), "order": ("written",)},
     sufficient={"rt_polarity": "it is the whole set; --full asks for nothing more"},
 )
 
@@ -90,7 +91,7 @@ def sentences(config):
         source.read(config),
         kind=config.pieces,
         longest=config.longest,
-        shuffled=config.shuffled,
+        shuffled=config.order == "shuffled",
     )
 
 

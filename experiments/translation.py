@@ -23,14 +23,16 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
+NETS = ("attention", "encoder_decoder")
+SHOWN = ("source", "blank")
 PIECES = ("word", "character", "bpe")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("names", "data set to train on")
-    attention: bool = flag(True, "look at every output of the net that reads")
-    blank: bool = flag(False, "what is to be translated is blank")
+    net: str = flag("attention", "what translates", choices=NETS)
+    shown: str = flag("source", "what is read: the source, or a blank", choices=SHOWN)
     cell: str = flag("gru", "the recurrent cell", choices=("rnn", "gru", "lstm"))
     pieces: str = flag("character", "what a vocabulary is of", choices=PIECES)
     size: int = flag(4000, "pieces of byte-pair encoding, at most", low=10)
@@ -55,24 +57,22 @@ def rule(reading, attention):
 
 STUDY = Study(
     claim="Recurrent networks of many to many translate.",
-    factors={"attention": (True, False), "blank": (False, True)},
+    factors={"net": NETS, "shown": SHOWN},
     design=[
-        {"attention": True, "blank": False},
-        {"attention": False, "blank": False},
-        {"attention": True, "blank": True},
+        {"net": "attention", "shown": "source"},
+        {"net": "encoder_decoder", "shown": "source"},
+        {"net": "attention", "shown": "blank"},
     ],
     measure="chrf",
     contrasts={
-        "reading": ("True/False", "True/True"),
-        "attention": ("True/False", "False/False"),
+        "reading": ("attention/source", "attention/blank"),
+        "attention": ("attention/source", "encoder_decoder/source"),
     },
     rule=rule,
-    sizes={
-        "multi30k": {"pieces": "bpe", "epochs": 2.0, "longest": 30},
-    },
+    sizes={"multi30k": {"pieces": "bpe", "epochs": 2.0, "longest": 30}},
     full={"multi30k": {"epochs": 5.0}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4}
-    | {"attention": (True,), "blank": (False,)},
+    | {"net": ("attention",), "shown": ("source",)},
 )
 
 
@@ -85,7 +85,7 @@ def pairs(config):
         kind=config.pieces,
         size=config.size,
         longest=config.longest,
-        blank=config.blank,
+        blank=config.shown == "blank",
     )
 
 
@@ -104,7 +104,7 @@ def task(config):
 
     data = pairs(config)
     net = recurrent(
-        "attention" if config.attention else "encoder_decoder",
+        config.net,
         config.cell,
         config.hidden,
         data.ours.size,
