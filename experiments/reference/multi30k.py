@@ -35,7 +35,7 @@ class Config(RunConfig):
     embedding: int = flag(256, "numbers that a word becomes", low=1)
     dropout: float = flag(0.5, "of a layer's inputs and outputs", low=0, below=1)
     learning_rate: float = flag(1e-3, "Adam's", low=0)
-    seeds: int = flag(6, "how many seeds", low=1)
+    seeds: int = flag(4, "how many seeds", low=1)
     epochs: float = flag(10.0, "passes over the training data", low=0)
     batch_size: int = flag(128, "pairs an update", low=1)
 
