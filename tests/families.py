@@ -12,11 +12,14 @@ import numpy as np
 from flax import linen as nn
 
 from dljax.contract import Source, Task, Turn
+from dljax.data import Table
+from dljax.data.running import running
 from dljax.data.source import order
 from dljax.models.conv import Conv
 from dljax.models.layers import Dropout, max_pool
 from dljax.models.net import net
 from dljax.models.recurrent import recurrent
+from dljax.models.transformer import transformer
 from dljax.tasks.classification import classification
 from dljax.tasks.probing import probing
 from dljax.tasks.tokens import tokens
@@ -259,6 +262,29 @@ def seq2seq() -> Family:
     return Family(task, source, "loss")
 
 
+def decoder() -> Family:
+    """A Transformer's decoder with dropout, scanned, on windows of running text."""
+    rng = np.random.default_rng(5)
+    text = " ".join(rng.choice(["one", "and", "another"], 400)).encode()
+    parts = np.array([text[:1500], text[1500:1700], text[1700:]])
+    rows = {name: np.array([i]) for i, name in enumerate(("train", "valid", "test"))}
+    data = running(Table("text", "1", {"text": parts}, rows, ()), context=8)
+    net = transformer(
+        "decoder",
+        16,
+        data.vocabulary.size,
+        heads=2,
+        longest=8,
+        bias=False,  # a bias of keys has no gradient but rounding, which Adam enlarges
+        dropout=0.1,
+        scan=True,
+        remat=True,
+    )
+    example = jnp.zeros((1, 8), jnp.int32)
+    task = tokens(net, adamw(0.01), example=example, mask="y_mask", generate=6)
+    return Family(task, data.source, "loss")
+
+
 def probed() -> Family:
     """The classifier's net, and linear probes of what its layers pass on."""
     options = {"example": jnp.zeros((1, 4, 4, 1)), "outputs": 2, "probes": sgd(0.5)}
@@ -273,5 +299,6 @@ FAMILIES = {
     "vae": vae,
     "diffusion": diffusion,
     "seq2seq": seq2seq,
+    "transformer": decoder,
     "probed": probed,
 }

@@ -172,9 +172,9 @@ def test_evaluation_counts_every_example_once_whatever_the_batches(family):
         whole = parallel.program(
             f.task, f.source, SEEDS, how="map", batch_size=f.batch_size
         ).evaluate(state, split)
-        if family == "seq2seq":  # its examples are tokens
-            masks = [f.source.arrays["mask"][f.source.split(s)[split]] for s in SEEDS]
-            sizes = [mask.sum() for mask in masks]
+        if name := {"seq2seq": "mask", "transformer": "y_mask"}.get(family):
+            rows = [f.source.split(seed)[split] for seed in SEEDS]  # tokens are counted
+            sizes = [f.source.gather(f.source.arrays, r)[name].sum() for r in rows]
         for name, (total, count) in found.items():
             np.testing.assert_array_equal(np.asarray(count), sizes)
             if family not in ("vae", "diffusion"):  # their noise goes by place

@@ -2,9 +2,9 @@
 
 `find` answers in milliseconds whether a data set can be had (no heavy import, no
 network); `load` reads it into arrays. Preparing writes below `<data_dir>/dljax/`;
-`image_folder`, `colloid_video`, `piano_roll`, `vader`, `labelled_text` and
-`parallel_text` are read where they are, each time, so that two folders are never mixed
-up. `adding` and `copying` are made.
+`image_folder`, `colloid_video`, `piano_roll`, `vader`, `labelled_text`,
+`parallel_text` and `text_file` are read where they are, each time, so that two folders
+are never mixed up. `adding` and `copying` are made.
 
 Splits are fixed:
   digits         five stratified folds of 1,797; seed s tests on fold s mod 5, validates
@@ -53,7 +53,7 @@ class Table(NamedTuple):
 
     arrays: {"image": uint8 (n, height, width, channels), "label": int32 (n,)}; the
     frames of a video have no label. Text is UTF-8 of a fixed number of bytes, {"text",
-    "label"}, or, with its translation, {"source", "target"}.
+    "label"}, or, with its translation, {"source", "target"}; running text {"text"}.
     parts: {"train": rows, "valid": rows, "test": rows} as the data set gives them;
     without "test" it is split into `folds`. largest: the pixel value that becomes 1.
     """
@@ -189,14 +189,15 @@ def _read(place: Place) -> Table:
         for part in sorted(builder.info.splits, reverse=True):  # train before test
             source = builder.as_data_source(part)
             rows += source.__getitems__(range(len(source)))
-            parts[part] = np.arange(start, len(rows))
+            name = "valid" if part == "validation" else part
+            parts[name] = np.arange(start, len(rows))
             start = len(rows)
         features = builder.info.features
         arrays = _arrays(rows, features)
     except KeyError as error:
         raise Refusal(
             f"--dataset={place.name}: is neither images of one size with labels, nor "
-            f"text with labels or translations ({error} is missing or of another kind)"
+            f"text ({error} is missing or of another kind)"
         ) from None
     except Exception as error:  # whatever a reader says of a bad file
         raise Refusal(
@@ -213,7 +214,7 @@ def _arrays(rows: list[Any], features: Any) -> dict[str, np.ndarray]:
     """The arrays of a table; KeyError where the data set is of no kind that it has."""
     if "roll" in features:
         return _module("piano_roll").padded([row["roll"] for row in rows])
-    kinds = {"source", "target"}, {"text", "label"}, {"image", "label"}
+    kinds = {"source", "target"}, {"text", "label"}, {"image", "label"}, {"text"}
     kind = next((kind for kind in kinds if kind <= set(features)), {"image", "label"})
     arrays = {}
     for name in sorted(kind):

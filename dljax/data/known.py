@@ -52,6 +52,9 @@ OWN = {
     "tatoeba_de": Own(_sentences("deu"), images=False),
     "tatoeba_fr": Own(_sentences("fra"), images=False),
     "tatoeba_es": Own(_sentences("spa"), images=False),
+    "tiny_shakespeare": Own(("input.txt",), images=False),
+    "python_reference": Own(images=False),
+    "text_file": Own(needs="one .txt file", images=False),
     "vader": Own(needs="the files *_GroundTruth.txt", images=False),
     "labelled_text": Own(
         needs="one .tsv file, or train.tsv and test.tsv", images=False

@@ -54,7 +54,7 @@ def _texts(table: Table, name: str) -> list[str]:
     return [text.decode() for text in table.arrays[name]]
 
 
-def _once(make: Callable[..., Any]) -> Callable[..., Any]:
+def once(make: Callable[..., Any]) -> Callable[..., Any]:
     """Keeps what was made of a table: it is asked for again by every trial's task."""
     kept: dict[Any, Any] = {}
 
@@ -84,7 +84,7 @@ class Sentences(NamedTuple):
     vocabulary: int
 
 
-@_once
+@once
 def sentences(
     table: Table,
     *,
@@ -104,7 +104,7 @@ def sentences(
     Raises:
       Refusal: the table has no labelled text; see `vocabulary` too.
     """
-    if "text" not in table.arrays:
+    if not {"text", "label"} <= table.arrays.keys():
         raise Refusal(
             f"--dataset={table.name}: has no sentences with labels, and this takes them"
         )
@@ -180,7 +180,7 @@ class Pairs(NamedTuple):
     translations: Callable[[Mapping[str, Any]], dict[str, list[str]]]
 
 
-@_once
+@once
 def pairs(
     table: Table,
     *,

@@ -8,11 +8,13 @@ test on.
 
 import gzip
 import importlib.resources
+import pathlib
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 
 from dljax.data.text import PARTS, part_of
+from dljax.data.text_file import parts
 
 POLARITY = ["negative", "positive"]
 
@@ -27,6 +29,11 @@ def pairs_info(builder, *, homepage):
     """The TFDS info of {"source", "target"}, in file order."""
     text = {name: tfds.features.Text() for name in ("source", "target")}
     return _info(builder, text, homepage)
+
+
+def running_info(builder, *, homepage):
+    """The TFDS info of {"text"}, running text, an example a part."""
+    return _info(builder, {"text": tfds.features.Text()}, homepage)
 
 
 def _info(builder, features, homepage):
@@ -45,10 +52,15 @@ def _rows(examples):
 
 def _hashed(pairs):
     """Generators of a split by hash; a source that comes again is in the same part."""
-    parts: dict[str, list] = {name: [] for name in PARTS}
+    found: dict[str, list] = {name: [] for name in PARTS}
     for source, target in pairs:
-        parts[part_of(source)].append({"source": source, "target": target})
-    return {name: _rows(rows) for name, rows in parts.items()}
+        found[part_of(source)].append({"source": source, "target": target})
+    return {name: _rows(rows) for name, rows in found.items()}
+
+
+def _cut(text):
+    """Generators of the parts of a running text."""
+    return {name: _rows([{"text": its}]) for name, its in parts(text).items()}
 
 
 def _lines(path):
@@ -134,6 +146,44 @@ with registered.skip_registration():
                 for line in _lines(paths[name])
             )
 
+    class TinyShakespeare(tfds.core.GeneratorBasedBuilder):
+        """1,115,394 characters of Shakespeare's plays (Karpathy 2015)."""
+
+        VERSION = tfds.core.Version("1.0.0")
+        URL = (
+            "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b/data/"
+            "tinyshakespeare/input.txt"
+        )
+
+        def _info(self):
+            return running_info(self, homepage="https://github.com/karpathy/char-rnn")
+
+        def _split_generators(self, dl_manager):
+            text = pathlib.Path(dl_manager.download(self.URL)).read_text("utf-8")
+            return _cut(text)
+
+        def _generate_examples(self):
+            raise NotImplementedError  # the generators are in _split_generators
+
+    class PythonReference(tfds.core.GeneratorBasedBuilder):
+        """460,000 characters of Python's reference, as `help()` shows it (PSF). They
+        differ a little from one Python to another.
+        """
+
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            return running_info(self, homepage="https://docs.python.org/3/reference")
+
+        def _split_generators(self, dl_manager):
+            del dl_manager
+            from pydoc_data.topics import topics
+
+            return _cut("\n\n".join(topics[name] for name in sorted(topics)))
+
+        def _generate_examples(self):
+            raise NotImplementedError  # the generators are in _split_generators
+
     class Multi30k(tfds.core.GeneratorBasedBuilder):
         """31,014 captions of photographs, German to English, tested on those of 2016
         (Elliott et al. 2016; for research use).
@@ -200,6 +250,8 @@ BUILDERS: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
     "lexicon": Lexicon,
     "names": Names,
     "rt_polarity": RtPolarity,
+    "tiny_shakespeare": TinyShakespeare,
+    "python_reference": PythonReference,
     "multi30k": Multi30k,
     "multi30k_fr": Multi30kFr,
     "tatoeba_de": Tatoeba,

@@ -1,0 +1,51 @@
+"""`text_file`: your own running text, one .txt file of any name.
+
+Its first nine tenths are for training, then a twentieth for validation and one to test
+on. Read where it is.
+"""
+
+import pathlib
+
+import numpy as np
+
+from dljax.data import Table
+from dljax.errors import DAMAGED_DATA, Refusal
+
+
+def parts(text: str) -> dict[str, str]:
+    """A text cut in three, by its characters."""
+    first, second = round(0.9 * len(text)), round(0.95 * len(text))
+    return {"train": text[:first], "valid": text[first:second], "test": text[second:]}
+
+
+def find(root: pathlib.Path) -> pathlib.Path:
+    """The file.
+
+    Raises:
+      Refusal: there is none, or more than one.
+    """
+    files = sorted(root.glob("*.txt"))
+    if len(files) != 1:
+        names = ", ".join(path.name for path in files) or "none"
+        raise Refusal(
+            f"--manual_dir={root}: text_file needs one .txt file; there is {names}"
+        )
+    return files[0]
+
+
+def read(root: pathlib.Path, resize: int) -> Table:
+    """A table {"text"}, a row a part.
+
+    Raises:
+      Refusal: see `find`; it is not UTF-8.
+    """
+    del resize
+    path = find(root)
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise Refusal(f"{path}: is not UTF-8", DAMAGED_DATA) from None
+    cut = parts(text)
+    arrays = {"text": np.array([its.encode() for its in cut.values()])}
+    rows = {name: np.array([i]) for i, name in enumerate(cut)}
+    return Table("text_file", "1.0.0", arrays, rows, ())

@@ -1,0 +1,124 @@
+"""Attention: each place of a sequence looks at others and takes what it asks for.
+
+Tensors carry their shape: B examples, T places that ask, S places that are looked at, H
+heads, D numbers of a head.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from dljax.models.layers import softmax
+
+MASKED = -1e9  # the score of what must not be looked at
+WAVELENGTH = 10_000.0  # of the slowest of the waves that tell positions, over 2 pi
+
+
+def waves(positions_T: Any, size: int) -> tuple[Any, Any]:
+    """Sines and cosines (t, size / 2) of positions, from fast to slow ones.
+
+    Source: Vaswani et al. 2017, section 3.5.
+    """
+    speeds = WAVELENGTH ** -(jnp.arange(0, size, 2) / size)
+    angles = positions_T[:, None] * speeds.reshape(1, -1)
+    return jnp.sin(angles), jnp.cos(angles)
+
+
+def sinusoids(positions_T: Any, width: int) -> Any:
+    """(t, width): what is added to embeddings to tell their positions."""
+    return jnp.concatenate(waves(positions_T, width), -1)
+
+
+def rotated(x_BxTxHxD: Any, positions_T: Any) -> Any:
+    """Pairs of numbers turned by angles that grow with the position.
+
+    Products of two of them then depend on how far apart they are. Source: Su et al.
+    2021 (RoPE), where the pairs are the two halves of a head.
+    """
+    sin, cos = (
+        part.astype(x_BxTxHxD.dtype)[None, :, None]
+        for part in waves(positions_T, x_BxTxHxD.shape[-1])
+    )
+    a, b = jnp.split(x_BxTxHxD, 2, -1)
+    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+def attend(q_BxTxHxD: Any, k_BxSxHxD: Any, v_BxSxHxD: Any, mask: Any) -> Any:
+    """What each place takes, (b, t, h, d): the mean of values, weighted by how well
+    keys agree with its query (scaled dot product).
+
+    Args:
+      mask: 1 where it may look, broadcast to (b, 1, t, s); or None: anywhere.
+
+    Source: Vaswani et al. 2017, section 3.2.1.
+    """
+    if jax.default_backend() != "cpu":  # one operation there; slower on CPU
+        allowed = None if mask is None else mask > 0
+        return jax.nn.dot_product_attention(
+            q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask=allowed
+        )
+    scores = jnp.einsum("bthd,bshd->bhts", q_BxTxHxD, k_BxSxHxD)
+    scores *= q_BxTxHxD.shape[-1] ** -0.5
+    if mask is not None:
+        scores = jnp.where(mask > 0, scores, MASKED)
+    return jnp.einsum("bhts,bshd->bthd", softmax(scores), v_BxSxHxD)
+
+
+def ending(scale: float) -> Any:
+    """Initial weights of so much of the usual variance."""
+    return nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
+
+
+class Attention(nn.Module):
+    """Attention of several heads: (b, t, width) -> (b, t, width) and what is kept.
+
+    Keys and values are of the sequence itself, or of `seen` (b, s, width). With `past`,
+    a pair of arrays (b, longest, h, d), those of the sequence are put there from place
+    `at` on, and all of them are looked at, as the mask allows.
+    """
+
+    width: int
+    heads: int
+    rotary: bool = False
+    bias: bool = True
+    ends: float = 1.0
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Any,
+        *,
+        seen: Any = None,
+        mask: Any = None,
+        past: Any = None,
+        at: Any = 0,
+    ) -> tuple[Any, Any]:
+        size = self.width // self.heads
+
+        def heads(name, of):
+            made = nn.Dense(self.width, use_bias=self.bias, name=name)(of)
+            return made.reshape(*made.shape[:2], self.heads, size)
+
+        source = x if seen is None else seen
+        q_BxTxHxD = heads("query", x)
+        k_BxSxHxD, v_BxSxHxD = heads("key", source), heads("value", source)
+        if self.rotary:
+            places = at + jnp.arange(x.shape[1])
+            q_BxTxHxD, k_BxSxHxD = (
+                rotated(part, places) for part in (q_BxTxHxD, k_BxSxHxD)
+            )
+        if past is not None:
+            k_BxSxHxD, v_BxSxHxD = (
+                jax.lax.dynamic_update_slice_in_dim(old, new, at, 1)
+                for old, new in zip(past, (k_BxSxHxD, v_BxSxHxD), strict=True)
+            )
+        taken = attend(q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask)
+        join = nn.Dense(
+            self.width,
+            use_bias=self.bias,
+            kernel_init=ending(self.ends),
+            name="join",
+        )
+        return join(taken.reshape(*x.shape[:2], self.width)), (k_BxSxHxD, v_BxSxHxD)

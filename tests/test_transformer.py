@@ -1,0 +1,263 @@
+"""Transformers against PyTorch's; causality, padding, and what is kept of the past."""
+
+import functools
+import importlib.util
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from dljax.models.attention import rotated
+from dljax.models.transformer import ARCHITECTURES, NORMS, POSITIONS, transformer
+
+TOKENS, WIDTH, DEPTH, HEADS, T = 7, 8, 2, 2, 5
+PARITY = {
+    "gpt": {"architecture": "decoder", "bias": False, "tied": True},
+    "translator": {
+        "architecture": "encoder_decoder",
+        "vocabulary": TOKENS,
+        "norm": "after",
+        "activation": "relu",
+        "ratio": 2,
+    },
+}
+
+
+@pytest.fixture(scope="module", params=["kept", "live"])
+def arrays(request):
+    """PyTorch's arrays: those kept in the repository, and made anew where it is."""
+    path = pathlib.Path(__file__).parent / "golden/make_transformer.py"
+    if request.param == "kept":
+        with np.load(path.with_name("transformer.npz")) as kept:
+            return dict(kept)
+    pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
+    spec = importlib.util.spec_from_file_location("make_transformer", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.make()
+
+
+def tree(arrays, prefix):
+    """Those below a path, as nested dicts."""
+    found = {}
+    for path, value in arrays.items():
+        if path.startswith(prefix):
+            *parts, last = path.removeprefix(prefix).split("/")
+            at = found
+            for part in parts:
+                at = at.setdefault(part, {})
+            at[last] = value
+    return found
+
+
+@pytest.mark.parametrize("name", list(PARITY))
+def test_it_is_pytorchs_in_values_and_gradients(arrays, name):
+    net = make(**PARITY[name])
+    params, x = tree(arrays, f"{name}/params/"), arrays[f"{name}/x"]
+    y = arrays[f"{name}/y"]
+    given = x
+    if name == "translator":
+        source, before = np.split(x, 2, 1)
+        given = {"x": source, "before": before, "mask": arrays["translator/mask"]}
+
+    def loss(params):
+        logits, _ = net.apply(params, {}, given, key=None, train=True)
+        told = jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], -1)
+        return -told.mean(), logits
+
+    with jax.enable_x64(True):
+        grads, logits = jax.jit(jax.grad(loss, has_aux=True))(params)
+    np.testing.assert_allclose(logits, arrays[f"{name}/logits"], atol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
+        grads,
+        tree(arrays, f"{name}/grads/"),
+    )
+
+
+def make(architecture="decoder", **options):
+    options = {"depth": DEPTH, "heads": HEADS, "longest": T} | options
+    return transformer(architecture, WIDTH, TOKENS, **options)
+
+
+def tokens(*shape, seed=0):
+    return jax.random.randint(jax.random.key(seed), shape, 0, TOKENS)
+
+
+def drawn(net, example):
+    """Parameters away from their small beginnings, so that everything is in play."""
+    params, stats = net.init(jax.random.key(0), example)
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    moved = [
+        leaf + 0.3 * jax.random.normal(key, leaf.shape)
+        for leaf, key in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(structure, moved), stats
+
+
+def given(architecture):
+    """What a net of an architecture takes."""
+    if architecture == "decoder":
+        return tokens(3, T)
+    mask = jnp.ones((3, T)).at[1, 3:].set(0)
+    before = {"before": tokens(3, T, seed=1)}
+    return {"x": tokens(3, T), "mask": mask} | (
+        before if architecture == "encoder_decoder" else {}
+    )
+
+
+def options_of(architecture):
+    return {} if architecture == "decoder" else {"vocabulary": TOKENS}
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
+def test_what_is_kept_of_the_past_changes_nothing(architecture, norm, positions):
+    """Token by token, the logits are those of the whole; and so is what is made."""
+    net = make(architecture, norm=norm, positions=positions, **options_of(architecture))
+    its = given(architecture)
+    params, stats = drawn(net, its)
+    begun = its if architecture == "decoder" else its["before"]
+    first = begun[:, :1]
+    its = first if architecture == "decoder" else its | {"before": first}
+    made = jax.jit(net.generate, static_argnames="steps")(
+        params, stats, its, steps=T, key=None
+    )["prediction"]
+    assert made.shape == (3, T)
+    whole = jnp.concatenate([first, made[:, :-1]], 1)
+    its = whole if architecture == "decoder" else its | {"before": whole}
+    logits, _ = net.apply(params, stats, its, key=None, train=False)
+    np.testing.assert_array_equal(logits.argmax(-1), made)
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_logits_from_kept_keys_and_values_are_the_whole_sequences(positions):
+    net = make(positions=positions)
+    x = tokens(3, T)
+    params, stats = drawn(net, x)
+    whole, _ = net.apply(params, stats, x, key=None, train=False)
+    (module,) = net.generate.args
+    decode = functools.partial(module.apply, {"params": params}, method="decode")
+    _, past = decode(x[:, :2])
+    room = [(0, 0), (0, 0), (0, T - 2), (0, 0), (0, 0)]
+    past = jax.tree.map(lambda array: jnp.pad(array, room), past)
+    for at in range(2, T):
+        now, past = decode(x[:, at : at + 1], past=past, at=at)
+        np.testing.assert_allclose(now[:, 0], whole[:, at], atol=1e-5)
+
+
+def test_what_is_longer_than_it_can_take_goes_on_from_the_last_half():
+    net = make()
+    x = tokens(3, 2)
+    params, stats = drawn(net, x)
+    made = net.generate(params, stats, x, steps=3 * T, key=None)["prediction"]
+    assert made.shape == (3, 3 * T)
+    # T + 1 - 2 are made of the first window, then the last T // 2 are gone on from.
+    half = jnp.concatenate([x, made], 1)[:, T + 1 - T // 2 : T + 1]
+    again = net.generate(params, stats, half, steps=T - T // 2 + 1, key=None)
+    found = made[:, T - 1 : T - 1 + T - T // 2 + 1]
+    np.testing.assert_array_equal(again["prediction"], found)
+
+
+@pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
+@pytest.mark.parametrize("options", [{}, {"norm": "after"}, {"scan": True}])
+def test_a_decoder_is_causal_by_gradient(architecture, options):
+    """An embedded token has no gradient from the logits of those before it."""
+    net = make(architecture, positions="rotary", **options_of(architecture), **options)
+    its = given(architecture)
+    params, stats = drawn(net, its)
+    begun = its if architecture == "decoder" else its["before"]
+    # Each token is one of its own, so that its embedding is no other's.
+    own = jnp.arange(T)[None] % TOKENS
+    its = own if architecture == "decoder" else {**its, "before": own}
+    its = jax.tree.map(lambda array: array[:1], its)
+    assert begun.shape[1] == T
+
+    def logits(embedding):
+        changed = {**params, "embed_y": {"embedding": embedding}}
+        return net.apply(changed, stats, its, key=None, train=False)[0][0]
+
+    gradient = jax.jacrev(logits)(params["embed_y"]["embedding"])  # (t, k, tokens, w)
+    reach = jnp.abs(gradient[:, :, :T]).sum((1, 3)) > 0
+    np.testing.assert_array_equal(reach, np.tri(T, dtype=bool))
+
+
+@pytest.mark.parametrize("architecture", ["encoder", "encoder_decoder"])
+def test_padding_changes_nothing(architecture):
+    net = make(architecture, **options_of(architecture))
+    its = given(architecture)
+    params, stats = drawn(net, its)
+    other = its | {"x": jnp.where(its["mask"] > 0, its["x"], TOKENS - 1)}
+    a, b = (net.apply(params, stats, x, key=None, train=False)[0] for x in (its, other))
+    np.testing.assert_array_equal(a, b)
+    there = {k: v[1:2, :3] for k, v in its.items() if k != "before"}
+    there |= {k: v[1:2] for k, v in its.items() if k == "before"}
+    alone, _ = net.apply(params, stats, there, key=None, train=False)
+    np.testing.assert_allclose(alone, a[1:2], atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_scan_over_layers_and_computing_again_change_nothing(architecture):
+    its = given(architecture)
+    plain = make(architecture, **options_of(architecture))
+    params, stats = drawn(plain, its)
+    stacked = {}
+    for name, part in params.items():
+        if name in ("encoder", "decoder"):
+            blocks = [part[f"block_{i}"] for i in range(DEPTH)]
+            rest = {k: v for k, v in part.items() if not k.startswith("block_")}
+            part = rest | {"blocks": jax.tree.map(lambda *a: jnp.stack(a), *blocks)}
+        stacked[name] = part
+    scanned = make(architecture, scan=True, remat=True, **options_of(architecture))
+
+    def loss(params, net):
+        y, _ = net.apply(params, stats, its, key=None, train=True)
+        return jnp.square(y).mean()
+
+    a, da = jax.value_and_grad(loss)(params, plain)
+    b, db = jax.value_and_grad(loss)(stacked, scanned)
+    np.testing.assert_allclose(a, b, 1e-5)
+    sizes = [optax.tree.norm(tree) for tree in (da, db)]
+    np.testing.assert_allclose(*sizes, 1e-4)
+
+
+def test_without_positions_an_encoder_cannot_tell_the_order():
+    its = given("encoder")
+    for positions in POSITIONS:
+        net = make("encoder", vocabulary=TOKENS, positions=positions)
+        x = its["x"]
+        params, stats = drawn(net, x)
+        a, b = (
+            net.apply(params, stats, x, key=None, train=False)[0]
+            for x in (x, x[:, ::-1])
+        )
+        assert np.allclose(a, b, atol=1e-5) == (positions == "none")
+
+
+def test_rotary_positions_are_relative():
+    q, k = jax.random.normal(jax.random.key(0), (2, 1, T, 1, 8))
+    scores = [
+        jnp.einsum("bthd,bshd->ts", *(rotated(x, at + jnp.arange(T)) for x in (q, k)))
+        for at in (0, 100)
+    ]
+    np.testing.assert_allclose(*scores, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"heads": 3}, "heads 3: must divide the width 8 into even parts"),
+        ({"positions": "wrong"}, "positions wrong: must be one of"),
+        ({"architecture": "wrong"}, "architecture wrong: must be one of"),
+    ],
+)
+def test_wrong_options_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        make(**options)
