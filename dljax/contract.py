@@ -7,7 +7,7 @@ Keys are never stored half-used: the key of anything random at step t is
 `fold(root, t, purpose)`, where `purpose` is one of the constants below.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -26,9 +26,10 @@ class Net(NamedTuple):
       the arrays that training changes without gradients (BatchNorm's averages).
     apply(params, stats, x, *, key, train) -> (y, stats): `key` may be None when not
       `train`.
-    generate(params, stats, x, *, steps, key) -> {"prediction": (b, steps, ...), ...},
-      of nets that make sequences: each step is drawn and fed back; the likeliest where
-      `key` is None.
+    generate(params, stats, x, *, steps, key, draw) -> {"prediction": (b, steps, ...),
+      ...}, of nets that make sequences: each step is drawn and fed back; the likeliest
+      where `key` is None. draw(logits (b, k), key) -> int32 (b,): how tokens are drawn;
+      by default by their likelihood.
     """
 
     init: Callable[..., tuple[Tree, Tree]]
@@ -76,6 +77,8 @@ class Task(NamedTuple):
     judge: or None: what is measured besides of the samples of all test data, on the
       host, by whatever takes strings or files.
     split_batch: every turn of a step gets a part of the step's batch of its own.
+    generate(params, stats, batch, key, *, steps, draw) -> {name: array}, or None: makes
+      sequences that go on from what the batch gives, as `Net.generate`.
     """
 
     init: Callable[[jax.Array], tuple[dict[str, Tree], Tree]]
@@ -85,6 +88,7 @@ class Task(NamedTuple):
     probe: Callable[..., Metrics] | None = None
     judge: Judge | None = None
     split_batch: bool = False
+    generate: Callable[..., dict[str, jax.Array]] | None = None
 
 
 class State(NamedTuple):
@@ -117,6 +121,7 @@ class Source(NamedTuple):
     classes: the names of the labels, where there are any.
     shared: test over training examples where the seeds' splits share examples (folds),
       else 0; what their differences are corrected by.
+    ask(texts) -> batch, or None: prompts as networks are given them.
     say({name: array (n, ...)}) -> {title: n texts}, or None: what the report shows of
       samples as text; as "real roll" and "roll" arrays (n, steps, 88) of music; as
       "pieces read" and "pieces said" n lists of texts, between which "attention" is.
@@ -132,6 +137,7 @@ class Source(NamedTuple):
     classes: tuple[str, ...] = ()
     shared: float = 0.0
     say: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    ask: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
 
 
 def fold(key: jax.Array, step: Any, purpose: int) -> jax.Array:

@@ -63,7 +63,8 @@ def data_of(module, folder):
     if default == "multi30k":
         pytest.importorskip("spacy", reason="spaCy is in the extra `spacy`")
     there = not (OWN[default].files or OWN[default].needs)
-    other = {"multi30k": "names", "rt_polarity": "lexicon"}.get(default, "digits")
+    others = {"multi30k": "names", "rt_polarity": "lexicon"}
+    other = (others | {"tiny_shakespeare": "python_reference"}).get(default, "digits")
     return [] if there else [f"--dataset={other}"]
 
 

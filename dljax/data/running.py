@@ -3,7 +3,7 @@
 A vocabulary is fitted on the training part only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -94,14 +94,16 @@ def running(
 
     every = np.concatenate(list(tokens.values())).astype(np.int32)
 
+    def ask(texts: Sequence[str]) -> dict[str, Any]:
+        return {"x": np.array([fitted.encode(text or "\n") for text in texts])}
+
     def say(sample: Mapping[str, Any]) -> dict[str, Any]:
-        made = sample["prediction"].shape[1]
-        after = [every[row + context : row + context + made] for row in sample["row"]]
-        return {
-            "given": [fitted.decode(its) for its in sample["x"]],
-            "goes on": [fitted.decode(its) for its in after],
-            "said": [fitted.decode(its) for its in sample["prediction"]],
-        }
+        told = {"given": sample["x"], "said": sample["prediction"]}
+        if "row" in sample:  # of the text itself
+            made = sample["prediction"].shape[1]
+            ends = sample["row"] + context
+            told["goes on"] = [every[end : end + made] for end in ends]
+        return {name: [fitted.decode(i) for i in its] for name, its in told.items()}
 
     source = Source(
         name=table.name,
@@ -113,5 +115,6 @@ def running(
         order=order,
         gather=gather,
         say=say,
+        ask=ask,
     )
     return Running(source, fitted)

@@ -239,11 +239,18 @@ def pairs(
             "said": [fitted["target"].decode(its) for its in sample["prediction"]],
         }
 
+    def ask(texts: Sequence[str]) -> dict[str, Any]:
+        x = padded([fitted["source"].encode(text) for text in texts], most)
+        mask = (x != PAD).astype(np.float32)
+        return {"x": x, "mask": mask, "before": np.full((len(x), 1), BEGIN, np.int32)}
+
     def pieces(of: Vocabulary, rows: Any) -> list[list[str]]:
         return [[of.decode([i]) for i in its] for its in rows]
 
     def say(sample: Mapping[str, Any]) -> dict[str, Any]:
         """The translations, and piece by piece what was read and said."""
+        if "row" not in sample:  # of texts of one's own
+            return {"said": [fitted["target"].decode(i) for i in sample["prediction"]]}
         return {
             **translations(sample),
             "pieces read": pieces(fitted["source"], sample["x"]),
@@ -260,6 +267,7 @@ def pairs(
         order=order,
         gather=gather,
         say=say,
+        ask=ask,
     )
     return Pairs(
         source, fitted["source"], fitted["target"], kind == "word", translations

@@ -1,4 +1,4 @@
-"""How a Transformer makes a sequence, token by token."""
+"""How a sequence is made: how each token is drawn, and a Transformer's loop."""
 
 from typing import Any
 
@@ -6,7 +6,38 @@ import jax
 import jax.numpy as jnp
 
 
-def generate(module, params, stats, given, *, steps, key):
+def drawn(
+    logits: Any,
+    key: Any,
+    *,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> Any:
+    """Tokens int32 (b,) of logits (b, k): by likelihood; the likeliest without a key.
+
+    Args:
+      temperature: logits are divided by it; below 1 the likely become likelier.
+      top_k: of so many likeliest alone; 0: of all.
+      top_p: of the likeliest alone that together have this share (Holtzman et al.
+        2020).
+    """
+    if key is None:
+        return jnp.argmax(logits, -1).astype(jnp.int32)
+    logits = logits / temperature
+    if top_k:
+        least = jax.lax.top_k(logits, min(top_k, logits.shape[-1]))[0][..., -1:]
+        logits = jnp.where(logits < least, -jnp.inf, logits)
+    if top_p < 1:
+        falling = -jnp.sort(-logits, axis=-1)
+        shares = jax.nn.softmax(falling, axis=-1)
+        before = jnp.cumsum(shares, -1) - shares  # what likelier ones have together
+        least = jnp.where(before < top_p, falling, jnp.inf).min(-1, keepdims=True)
+        logits = jnp.where(logits < least, -jnp.inf, logits)
+    return jax.random.categorical(key, logits).astype(jnp.int32)
+
+
+def generate(module, params, stats, given, *, steps, key, draw=drawn):
     """See `contract.Net`; of a decoder, or of an encoder and decoder.
 
     Keys and values of what is there are kept, so that a step computes its own alone. A
@@ -33,8 +64,8 @@ def generate(module, params, stats, given, *, steps, key):
         token, past = carry
         at, key = given
         logits, past = decode(token[:, None], past, at)
-        drawn = _drawn(logits, key)
-        return (drawn, past), drawn
+        token = draw(logits, key)
+        return (token, past), token
 
     kept = jax.eval_shape(lambda: decode(before[:, :1], None, 0)[1])
     keys = None if key is None else jax.random.split(key, steps)
@@ -45,7 +76,7 @@ def generate(module, params, stats, given, *, steps, key):
         now = min(steps - done, module.longest - there + 1)
         its = None if keys is None else keys[done : done + now]
         logits, past = decode(before, jax.tree.map(empty, kept), 0)
-        first = _drawn(logits, None if its is None else its[0])
+        first = draw(logits, None if its is None else its[0])
         rest = (there + jnp.arange(now - 1), None if its is None else its[1:])
         _, more = jax.lax.scan(step, (first, past), rest)
         made.append(jnp.concatenate([first[:, None], more.swapaxes(0, 1)], 1))
@@ -53,9 +84,3 @@ def generate(module, params, stats, given, *, steps, key):
         before = before[:, -max(1, module.longest // 2) :]
         done += now
     return {"prediction": jnp.concatenate(made, 1)}
-
-
-def _drawn(logits, key):
-    if key is None:
-        return jnp.argmax(logits, -1).astype(jnp.int32)
-    return jax.random.categorical(key, logits).astype(jnp.int32)

@@ -70,9 +70,9 @@ def of_input(network: Net, change: Callable[[Any], Any]) -> Net:
     def apply(params, stats, x, *, key, train):
         return network.apply(params, stats, change(x), key=key, train=train)
 
-    def generate(params, stats, x, *, steps, key):
+    def generate(params, stats, x, **options):
         assert network.generate is not None
-        return network.generate(params, stats, change(x), steps=steps, key=key)
+        return network.generate(params, stats, change(x), **options)
 
     return Net(init, apply, generate if network.generate else None)
 

@@ -14,7 +14,7 @@ from dljax.models.rnn import GRU, RNN
 from dljax.models.seq2seq import seq2seq
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM, **WITHOUT}
-MAKERS = ("one_to_many", "encoder_decoder", "attention")  # they make sequences
+MAKERS = ("decoder", "one_to_many") + ("encoder_decoder", "attention")  # of sequences
 ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many", *MAKERS)
 
 
@@ -116,6 +116,7 @@ def recurrent(
     one_to_one     x (b, features) -> (b, outputs): a single step
     many_to_one    x (b, t, features) -> (b, outputs), from the memory at the end
     many_to_many   x (b, t, features) -> (b, t, outputs), one at each step
+    decoder        x tokens (b, t) -> (b, t, outputs); `Net.generate` goes on from them
     one_to_many    x (b, features) -> (b, t, outputs), a sequence that begins from it
     encoder_decoder
                    x (b, s, features) -> (b, t, outputs), another sequence, made of the
@@ -162,7 +163,7 @@ def recurrent(
             cell=CELLS[cell],
             hidden=hidden,
             outputs=outputs,
-            encoder=architecture != "one_to_many",
+            encoder=architecture in ("encoder_decoder", "attention"),
             attention=architecture == "attention",
             layers=layers,
             bidirectional=bidirectional,

@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from dljax.contract import Net
 from dljax.models.cell import Cell, Layer
+from dljax.models.decoding import drawn
 from dljax.models.layers import Dropout, softmax
 from dljax.models.net import net
 
@@ -23,7 +24,8 @@ class Seq2Seq(nn.Module):
     """{"x", "before": (b, t) or (b, t, outputs), and "mask"} -> (b, t, outputs).
 
     With `encoder` x is a sequence, tokens (b, s) or (b, s, features); without, it is
-    one thing, (b, features), from which the decoder's memory begins.
+    one thing, (b, features), from which the decoder's memory begins. It may be given
+    "before" alone, as an array.
     """
 
     cell: Cell
@@ -67,6 +69,8 @@ class Seq2Seq(nn.Module):
         self.head = nn.Dense(self.outputs)
 
     def __call__(self, given: Any, *, train: bool = False):
+        if not isinstance(given, dict):
+            given = from_nothing(given)
         memory, seen = self.encode(given, train=train)
         return self.decode(given["before"], memory, seen, train=train)[0]
 
@@ -127,10 +131,19 @@ def seq2seq(**fields: Any) -> Net:
     """
     module = Seq2Seq(**fields)
 
-    def generate(params, stats, given, *, steps, key):
+    def generate(params, stats, given, *, steps, key, draw=drawn):
         variables = {"params": params, **stats}
-        begun: Any = module.apply(variables, given, method="encode")
+        alone = not isinstance(given, dict)
+        its = from_nothing(given) if alone else given
+        begun: Any = module.apply(variables, its, method="encode")
         memory, seen = begun
+        before = its["before"]
+        if alone and before.shape[1] > 1:  # what it goes on from
+            read: Any = module.apply(
+                variables, before[:, :-1], memory, seen, method="decode"
+            )
+            _, memory, _ = read
+            before = before[:, -1:]
 
         def step(carry, key):
             before, memory = carry
@@ -138,11 +151,12 @@ def seq2seq(**fields: Any) -> Net:
                 variables, before[:, None], memory, seen, method="decode"
             )
             y, memory, weights = made
-            drawn = _drawn(y[:, 0], before, key)
-            return (drawn, memory), (drawn, None if weights is None else weights[:, 0])
+            new = draw(y[:, 0], key) if before.ndim == 1 else _keys(y[:, 0], key)
+            new = new.astype(before.dtype)
+            return (new, memory), (new, None if weights is None else weights[:, 0])
 
         keys = None if key is None else jax.random.split(key, steps)
-        first = (given["before"][:, 0], memory)
+        first = (before[:, 0], memory)
         _, (y, weights) = jax.lax.scan(step, first, keys, length=steps)
         found = {"prediction": y.swapaxes(0, 1)}
         if weights is not None:
@@ -152,11 +166,12 @@ def seq2seq(**fields: Any) -> Net:
     return net(module)._replace(generate=generate)
 
 
-def _drawn(y, before, key):
-    """Tokens (b,) of logits (b, k); where they are values, 0 or 1 each (b, k)."""
-    if before.ndim == 1:
-        drawn = jnp.argmax(y, -1) if key is None else jax.random.categorical(key, y)
-    else:
-        likely = jax.nn.sigmoid(y)
-        drawn = likely > 0.5 if key is None else jax.random.bernoulli(key, likely)
-    return drawn.astype(before.dtype)
+def from_nothing(before):
+    """What a net without an encoder takes where there is nothing to begin from."""
+    return {"x": jnp.zeros((len(before), 1)), "before": before}
+
+
+def _keys(y, key):
+    """What is 1 of values (b, k), each by itself."""
+    likely = jax.nn.sigmoid(y)
+    return likely > 0.5 if key is None else jax.random.bernoulli(key, likely)

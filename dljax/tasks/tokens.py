@@ -88,8 +88,18 @@ def tokens(
         )
         return made | {"draw": jax.random.bits(numbers, batch["y"].shape[:1])}
 
-    turns = (Turn("net", loss, optimizer),)
-    return Task(init, turns, metrics, sample, judge=judge)
+    def goes_on(params, stats, batch, key, **options) -> dict[str, jax.Array]:
+        assert net.generate is not None
+        return net.generate(params["net"], stats, taken(batch), key=key, **options)
+
+    return Task(
+        init,
+        (Turn("net", loss, optimizer),),
+        metrics,
+        sample,
+        generate=goes_on if net.generate else None,
+        judge=judge,
+    )
 
 
 def _nats(z, y):

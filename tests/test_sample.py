@@ -1,0 +1,107 @@
+"""Drawing of tokens, and the command that samples from a finished run."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax import cli, sample
+from dljax.errors import Refusal
+from dljax.models.decoding import drawn
+from experiments.reference import tiny_shakespeare
+
+SHARES = np.array([0.5, 0.3, 0.15, 0.05])
+DRAWS = 4000
+
+
+def counted(**options):
+    """How often each of four tokens is drawn."""
+    logits = jnp.tile(jnp.log(SHARES), (DRAWS, 1))
+    found = drawn(logits, jax.random.key(0), **options)
+    return np.bincount(found, minlength=4) / DRAWS
+
+
+def test_tokens_are_drawn_by_their_likelihood():
+    np.testing.assert_allclose(counted(), SHARES, atol=0.03)
+
+
+def test_a_low_temperature_makes_the_likely_likelier():
+    expected = SHARES**2 / (SHARES**2).sum()
+    np.testing.assert_allclose(counted(temperature=0.5), expected, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({"top_k": 1}, 1),
+        ({"top_k": 3}, 3),
+        ({"top_k": 9}, 4),
+        ({"top_p": 0.4}, 1),
+        ({"top_p": 0.7}, 2),
+        ({"top_p": 0.9}, 3),
+        ({"top_k": 3, "top_p": 0.7}, 2),
+    ],
+)
+def test_only_the_likeliest_are_left(options, left):
+    its = SHARES[:left] / SHARES[:left].sum()
+    np.testing.assert_allclose(counted(**options)[:left], its, atol=0.03)
+    assert not counted(**options)[left:].any()
+
+
+def test_without_a_key_it_is_the_likeliest():
+    assert drawn(jnp.log(SHARES)[None], None).tolist() == [0]
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory, data_dir):
+    """A trial of two seeds, of a few updates."""
+    folder = tmp_path_factory.mktemp("sample")
+    flags = ["--smoke", "--dataset=python_reference", f"--data_dir={data_dir}"]
+    assert cli.run(tiny_shakespeare, [*flags, f"--workdir={folder}"]) == 0
+    (found,) = folder.glob("transformer-*")
+    return str(found)
+
+
+def said(capsys, *arguments):
+    capsys.readouterr()
+    assert sample.main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def test_it_prints_as_many_texts_as_asked_for(trial, capsys):
+    flags = "--prompt=The", "--n=3", "--length=20"
+    out = said(capsys, trial, *flags)
+    assert out == said(capsys, trial, *flags)
+    assert out != said(capsys, trial, *flags, "--draw=1")
+    greedy = said(capsys, trial, *flags, "--greedy")
+    assert greedy != said(capsys, trial, *flags, "--greedy", "--seed=1")
+    assert len({text for text in greedy.split("\n\n") if text}) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "usage: python -m dljax.sample RUN"),
+        (["--n=3"], "usage: python -m dljax.sample RUN"),
+        (["RUN", "--seed=7"], r"--seed=7: the seeds of .* are \[0, 1\]"),
+        (["RUN", "--promt=a"], "--promt: no such flag; did you mean --prompt?"),
+        (["RUN", "--n=0"], "--n=0: must be at least 1"),
+        (["nowhere"], "nowhere: no config.json there"),
+    ],
+)
+def test_mistakes_are_told(trial, arguments, told):
+    arguments = [trial if word == "RUN" else word for word in arguments]
+    with pytest.raises(Refusal, match=told if "[" in told else re.escape(told)):
+        sample.main(arguments)
+
+
+def test_a_net_that_makes_no_text_says_so(tmp_path, data_dir):
+    from experiments import sentiment
+
+    flags = ["--smoke", "--dataset=lexicon", f"--data_dir={data_dir}"]
+    assert cli.run(sentiment, [*flags, f"--workdir={tmp_path}"]) == 0
+    found = next(tmp_path.glob("bilstm-*-[0-9a-f]*"))
+    with pytest.raises(Refusal, match="its network makes no text"):
+        sample.main([str(found)])
