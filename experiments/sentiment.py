@@ -5,9 +5,9 @@ Claim: "Recurrent networks of many to one read the sentiment of a sentence."
 The net reads a sentence word by word (of the lexicon: a word, character by character)
 and says at its end whether it is negative or positive. The honest baseline is a linear
 classifier that knows which words are there and not their order, the control a net that
-reads the words of each sentence in an order that says nothing. Every variant has its
-learning rate and its dropout tuned, and is tested with the weights that were best on
-validation data.
+reads the words of each sentence in an order that says nothing; beside them a
+Transformer of two blocks. Every variant has its learning rate and its dropout tuned,
+and is tested with the weights that were best on validation data.
 
     python -m experiments.sentiment
     python -m experiments.sentiment --dataset=rt_polarity --manual_dir=DIR --full
@@ -23,7 +23,7 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
-MODELS = ("bag", "rnn", "gru", "lstm", "bilstm")
+MODELS = ("bag", "rnn", "gru", "lstm", "bilstm", "transformer")
 ORDERS = ("written", "shuffled")
 
 
@@ -71,6 +71,7 @@ STUDY = Study(
         "order": ("lstm/written", "lstm/shuffled"),
         "both_ways": ("bilstm/written", "lstm/written"),
         "gates": ("lstm/written", "rnn/written"),
+        "attention": ("transformer/written", "lstm/written"),
     },
     rule=rule,
     sizes={
@@ -106,6 +107,7 @@ def task(config):
     from dljax.data.text import words_of
     from dljax.models.ann import bag_of_words
     from dljax.models.recurrent import recurrent
+    from dljax.models.transformer import transformer
     from dljax.tasks.classification import classification
     from dljax.train.optimizers import adamw
 
@@ -113,6 +115,15 @@ def task(config):
     classes, size = len(data.source.classes), data.vocabulary
     if config.model == "bag":
         net = bag_of_words(size, classes, dropout=config.dropout)
+    elif config.model == "transformer":
+        net = transformer(
+            "encoder",
+            config.hidden,
+            classes,
+            vocabulary=size,
+            longest=data.source.arrays["x"].shape[1],
+            dropout=config.dropout,
+        )
     else:
         net = recurrent(
             "many_to_one",
