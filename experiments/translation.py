@@ -23,7 +23,7 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
-NETS = ("attention", "encoder_decoder")
+NETS = ("attention", "encoder_decoder", "transformer")
 SHOWN = ("source", "blank")
 PIECES = ("word", "character", "bpe")
 
@@ -45,11 +45,11 @@ class Config(RunConfig):
     epochs: float = flag(30.0, "passes over the training data", low=0)
 
 
-def rule(reading, attention):
+def rule(reading, **others):
     """Supported if with attention what is read adds more than 10 points of chrF to what
     is said of a blank (simultaneous interval); refuted if less than 2; else undecided.
     """
-    del attention  # reported, not part of the claim
+    del others  # reported, not part of the claim
     if reading.above(10):
         return "supported"
     return "refuted" if reading.below(2) else "undecided"
@@ -62,11 +62,13 @@ STUDY = Study(
         {"net": "attention", "shown": "source"},
         {"net": "encoder_decoder", "shown": "source"},
         {"net": "attention", "shown": "blank"},
+        {"net": "transformer", "shown": "source"},
     ],
     measure="chrf",
     contrasts={
         "reading": ("attention/source", "attention/blank"),
         "attention": ("attention/source", "encoder_decoder/source"),
+        "transformer": ("transformer/source", "attention/source"),
     },
     rule=rule,
     sizes={"multi30k": {"pieces": "bpe", "epochs": 2.0, "longest": 30}},
@@ -99,21 +101,32 @@ def task(config):
     from dljax.data.score import of_translations
     from dljax.data.source import example
     from dljax.models.recurrent import recurrent
+    from dljax.models.transformer import transformer
     from dljax.tasks.tokens import tokens
     from dljax.train.optimizers import adamw
 
     data = pairs(config)
-    net = recurrent(
-        config.net,
-        config.cell,
-        config.hidden,
-        data.ours.size,
-        vocabulary=data.theirs.size,
-        embedding=config.embedding,
-        bidirectional=True,
-        dropout=config.dropout,
-    )
     one = example(data.source, "x", "mask", "before")
+    if config.net == "transformer":
+        net = transformer(
+            "encoder_decoder",
+            config.hidden,
+            data.ours.size,
+            vocabulary=data.theirs.size,
+            longest=one["before"].shape[1],
+            dropout=config.dropout,
+        )
+    else:
+        net = recurrent(
+            config.net,
+            config.cell,
+            config.hidden,
+            data.ours.size,
+            vocabulary=data.theirs.size,
+            embedding=config.embedding,
+            bidirectional=True,
+            dropout=config.dropout,
+        )
     return tokens(
         net,
         adamw(config.learning_rate, clip=1.0),

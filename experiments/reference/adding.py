@@ -10,6 +10,9 @@ eight GRUs had a gradient that was not finite, after 855 updates, and the study 
 undecided; the learning rate was changed after that look.
 
     python -m experiments.reference.adding --full
+
+8 seeds, 34 minutes on 2 x86-64 cores beside other work: supported. Mean squared error
+with 95 % intervals: GRU 0.0002 (0.0000 to 0.0004), LSTM 0.0004 (0.0002 to 0.0006).
 """
 
 import dataclasses

@@ -1,0 +1,150 @@
+"""Does a Transformer predict text better than recurrent nets of the same size?
+
+Claim: "A Transformer predicts text better than a recurrent net of the same size."
+
+Each character of a running text is to be told from those before it in its window. All
+nets see the same characters, and are made equal in one of two things: in how many
+weights they have, or in how many operations an update takes. Every variant has its
+learning rate tuned on validation data.
+
+    python -m experiments.char_lm
+    python -m experiments.char_lm --dataset=tiny_shakespeare --manual_dir=DIR --full
+
+By default the text is Python's reference; DIR has input.txt; or --dataset=text_file and
+your own, and --pieces=word or bpe.
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+NETS = ("rnn", "lstm", "transformer")
+EQUAL = ("weights", "operations")
+# Calibrated once, at the default depth, heads and context: neurons of a recurrent net
+# that has as many weights, or takes as many operations an update, as the Transformer.
+WIDTHS = {
+    ("rnn", "weights"): 419,
+    ("rnn", "operations"): 440,
+    ("lstm", "weights"): 203,
+    ("lstm", "operations"): 214,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    dataset: str = flag("python_reference", "data set to train on")
+    net: str = flag("transformer", "what predicts", choices=NETS)
+    equal: str = flag("weights", "what is as the Transformer's", choices=EQUAL)
+    pieces: str = flag(
+        "character", "a vocabulary of", choices=("word", "character", "bpe")
+    )
+    size: int = flag(1000, "pieces of byte-pair encoding, at most", low=10)
+    context: int = flag(64, "tokens of a window", low=2)
+    width: int = flag(96, "numbers of a place in the Transformer", low=4)
+    depth: int = flag(2, "its blocks", low=1)
+    heads: int = flag(4, "heads of a block", low=1)
+    embedding: int = flag(64, "numbers that a token becomes in a recurrent net", low=1)
+    learning_rate: float = flag(3e-3, "Adam's highest, after 50 updates", low=0)
+    seeds: int = flag(8, "how many seeds", low=1)
+    steps: int = flag(300, "updates", low=1)
+    batch_size: int = flag(32, "windows an update", low=1)
+
+
+def rule(**leads):
+    """Supported if the Transformer's loss is below the LSTM's and the simple net's,
+    with as many weights and with as many operations (Holm, 0.05); refuted if with both
+    it is above the LSTM's; else undecided.
+    """
+    if all(lead.below(0) for lead in leads.values()):
+        return "supported"
+    over_lstm = [lead for name, lead in leads.items() if name.startswith("lstm")]
+    return "refuted" if all(lead.above(0) for lead in over_lstm) else "undecided"
+
+
+STUDY = Study(
+    claim="A Transformer predicts text better than a recurrent net of the same size.",
+    factors={"net": NETS, "equal": EQUAL},
+    design=[
+        *({"net": net, "equal": equal} for net in NETS[:2] for equal in EQUAL),
+        {"net": "transformer", "equal": "weights"},
+    ],
+    array=("learning_rate",),
+    tune={"learning_rate": (1e-3, 3e-3)},
+    tune_seeds=1,
+    measure="loss",
+    higher=False,
+    contrasts={
+        f"{net}_{equal}": ("transformer/weights", f"{net}/{equal}")
+        for net in NETS[:2]
+        for equal in EQUAL
+    },
+    rule=rule,
+    full={"tiny_shakespeare": {"steps": 2000}},
+    smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1}
+    | {"net": ("lstm", "transformer"), "equal": ("weights",)},
+)
+
+
+def text(config):
+    """Windows of the text, and its vocabulary."""
+    from dljax.data import source
+    from dljax.data.running import running
+
+    return running(
+        source.read(config),
+        kind=config.pieces,
+        size=config.size,
+        context=config.context,
+    )
+
+
+def source(config):
+    """Windows as numbers of characters."""
+    return text(config).source
+
+
+def task(config):
+    """The next character, from all before it in its window."""
+    from dljax.data.source import example
+    from dljax.models.recurrent import recurrent
+    from dljax.models.transformer import transformer
+    from dljax.tasks.tokens import tokens
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    data = text(config)
+    outputs = data.vocabulary.size
+    if config.net == "transformer":
+        net = transformer(
+            "decoder",
+            config.width,
+            outputs,
+            depth=config.depth,
+            heads=config.heads,
+            longest=config.context,
+            tied=True,
+        )
+    else:
+        net = recurrent(
+            "decoder",
+            config.net,
+            WIDTHS[config.net, config.equal],
+            outputs,
+            vocabulary=outputs,
+            embedding=config.embedding,
+        )
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=50, end=0.1)
+    return tokens(
+        net,
+        adamw(rate, clip=1.0),
+        example=example(data.source, "x")["x"],
+        mask="y_mask",
+        generate=2 * config.context,
+        draw=True,
+    )
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
