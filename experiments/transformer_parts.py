@@ -1,0 +1,120 @@
+"""Which parts of a Transformer does it need?
+
+Claim: "Every part of a Transformer makes it predict text better."
+
+One part at a time is taken away from a Transformer that tells each character of a text
+from those before it: what tells positions, all heads but one, all blocks but one, the
+sum with what a part was given, normalisation, and attention itself, without which a
+character can only be told from the one before it and from its place. Every variant has
+its learning rate tuned on validation data.
+
+    python -m experiments.transformer_parts
+    python -m experiments.transformer_parts --dataset=tiny_shakespeare \
+        --manual_dir=DIR --full
+
+By default the text is Python's reference; DIR has input.txt; or --dataset=text_file and
+your own.
+"""
+
+import dataclasses
+import sys
+from typing import Any
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "positions": {"positions": "none"},
+    "heads": {"heads": 1},
+    "depth": {"depth": 1},
+    "residual": {"residual": False},
+    "norm": {"norm": "none"},
+    "attention": {"attention": False},
+}
+PARTS = tuple(name for name in CHANGES if name != "nothing")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    dataset: str = flag("python_reference", "data set to train on")
+    without: str = flag("nothing", "what is taken away", choices=tuple(CHANGES))
+    context: int = flag(64, "characters of a window", low=2)
+    width: int = flag(64, "numbers of a place", low=4)
+    depth: int = flag(3, "blocks", low=1)
+    heads: int = flag(4, "heads of a block", low=1)
+    learning_rate: float = flag(3e-3, "Adam's highest, after 50 updates", low=0)
+    seeds: int = flag(8, "how many seeds", low=1)
+    steps: int = flag(300, "updates", low=1)
+    batch_size: int = flag(32, "windows an update", low=1)
+
+
+def rule(**losses):
+    """Supported if without each of the parts the loss is higher (Holm, 0.05); refuted
+    if without one of them it is less than 0.01 nats higher (simultaneous interval);
+    else undecided.
+    """
+    if all(loss.above(0) for loss in losses.values()):
+        return "supported"
+    useless = any(loss.below(0.01) for loss in losses.values())
+    return "refuted" if useless else "undecided"
+
+
+STUDY = Study(
+    claim="Every part of a Transformer makes it predict text better.",
+    factors={"without": tuple(CHANGES)},
+    array=("learning_rate",),
+    tune={"learning_rate": (1e-3, 3e-3)},
+    tune_seeds=1,
+    measure="loss",
+    higher=False,
+    contrasts={part: (part, "nothing") for part in PARTS},
+    rule=rule,
+    full={"tiny_shakespeare": {"steps": 2000}},
+    smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1}
+    | {"without": ("nothing", "attention")},
+)
+
+
+def text(config):
+    """Windows of the text, and its vocabulary."""
+    from dljax.data import source
+    from dljax.data.running import running
+
+    return running(source.read(config), context=config.context)
+
+
+def source(config):
+    """Windows as numbers of characters."""
+    return text(config).source
+
+
+def task(config):
+    """The next character, from all before it in its window."""
+    from dljax.data.source import example
+    from dljax.models.transformer import transformer
+    from dljax.tasks.tokens import tokens
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    data = text(config)
+    options: dict[str, Any] = {"depth": config.depth, "heads": config.heads}
+    net = transformer(
+        "decoder",
+        config.width,
+        data.vocabulary.size,
+        longest=config.context,
+        tied=True,
+        **options | CHANGES[config.without],
+    )
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=50, end=0.1)
+    return tokens(
+        net,
+        adamw(rate, clip=1.0),
+        example=example(data.source, "x")["x"],
+        mask="y_mask",
+    )
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
