@@ -11,7 +11,13 @@ import optax
 import pytest
 
 from dljax.models.attention import rotated
-from dljax.models.transformer import ARCHITECTURES, NORMS, POSITIONS, transformer
+from dljax.models.transformer import (
+    ARCHITECTURES,
+    NORMS,
+    POSITIONS,
+    patches,
+    transformer,
+)
 
 TOKENS, WIDTH, DEPTH, HEADS, T = 7, 8, 2, 2, 5
 PARITY = {
@@ -261,3 +267,11 @@ def test_rotary_positions_are_relative():
 def test_wrong_options_are_refused(options, said):
     with pytest.raises(ValueError, match=said):
         make(**options)
+
+
+def test_patches_are_squares_row_by_row():
+    images = jnp.arange(2 * 5 * 6 * 1).reshape(2, 5, 6, 1)
+    found = patches(images, 2)
+    assert found.shape == (2, 2 * 3, 4)
+    np.testing.assert_array_equal(found[0, 1], images[0, :2, 2:4].ravel())
+    np.testing.assert_array_equal(found[1, 5], images[1, 2:4, 4:].ravel())

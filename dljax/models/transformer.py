@@ -105,6 +105,17 @@ class Transformer(nn.Module):
         return self.drop(x, train=train)
 
 
+def patches(images: Any, size: int) -> Any:
+    """Images as sequences of squares: (b, h, w, c) -> (b, n, size * size * c), row by
+    row; what is left at the lower and right edge is cut off. Source: Dosovitskiy et al.
+    2021.
+    """
+    b, h, w, c = images.shape
+    h, w = h // size, w // size
+    squares = images[:, : h * size, : w * size].reshape(b, h, size, w, size, c)
+    return squares.swapaxes(2, 3).reshape(b, h * w, size * size * c)
+
+
 def transformer(
     architecture: str,
     width: int,

@@ -1,0 +1,108 @@
+"""Does a vision Transformer need more training images than a CNN?
+
+Claim: "A vision Transformer needs more training images than a CNN."
+
+A CNN knows beforehand that neighbours belong together and that a thing is the same
+wherever it is. A vision Transformer, which is given the image as a sequence of squares,
+has to learn both. Both have about as many weights, learn from few images or from many,
+with the same number of updates, and have their learning rate tuned.
+
+    python -m experiments.vit_vs_cnn
+    python -m experiments.vit_vs_cnn --dataset=mnist --manual_dir=DIR --full
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+NETS = ("cnn", "vit")
+IMAGES = ("few", "some", "all")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    net: str = flag("vit", "the network", choices=NETS)
+    images: str = flag("all", "how many it learns from", choices=IMAGES)
+    few: int = flag(100, "images that are few", low=10)
+    some: int = flag(300, "images that are some", low=10)
+    patch: int = flag(2, "side of the Transformer's squares", low=1)
+    width: int = flag(32, "numbers of a square", low=4)
+    depth: int = flag(3, "blocks", low=1)
+    channels: int = flag(16, "features of the first convolution; twice later", low=1)
+    hidden: int = flag(248, "width of the CNN's fully connected layer", low=1)
+    learning_rate: float = flag(3e-3, "Adam's highest", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    steps: int = flag(600, "updates", low=1)
+    batch_size: int = flag(64, "images an update", low=1)
+
+
+def rule(few, some, less):
+    """Supported if with the fewest images the CNN is better (Holm, 0.05), and by more
+    than with the most; refuted if with the fewest the Transformer is better by a point
+    or the CNN by less than one (simultaneous interval); else undecided.
+    """
+    del some  # reported
+    if few.above(0) and less.above(0):
+        return "supported"
+    return "refuted" if few.below(0.01) else "undecided"
+
+
+STUDY = Study(
+    claim="A vision Transformer needs more training images than a CNN.",
+    factors={"net": NETS, "images": IMAGES},
+    array=("learning_rate",),
+    tune={"learning_rate": (1e-3, 3e-3)},
+    tune_seeds=2,
+    measure="accuracy",
+    contrasts={
+        "few": ("cnn/few", "vit/few"),
+        "some": ("cnn/some", "vit/some"),
+        "less": ("cnn/few - vit/few", "cnn/all - vit/all"),
+    },
+    rule=rule,
+    sizes={"mnist": {"few": 300, "some": 3000, "patch": 4, "width": 64, "hidden": 95}},
+    full={"mnist": {"steps": 1500, "seeds": 8}},
+    smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "channels": 2, "hidden": 4}
+    | {"images": ("few",)},
+)
+
+
+def source(config):
+    """All of the images, or a part of the training images."""
+    from dljax.data.features import subset
+    from dljax.data.source import load
+
+    images = load(config)
+    if config.images == "all":
+        return images
+    return subset(images, getattr(config, config.images))
+
+
+def task(config):
+    """Classification by a CNN, or by a Transformer of squares."""
+    from dljax.data.source import stills
+    from dljax.models.cnn import cnn
+    from dljax.models.net import of_input
+    from dljax.models.transformer import patches, transformer
+    from dljax.tasks.classification import classification
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    example, outputs = stills(source(config))
+    if config.net == "cnn":
+        channels = (config.channels, 2 * config.channels)
+        net = cnn(channels, config.hidden, outputs)
+    else:
+        squares = patches(example, config.patch).shape[1]
+        net = transformer(
+            "encoder", config.width, outputs, depth=config.depth, longest=squares
+        )
+        net = of_input(net, lambda x: patches(x, config.patch))
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
+    return classification(net, adamw(rate, clip=1.0), example=example)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
