@@ -124,7 +124,8 @@ class Source(NamedTuple):
     ask(texts) -> batch, or None: prompts as networks are given them.
     say({name: array (n, ...)}) -> {title: n texts}, or None: what the report shows of
       samples as text; as "real roll" and "roll" arrays (n, steps, 88) of music; as
-      "pieces read" and "pieces said" n lists of texts, between which "attention" is.
+      "pieces read" and "pieces said" n lists of texts, between which "attention" is; as
+      pictures arrays (n, h, w, c) in [0, 1], of which "real" ones are the data's.
     """
 
     name: str

@@ -169,6 +169,11 @@ def _pictures(
             samples.examples(shown, classes),
         ),
         (
+            "made",
+            "Real test images, and what each network makes",
+            samples.made(shown),
+        ),
+        (
             "maps",
             "What each network makes of every pixel: red for, blue against",
             samples.maps(shown),

@@ -148,6 +148,24 @@ def music(samples: Samples) -> dict[str, np.ndarray]:
     return found
 
 
+def made(samples: Samples):
+    """Pictures that each network makes, a row a kind, under real ones; None without."""
+    rows: dict[str, np.ndarray] = {}
+    for variant, sample in list(samples.items())[:ROWS]:
+        said = {k.removeprefix(SAID): v for k, v in sample.items() if SAID in k}
+        for title, pictures in said.items():
+            if _is_picture(pictures):
+                name = title if title == "real" else f"{variant}\n{title}"
+                rows.setdefault(name, pictures)
+    if not rows:
+        return None
+    figure, axes = _rows(list(rows), list(rows.values()))
+    for row, pictures in zip(axes, rows.values(), strict=True):
+        for axis, picture in zip(row, pictures, strict=False):
+            axis.imshow(_flat(picture), cmap="gray", vmin=0, vmax=1)
+    return figure
+
+
 def rolls(pieces: Mapping[str, np.ndarray]):
     """Piano rolls, one above the other, time to the right; None without any."""
     if not pieces:

@@ -1,6 +1,6 @@
 """Tokens: which of k is it, at each step of a sequence?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,7 +18,9 @@ def tokens(
     mask: str = "",
     asked: str = "",
     generate: int = 0,
+    prompts: Mapping[str, str] | None = None,
     draw: bool = False,
+    bits: bool = False,
     judge: Judge | None = None,
 ) -> Task:
     """Softmax cross-entropy over batches {"y": int32 (b, t), ...}.
@@ -32,7 +34,11 @@ def tokens(
       asked: the array (b, t) that is 1 where `accuracy` counts; "": as the mask.
       generate: samples are sequences of so many tokens that the net makes, each from
         its own before; 0: the likeliest at each step, given y's.
+      prompts: {name of a sample: the array (b, s) of a batch, tokens that it goes on
+        from}, each up to as many tokens as `generate` and the shortest have together;
+        by default "prediction" goes on from what is given.
       draw: what it makes is drawn by its likelihood; else the likeliest is taken.
+      bits: measures `bits` a token too, which is the loss over log 2.
       judge: as `Task.judge`; it is given the samples as "prediction", and "draw", a
         random number for what it draws itself.
 
@@ -68,10 +74,10 @@ def tokens(
         each = _nats(z, batch["y"])
         right = jnp.argmax(z, -1) == batch["y"]
         tokens, those = (weight * counted(batch, n) for n in (mask, asked or mask))
-        return {
-            "loss": ((each * tokens).sum(), tokens.sum()),
-            "accuracy": ((right * those).sum(), those.sum()),
-        }
+        nats = (each * tokens).sum(), tokens.sum()
+        accuracy = (right * those).sum(), those.sum()
+        told = {"bits": (nats[0] / jnp.log(2.0), nats[1])} if bits else {}
+        return {"loss": nats, "accuracy": accuracy, **told}
 
     def sample(params, stats, batch, key) -> dict[str, jax.Array]:
         if not generate:
@@ -79,14 +85,19 @@ def tokens(
             return {"prediction": jnp.argmax(z, -1)}
         assert net.generate is not None, "this net makes no sequences"
         numbers, words = jax.random.split(key)
-        made = net.generate(
-            params["net"],
-            stats,
-            taken(batch),
-            steps=generate,
-            key=words if draw else None,
-        )
-        return made | {"draw": jax.random.bits(numbers, batch["y"].shape[:1])}
+
+        def made(x, steps, key):
+            assert net.generate is not None
+            key = key if draw else None
+            return net.generate(params["net"], stats, x, steps=steps, key=key)
+
+        found = {} if prompts else made(taken(batch), generate, words)
+        shortest = min((batch[k].shape[1] for k in (prompts or {}).values()), default=0)
+        for i, (name, prompt) in enumerate((prompts or {}).items()):
+            x, key = batch[prompt], jax.random.fold_in(words, i)
+            steps = generate + shortest - x.shape[1]
+            found[name] = made(x, steps, key)["prediction"]
+        return found | {"draw": jax.random.bits(numbers, batch["y"].shape[:1])}
 
     def goes_on(params, stats, batch, key, **options) -> dict[str, jax.Array]:
         assert net.generate is not None

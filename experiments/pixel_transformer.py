@@ -1,0 +1,109 @@
+"""Does a Transformer learn how images are drawn, pixel by pixel?
+
+Claim: "A Transformer generates images."
+
+It tells each pixel from those before it, row by row, and what it tells multiplies to an
+exact likelihood of the image. New images are drawn pixel by pixel, and half of an image
+is gone on with. Beside it a Transformer that does not see other pixels, but knows where
+in the image it is, and one that is not told where it is.
+
+    python -m experiments.pixel_transformer
+    python -m experiments.pixel_transformer --dataset=mnist --manual_dir=DIR --full
+"""
+
+import dataclasses
+import sys
+from typing import Any
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "all": {},
+    "place": {"attention": False},
+    "pixels": {"positions": "none"},
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    knows: str = flag("all", "what a pixel is told from", choices=tuple(CHANGES))
+    width: int = flag(64, "numbers of a place", low=4)
+    depth: int = flag(3, "blocks", low=1)
+    heads: int = flag(4, "heads of a block", low=1)
+    dropout: float = flag(0.1, "of what each part adds", low=0, below=1)
+    learning_rate: float = flag(2e-3, "Adam's highest, after 50 updates", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    steps: int = flag(300, "updates", low=1)
+    batch_size: int = flag(32, "images an update", low=1)
+
+
+def rule(place, pixels):
+    """Supported if it needs fewer bits a pixel than one that knows the place alone, and
+    by more than 0.1 (simultaneous interval); refuted if by less; else undecided.
+    """
+    del pixels  # reported
+    if place.above(0.1):
+        return "supported"
+    return "refuted" if place.below(0.1) else "undecided"
+
+
+STUDY = Study(
+    claim="A Transformer generates images.",
+    factors={"knows": tuple(CHANGES)},
+    measure="bits",
+    higher=False,
+    contrasts={"place": ("place", "all"), "pixels": ("pixels", "all")},
+    rule=rule,
+    sizes={"mnist": {"batch_size": 16, "seeds": 3}},
+    full={"digits": {"steps": 2000}, "mnist": {"steps": 2000}},
+    smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1} | {"knows": ("all",)},
+)
+
+
+def images(config):
+    """The images as tokens."""
+    from dljax.data import source
+    from dljax.data.pixels import pixels
+
+    return pixels(source.read(config))
+
+
+def source(config):
+    """Pixel by pixel."""
+    return images(config).source
+
+
+def task(config):
+    """The next pixel, from all before it."""
+    from dljax.data.source import example
+    from dljax.models.transformer import transformer
+    from dljax.tasks.tokens import tokens
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    data = images(config)
+    net = transformer(
+        "decoder",
+        config.width,
+        data.tokens,
+        depth=config.depth,
+        heads=config.heads,
+        longest=data.length,
+        dropout=config.dropout,
+        **CHANGES[config.knows],
+    )
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=50)
+    return tokens(
+        net,
+        adamw(rate, clip=1.0),
+        example=example(data.source, "x")["x"],
+        generate=data.length,
+        prompts={"prediction": "begin", "completion": "half"},
+        draw=True,
+        bits=True,
+    )
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
