@@ -1,0 +1,127 @@
+"""What does a longer context bring a Transformer, and what does it cost?
+
+Claim: "A Transformer predicts text the better the more of it it sees."
+
+Windows of 16, 64 and 256 characters, and as many characters an update: a character is
+told from up to so many before it. A window's first characters have less, so that part
+of the gain is that there are fewer of them. What an update costs is in the report's
+table: the products with weights cost the same, and those of attention grow with the
+window.
+
+    python -m experiments.context_length
+    python -m experiments.context_length --dataset=tiny_shakespeare \
+        --manual_dir=DIR --full
+
+By default the text is Python's reference; DIR has input.txt; or --dataset=text_file and
+your own.
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+CHARACTERS = 2048  # an update
+CONTEXTS = (16, 64, 256)
+
+
+def variant(context):
+    """As it is named: the context, and the windows of an update."""
+    return f"{context}/{CHARACTERS // context}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    dataset: str = flag("python_reference", "data set to train on")
+    context: int = flag(64, "characters of a window", low=2)
+    width: int = flag(64, "numbers of a place", low=4)
+    depth: int = flag(3, "blocks", low=1)
+    heads: int = flag(4, "heads of a block", low=1)
+    learning_rate: float = flag(3e-3, "Adam's highest, after 50 updates", low=0)
+    seeds: int = flag(8, "how many seeds", low=1)
+    steps: int = flag(400, "updates", low=1)
+    batch_size: int = flag(32, "windows an update", low=1)
+
+
+def rule(**gains):
+    """Supported if each longer context has a loss that is lower (Holm, 0.05); refuted
+    if one is higher or lower by less than 0.01 nats (simultaneous interval); else
+    undecided.
+    """
+    if all(gain.above(0) for gain in gains.values()):
+        return "supported"
+    return (
+        "refuted" if any(gain.below(0.01) for gain in gains.values()) else "undecided"
+    )
+
+
+STUDY = Study(
+    claim="A Transformer predicts text the better the more of it it sees.",
+    factors={
+        "context": CONTEXTS,
+        "batch_size": tuple(CHARACTERS // context for context in CONTEXTS),
+    },
+    design=[
+        {"context": context, "batch_size": CHARACTERS // context}
+        for context in CONTEXTS
+    ],
+    array=("learning_rate",),
+    tune={"learning_rate": (1e-3, 3e-3)},
+    tune_seeds=1,
+    measure="loss",
+    higher=False,
+    contrasts={
+        f"to_{long}": (variant(short), variant(long))
+        for short, long in zip(CONTEXTS, CONTEXTS[1:], strict=False)
+    },
+    rule=rule,
+    full={"tiny_shakespeare": {"steps": 2000}},
+    smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1}
+    | {"context": (16,), "batch_size": (128,)},
+)
+
+
+def text(config):
+    """Windows of the text, and its vocabulary."""
+    from dljax.data import source
+    from dljax.data.running import running
+
+    return running(source.read(config), context=config.context)
+
+
+def source(config):
+    """Windows as numbers of characters."""
+    return text(config).source
+
+
+def task(config):
+    """The next character, from all before it in its window."""
+    from dljax.data.source import example
+    from dljax.models.transformer import transformer
+    from dljax.tasks.tokens import tokens
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    data = text(config)
+    net = transformer(
+        "decoder",
+        config.width,
+        data.vocabulary.size,
+        depth=config.depth,
+        heads=config.heads,
+        longest=config.context,
+        positions="rotary",
+        tied=True,
+    )
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=50, end=0.1)
+    return tokens(
+        net,
+        adamw(rate, clip=1.0),
+        example=example(data.source, "x")["x"],
+        mask="y_mask",
+    )
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
