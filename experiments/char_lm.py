@@ -23,14 +23,6 @@ from dljax.studies.study import Study
 
 NETS = ("rnn", "lstm", "transformer")
 EQUAL = ("weights", "operations")
-# Calibrated once, at the default depth, heads and context: neurons of a recurrent net
-# that has as many weights, or takes as many operations an update, as the Transformer.
-WIDTHS = {
-    ("rnn", "weights"): 419,
-    ("rnn", "operations"): 440,
-    ("lstm", "weights"): 203,
-    ("lstm", "operations"): 214,
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,6 +80,32 @@ STUDY = Study(
 )
 
 
+def transformer_size(config, vocabulary):
+    """Its weights, and the multiply-adds of one token."""
+    width, depth, context = config.width, config.depth, config.context
+    blocks = depth * (12 * width**2 + 13 * width)
+    weights = (vocabulary + context + 2) * width + blocks
+    attention = 2 * depth * context * width
+    return weights, depth * 12 * width**2 + attention + width * vocabulary
+
+
+def recurrent_size(config, vocabulary, hidden):
+    """The same of a recurrent net of so many neurons."""
+    parts, memories = {"rnn": (1, 1), "lstm": (4, 2)}[config.net]
+    products = parts * hidden * (hidden + config.embedding) + hidden * vocabulary
+    others = vocabulary * (config.embedding + 1) + (parts + 2 * memories) * hidden
+    return products + others, products
+
+
+def neurons(config, vocabulary):
+    """How many a recurrent net has that is as large as the Transformer."""
+    which = EQUAL.index(config.equal)
+    size, hidden = transformer_size(config, vocabulary)[which], 1
+    while recurrent_size(config, vocabulary, hidden + 1)[which] <= size:
+        hidden += 1
+    return hidden
+
+
 def text(config):
     """Windows of the text, and its vocabulary."""
     from dljax.data import source
@@ -130,7 +148,7 @@ def task(config):
         net = recurrent(
             "decoder",
             config.net,
-            WIDTHS[config.net, config.equal],
+            neurons(config, outputs),
             outputs,
             vocabulary=outputs,
             embedding=config.embedding,
