@@ -14,6 +14,14 @@ and is tested with the weights that were best on validation data.
 
 By default: the words of VADER's lexicon, which ten people rated. DIR has the two files
 rt-polarity.neg and rt-polarity.pos; or --dataset=labelled_text and your own.
+
+10,662 sentences of film reviews, 10 seeds over ten folds, 21 minutes on 2 x86-64 cores
+beside other work: undecided. The LSTM reads: it is right in 76.6 % of sentences (75.3
+to 78.0), but so is a bag of words in 77.1 % (76.0 to 78.1), and the LSTM that reads
+them in any order, 76.7 % (75.3 to 78.0). Simple cell 75.8 %, GRU 77.0 %, LSTM both ways
+76.6 %, Transformer 75.8 %. Simultaneous intervals, in points: LSTM over bag -0.4 (-2.0
+to +1.2), over shuffled words -0.0 (-1.3 to +1.2), over the simple cell +0.8 (-1.3 to
++2.9); Transformer over LSTM -0.9 (-2.6 to +0.9).
 """
 
 import dataclasses
