@@ -9,11 +9,21 @@ from families import Family, table
 from dljax.models.all_conv import all_conv
 from dljax.models.ann import mlp
 from dljax.models.cnn import cnn
+from dljax.models.net import of_input
 from dljax.models.recurrent import recurrent
 from dljax.models.resnet import resnet
+from dljax.models.transformer import patches, transformer
 from dljax.models.video import cnn_3d, cnn_frames
 from dljax.tasks.classification import classification
 from dljax.train.optimizers import adamw
+
+
+def vit():
+    """A Transformer of squares; without biases, of which those of keys do nothing."""
+    options = {"depth": 1, "heads": 2, "longest": 4, "bias": False, "dropout": 0.1}
+    net = transformer("encoder", 8, 2, **options)
+    return of_input(net, lambda x: patches(x, 2))
+
 
 IMAGE, CLIP, STEPS = (4, 4, 1), (2, 4, 4, 1), (3, 2)
 NETS = {
@@ -26,6 +36,7 @@ NETS = {
     "rnn": (lambda: recurrent("many_to_one", "rnn", 4, 2), STEPS),
     "gru": (lambda: recurrent("many_to_one", "gru", 4, 2), STEPS),
     "lstm": (lambda: recurrent("many_to_one", "lstm", 4, 2, dropout=0.1), STEPS),
+    "vit": (vit, IMAGE),
 }
 
 

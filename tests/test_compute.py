@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.models import all_conv, ann, cnn, recurrent, resnet, video
+from dljax.models import all_conv, ann, cnn, recurrent, resnet, transformer, video
 from dljax.models.net import compute, of_input
 
 
@@ -26,6 +26,10 @@ NETS = {
     "cnn_frames": (video.cnn_frames((4,), 8, 3), (4, 8, 8, 1)),
     "gru": (recurrent.recurrent("many_to_one", "gru", 8, 3), (6, 4)),
     "lstm": (recurrent.recurrent("many_to_one", "lstm", 8, 3, dropout=0.2), (6, 4)),
+    "transformer": (
+        transformer.transformer("encoder", 8, 3, longest=6, dropout=0.2),
+        (6, 4),
+    ),
 }
 
 
