@@ -72,7 +72,7 @@ STUDY = Study(
     },
     rule=rule,
     sizes={"multi30k": {"pieces": "bpe", "epochs": 2.0, "longest": 30}},
-    full={"multi30k": {"epochs": 5.0}},
+    full={"multi30k": {"epochs": 5.0, "seeds": 4}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4}
     | {"net": ("attention",), "shown": ("source",)},
 )
