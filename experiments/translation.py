@@ -71,8 +71,8 @@ STUDY = Study(
         "transformer": ("transformer/source", "attention/source"),
     },
     rule=rule,
-    sizes={"multi30k": {"pieces": "bpe", "epochs": 2.0, "longest": 30}},
-    full={"multi30k": {"epochs": 5.0, "seeds": 4}},
+    sizes={"multi30k": {"pieces": "bpe", "size": 2000, "epochs": 1.0, "longest": 28}},
+    full={"multi30k": {"epochs": 5.0}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4}
     | {"net": ("attention",), "shown": ("source",)},
 )
