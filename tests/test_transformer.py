@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from dljax.models.attention import rotated
+from dljax.models.attention import attend, rotated
 from dljax.models.transformer import (
     ARCHITECTURES,
     NORMS,
@@ -275,3 +275,14 @@ def test_patches_are_squares_row_by_row():
     assert found.shape == (2, 2 * 3, 4)
     np.testing.assert_array_equal(found[0, 1], images[0, :2, 2:4].ravel())
     np.testing.assert_array_equal(found[1, 5], images[1, 2:4, 4:].ravel())
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_accelerators_one_operation_is_the_same(monkeypatch, masked):
+    q, k, v = jax.random.normal(jax.random.key(0), (3, 2, T, 2, 8))
+    mask = jnp.tri(T)[None, None] if masked else None
+    expected = attend(q, k, v, mask)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    found = jax.nn.dot_product_attention(q, k, v, is_causal=masked)
+    np.testing.assert_allclose(attend(q, k, v, mask), expected, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
