@@ -125,7 +125,8 @@ class Source(NamedTuple):
     say({name: array (n, ...)}) -> {title: n texts}, or None: what the report shows of
       samples as text; as "real roll" and "roll" arrays (n, steps, 88) of music; as
       "pieces read" and "pieces said" n lists of texts, between which "attention" is; as
-      pictures arrays (n, h, w, c) in [0, 1], of which "real" ones are the data's.
+      pictures arrays (n, h, w, c) in [0, 1], of which "real" ones are the data's; of
+      what ends with " sound" int16 arrays (n, samples).
     """
 
     name: str

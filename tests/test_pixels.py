@@ -40,6 +40,22 @@ def test_each_pixel_is_a_token_and_is_told_from_those_before():
     assert its["y"].dtype == jnp.int32
 
 
+def test_fewer_levels_and_means_of_neighbours():
+    data = pixels(table(), levels=3, across=3)
+    its = data.source.gather(data.source.arrays, jnp.arange(6))
+    means = table().arrays["image"][:6].reshape(6, H, W).mean(-1)
+    np.testing.assert_array_equal(its["y"], np.round(means * 2 / LARGEST))
+    assert data.tokens == 4
+    assert data.length == H
+
+
+def test_a_class_begins_with_a_token_of_its_own():
+    data = pixels(table(), by_class=True)
+    its = data.source.gather(data.source.arrays, jnp.array([0, N - 1]))
+    np.testing.assert_array_equal(its["begin"][:, 0], [LARGEST + 1, LARGEST + 2])
+    assert data.tokens == LARGEST + 3
+
+
 def test_images_in_colour_are_refused():
     with pytest.raises(Refusal, match="--dataset=made: has no grey images"):
         pixels(table(3))
@@ -64,7 +80,7 @@ def test_new_images_and_other_halves_are_shown_as_pictures():
     said = data.source.say(jax.tree.map(np.asarray, {**its, **made}))
     real = table().arrays["image"][:6] / np.float32(LARGEST)
     np.testing.assert_allclose(said["real"], real)
-    upper = said["upper half given"].reshape(6, LENGTH)[:, : LENGTH // 2]
+    upper = said["half given"].reshape(6, LENGTH)[:, : LENGTH // 2]
     np.testing.assert_allclose(upper, real.reshape(6, LENGTH)[:, : LENGTH // 2])
     assert said["made"].shape == (6, H, W, 1)
     assert said["made"].min() >= 0

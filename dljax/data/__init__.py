@@ -54,6 +54,7 @@ class Table(NamedTuple):
     arrays: {"image": uint8 (n, height, width, channels), "label": int32 (n,)}; the
     frames of a video have no label. Text is UTF-8 of a fixed number of bytes, {"text",
     "label"}, or, with its translation, {"source", "target"}; running text {"text"}.
+    Sound is {"image": mel spectrograms, see `spectrogram`, "label", "voice"}.
     parts: {"train": rows, "valid": rows, "test": rows} as the data set gives them;
     without "test" it is split into `folds`. largest: the pixel value that becomes 1.
     """
@@ -214,6 +215,13 @@ def _arrays(rows: list[Any], features: Any) -> dict[str, np.ndarray]:
     """The arrays of a table; KeyError where the data set is of no kind that it has."""
     if "roll" in features:
         return _module("piano_roll").padded([row["roll"] for row in rows])
+    if "sound" in features:
+        made = _module("spectrogram").pictures([row["sound"] for row in rows])
+        others = {
+            name: np.array([row[name] for row in rows], np.int32)
+            for name in ("label", "voice")
+        }
+        return {"image": made, **others}
     kinds = {"source", "target"}, {"text", "label"}, {"image", "label"}, {"text"}
     kind = next((kind for kind in kinds if kind <= set(features)), {"image", "label"})
     arrays = {}

@@ -21,7 +21,13 @@ from tensorflow_datasets.core import registered
 from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
-from dljax.data import Place, first_line, music_builders, text_builders
+from dljax.data import (
+    Place,
+    first_line,
+    music_builders,
+    sound_builders,
+    text_builders,
+)
 from dljax.errors import DAMAGED_DATA, DISK, Refusal
 
 FASHION = [
@@ -187,6 +193,7 @@ BUILDERS: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
     "cifar10": Cifar10,
     **text_builders.BUILDERS,
     **music_builders.BUILDERS,
+    **sound_builders.BUILDERS,
 }
 
 

@@ -55,6 +55,8 @@ OWN = {
     "tiny_shakespeare": Own(("input.txt",), images=False),
     "python_reference": Own(images=False),
     "text_file": Own(needs="one .txt file", images=False),
+    "notes": Own(images=False),
+    "spoken_digit": Own(("free-spoken-digit-dataset-1.0.9.tar.gz",), images=False),
     "vader": Own(needs="the files *_GroundTruth.txt", images=False),
     "labelled_text": Own(
         needs="one .tsv file, or train.tsv and test.tsv", images=False

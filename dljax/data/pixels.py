@@ -1,4 +1,7 @@
-"""Images as sequences of tokens: each pixel's value, row by row."""
+"""Images as sequences of tokens: each pixel's value, row by row.
+
+Of sound these are mel spectrograms, frame by frame.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.contract import Source
-from dljax.data import Table
+from dljax.data import Table, spectrogram
 from dljax.data.source import resident
 from dljax.errors import Refusal
 
@@ -16,8 +19,8 @@ class Pixels(NamedTuple):
     """A source of images as tokens; how many tokens there are, and of one image.
 
     Its batches are {"y": int32 (b, length), the values of pixels, "x": the same a pixel
-    earlier, which begins with the last token, "begin": int32 (b, 1), that token alone,
-    "half": int32 (b, 1 + length // 2), x up to half of the image}.
+    earlier, which begins with a token of its own, "begin": int32 (b, 1), that token
+    alone, "half": int32 (b, 1 + length // 2), x up to half of the image}.
     """
 
     source: Source
@@ -25,10 +28,16 @@ class Pixels(NamedTuple):
     length: int
 
 
-def pixels(table: Table) -> Pixels:
-    """Makes a source of a table of images of one channel.
+def pixels(
+    table: Table, *, levels: int = 0, across: int = 1, by_class: bool = False
+) -> Pixels:
+    """Makes a source of a table of images of one channel, or of sound.
 
-    Every value that a pixel can have is a token, so that nothing is lost.
+    Args:
+      levels: values are rounded to so many; 0: every one that a pixel can have is a
+        token, so that nothing is lost.
+      across: the mean of so many pixels of a row, or bands of a frame, is one.
+      by_class: each class begins with another token.
 
     Raises:
       Refusal: the table has no images, or they are in colour.
@@ -38,36 +47,48 @@ def pixels(table: Table) -> Pixels:
         raise Refusal(
             f"--dataset={table.name}: has no grey images, and this takes them"
         )
-    height, width = images.shape[1:3]
-    length, begin = height * width, table.largest + 1
+    height, width = images.shape[1], images.shape[2] // across
+    length, highest = height * width, levels - 1 if levels else table.largest
+    values = images[:, :, : width * across].reshape(-1, length, across).mean(-1)
+    values = np.round(values * (highest / table.largest)).astype(np.uint8)
     source = resident(table)
 
     def gather(arrays: Any, rows: Any) -> dict[str, Any]:
         y = jnp.take(arrays["pixels"], rows, axis=0).astype(jnp.int32)
-        x = jnp.pad(y[:, :-1], ((0, 0), (1, 0)), constant_values=begin)
-        return {"x": x, "y": y, "begin": x[:, :1], "half": x[:, : 1 + length // 2]}
+        label = jnp.take(arrays["label"], rows, axis=0) if by_class else 0 * rows
+        begin = highest + 1 + label[:, None]
+        x = jnp.concatenate([begin, y[:, :-1]], 1)
+        return {"x": x, "y": y, "begin": begin, "half": x[:, : 1 + length // 2]}
 
     def picture(tokens: Any) -> np.ndarray:
-        values = np.minimum(np.asarray(tokens, np.float32) / table.largest, 1)
-        return values.reshape(-1, height, width, 1)
+        values = np.minimum(np.asarray(tokens, np.float32) / highest, 1)
+        return values.reshape(-1, height, width, 1).repeat(across, 2)
 
     def say(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
         begun = sample["half"][:, 1:]
         whole = np.concatenate([begun, sample["completion"]], 1)
-        return {
+        shown = {
             "real": picture(sample["y"]),
-            "upper half given": picture(whole),
+            "half given": picture(whole),
             "made": picture(sample["prediction"]),
         }
+        if "voice" not in table.arrays:
+            return shown
+        sounds = {
+            f"{title} sound": np.stack([spectrogram.heard(one) for one in its])
+            for title, its in shown.items()
+        }
+        return {**shown, **sounds}
 
     return Pixels(
         source._replace(
-            arrays={"pixels": images.reshape(-1, length)},
+            arrays={"pixels": values, "label": table.arrays["label"]},
             gather=gather,
-            fingerprint=f"{source.fingerprint}-pixels",
+            fingerprint=f"{source.fingerprint}-pixels{levels}.{across}"
+            + ("-by_class" if by_class else ""),
             classes=(),
             say=say,
         ),
-        begin + 1,
+        highest + 1 + (len(table.classes) if by_class else 1),
         length,
     )

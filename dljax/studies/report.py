@@ -64,7 +64,8 @@ def write(
         "doc": experiment.doc.strip(),
         "images": images,
         "texts": samples.texts(shown),
-        "sounds": sound.written(samples.music(shown), folder),
+        "sounds": sound.written(samples.music(shown), folder)
+        + sound.recorded(samples.sounds(shown), folder),
         "costs": _costs(manifests),
         "tuning_cost": _tuning_cost(manifests, declared),
         "manifests": {

@@ -17,6 +17,8 @@ COLUMNS = 10  # examples of each
 FRAMES = 4  # of a clip, evenly spaced
 TEXTS = 6  # examples that are text
 MAPS = 3  # of attention
+HEARD = 5  # sounds of each kind
+SOUND = " sound"  # ends the name of what is to be heard
 
 Samples = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -145,6 +147,19 @@ def music(samples: Samples) -> dict[str, np.ndarray]:
         if f"{SAID}roll" in sample:
             found.setdefault("real", sample[f"{SAID}real roll"][0])
             found[variant] = sample[f"{SAID}roll"][0]
+    return found
+
+
+def sounds(samples: Samples) -> dict[str, np.ndarray]:
+    """{"real", "VARIANT, what": int16 (samples,)}: a few examples one after another."""
+    found: dict[str, np.ndarray] = {}
+    for variant, sample in list(samples.items())[:ROWS]:
+        said = {k.removeprefix(SAID): v for k, v in sample.items() if SAID in k}
+        for title, waves in said.items():
+            if title.endswith(SOUND):
+                what = title.removesuffix(SOUND)
+                name = what if what == "real" else f"{variant}, {what}"
+                found.setdefault(name, waves[:HEARD].reshape(-1))
     return found
 
 

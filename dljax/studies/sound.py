@@ -1,4 +1,4 @@
-"""Piano rolls as MIDI and WAV files, and as sound in the report."""
+"""Piano rolls as MIDI and WAV files, sounds as WAV, and both heard in the report."""
 
 import base64
 import io
@@ -37,13 +37,26 @@ def written(
     found = []
     for name, roll in heard.items():
         tune = _tune(roll[:HEARD])
-        stem = folder / name.replace("/", "_")
-        tune.write(str(stem.with_suffix(".mid")))
-        data = _wav(tune)
-        stem.with_suffix(".wav").write_bytes(data)
-        uri = f"data:audio/wav;base64,{base64.b64encode(data).decode()}"
-        found.append({"name": name, "data": uri})
+        tune.write(str(folder / f"{_stem(name)}.mid"))
+        found.append(_kept(name, _wav(tune), folder))
     return found
+
+
+def recorded(
+    sounds: Mapping[str, np.ndarray], folder: pathlib.Path
+) -> list[dict[str, str]]:
+    """Writes NAME.wav of sounds int16 (samples,); returns as `written`."""
+    return [_kept(name, _file(wave), folder) for name, wave in sounds.items()]
+
+
+def _stem(name: str) -> str:
+    return name.replace("/", "_").replace(", ", "_").replace(" ", "_")
+
+
+def _kept(name: str, data: bytes, folder: pathlib.Path) -> dict[str, str]:
+    (folder / f"{_stem(name)}.wav").write_bytes(data)
+    uri = f"data:audio/wav;base64,{base64.b64encode(data).decode()}"
+    return {"name": name, "data": uri}
 
 
 def _tune(roll: np.ndarray) -> Any:
@@ -64,10 +77,14 @@ def _tune(roll: np.ndarray) -> Any:
 
 
 def _wav(tune: Any) -> bytes:
-    import scipy.io.wavfile
-
     wave = tune.synthesize(fs=RATE)
     loudest = max(np.abs(wave).max(initial=0), 1e-9)
+    return _file((wave / loudest * 2**14).astype(np.int16))
+
+
+def _file(wave: np.ndarray) -> bytes:
+    import scipy.io.wavfile
+
     file = io.BytesIO()
-    scipy.io.wavfile.write(file, RATE, (wave / loudest * 2**14).astype(np.int16))
+    scipy.io.wavfile.write(file, RATE, wave)
     return file.getvalue()
