@@ -1,13 +1,17 @@
 """python -m dljax.sample RUN --prompt=TEXT --n=5: what a finished run's network makes.
 
-RUN is a trial's directory, which stays as it is. A language model goes on from the
-prompt, a translator translates it. Each of the n is drawn token by token; with --greedy
-it is the likeliest each time.
+RUN is a trial's directory. A language model goes on from the prompt, a translator
+translates it; of a network that makes images or sounds of classes it is a class. Each
+of the n is drawn token by token; with --greedy it is the likeliest each time. Texts are
+printed, images and sounds are written to --out as PNG and WAV files.
 """
 
 import dataclasses
 import functools
+import pathlib
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from dljax import config as configs
 from dljax.config import flag
@@ -18,19 +22,20 @@ from dljax.errors import DONE, Refusal
 class Config:
     """Flags."""
 
-    prompt: str = flag("", "what it goes on from, or translates")
+    prompt: str = flag("", "what it goes on from, or translates; or a class")
     n: int = flag(5, "how many are made", low=1)
-    length: int = flag(300, "tokens of each", low=1)
+    length: int = flag(0, "tokens of each; 0: as many as an example has", low=0)
     temperature: float = flag(1.0, "below 1 the likely become likelier", low=0.01)
     top_k: int = flag(0, "of so many likeliest tokens alone; 0: of all", low=0)
     top_p: float = flag(1.0, "of the likeliest that have this share together", low=0.01)
     greedy: bool = flag(False, "the likeliest token each time")
     seed: int = flag(-1, "which of the trial's seeds; -1: its first", low=-1)
     draw: int = flag(0, "another number, other draws", low=0)
+    out: str = flag("", "where images and sounds are written; default RUN/made")
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the texts; exit code 0."""
+    """Prints texts, or where the files are; exit code 0."""
     if {"--help", "-h"} & set(arguments):
         print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
         return DONE
@@ -41,22 +46,29 @@ def main(arguments: list[str]) -> int:
     from dljax import backend
 
     backend.prepare()
-    for text in texts(run, config):
-        print(text, end="\n\n")
+    said = made(run, config)
+    if "said" in said:
+        for text in said["said"]:
+            print(str(text), end="\n\n")
+        return DONE
+    folder = pathlib.Path(config.out or f"{run}/made").expanduser()
+    for path in write(said, folder):
+        print(path)
     return DONE
 
 
-def texts(run: str, config: Config) -> list[str]:
-    """What is made.
+def made(run: str, config: Config) -> Mapping[str, Any]:
+    """What `Source.say` says of what is made.
 
     Raises:
       Refusal: see `loading.load`; the trial has no such seed, its network makes no
-        sequences, or its data are no text.
+        sequences, or the prompt is none of its classes.
     """
     import jax
     import numpy as np
 
     from dljax import loading
+    from dljax.data.source import example
     from dljax.models.decoding import drawn
     from dljax.train import update
 
@@ -67,7 +79,7 @@ def texts(run: str, config: Config) -> list[str]:
     place = 0 if config.seed < 0 else seeds.index(config.seed)
     task, source = loaded.task, loaded.source
     if task.generate is None or source.ask is None or source.say is None:
-        raise Refusal(f"{run}: its network makes no text")
+        raise Refusal(f"{run}: its network makes no text, images or sounds")
     state = jax.tree.map(lambda leaf: leaf[place], loaded.tested)
     batch = source.ask([config.prompt] * config.n)
     draw = functools.partial(
@@ -78,10 +90,36 @@ def texts(run: str, config: Config) -> list[str]:
     )
     key = None if config.greedy else jax.random.key(config.draw)
     params, stats = update.averages(task, state)
-    generate = functools.partial(task.generate, steps=config.length, draw=draw)
-    made = jax.jit(generate)(params, stats, batch, key)
-    said = source.say({**batch, **{k: np.asarray(v) for k, v in made.items()}})
-    return [str(text) for text in said["said"]]
+    length = config.length or example(source, "y")["y"].shape[1]
+    generate = functools.partial(task.generate, steps=length, draw=draw)
+    found = jax.jit(generate)(params, stats, batch, key)
+    return source.say({**batch, **{k: np.asarray(v) for k, v in found.items()}})
+
+
+def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
+    """Writes N.png of pictures and N.wav of sounds; returns the files.
+
+    Raises:
+      Refusal: the directory cannot be written.
+    """
+    import numpy as np
+    import scipy.io.wavfile
+    from PIL import Image
+
+    from dljax.data.spectrogram import RATE
+    from dljax.runs import disk
+
+    folder.mkdir(parents=True, exist_ok=True)
+    disk.check_writable(folder, "out")
+    paths = []
+    for i, picture in enumerate(said["made"]):
+        paths.append(folder / f"{i}.png")
+        grey = np.round(255 * picture[..., 0]).astype(np.uint8)
+        Image.fromarray(grey).save(paths[-1])
+    for i, wave in enumerate(said.get("made sound", ())):
+        paths.append(folder / f"{i}.wav")
+        scipy.io.wavfile.write(paths[-1], RATE, wave)
+    return paths
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.io.wavfile
+from PIL import Image
 
 from dljax import cli, sample
 from dljax.errors import Refusal
@@ -103,5 +105,23 @@ def test_a_net_that_makes_no_text_says_so(tmp_path, data_dir):
     flags = ["--smoke", "--dataset=lexicon", f"--data_dir={data_dir}"]
     assert cli.run(sentiment, [*flags, f"--workdir={tmp_path}"]) == 0
     found = next(tmp_path.glob("bilstm-*-[0-9a-f]*"))
-    with pytest.raises(Refusal, match="its network makes no text"):
+    with pytest.raises(Refusal, match="its network makes no text, images or sounds"):
         sample.main([str(found)])
+
+
+def test_images_and_sounds_are_written(tmp_path, data_dir, capsys):
+    from experiments import audio_transformer
+
+    flags = ["--smoke", f"--data_dir={data_dir}", f"--workdir={tmp_path}"]
+    assert cli.run(audio_transformer, flags) == 0
+    (found,) = tmp_path.glob("all-*")
+    out = tmp_path / "out"
+    said(capsys, str(found), "--prompt=organ", "--n=2", f"--out={out}")
+    names = {path.name for path in out.iterdir()}
+    assert names == {"0.png", "1.png", "0.wav", "1.wav"}
+    rate, wave = scipy.io.wavfile.read(out / "0.wav")
+    assert (rate, wave.dtype, wave.ndim) == (8000, np.int16, 1)
+    with Image.open(out / "0.png") as picture:
+        assert picture.size == (32, 32)
+    with pytest.raises(Refusal, match="--prompt=organs: must be one of piano, bell"):
+        sample.main([str(found), "--prompt=organs"])

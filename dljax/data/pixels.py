@@ -3,7 +3,7 @@
 Of sound these are mel spectrograms, frame by frame.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -64,14 +64,21 @@ def pixels(
         values = np.minimum(np.asarray(tokens, np.float32) / highest, 1)
         return values.reshape(-1, height, width, 1).repeat(across, 2)
 
+    def ask(texts: Sequence[str]) -> dict[str, np.ndarray]:
+        if unknown := set(texts) - {*table.classes, ""}:
+            raise Refusal(
+                f"--prompt={min(unknown)}: must be one of {', '.join(table.classes)}"
+            )
+        labels = [table.classes.index(t) if t and by_class else 0 for t in texts]
+        return {"x": highest + 1 + np.array(labels, np.int32)[:, None]}
+
     def say(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        begun = sample["half"][:, 1:]
-        whole = np.concatenate([begun, sample["completion"]], 1)
-        shown = {
-            "real": picture(sample["y"]),
-            "half given": picture(whole),
-            "made": picture(sample["prediction"]),
-        }
+        shown = {"made": picture(sample["prediction"])}
+        if "completion" in sample:
+            begun = sample["half"][:, 1:]
+            whole = np.concatenate([begun, sample["completion"]], 1)
+            real = picture(sample["y"])
+            shown = {"real": real, "half given": picture(whole), **shown}
         if "voice" not in table.arrays:
             return shown
         sounds = {
@@ -88,6 +95,7 @@ def pixels(
             + ("-by_class" if by_class else ""),
             classes=(),
             say=say,
+            ask=ask,
         ),
         highest + 1 + (len(table.classes) if by_class else 1),
         length,
