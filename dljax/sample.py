@@ -109,7 +109,6 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
     from dljax.data.spectrogram import RATE
     from dljax.runs import disk
 
-    folder.mkdir(parents=True, exist_ok=True)
     disk.check_writable(folder, "out")
     paths = []
     for i, picture in enumerate(said["made"]):
