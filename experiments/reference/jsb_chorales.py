@@ -9,7 +9,10 @@ validation pieces. DIR has JSB_Chorales.mat, of Boulanger-Lewandowski et al. 201
 
     python -m experiments.reference.jsb_chorales --manual_dir=DIR --full
 
-Every cell has its learning rate and its dropout tuned on the validation pieces.
+Every cell has its learning rate and its dropout tuned on the validation pieces. A first
+run of 60 epochs at a constant learning rate, with dropout of 0.3 or 0.6, was refuted:
+9.00, 8.69 and 8.60, all still falling on validation pieces. After that look the epochs
+and the candidates were changed, by validation pieces of other seeds.
 """
 
 import dataclasses
@@ -28,10 +31,10 @@ class Config(RunConfig):
     dataset: str = flag("piano_roll", "data set to train on", choices=("piano_roll",))
     cell: str = flag("lstm", "the recurrent cell", choices=tuple(WIDTHS))
     hidden: int = flag(0, "neurons of the hidden state; 0: 300,000 weights", low=0)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
+    learning_rate: float = flag(3e-3, "Adam's at first; then half a cosine", low=0)
     dropout: float = flag(0.3, "of a layer's inputs and outputs", low=0, below=1)
     seeds: int = flag(8, "how many seeds", low=1)
-    epochs: float = flag(60.0, "passes over the training data", low=0)
+    epochs: float = flag(100.0, "passes over the training data", low=0)
     batch_size: int = flag(16, "pieces an update", low=1)
 
 
@@ -50,7 +53,7 @@ STUDY = Study(
     "frame.",
     factors={"cell": tuple(WIDTHS)},
     array=("learning_rate", "dropout"),
-    tune={"learning_rate": (1e-3, 3e-3), "dropout": (0.3, 0.6)},
+    tune={"learning_rate": (1e-3, 5e-3), "dropout": (0.1, 0.2)},
     tune_seeds=1,
     measure="nll",
     higher=False,
@@ -73,14 +76,17 @@ def task(config):
     """Prediction of the next frame from all before it."""
     import jax.numpy as jnp
 
+    from dljax.data.source import updates
     from dljax.models.recurrent import recurrent
     from dljax.tasks.next_frame import next_frame
-    from dljax.train.optimizers import adamw
+    from dljax.train.optimizers import adamw, warmup_cosine
 
-    steps, keys = source(config).arrays["roll"].shape[1:]
+    data = source(config)
+    steps, keys = data.arrays["roll"].shape[1:]
     hidden = config.hidden or WIDTHS[config.cell]
     net = recurrent("many_to_many", config.cell, hidden, keys, dropout=config.dropout)
-    optimizer = adamw(config.learning_rate, clip=1.0)
+    rate = warmup_cosine(config.learning_rate, updates(config, data))
+    optimizer = adamw(rate, clip=1.0)
     return next_frame(net, optimizer, example=jnp.zeros((1, steps - 1, keys)))
 
 
