@@ -14,7 +14,7 @@ FLOORS = (
     {"studies"},
     {"loading"},
     {"cli"},
-    {"report", "evaluate", "replay"},
+    {"report", "evaluate", "replay", "sample"},
 )
 
 
