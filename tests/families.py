@@ -269,17 +269,9 @@ def decoder() -> Family:
     parts = np.array([text[:1500], text[1500:1700], text[1700:]])
     rows = {name: np.array([i]) for i, name in enumerate(("train", "valid", "test"))}
     data = running(Table("text", "1", {"text": parts}, rows, ()), context=8)
-    net = transformer(
-        "decoder",
-        16,
-        data.vocabulary.size,
-        heads=2,
-        longest=8,
-        bias=False,  # a bias of keys has no gradient but rounding, which Adam enlarges
-        dropout=0.1,
-        scan=True,
-        remat=True,
-    )
+    # Without biases: those of keys have no gradient but rounding, which Adam enlarges.
+    options = {"longest": 8, "bias": False, "dropout": 0.1, "scan": True, "remat": True}
+    net = transformer("decoder", 16, data.vocabulary.size, heads=2, **options)
     example = jnp.zeros((1, 8), jnp.int32)
     task = tokens(net, adamw(0.01), example=example, mask="y_mask", generate=6)
     return Family(task, data.source, "loss")
