@@ -103,11 +103,10 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
       Refusal: the directory cannot be written.
     """
     import numpy as np
-    import scipy.io.wavfile
     from PIL import Image
 
-    from dljax.data.spectrogram import RATE
     from dljax.runs import disk
+    from dljax.studies import sound
 
     disk.check_writable(folder, "out")
     paths = []
@@ -117,7 +116,7 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
         Image.fromarray(grey).save(paths[-1])
     for i, wave in enumerate(said.get("made sound", ())):
         paths.append(folder / f"{i}.wav")
-        scipy.io.wavfile.write(paths[-1], RATE, wave)
+        paths[-1].write_bytes(sound.wav(wave))
     return paths
 
 

@@ -48,12 +48,17 @@ def experiment():
 @pytest.fixture(scope="session", params=["kept", "live"])
 def golden(request):
     """PyTorch's arrays: those kept in the repository, and made anew where it is."""
+    return golden_arrays(request.param, "torch.npz", "make")
+
+
+def golden_arrays(which, kept, script):
+    """The "kept" arrays of tests/golden, or the "live" ones that a script makes."""
     folder = pathlib.Path(__file__).with_name("golden")
-    if request.param == "kept":
-        with np.load(folder / "torch.npz") as arrays:
+    if which == "kept":
+        with np.load(folder / kept) as arrays:
             return dict(arrays)
     pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
-    spec = importlib.util.spec_from_file_location("make", folder / "make.py")
+    spec = importlib.util.spec_from_file_location(script, folder / f"{script}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

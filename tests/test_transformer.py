@@ -1,14 +1,13 @@
 """Transformers against PyTorch's; causality, padding, and what is kept of the past."""
 
 import functools
-import importlib.util
-import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from conftest import golden_arrays
 
 from dljax.models.attention import attend, rotated
 from dljax.models.transformer import (
@@ -35,17 +34,7 @@ PARITY = {
 @pytest.fixture(scope="module", params=["kept", "live"])
 def arrays(request):
     """PyTorch's arrays: those kept in the repository, and made anew where it is."""
-    path = pathlib.Path(__file__).parent / "golden/make_transformer.py"
-    if request.param == "kept":
-        with np.load(path.with_name("transformer.npz")) as kept:
-            return dict(kept)
-    pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
-    spec = importlib.util.spec_from_file_location("make_transformer", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.make()
+    return golden_arrays(request.param, "transformer.npz", "make_transformer")
 
 
 def tree(arrays, prefix):

@@ -30,16 +30,21 @@ def part_of(text: str) -> str:
     return list(PARTS)[int(np.searchsorted(bounds, place, side="right"))]
 
 
-def lines(path: pathlib.Path) -> list[str]:
-    """The lines of a file of UTF-8, without the blanks around them.
+def whole(path: pathlib.Path) -> str:
+    """The text of a file of UTF-8.
 
     Raises:
       Refusal: it is not UTF-8.
     """
     try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines()]
+        return path.read_text("utf-8")
     except UnicodeDecodeError:
         raise Refusal(f"{path}: is not UTF-8", DAMAGED_DATA) from None
+
+
+def lines(path: pathlib.Path) -> list[str]:
+    """Its lines, without the blanks around them; raises as `whole`."""
+    return [line.strip() for line in whole(path).splitlines()]
 
 
 def padded(numbers: Sequence[Sequence[int]], longest: int) -> np.ndarray:

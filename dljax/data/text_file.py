@@ -9,7 +9,8 @@ import pathlib
 import numpy as np
 
 from dljax.data import Table
-from dljax.errors import DAMAGED_DATA, Refusal
+from dljax.data.text import whole
+from dljax.errors import Refusal
 
 
 def parts(text: str) -> dict[str, str]:
@@ -40,12 +41,7 @@ def read(root: pathlib.Path, resize: int) -> Table:
       Refusal: see `find`; it is not UTF-8.
     """
     del resize
-    path = find(root)
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise Refusal(f"{path}: is not UTF-8", DAMAGED_DATA) from None
-    cut = parts(text)
+    cut = parts(whole(find(root)))
     arrays = {"text": np.array([its.encode() for its in cut.values()])}
     rows = {name: np.array([i]) for i, name in enumerate(cut)}
     return Table("text_file", "1.0.0", arrays, rows, ())

@@ -14,7 +14,8 @@ from dljax.models.rnn import GRU, RNN
 from dljax.models.seq2seq import seq2seq
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM, **WITHOUT}
-MAKERS = ("decoder", "one_to_many") + ("encoder_decoder", "attention")  # of sequences
+# They make sequences.
+MAKERS = ("decoder", "one_to_many", "encoder_decoder", "attention")
 ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many", *MAKERS)
 
 

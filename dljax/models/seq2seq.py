@@ -12,12 +12,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dljax.contract import Net
+from dljax.models.attention import MASKED
 from dljax.models.cell import Cell, Layer
 from dljax.models.decoding import drawn
 from dljax.models.layers import Dropout, softmax
 from dljax.models.net import net
-
-MASKED = -1e9  # the score of padding: no attention
 
 
 class Seq2Seq(nn.Module):

@@ -150,12 +150,16 @@ def music(samples: Samples) -> dict[str, np.ndarray]:
     return found
 
 
+def _said(sample: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the source says of a sample, by its title."""
+    return {k.removeprefix(SAID): v for k, v in sample.items() if k.startswith(SAID)}
+
+
 def sounds(samples: Samples) -> dict[str, np.ndarray]:
     """{"real", "VARIANT, what": int16 (samples,)}: a few examples one after another."""
     found: dict[str, np.ndarray] = {}
     for variant, sample in list(samples.items())[:ROWS]:
-        said = {k.removeprefix(SAID): v for k, v in sample.items() if SAID in k}
-        for title, waves in said.items():
+        for title, waves in _said(sample).items():
             if title.endswith(SOUND):
                 what = title.removesuffix(SOUND)
                 name = what if what == "real" else f"{variant}, {what}"
@@ -167,8 +171,7 @@ def made(samples: Samples):
     """Pictures that each network makes, a row a kind, under real ones; None without."""
     rows: dict[str, np.ndarray] = {}
     for variant, sample in list(samples.items())[:ROWS]:
-        said = {k.removeprefix(SAID): v for k, v in sample.items() if SAID in k}
-        for title, pictures in said.items():
+        for title, pictures in _said(sample).items():
             if _is_picture(pictures):
                 name = title if title == "real" else f"{variant}\n{title}"
                 rows.setdefault(name, pictures)
@@ -247,9 +250,9 @@ def texts(samples: Samples) -> list[dict[str, Any]]:
     """
     told = {
         variant: {
-            k.removeprefix(SAID): v
-            for k, v in sample.items()
-            if k.startswith(SAID) and v.dtype.kind == "U" and v.ndim == 1
+            k: v
+            for k, v in _said(sample).items()
+            if v.dtype.kind == "U" and v.ndim == 1
         }
         for variant, sample in list(samples.items())[:ROWS]
     }

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from dljax.data.piano_roll import LOWEST
+from dljax.data.spectrogram import RATE
 from dljax.errors import Refusal, package
 
 STEP = 0.25  # seconds
 HEARD = 64  # steps
-RATE = 8000  # samples a second
 LOUDNESS = 80  # of 127
 
 
@@ -38,7 +38,7 @@ def written(
     for name, roll in heard.items():
         tune = _tune(roll[:HEARD])
         tune.write(str(folder / f"{_stem(name)}.mid"))
-        found.append(_kept(name, _wav(tune), folder))
+        found.append(_kept(name, _played(tune), folder))
     return found
 
 
@@ -46,7 +46,7 @@ def recorded(
     sounds: Mapping[str, np.ndarray], folder: pathlib.Path
 ) -> list[dict[str, str]]:
     """Writes NAME.wav of sounds int16 (samples,); returns as `written`."""
-    return [_kept(name, _file(wave), folder) for name, wave in sounds.items()]
+    return [_kept(name, wav(wave), folder) for name, wave in sounds.items()]
 
 
 def _stem(name: str) -> str:
@@ -76,13 +76,14 @@ def _tune(roll: np.ndarray) -> Any:
     return tune
 
 
-def _wav(tune: Any) -> bytes:
+def _played(tune: Any) -> bytes:
     wave = tune.synthesize(fs=RATE)
     loudest = max(np.abs(wave).max(initial=0), 1e-9)
-    return _file((wave / loudest * 2**14).astype(np.int16))
+    return wav((wave / loudest * 2**14).astype(np.int16))
 
 
-def _file(wave: np.ndarray) -> bytes:
+def wav(wave: np.ndarray) -> bytes:
+    """A WAV file of int16 (samples,)."""
     import scipy.io.wavfile
 
     file = io.BytesIO()
