@@ -64,6 +64,19 @@ def test_decay_is_of_matrices_only():
     np.testing.assert_allclose(after["b"], 1.0)
 
 
+def test_decay_is_of_the_same_weights_in_a_scan_over_layers():
+    from dljax.models.transformer import transformer
+
+    def total(scan):
+        net = transformer("decoder", 8, 5, longest=4, scan=scan, heads=2)
+        params, _ = net.init(jax.random.key(0), jnp.zeros((1, 4), jnp.int32))
+        chosen = optimizers.decayed(params)
+        sizes = jax.tree.map(lambda p, yes: p.size * yes, params, chosen)
+        return sum(jax.tree.leaves(sizes))
+
+    assert total(scan=True) == total(scan=False)
+
+
 def test_clipping_makes_the_scale_of_large_gradients_irrelevant():
     a, _ = walk(optimizers.adamw(0.1, clip=1e-3), some(4, 10.0))
     b, _ = walk(optimizers.adamw(0.1, clip=1e-3), some(4, 1000.0))

@@ -16,13 +16,14 @@ ORDERS: dict[str, Callable[[jax.Array, Any], jax.Array]] = {
 def map_kernels(change: Callable[[jax.Array, Any], jax.Array], params: Any, key: Any):
     """The same tree with change(kernel, key of its own) in the place of every kernel.
 
-    Kernels are all arrays of two or more axes that are not called "bias": the weights
-    of Dense, Conv, Embed and recurrent layers; not biases, not BatchNorm's scales.
+    Kernels are all arrays of two or more axes that are not called "bias" or "scale":
+    the weights of Dense, Conv, Embed and recurrent layers.
     """
     leaves, tree = jax.tree_util.tree_flatten_with_path(params)
     changed = []
     for i, (path, leaf) in enumerate(leaves):
-        if leaf.ndim > 1 and not jax.tree_util.keystr(path).endswith("['bias']"):
+        vectors = ("['bias']", "['scale']")
+        if leaf.ndim > 1 and not jax.tree_util.keystr(path).endswith(vectors):
             leaf = change(leaf, None if key is None else jax.random.fold_in(key, i))
         changed.append(leaf)
     return jax.tree.unflatten(tree, changed)

@@ -149,6 +149,19 @@ def averaged(opt: Any) -> tuple[Any, Any] | None:
     return None
 
 
+def decayed(params: Any) -> Any:
+    """True for matrices and kernels; not for vectors, nor for biases and scales, which
+    a scan over layers makes matrices of.
+    """
+    vectors = ("['bias']", "['scale']")
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: (
+            leaf.ndim > 1 and not jax.tree_util.keystr(path).endswith(vectors)
+        ),
+        params,
+    )
+
+
 def adamw(
     learning_rate: optax.Schedule | float,
     *,
@@ -159,7 +172,7 @@ def adamw(
     ema: float = 0.0,
     accumulate: int = 1,
 ) -> optax.GradientTransformationExtraArgs:
-    """Adam with decoupled weight decay on matrices and kernels (not on vectors).
+    """Adam with decoupled weight decay on what `decayed` says.
 
     Args:
       learning_rate: a number, possibly traced, or a schedule of the update count.
@@ -174,8 +187,7 @@ def adamw(
     if clip:
         links.insert(0, optax.clip_by_global_norm(clip))
     if not isinstance(weight_decay, (int, float)) or weight_decay:
-        matrices = lambda params: jax.tree.map(lambda p: p.ndim > 1, params)  # noqa: E731
-        links.append(optax.add_decayed_weights(weight_decay, mask=matrices))
+        links.append(optax.add_decayed_weights(weight_decay, mask=decayed))
     links.append(scale_by_learning_rate(learning_rate))
     if ema:
         links.append(average(ema))
