@@ -14,8 +14,6 @@ import shutil
 import sys
 import time
 
-import numpy as np
-
 from dljax import config as configs
 from dljax.cli import guarded
 from dljax.config import flag
@@ -96,7 +94,7 @@ def work(variant: str, config: Config) -> None:
     def measure():
         begun = time.perf_counter()
         steps(count)
-        return {"ms": (time.perf_counter() - begun) / count * 1e3}
+        return {"value": (time.perf_counter() - begun) / count * 1e3}
 
     workers.serve(measure)
 
@@ -115,38 +113,15 @@ def main(arguments) -> int:
         sides = ["dljax", "torch"] + ["torch channels last"] * bool(images)
         if shutil.which("g++"):  # what torch.compile needs on CPU
             sides.append("torch compiled")
-        times = interleaved([f"{case}/{side}" for side in sides], config)
-        print(table(case, times), flush=True)
+        times = workers.interleaved(
+            "experiments.bench.step_time",
+            [f"{case}/{side}" for side in sides],
+            (f"--threads={config.threads}", f"--secs={config.secs}"),
+            config.rounds,
+        )
+        print(f"{case}, batch {CASES[case].batch}: ms a step, median (range); ratio")
+        print(workers.lines(times, faster=lambda ours, its: its / ours), flush=True)
     return 0
-
-
-def interleaved(variants: list[str], config: Config) -> dict[str, list[float]]:
-    """{variant: ms a step, one a round}."""
-    flags = (f"--threads={config.threads}", f"--secs={config.secs}")
-    module = "experiments.bench.step_time"
-    started = {v: workers.start(module, f"--worker={v}", *flags) for v in variants}
-    times: dict[str, list[float]] = {variant: [] for variant in variants}
-    for _ in range(config.rounds):
-        for variant, process in started.items():
-            times[variant] += [found["ms"] for found in workers.ask(process)]
-    for process in started.values():
-        process.communicate()
-    return times
-
-
-def table(case: str, times: dict[str, list[float]]) -> str:
-    """Medians with their range, and the ratio to every PyTorch."""
-    lines = [f"{case}, batch {CASES[case].batch}: ms a step, median (range); ratio"]
-    ours = times[f"{case}/dljax"]
-    for variant, ms in times.items():
-        line = f"  {variant.split('/')[1]:<20} {np.median(ms):7.2f}"
-        line += f"  ({min(ms):.2f} to {max(ms):.2f})"
-        if ms is not ours:
-            per_round = np.divide(ms, ours)
-            line += f"   {np.median(ms) / np.median(ours):.2f}"
-            line += f"  (by round {per_round.min():.2f} to {per_round.max():.2f})"
-        lines.append(line)
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

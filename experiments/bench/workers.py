@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 
 def start(module: str, *flags: str) -> subprocess.Popen:
@@ -32,6 +34,35 @@ def ask(*processes: subprocess.Popen) -> list[dict[str, Any]]:
         assert process.stdout is not None
         answers.append(json.loads(process.stdout.readline()))
     return answers
+
+
+def interleaved(
+    module: str, variants: Sequence[str], flags: Sequence[str], rounds: int
+) -> dict[str, list[float]]:
+    """{variant: what it measured, one number a round}: one process each, in turns."""
+    started = {v: start(module, f"--worker={v}", *flags) for v in variants}
+    found: dict[str, list[float]] = {variant: [] for variant in variants}
+    for _ in range(rounds):
+        for variant, process in started.items():
+            found[variant] += [float(one["value"]) for one in ask(process)]
+    for process in started.values():
+        process.communicate()
+    return found
+
+
+def lines(found: dict[str, list[float]], *, faster: Callable[[Any, Any], Any]) -> str:
+    """Medians with their range, and how much faster the first variant is than each."""
+    told = []
+    first, *_ = found.values()
+    for variant, values in found.items():
+        line = f"  {variant.split('/')[1]:<20} {np.median(values):7.2f}"
+        line += f"  ({min(values):.2f} to {max(values):.2f})"
+        if values is not first:
+            rounds = faster(np.array(first), np.array(values))
+            line += f"   {faster(np.median(first), np.median(values)):.2f}"
+            line += f"  (by round {rounds.min():.2f} to {rounds.max():.2f})"
+        told.append(line)
+    return "\n".join(told)
 
 
 def serve(measure: Callable[[], dict[str, Any]]) -> None:
