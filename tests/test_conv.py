@@ -63,6 +63,20 @@ def test_the_form_for_cpu_gives_the_plain_conv(size, stride, image, channels):
     )
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (4, 4), (5, 3)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("image", "channels"), [((4, 3), (2, 4)), ((1, 1), (3, 3)), ((5, 7), (18, 3))]
+)
+def test_the_form_for_cpu_gives_the_plain_transpose(size, stride, image, channels):
+    is_the_plain_one(
+        lambda x, kernel: conv._cpu_conv_transpose(x, kernel, stride),
+        lambda x, kernel: conv.plain_conv_transpose(x, kernel, stride),
+        (2, *image, channels[1]),
+        (*size, *channels),
+    )
+
+
 @pytest.mark.parametrize("size", [(3, 3, 3), (1, 3, 3), (2, 3, 1)])
 def test_conv_3d_is_the_plain_one(size):
     x, kernel = (2, 5, 6, 4, 2), (*size, 2, 3)

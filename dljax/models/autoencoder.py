@@ -1,0 +1,69 @@
+"""Autoencoders: an encoder from images to codes, and a decoder back."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from flax import linen as nn
+
+from dljax.contract import Net
+from dljax.models.ann import Mlp, mlp
+from dljax.models.net import net
+from dljax.models.strided import Down, Up
+
+KINDS = ("linear", "dense", "conv")
+
+
+class Autoencoder(NamedTuple):
+    """encode: image (b, h, w, c) -> (b, codes), decode: (b, code) -> logits or values
+    (b, h, w, c).
+    """
+
+    encode: Net
+    decode: Net
+
+
+class _DenseDecoder(nn.Module):
+    hidden: tuple[int, ...]
+    shape: tuple[int, int, int]
+
+    @nn.compact
+    def __call__(self, z: Any, *, train: bool = False):
+        y = Mlp(self.hidden, math.prod(self.shape))(z, train=train)
+        return y.reshape(len(z), *self.shape)
+
+
+def autoencoder(
+    kind: str,
+    shape: Sequence[int],
+    code: int,
+    *,
+    hidden: tuple[int, ...] = (500,),
+    channels: tuple[int, ...] = (32, 64),
+    codes: int = 1,
+) -> Autoencoder:
+    """The two nets of an autoencoder of images of a shape (h, w, c).
+
+    Args:
+      kind: "linear"; "dense", with hidden layers of these widths, in the decoder in
+        reverse; or "conv", with convolutions at a stride of 2 of so many `channels`,
+        in the decoder transposed and in reverse.
+      code: numbers of a code.
+      codes: how many such the encoder gives: 2 where a variational one has a mean and a
+        logarithm of a variance.
+
+    Source: Hinton and Salakhutdinov 2006; Kingma and Welling 2014.
+
+    Raises:
+      ValueError: an unknown kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind}: must be one of {KINDS}")
+    height, width, colours = shape
+    if kind == "conv":
+        down = Down(tuple(channels), codes * code)
+        up = Up((height, width, colours), tuple(channels[::-1]))
+        return Autoencoder(net(down), net(up))
+    hidden = () if kind == "linear" else tuple(hidden)
+    decoder = _DenseDecoder(hidden[::-1], (height, width, colours))
+    return Autoencoder(mlp(hidden, codes * code), net(decoder))

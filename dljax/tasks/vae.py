@@ -1,0 +1,162 @@
+"""Variational autoencoders: how likely is the image, by a code that is drawn?"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dljax.contract import Judge, Task, Turn
+from dljax.models.autoencoder import Autoencoder
+
+LIKELIHOODS = ("bernoulli", "gaussian")
+AT_ONCE = 10  # codes of an image, for the importance-weighted bound
+BETWEEN = 10  # pictures from one image's code to another's
+
+
+def vae(
+    nets: Autoencoder,
+    optimizer: Any,
+    *,
+    example: Any,
+    code: int,
+    likelihood: str = "bernoulli",
+    beta: Any = 1.0,
+    anew: bool = False,
+    importance: int = 0,
+    name: str = "",
+    judge: Judge | None = None,
+) -> Task:
+    """The negative evidence lower bound over batches {"image": (b, h, w, c)}, in nats.
+
+    A code z of `code` numbers is drawn from q(z | x), a Gaussian of the encoder's mean
+    and variance, by one draw; a priori it is a standard Gaussian.
+
+    Args:
+      nets: the encoder, which gives 2 * code numbers, and the decoder.
+      example: one batch of images, for its shape.
+      likelihood: "bernoulli" of each pixel, whose logits the decoder gives; "gaussian"
+        about what it gives, of one variance for all, which is learned.
+      beta: the weight of the divergence from the prior in what is minimised (Higgins et
+        al. 2017); it changes no measure.
+      anew: pixels are drawn to be 0 or 1 by their grey at every update and test.
+      importance: also measures, on test data, the importance-weighted bound of so many
+        draws (Burda, Grosse, Salakhutdinov 2016), rounded up to a multiple of 10.
+      name: "_NAME" ends the measures' names: what was done to grey pixels.
+      judge: as `Task.judge`, of samples "made" from the prior.
+
+    Measures `nelbo`, `kl` and `missed`, in nats an image, of which the first is the sum
+    of the others, from one draw a test image; and `iw_nll`. With "gaussian" `scale`,
+    the standard deviation of a pixel.
+
+    Raises:
+      ValueError: an unknown likelihood.
+    """
+    if likelihood not in LIKELIHOODS:
+        raise ValueError(f"likelihood {likelihood}: must be one of {LIKELIHOODS}")
+    end = f"_{name}" if name else ""
+
+    def init(key):
+        first, second = jax.random.split(key)
+        encoder, stats = nets.encode.init(first, example)
+        decoder, others = nets.decode.init(second, jnp.zeros((1, code)))
+        params = {"encoder": encoder, "decoder": decoder}
+        if likelihood == "gaussian":
+            params["log_scale"] = jnp.zeros([])
+        return {"net": params}, {"encoder": stats, "decoder": others}
+
+    def images(batch, key):
+        x = batch["image"]
+        return jax.random.bernoulli(key, x).astype(x.dtype) if anew else x
+
+    def encoded(params, stats, x, train) -> tuple[Any, Any, Any]:
+        """Mean and log variance (b, code) of the codes of images."""
+        z, stats = nets.encode.apply(
+            params["net"]["encoder"], stats["encoder"], x, key=None, train=train
+        )
+        return *jnp.split(z, 2, -1), stats
+
+    def decoded(params, stats, z, train) -> tuple[Any, Any]:
+        return nets.decode.apply(
+            params["net"]["decoder"], stats["decoder"], z, key=None, train=train
+        )
+
+    def nats(params, x, y) -> jax.Array:
+        """- log p(x | z), (b,), of what the decoder gives."""
+        if likelihood == "bernoulli":
+            return optax.sigmoid_binary_cross_entropy(y, x).sum((1, 2, 3))
+        log_scale = params["net"]["log_scale"]
+        each = ((x - y) * jnp.exp(-log_scale)) ** 2 / 2 + log_scale
+        return each.sum((1, 2, 3)) + x[0].size * jnp.log(2 * jnp.pi) / 2
+
+    def drawn(mean, log_variance, key):
+        noise = jax.random.normal(key, mean.shape)
+        return mean + jnp.exp(log_variance / 2) * noise
+
+    def parts(params, stats, x, key, train):
+        """missed and kl, (b,), and stats."""
+        mean, log_variance, encoder = encoded(params, stats, x, train)
+        z = drawn(mean, log_variance, key)
+        y, decoder = decoded(params, stats, z, train)
+        kl = 0.5 * (mean**2 + jnp.exp(log_variance) - log_variance - 1).sum(-1)
+        return nats(params, x, y), kl, {"encoder": encoder, "decoder": decoder}
+
+    def loss(params, stats, batch, key, step):
+        del step
+        pixels, noise = jax.random.split(key)
+        x = images(batch, pixels)
+        missed, kl, stats = parts(params, stats, x, noise, True)
+        return (missed + beta * kl).mean(), ({}, stats)
+
+    def metrics(params, stats, batch, key):
+        pixels, noise = jax.random.split(key)
+        missed, kl, _ = parts(params, stats, images(batch, pixels), noise, False)
+        weight = batch["weight"]
+        found = {"nelbo": missed + kl, "kl": kl, "missed": missed}
+        count = weight.sum()
+        told = {k + end: ((v * weight).sum(), count) for k, v in found.items()}
+        if likelihood == "gaussian":
+            scale = jnp.exp(params["net"]["log_scale"])
+            told["scale"] = (scale * count, count)
+        return told
+
+    def probe(params, stats, batch, key):
+        pixels, noise = jax.random.split(key)
+        x = images(batch, pixels)
+        mean, log_variance, _ = encoded(params, stats, x, False)
+
+        def weights(key):
+            z = drawn(mean, log_variance, key)
+            y, _ = decoded(params, stats, z, False)
+            prior = -(z**2) / 2
+            own = -((z - mean) ** 2) / 2 * jnp.exp(-log_variance) - log_variance / 2
+            return (prior - own).sum(-1) - nats(params, x, y)
+
+        rounds = -(-importance // AT_ONCE)
+        keys = jax.random.split(noise, (rounds, AT_ONCE))
+        logs = jax.lax.map(jax.vmap(weights), keys).reshape(rounds * AT_ONCE, -1)
+        bound = jax.nn.logsumexp(logs, axis=0) - jnp.log(len(logs))
+        weight = batch["weight"]
+        return {f"iw_nll{end}": (-(bound * weight).sum(), weight.sum())}
+
+    def pictures(params, stats, z):
+        y, _ = decoded(params, stats, z, False)
+        return jax.nn.sigmoid(y) if likelihood == "bernoulli" else y
+
+    def sample(params, stats, batch, key):
+        pixels, key = jax.random.split(key)
+        x = images(batch, pixels)
+        mean, _, _ = encoded(params, stats, x, False)
+        share = jnp.linspace(0, 1, BETWEEN)[:, None]
+        walk = (1 - share) * mean[:1] + share * mean[1:2]
+        z = jax.random.normal(key, mean.shape)
+        return {
+            "seen": x,
+            "reconstructed": pictures(params, stats, mean),
+            "between": pictures(params, stats, walk),
+            "made": pictures(params, stats, z),
+            "code": mean,
+        }
+
+    turns = (Turn("net", loss, optimizer),)
+    return Task(init, turns, metrics, sample, probe if importance else None, judge)

@@ -1,0 +1,98 @@
+"""Does an autoencoder find a better code than PCA?
+
+Claim: "An autoencoder learns to compress images, better than a linear map can."
+
+An encoder makes a few numbers of an image, a decoder the image of those. A linear one
+can at best do what principal components do, which are known exactly; one with hidden
+layers or convolutions is not bound to that. Measured is the mean squared error of a
+pixel of held-out images, and PCA's, of the same number of components and of the same
+training images. Every net has its learning rate tuned.
+
+    python -m experiments.autoencoder
+    python -m experiments.autoencoder --dataset=mnist --manual_dir=DIR --full
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+NETS = ("linear", "dense", "conv")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    net: str = flag("dense", "the encoder and the decoder", choices=NETS)
+    code: int = flag(8, "numbers of a code", low=1)
+    hidden: int = flag(256, "width of the dense net's hidden layers", low=1)
+    channels: int = flag(16, "features at half of the side; twice at a quarter", low=1)
+    learning_rate: float = flag(3e-3, "Adam's highest", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    steps: int = flag(4000, "updates", low=1)
+    batch_size: int = flag(64, "images an update", low=1)
+
+
+def rule(linear, **gains):
+    """Supported if the linear net's error is less than a twentieth of PCA's above it,
+    and the dense net's, or the convolutional one's, below PCA's (simultaneous
+    intervals); refuted if both of theirs are above; else undecided.
+    """
+    if linear.below(0) and any(gain.above(0) for gain in gains.values()):
+        return "supported"
+    return "refuted" if all(gain.below(0) for gain in gains.values()) else "undecided"
+
+
+STUDY = Study(
+    claim="An autoencoder learns to compress images, better than a linear map can.",
+    factors={"net": NETS},
+    array=("learning_rate",),
+    tune={"learning_rate": (3e-3, 1e-2)},
+    tune_seeds=2,
+    measure="mse",
+    higher=False,
+    contrasts={
+        "linear": ("linear@beyond_pca", 0.05),
+        "dense": ("linear@pca_mse", "dense"),
+        "conv": ("linear@pca_mse", "conv"),
+    },
+    rule=rule,
+    sizes={"mnist": {"code": 16, "batch_size": 128}},
+    full={"mnist": {"steps": 6000, "seeds": 8}},
+    smoke={"steps": 2, "seeds": 2, "hidden": 4, "channels": 2}
+    | {"net": ("linear", "conv")},
+    sufficient={"digits": "there are no more than these 1,797 images"},
+)
+
+
+def source(config):
+    """Images in [0, 1]."""
+    from dljax.data.pictures import showing
+    from dljax.data.source import load
+
+    return showing(load(config), "reconstructed")
+
+
+def task(config):
+    """Reconstruction by nets of one kind."""
+    from dljax.data.source import stills
+    from dljax.models.autoencoder import autoencoder
+    from dljax.tasks.reconstruction import reconstruction
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    example, _ = stills(source(config))
+    nets = autoencoder(
+        config.net,
+        example.shape[1:],
+        config.code,
+        hidden=(config.hidden,),
+        channels=(config.channels, 2 * config.channels),
+    )
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
+    components = config.code if config.net == "linear" else 0
+    return reconstruction(nets, adamw(rate), example=example, code=components)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

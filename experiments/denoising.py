@@ -1,0 +1,99 @@
+"""Does an autoencoder that is taught to remove noise do so better than others?
+
+Claim: "A denoising autoencoder restores images that noise has corrupted."
+
+Gaussian noise is added to images, and what the net makes of them is compared with the
+images as they were. Beside the net that is taught this way are one that only ever saw
+clean images, and a linear one that is taught alike, which is the best linear filter of
+its size.
+
+    python -m experiments.denoising
+    python -m experiments.denoising --dataset=mnist --manual_dir=DIR --full
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+WAYS = ("taught", "clean", "linear")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    way: str = flag("taught", "what the net is, and learns from", choices=WAYS)
+    noise: float = flag(0.3, "standard deviation of the noise", low=0)
+    code: int = flag(32, "numbers of a code", low=1)
+    hidden: int = flag(256, "width of the hidden layers", low=1)
+    learning_rate: float = flag(2e-3, "Adam's highest", low=0)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    steps: int = flag(2000, "updates", low=1)
+    batch_size: int = flag(64, "images an update", low=1)
+
+
+def rule(restored, **gains):
+    """Supported if the net that is taught leaves less than half of the noise's mean
+    squared error, and less than both others (simultaneous intervals); refuted if it
+    leaves more than half, or more than the linear one; else undecided.
+    """
+    if restored.below(0) and all(gain.above(0) for gain in gains.values()):
+        return "supported"
+    worse = restored.above(0) or gains["linear"].below(0)
+    return "refuted" if worse else "undecided"
+
+
+STUDY = Study(
+    claim="A denoising autoencoder restores images that noise has corrupted.",
+    factors={"way": WAYS},
+    measure="left",
+    higher=False,
+    contrasts={
+        "restored": ("taught", 0.5),
+        "clean": ("clean", "taught"),
+        "linear": ("linear", "taught"),
+    },
+    rule=rule,
+    sizes={"mnist": {"batch_size": 128}},
+    full={"mnist": {"steps": 5000, "seeds": 8}},
+    smoke={"steps": 2, "seeds": 2, "hidden": 4, "way": ("taught", "clean")},
+    sufficient={"digits": "there are no more than these 1,797 images"},
+)
+
+
+def source(config):
+    """Images in [0, 1]."""
+    from dljax.data.pictures import showing
+    from dljax.data.source import load
+
+    return showing(load(config), "given", "reconstructed")
+
+
+def task(config):
+    """Reconstruction of an image from itself with noise."""
+    import jax
+
+    from dljax.data.source import stills
+    from dljax.models.autoencoder import autoencoder
+    from dljax.tasks.reconstruction import reconstruction
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    def noisy(key, images):
+        return images + config.noise * jax.random.normal(key, images.shape)
+
+    example, _ = stills(source(config))
+    kind = "linear" if config.way == "linear" else "dense"
+    nets = autoencoder(kind, example.shape[1:], config.code, hidden=(config.hidden,))
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
+    return reconstruction(
+        nets,
+        adamw(rate),
+        example=example,
+        corrupt=noisy,
+        taught=config.way != "clean",
+    )
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

@@ -1,0 +1,121 @@
+"""Does a linear variational autoencoder reach what algebra says is the best?
+
+Claim: "A linear VAE reaches the likelihood of probabilistic PCA."
+
+With a linear encoder, a linear decoder and Gaussian pixels of one variance the best
+bound is known: the likelihood of probabilistic PCA, of the principal components of the
+same images (Tipping and Bishop 1999; Lucas et al. 2019). All images are both what is
+learned from and what is measured on, since it is not generalisation that is asked for
+but whether the bound, its divergence and its draws are right.
+
+    python -m experiments.reference.linear_vae
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+CODES = (2, 8)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    code: int = flag(8, "numbers of a code", low=1)
+    learning_rate: float = flag(1e-2, "Adam's highest", low=0)
+    seeds: int = flag(8, "how many seeds", low=1)
+    steps: int = flag(20_000, "updates", low=1)
+    batch_size: int = flag(256, "images an update", low=1)
+
+
+def rule(**gaps):
+    """Supported if with each size of the code the bound is within 0.05 nats an image of
+    the likelihood (two one-sided tests); refuted if it is further away with one of them
+    (simultaneous interval); else undecided.
+    """
+    if all(gap.within(0.05) for gap in gaps.values()):
+        return "supported"
+    off = any(gap.above(0.05) or gap.below(-0.05) for gap in gaps.values())
+    return "refuted" if off else "undecided"
+
+
+STUDY = Study(
+    claim="A linear VAE reaches the likelihood of probabilistic PCA.",
+    factors={"code": CODES},
+    measure="nelbo",
+    higher=False,
+    contrasts={f"code_{n}": (f"{n}@nelbo", f"{n}@ppca_nll") for n in CODES},
+    rule=rule,
+    smoke={"steps": 3, "seeds": 2, "code": (2,)},
+    sufficient={"digits": "what is reached is known exactly for these images"},
+)
+
+
+def source(config):
+    """All images, to learn from and to measure on, for all seeds."""
+    import numpy as np
+
+    from dljax.data.source import load
+
+    images = load(config)
+    every = np.arange(len(images.arrays["label"]))
+    parts = {"train": every, "valid": every, "test": every}
+    return images._replace(
+        split=lambda seed: parts,
+        shared=0.0,
+        fingerprint=f"{images.fingerprint}-every",
+    )
+
+
+def task(config):
+    """The evidence lower bound, and beside it the likelihood of probabilistic PCA."""
+    import numpy as np
+
+    from dljax.data.pictures import every
+    from dljax.data.source import stills
+    from dljax.models.autoencoder import autoencoder
+    from dljax.tasks.vae import vae
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    data = source(config)
+    example, _ = stills(data)
+    nets = autoencoder("linear", example.shape[1:], config.code, codes=2)
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
+    ours = vae(
+        nets,
+        adamw(rate),
+        example=example,
+        code=config.code,
+        likelihood="gaussian",
+    )
+    x = every(data).reshape(-1, example[0].size).astype(np.float64)
+    mean, covariance = x.mean(0), ppca(np.cov(x, rowvar=False, bias=True), config.code)
+    inverse = np.linalg.inv(covariance)
+    constant = np.linalg.slogdet(2 * np.pi * covariance)[1] / 2
+
+    def probe(params, stats, batch, key):
+        del params, stats, key
+        rest = batch["image"].reshape(len(batch["weight"]), -1) - mean[None]
+        nats = constant + ((rest @ inverse) * rest).sum(-1) / 2
+        return {"ppca_nll": ((nats * batch["weight"]).sum(), batch["weight"].sum())}
+
+    return ours._replace(probe=probe)
+
+
+def ppca(covariance, code):
+    """The covariance (d, d) of the most likely model of `code` components.
+
+    Source: Tipping and Bishop 1999, equations 7 and 8.
+    """
+    import numpy as np
+
+    values, vectors = np.linalg.eigh(covariance)
+    rest, most = values[:-code].mean(), values[-code:]
+    among = vectors[:, -code:]
+    return rest * np.eye(len(covariance)) + (among * (most - rest)) @ among.T
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
