@@ -11,15 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from dljax.contract import Source, Task, Turn
+from dljax.contract import Net, Source, Task, Turn
 from dljax.data import Table
 from dljax.data.running import running
 from dljax.data.source import order
+from dljax.models.autoencoder import autoencoder
 from dljax.models.conv import Conv
+from dljax.models.diffusion import dit
 from dljax.models.layers import Dropout, max_pool
 from dljax.models.net import net
 from dljax.models.recurrent import recurrent
 from dljax.models.transformer import transformer
+from dljax.tasks import diffusion as of_diffusion
+from dljax.tasks import gan as of_gan
+from dljax.tasks import vae as of_vae
 from dljax.tasks.classification import classification
 from dljax.tasks.probing import probing
 from dljax.tasks.tokens import tokens
@@ -124,115 +129,71 @@ def plain() -> Family:
 def gan() -> Family:
     """Critic, critic, generator, on points; each turn has a batch of its own."""
     source = table({"x": _points(140) + 2})
-    generator, critic = net(_Dense((8, 2))), net(_Dense((8, 1)))
+    critic = net(_Dense((8, 1)))
 
-    def init(key):
-        k1, k2 = jax.random.split(key)
-        g, _ = generator.init(k1, jnp.zeros((1, 2)))
-        c, _ = critic.init(k2, jnp.zeros((1, 2)))
-        return {"generator": g, "critic": c}, {}
+    def score(*args, **options):
+        y, stats = critic.apply(*args, **options)
+        return y[:, 0], stats
 
-    def fake(params, key, n):
-        z = jax.random.normal(key, (n, 2))
-        return generator.apply(params["generator"], {}, z, key=None, train=True)[0]
-
-    def score(params, x):
-        return critic.apply(params["critic"], {}, x, key=None, train=True)[0].mean()
-
-    def penalty(params):
-        return 0.1 * sum(jnp.vdot(p, p) for p in jax.tree.leaves(params["critic"]))
-
-    def critic_loss(params, stats, batch, key, step):
-        del step
-        x = batch["x"]
-        gap = score(params, fake(params, key, len(x))) - score(params, x)
-        return gap + penalty(params), ({"gap": (gap, jnp.float32(1))}, stats)
-
-    def generator_loss(params, stats, batch, key, step):
-        del step
-        return -score(params, fake(params, key, len(batch["x"]))), ({}, stats)
+    task = of_gan.gan(
+        net(_Dense((8, 2))),
+        critic._replace(apply=score),
+        {name: adamw(0.01, b1=0.5) for name in ("critic", "generator")},
+        example=jnp.zeros((1, 2)),
+        noise=2,
+        objective="wasserstein",
+        order=("critic", "critic", "generator"),
+        penalty=1.0,
+        given="x",
+    )
 
     def metrics(params, stats, batch, key):
-        del stats, key
+        """How far the mean of what is made is from each real point."""
         weight = batch["weight"]
-        made = fake(params, jax.random.key(0), 64).mean(0)
-        # How far the average of what is made lies from each real point's blob mean.
+        assert task.sample is not None
+        z = {"x": jnp.zeros((64, 2))}
+        made = task.sample(params, stats, z, jax.random.key(0))["made"].mean(0)
+        del key
         error = ((batch["x"] - made[None]) ** 2).sum(-1)
         return {"distance": ((error * weight).sum(), weight.sum())}
 
-    turns = (Turn("critic", critic_loss, adamw(0.01, b1=0.5)),) * 2 + (
-        Turn("generator", generator_loss, adamw(0.01, b1=0.5)),
-    )
-    return Family(
-        Task(init, turns, metrics, split_batch=True), source, "distance", batch_size=24
-    )
+    return Family(task._replace(metrics=metrics), source, "distance", batch_size=24)
+
+
+def _blots() -> Source:
+    """Images (4, 4, 1) that are light above or below, and which."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 140).astype(np.int32)
+    image = 0.2 * rng.random((140, 4, 4, 1)).astype(np.float32)
+    image[label == 0, :2] += 0.7
+    image[label == 1, 2:] += 0.7
+    return table({"image": image, "label": label})
 
 
 def vae() -> Family:
-    """A variational autoencoder of points; its noise comes from the turn's key."""
-    source = table({"x": _points(140)})
-    encoder, decoder = net(_Dense((8, 4))), net(_Dense((8, 2)))
-
-    def init(key):
-        k1, k2 = jax.random.split(key)
-        e, _ = encoder.init(k1, jnp.zeros((1, 2)))
-        d, _ = decoder.init(k2, jnp.zeros((1, 2)))
-        return {"net": {"encoder": e, "decoder": d}}, {}
-
-    def bound(params, x, key):
-        p = params["net"]
-        code, _ = encoder.apply(p["encoder"], {}, x, key=None, train=True)
-        mean, logvar = jnp.split(code, 2, -1)
-        z = mean + jnp.exp(logvar / 2) * jax.random.normal(key, mean.shape)
-        y, _ = decoder.apply(p["decoder"], {}, z, key=None, train=True)
-        kl = 0.5 * (mean**2 + jnp.exp(logvar) - logvar - 1).sum(-1)
-        return 5 * ((x - y) ** 2).sum(-1) + kl
-
-    def loss(params, stats, batch, key, step):
-        del step
-        return bound(params, batch["x"], key).mean(), ({}, stats)
-
-    def metrics(params, stats, batch, key):
-        del stats, key
-        weight = batch["weight"]
-        bounds = bound(params, batch["x"], jax.random.key(0))
-        return {"bound": ((bounds * weight).sum(), weight.sum())}
-
-    task = Task(init, (Turn("net", loss, adamw(0.02)),), metrics)
-    return Family(task, source, "bound")
+    """A convolutional variational autoencoder; its noise comes from the turn's key."""
+    nets = autoencoder("conv", (4, 4, 1), 2, channels=(4,), codes=2)
+    task = of_vae.vae(
+        nets, adamw(0.01), example=jnp.zeros((1, 4, 4, 1)), code=2, importance=10
+    )
+    return Family(task, _blots(), "nelbo")
 
 
 def diffusion() -> Family:
-    """Denoising of points at random noise levels (Ho et al. 2020), with an EMA."""
-    source = table({"x": _points(140)})
-    model = net(_Dense((16, 2)))
+    """A Transformer that removes noise from images of a class, with an EMA."""
+    return denoising(dit(2, 8, depth=1, heads=2, classes=2, bias=False, dropout=0.1))
 
-    def init(key):
-        params, stats = model.init(key, jnp.zeros((1, 3)))
-        return {"net": params}, stats
 
-    def error(params, x, key):
-        k1, k2 = jax.random.split(key)
-        t = jax.random.uniform(k1, (len(x), 1))
-        noise = jax.random.normal(k2, x.shape)
-        noisy = jnp.cos(t * jnp.pi / 2) * x + jnp.sin(t * jnp.pi / 2) * noise
-        told, _ = model.apply(
-            params["net"], {}, jnp.concatenate([noisy, t], -1), key=None, train=True
-        )
-        return ((told - noise) ** 2).sum(-1)
-
-    def loss(params, stats, batch, key, step):
-        del step
-        return error(params, batch["x"], key).mean(), ({}, stats)
-
-    def metrics(params, stats, batch, key):
-        del stats, key
-        weight = batch["weight"]
-        errors = error(params, batch["x"], jax.random.key(0))
-        return {"error": ((errors * weight).sum(), weight.sum())}
-
-    task = Task(init, (Turn("net", loss, adamw(0.01, ema=0.95)),), metrics)
-    return Family(task, source, "error")
+def denoising(net: Net) -> Family:
+    """Diffusion of small images of two classes."""
+    task = of_diffusion.diffusion(
+        net,
+        adamw(0.01, ema=0.9),
+        example=jnp.zeros((1, 4, 4, 1)),
+        classes=2,
+        samplers={"made": of_diffusion.Sampler(steps=4, guidance=1.0)},
+    )
+    return Family(task, _blots(), "mse")
 
 
 VOCABULARY, LENGTH = 6, 5

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
-from families import Family, table
+from families import Family, denoising, table
 
 from dljax.models.all_conv import all_conv
 from dljax.models.ann import mlp
 from dljax.models.cnn import cnn
+from dljax.models.diffusion import unet
 from dljax.models.net import of_input
 from dljax.models.recurrent import recurrent
 from dljax.models.resnet import resnet
@@ -57,3 +58,4 @@ def _family(name: str) -> Callable[[], Family]:
 
 
 NETWORKS = {name: _family(name) for name in NETS}
+NETWORKS["unet"] = lambda: denoising(unet((16,), classes=2, heads=2, dropout=0.1))

@@ -36,7 +36,8 @@ def _sentences(language: str) -> tuple[str, ...]:
     return tuple(f"tatoeba.{language}-eng.{one}" for one in (language, "eng"))
 
 
-MADE = ("adding", "copying")  # by `synthetic`, for experiments that ask for them
+# By `synthetic`, for experiments that ask for them.
+MADE = ("adding", "copying", "gaussian")
 OWN = {
     "digits": Own(largest=16),
     "mnist": Own(IDX),

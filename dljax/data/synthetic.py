@@ -60,6 +60,26 @@ def copying(length: int, *, train: int = 10_000, held: int = 1_000) -> Source:
     return _made("copying", make, train, held)
 
 
+def gaussian_images(
+    shape: tuple[int, ...],
+    *,
+    mean: float = 0.0,
+    deviation: float = 1.0,
+    train: int = 10_000,
+    held: int = 1_000,
+) -> Source:
+    """ "x" (b, ...), whose numbers are Gaussian, alike and independent; and the images
+    of which they are the pixels in [-1, 1], "image", (1 + x) / 2. "label" is 0.
+    """
+
+    def make(key):
+        pixels = mean + deviation * jax.random.normal(key, shape)
+        return {"x": pixels, "image": (1 + pixels) / 2, "label": jnp.int32(0)}
+
+    name = f"gaussian-{'x'.join(map(str, shape))}-{mean}-{deviation}"
+    return _made(name, make, train, held)
+
+
 def _made(
     name: str, make: Callable[[jax.Array], Batch], train: int, held: int
 ) -> Source:

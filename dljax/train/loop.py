@@ -91,7 +91,7 @@ def warm_up(
         kept = kept._replace(best=jax.tree.map(jnp.copy, kept.best))
     state, report = program.advance(kept.state, program.orders(kept.state, 0), 0, 0)
     reports = [program.evaluate(state, "valid")]
-    reports += [_tested(program, state)] if test else []
+    reports += [_tested(program, state, judging=False)] if test else []
     for total, _ in (pair for report in reports for pair in report.values()):
         np.asarray(total)
     alive = np.asarray(report["alive"])[: len(program.seeds)]
@@ -107,9 +107,9 @@ def begin(program: Program, best_by: tuple[str, bool] | None) -> Kept:
     return Kept(state, Best(jax.device_put(worst, state.step.sharding), state))
 
 
-def _tested(program: Program, state: State) -> dict[str, Any]:
+def _tested(program: Program, state: State, *, judging: bool = True) -> dict[str, Any]:
     """All that is measured at the end: on test data, and on "seen" where there are."""
-    found = program.evaluate(state, "test")
+    found = program.evaluate(state, "test", judging=judging)
     if "seen" in program.held:
         seen = program.evaluate(state, "seen")
         found = {**found, **{f"train_{name}": pair for name, pair in seen.items()}}

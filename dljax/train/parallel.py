@@ -41,7 +41,8 @@ class Program(NamedTuple):
     advance(state, orders, offset, steps) -> (State, report): `steps` updates from step
       `offset` of the block on. The state given is used up. `report` has "metrics" of
       the last update, "alive" and "step", each (s,).
-    evaluate(state, split) -> {name: (sum (s,), count (s,))}; on "test" with the probes
+    evaluate(state, split, *, judging=True) -> {name: (sum (s,), count (s,))}; on "test"
+      with the probes and, if `judging`, by the host's judge
     held: the splits that can be evaluated.
     measures(state, split) -> the names that `evaluate` gives; compiles nothing
     sample(state, split, n) -> the first n examples of each seed's split, (s, n, ...)
@@ -57,7 +58,7 @@ class Program(NamedTuple):
     init: Callable[[], State]
     orders: Callable[[State, int], Any]
     advance: Callable[[State, Any, int, int], tuple[State, Any]]
-    evaluate: Callable[[State, str], Any]
+    evaluate: Callable[..., Any]
     measures: Callable[[State, str], tuple[str, ...]]
     sample: Callable[[State, str, int], Any]
     take: Callable[[Any], Any]
@@ -237,9 +238,11 @@ def program(
     def first(name, n):
         return held[name].reshape(len(padded), -1)[:, :n]
 
-    def tested(state):
+    def evaluated_on(state, split, *, judging=True):
+        if split != "test":
+            return evaluate(state, numbers, held[split], arrays)
         found = probe(state, numbers, held["test"], arrays)
-        if judge is None:
+        if judge is None or not judging:
             return found
         lengths = [len(part["test"]) for part in parts]
         shown = sample(state, numbers, first("test", max(lengths)), arrays)
@@ -255,11 +258,7 @@ def program(
             state, numbers, now, arrays, np.int32(offset), np.int32(steps)
         ),
         held=tuple(held),
-        evaluate=lambda state, split: (
-            tested(state)
-            if split == "test"
-            else evaluate(state, numbers, held[split], arrays)
-        ),
+        evaluate=evaluated_on,
         measures=measures,
         sample=lambda state, split, n: sample(state, numbers, first(split, n), arrays),
         take=take,

@@ -1,7 +1,7 @@
 """A classifier of real images, frozen: by its features generated ones are judged."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -86,7 +86,11 @@ NAMES = ("frechet", "kid", "precision", "recall", "least_class", "most_class")
 
 
 def judge_of_images(
-    source: Source, *, steps: int = STEPS, asked: bool = False
+    source: Source,
+    *,
+    steps: int = STEPS,
+    others: Sequence[str] = (),
+    asked: bool = False,
 ) -> Judge:
     """Judges samples {"made": images in [0, 1]} by the features of a `recogniser`.
 
@@ -100,6 +104,7 @@ def judge_of_images(
 
     Args:
       steps: updates of the recogniser.
+      others: names of other samples, of which each measure's name ends in "_NAME".
     """
     frozen = functools.cache(lambda: recogniser(source, steps=steps))
     classes = len(source.classes)
@@ -117,17 +122,22 @@ def judge_of_images(
         first, second = sample["image"][:half], sample["image"][half : 2 * half]
         real, _ = frozen().look(first)
         noise = np.random.default_rng(0).random(first.shape, np.float32)
-        made = np.clip(sample["made"], 0, 1)
-        found = measured(made[:half], real)
+        found = {"recognised": frozen().accuracy}
         for floor, images in (("real", second), ("noise", noise)):
             told = measured(images, real)
             found |= {f"{k}_{floor}": told[k] for k in NAMES[:4]}
-        found["of_noise"] = found["frechet"] / found["frechet_noise"]
-        if asked:
-            _, told = frozen().look(made)
-            found["as_asked"] = float((told == sample["asked"]).mean())
-        return found | {"recognised": frozen().accuracy}
+        for name in ("made", *others):
+            images = np.clip(sample[name], 0, 1)
+            told = measured(images[:half], real)
+            told["of_noise"] = told["frechet"] / found["frechet_noise"]
+            if asked:
+                _, which = frozen().look(images)
+                told["as_asked"] = float((which == sample["asked"]).mean())
+            found |= {k + ends[name]: v for k, v in told.items()}
+        return found
 
+    ends = {"made": "", **{name: f"_{name}" for name in others}}
+    each = (*NAMES, "of_noise", *["as_asked"] * asked)
     floors = [f"{k}_{floor}" for floor in ("real", "noise") for k in NAMES[:4]]
-    names = (*NAMES, *floors, "of_noise", *["as_asked"] * asked, "recognised")
+    names = (*(k + end for end in ends.values() for k in each), *floors, "recognised")
     return Judge(names, score)

@@ -1,0 +1,124 @@
+"""A game of two: a generator makes, a critic tells what is made from what is real."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dljax.contract import Judge, Net, Task, Turn
+
+OBJECTIVES = ("nonsaturating", "hinge", "wasserstein")
+AT_ONCE = 250  # examples that are made
+softplus = jax.nn.softplus
+
+
+def gan(
+    generator: Net,
+    critic: Net,
+    optimizers: Mapping[str, Any],
+    *,
+    example: Any,
+    noise: int,
+    objective: str = "nonsaturating",
+    order: Sequence[str] = ("critic", "generator"),
+    penalty: float = 10.0,
+    given: str = "image",
+    judge: Judge | None = None,
+) -> Task:
+    """A generative adversarial net of batches {"image": (b, ...)}.
+
+    Args:
+      generator: noise (b, k) -> examples. critic: examples -> scores (b,).
+      optimizers: {"generator", "critic"}.
+      example: one batch of examples, for its shape.
+      noise: k, of a standard Gaussian.
+      objective: "nonsaturating" (Goodfellow et al. 2014), "hinge" (Lim and Ye 2017), or
+        "wasserstein" with the gradient penalty (Gulrajani et al. 2017).
+      order: who plays, turn by turn, within an update, each with a part of the batch:
+        WGAN-GP's is ("critic",) * 5 + ("generator",).
+      penalty: weight of the critic's squared slope beyond or below 1, between what is
+        real and what is made; with "wasserstein" alone.
+      given: the array of a batch that is real.
+      judge: as `Task.judge`, of samples "made".
+
+    Measures `gap`, by how much the critic scores held-out real examples above what is
+    made.
+
+    Raises:
+      ValueError: an unknown objective.
+    """
+    if objective not in OBJECTIVES:
+        raise ValueError(f"objective {objective}: must be one of {OBJECTIVES}")
+
+    def init(key):
+        first, second = jax.random.split(key)
+        g, g_stats = generator.init(first, jnp.zeros((1, noise)))
+        c, c_stats = critic.init(second, example)
+        return (
+            {"generator": g, "critic": c},
+            {"generator": g_stats, "critic": c_stats},
+        )
+
+    def made(params, stats, key, count, train) -> tuple[Any, Any]:
+        z = jax.random.normal(key, (count, noise))
+        return generator.apply(
+            params["generator"], stats["generator"], z, key=None, train=train
+        )
+
+    def scores(params, stats, x, train=True) -> tuple[Any, Any]:
+        return critic.apply(params["critic"], stats["critic"], x, key=None, train=train)
+
+    def slopes(params, stats, real, fake, key):
+        """(|slope| - 1)^2 on average, at random places between pairs."""
+        share = jax.random.uniform(key, (len(real), *[1] * (real.ndim - 1)))
+        between = share * real + (1 - share) * fake
+        slope = jax.grad(lambda x: scores(params, stats, x)[0].sum())(between)
+        squares = (slope**2).sum(tuple(range(1, slope.ndim)))
+        return ((jnp.sqrt(squares + 1e-12) - 1) ** 2).mean()
+
+    def critic_loss(params, stats, batch, key, step):
+        del step
+        first, second = jax.random.split(key)
+        real = batch[given]
+        fake, _ = made(params, stats, first, len(real), True)
+        fake = jax.lax.stop_gradient(fake)
+        high, new = scores(params, stats, real)
+        low, new = scores(params, {**stats, "critic": new}, fake)
+        if objective == "nonsaturating":
+            loss = (softplus(-high) + softplus(low)).mean()
+        elif objective == "hinge":
+            loss = (jax.nn.relu(1 - high) + jax.nn.relu(1 + low)).mean()
+        else:
+            loss = (low - high).mean()
+            loss += penalty * slopes(params, stats, real, fake, second)
+        return loss, ({}, {**stats, "critic": new})
+
+    def generator_loss(params, stats, batch, key, step):
+        del step
+        fake, new = made(params, stats, key, len(batch[given]), True)
+        told, _ = scores(params, stats, fake)
+        told = softplus(-told) if objective == "nonsaturating" else -told
+        return told.mean(), ({}, {**stats, "generator": new})
+
+    def metrics(params, stats, batch, key):
+        weight, count = batch["weight"], batch["weight"].sum()
+        fake, _ = made(params, stats, key, len(weight), False)
+        high, _ = scores(params, stats, batch[given], False)
+        low, _ = scores(params, stats, fake, False)
+        return {"gap": (((high - low) * weight).sum(), count)}
+
+    def sample(params, stats, batch, key):
+        z = jax.random.normal(key, (len(batch[given]), noise))
+
+        def one(z):
+            x, _ = generator.apply(
+                params["generator"], stats["generator"], z[None], key=None, train=False
+            )
+            return x[0]
+
+        return {"made": jax.lax.map(one, z, batch_size=AT_ONCE)}
+
+    losses = {"critic": critic_loss, "generator": generator_loss}
+    turns = tuple(Turn(name, losses[name], optimizers[name]) for name in order)
+    return Task(init, turns, metrics, sample, judge=judge, split_batch=True)

@@ -1,0 +1,125 @@
+"""Does denoising diffusion generate images, and what does it depend on?
+
+Claim: "Diffusion models generate images."
+
+A U-Net learns to tell the noise that was added to an image, at any share of noise; from
+pure noise, what it tells is taken away in 50 steps (DDIM). One choice at a time is
+another one: the schedule of the noising and what is predicted; of the same net, a fifth
+of the steps, noise that is added again at each of five times as many (ancestral
+sampling), and guidance by the class. Images are judged by the features of a classifier
+of real ones, by the Frechet distance to held-out images, beside that of other real
+images and of noise.
+
+    python -m experiments.diffusion
+    python -m experiments.diffusion --dataset=mnist --manual_dir=DIR --full
+"""
+
+import dataclasses
+import sys
+from typing import Any
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "linear": {"schedule": "linear"},
+    "image": {"predicted": "image"},
+    "noise": {"predicted": "noise"},
+}
+SAMPLERS = ("few", "ancestral", "guided")
+NETS = ("unet", "dit")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    change: str = flag("nothing", "which choice is another one", choices=tuple(CHANGES))
+    net: str = flag("unet", "what tells the noise", choices=NETS)
+    channels: int = flag(32, "features at the whole side; twice at half", low=8)
+    sampling: int = flag(50, "steps from noise to an image", low=5)
+    learning_rate: float = flag(2e-3, "Adam's highest", low=0)
+    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    seeds: int = flag(8, "how many seeds", low=1)
+    steps: int = flag(600, "updates", low=1)
+    batch_size: int = flag(64, "images an update", low=1)
+
+
+def rule(noise, **others):
+    """Supported if what it makes is less than half as far from held-out images as noise
+    is (simultaneous interval); refuted if it is more than half as far; else undecided.
+    """
+    del others  # reported
+    if noise.below(0):
+        return "supported"
+    return "refuted" if noise.above(0) else "undecided"
+
+
+STUDY = Study(
+    claim="Diffusion models generate images.",
+    factors={"change": tuple(CHANGES)},
+    measure="frechet",
+    higher=False,
+    contrasts={
+        "noise": ("nothing@of_noise", 0.5),
+        **{name: (name, "nothing") for name in CHANGES if name != "nothing"},
+        **{name: (f"nothing@frechet_{name}", "nothing@frechet") for name in SAMPLERS},
+    },
+    rule=rule,
+    sizes={"mnist": {"seeds": 3}},
+    full={"digits": {"steps": 4000, "seeds": 10}, "mnist": {"steps": 5000}},
+    smoke={"steps": 2, "seeds": 2, "channels": 8, "recogniser": 2}
+    | {"change": ("nothing",), "net": "dit", "sampling": 5},
+)
+
+
+def images(config):
+    """Images in [0, 1]."""
+    from dljax.data.source import load
+
+    return load(config)
+
+
+def source(config):
+    """The same, and what the report shows."""
+    from dljax.data.pictures import showing
+
+    return showing(images(config), "made", *SAMPLERS)
+
+
+def task(config):
+    """Denoising, of images of a class."""
+    from dljax.data.source import stills
+    from dljax.models.diffusion import dit, unet
+    from dljax.tasks.diffusion import Sampler, diffusion
+    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.train.recogniser import judge_of_images
+
+    data = images(config)
+    example, classes = stills(data)
+    if config.net == "dit":
+        net = dit(example.shape[1] // 4, 3 * config.channels, classes=classes)
+    else:
+        net = unet((config.channels, 2 * config.channels), classes=classes)
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
+    options: dict[str, Any] = {"schedule": "cosine", "predicted": "velocity"}
+    return diffusion(
+        net,
+        adamw(rate, clip=1.0, ema=0.995),
+        example=example,
+        classes=classes,
+        samplers={
+            "made": Sampler(config.sampling),
+            "few": Sampler(config.sampling // 5),
+            "ancestral": Sampler(5 * config.sampling, eta=1.0),
+            "guided": Sampler(config.sampling, guidance=1.0),
+        },
+        judge=judge_of_images(
+            data, steps=config.recogniser, others=SAMPLERS, asked=True
+        ),
+        **options | CHANGES[config.change],
+    )
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

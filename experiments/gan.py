@@ -1,0 +1,129 @@
+"""What makes a GAN stable: its objective, its order of play, its norm?
+
+Claim: "Generative adversarial networks generate images."
+
+A generator of images learns from what a critic tells of them. Three objectives, each in
+the form that it was published with, and what happens without that: the non-saturating
+one, of one critic's turn a generator's; hinge, with spectral norm or without; and
+Wasserstein with a gradient penalty, of five critic's turns, or one. Images are judged
+by the features of a classifier of real ones, by the Frechet distance to held-out
+images, beside that of other real images and of noise; and by the share of each class.
+
+    python -m experiments.gan
+    python -m experiments.gan --dataset=mnist --manual_dir=DIR --full
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+OBJECTIVES = ("nonsaturating", "hinge", "wasserstein")
+NORMS = ("batch", "none", "spectral", "layer")
+DESIGN = [
+    {"objective": objective, "turns": turns, "norm": norm}
+    for objective, turns, norm in (
+        ("nonsaturating", 1, "batch"),
+        ("nonsaturating", 1, "none"),
+        ("hinge", 1, "spectral"),
+        ("hinge", 1, "none"),
+        ("wasserstein", 5, "layer"),
+        ("wasserstein", 1, "layer"),
+    )
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    objective: str = flag("hinge", "what is played for", choices=OBJECTIVES)
+    turns: int = flag(1, "turns of the critic for one of the generator", low=1)
+    norm: str = flag("spectral", "of the critic", choices=NORMS)
+    noise: int = flag(32, "numbers that an image is made of", low=1)
+    channels: int = flag(32, "features of the critic's first convolution", low=1)
+    learning_rate: float = flag(5e-4, "Adam's, of both", low=0)
+    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    seeds: int = flag(8, "how many seeds", low=1)
+    steps: int = flag(1500, "updates of the generator", low=1)
+    batch_size: int = flag(32, "images a turn", low=1)
+
+
+def rule(noise, hinge, wasserstein, **others):
+    """Supported if what the non-saturating GAN, hinge's with spectral norm and
+    Wasserstein's of five turns make is, in at least one of the three, less than half as
+    far from held-out images as noise is (simultaneous intervals); refuted if in none,
+    and all are more than half as far; else undecided.
+    """
+    del others  # reported
+    three = (noise, hinge, wasserstein)
+    if any(one.below(0) for one in three):
+        return "supported"
+    return "refuted" if all(one.above(0) for one in three) else "undecided"
+
+
+STUDY = Study(
+    claim="Generative adversarial networks generate images.",
+    factors={"objective": OBJECTIVES, "turns": (1, 5), "norm": NORMS},
+    design=DESIGN,
+    measure="frechet",
+    higher=False,
+    contrasts={
+        "noise": ("nonsaturating/1/batch@of_noise", 0.5),
+        "hinge": ("hinge/1/spectral@of_noise", 0.5),
+        "wasserstein": ("wasserstein/5/layer@of_noise", 0.5),
+        "spectral": ("hinge/1/none", "hinge/1/spectral"),
+        "batch": ("nonsaturating/1/none", "nonsaturating/1/batch"),
+        "turns": ("wasserstein/1/layer", "wasserstein/5/layer"),
+    },
+    rule=rule,
+    sizes={"mnist": {"seeds": 6, "batch_size": 64}},
+    full={"digits": {"steps": 4000, "seeds": 10}, "mnist": {"steps": 5000}},
+    smoke={"steps": 2, "seeds": 2, "channels": 2, "noise": 2, "recogniser": 2}
+    | {"objective": ("wasserstein",), "turns": (5,), "norm": ("layer",)},
+)
+
+
+def images(config):
+    """Images in [0, 1]."""
+    from dljax.data.source import load
+
+    return load(config)
+
+
+def source(config):
+    """The same, and what the report shows."""
+    from dljax.data.pictures import showing
+
+    return showing(images(config), "made")
+
+
+def task(config):
+    """The game, by objective, order of play and norm."""
+    from dljax.data.source import stills
+    from dljax.models.gan import critic, generator
+    from dljax.tasks.gan import gan
+    from dljax.train.optimizers import adamw
+    from dljax.train.recogniser import judge_of_images
+
+    data = images(config)
+    example, _ = stills(data)
+    channels = (config.channels, 2 * config.channels)
+    momentum = 0.0 if config.objective == "wasserstein" else 0.5
+    return gan(
+        generator(example.shape[1:], channels[::-1]),
+        critic(channels, norm=config.norm),
+        {
+            "generator": adamw(config.learning_rate, b1=momentum, ema=0.99),
+            "critic": adamw(config.learning_rate, b1=momentum),
+        },
+        example=example,
+        noise=config.noise,
+        objective=config.objective,
+        order=("critic",) * config.turns + ("generator",),
+        judge=judge_of_images(data, steps=config.recogniser),
+    )
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])
