@@ -1,0 +1,95 @@
+"""Autoencoders: PCA of what was seen, bounds, and what is done to grey pixels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import table, vae
+
+from dljax.data.pictures import binarised, showing
+from dljax.models.autoencoder import autoencoder
+from dljax.tasks.reconstruction import principal, reconstruction
+from dljax.train import parallel
+from dljax.train.optimizers import adamw
+from experiments.reference import linear_vae
+
+
+def images(n=140, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random((n, 3, 4, 1)).astype(np.float32)
+
+
+def test_pca_is_of_the_training_images_that_were_seen():
+    x = images()
+    source = table({"image": x})
+    nets = autoencoder("linear", (3, 4, 1), 2)
+    task = reconstruction(nets, adamw(0.01), example=jnp.zeros((1, 3, 4, 1)), code=2)
+    program = parallel.program(task, source, (0,), how="map", batch_size=16)
+    state = program.init()  # 96 of them, six updates an epoch
+    state, _ = program.advance(state, program.orders(state, 0), 0, 6)
+    moments = jax.tree.map(lambda leaf: leaf[0], program.take(state).stats["moments"])
+    mean, basis = principal(moments, 2)
+    seen = x[:96].reshape(96, -1)
+    np.testing.assert_allclose(mean, seen.mean(0), rtol=1e-4)
+    _, _, rows = np.linalg.svd(seen - seen.mean(0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(rows[:2] @ basis), np.eye(2), atol=1e-3)
+    found = program.evaluate(state, "test")
+    rest = x[116:].reshape(-1, 12) - seen.mean(0)
+    missed = ((rest - rest @ rows[:2].T @ rows[:2]) ** 2).mean()
+    total, count = found["pca_mse"]
+    assert float(total[0] / count[0]) == pytest.approx(missed, rel=1e-3)
+    assert float(found["beyond_pca"][0][0]) > 0
+
+
+def test_the_importance_weighted_bound_is_the_tighter_one():
+    f = vae()
+    program = parallel.program(f.task, f.source, (0,), how="map", batch_size=16)
+    found = program.evaluate(program.init(), "test")
+    bound, tighter = (
+        float(found[k][0][0] / found[k][1][0]) for k in ("nelbo", "iw_nll")
+    )
+    assert tighter < bound
+
+
+def test_the_linear_vae_is_told_the_likelihood_of_probabilistic_pca():
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 5)) + 0.3 * rng.normal(size=5)
+    x += 0.2 * rng.normal(size=x.shape)
+    covariance = linear_vae.ppca(np.cov(x, rowvar=False, bias=True), 2)
+    model = stats.multivariate_normal(x.mean(0), covariance)
+    best = model.logpdf(x).mean()
+    for scale in (0.98, 1.02):  # no other of its kind is likelier
+        other = stats.multivariate_normal(x.mean(0), scale * covariance)
+        assert other.logpdf(x).mean() < best
+    values = np.linalg.eigvalsh(covariance)
+    np.testing.assert_allclose(values[:3], values[0])
+
+
+def test_what_is_done_to_greys():
+    x = images()
+    source = table({"image": x, "label": np.zeros(140, np.int32)})
+    rows = jnp.arange(140)
+
+    def seen(how, **options):
+        changed = binarised(source, how, **options)
+        return np.asarray(changed.gather(changed.arrays, rows)["image"])
+
+    np.testing.assert_array_equal(seen("grey"), x)
+    np.testing.assert_array_equal(seen("thresholded"), x >= 0.5)
+    once = seen("once")
+    np.testing.assert_array_equal(once, seen("once"))
+    assert (once != seen("once", seed=1)).any()
+    assert set(np.unique(once)) == {0, 1}
+    among = once[(x > 0.25) & (x < 0.35)]
+    assert 0.2 < among.mean() < 0.4
+    with pytest.raises(ValueError, match="how twice"):
+        seen("twice")
+
+
+def test_the_report_shows_the_nearest_real_image():
+    x = images()
+    source = showing(table({"image": x, "label": np.zeros(140, np.int32)}), "made")
+    shown = source.say({"image": x[:2], "made": x[[7, 9]] + 0.01})
+    np.testing.assert_array_equal(shown["nearest real"], x[[7, 9]])

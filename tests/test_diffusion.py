@@ -1,0 +1,151 @@
+"""Diffusion: schedules, what is predicted, samplers; against what is known exactly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import denoising
+
+from dljax.models.diffusion import dit, unet
+from dljax.tasks import diffusion
+from experiments.reference import gaussian_diffusion as exact
+
+
+def test_schedules_end_in_noise_and_begin_at_the_image():
+    for name in diffusion.SCHEDULES:
+        for steps in (100, 1000):
+            kept = diffusion.kept_share(name, steps)
+            assert (np.diff(kept) < 0).all()
+            assert kept[0] > 0.99
+            assert 0 < kept[-1] < 1e-4
+    # Ho et al. 2020: betas from 1e-4 to 0.02.
+    kept = diffusion.kept_share("linear")
+    assert kept[0] == pytest.approx(1 - 1e-4)
+    assert kept[-1] / kept[-2] == pytest.approx(1 - 0.02)
+    # Nichol and Dhariwal 2021: half of the variance is gone at half of the time.
+    assert diffusion.kept_share("cosine")[499] == pytest.approx(0.49, abs=0.01)
+    with pytest.raises(ValueError, match="schedule square"):
+        diffusion.kept_share("square")
+
+
+@pytest.mark.parametrize("predicted", diffusion.PREDICTED)
+def test_a_prediction_stands_for_an_image_and_a_noise(predicted):
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(2, 5, 3))
+    for kept in (0.99, 0.5, 0.01):
+        noisy = np.sqrt(kept) * x + np.sqrt(1 - kept) * noise
+        told = diffusion.target(predicted, x, noise, kept)
+        found = diffusion.image_and_noise(predicted, told, noisy, kept)
+        np.testing.assert_allclose(found[0], x, atol=1e-4)
+        np.testing.assert_allclose(found[1], noise, atol=1e-4)
+
+
+@pytest.mark.parametrize("schedule", diffusion.SCHEDULES)
+def test_samplers_have_the_moments_of_their_own_recursion(schedule):
+    share = diffusion.kept_share(schedule, exact.NOISING)
+    task = exact.predicting("velocity", schedule)
+    params, stats = task.init(jax.random.key(0))
+    zeros = {"image": jnp.zeros((200, exact.SIDE, exact.SIDE, 1))}
+    made = task.sample(params, stats, zeros, jax.random.key(1))
+    for name, way in exact.WAYS.items():
+        mean, variance = exact.exact(share, way)
+        x = np.asarray(2 * made[name] - 1, np.float64)
+        assert abs(x.mean() - mean) < 4 * (variance / x.size) ** 0.5
+        assert abs(x.var() / variance - 1) < 4 * (2 / x.size) ** 0.5
+        if name == "ancestral":  # of all steps: near to the data's
+            assert variance == pytest.approx(exact.DEVIATION**2, rel=0.2)
+
+
+def test_ancestral_sampling_of_all_steps_is_that_of_the_paper():
+    """Ho et al. 2020, algorithm 2, with their mean of x_{t-1} and smaller variance."""
+    kept = diffusion.kept_share("linear", 10)
+    noisy = np.random.default_rng(0).normal(size=4).astype(np.float32)
+    key = jax.random.key(3)
+
+    def tell(x, t):
+        noise = 0.3 * x + 0.1
+        share = jnp.asarray(kept, jnp.float32)[t]
+        return diffusion.image_and_noise("noise", noise, x, share)
+
+    found = diffusion.denoised(
+        tell, jnp.asarray(noisy), key, kept=kept, steps=10, eta=1.0, clip=False
+    )
+    x = noisy.astype(np.float64)
+    before = np.append(1.0, kept[:-1])
+    for t in range(9, -1, -1):
+        alpha = kept[t] / before[t]
+        fresh = np.asarray(jax.random.normal(jax.random.fold_in(key, t), (4,)))
+        mean = x - (1 - alpha) / np.sqrt(1 - kept[t]) * (0.3 * x + 0.1)
+        spread = np.sqrt((1 - before[t]) / (1 - kept[t]) * (1 - alpha))
+        x = mean / np.sqrt(alpha) + spread * fresh
+    np.testing.assert_allclose(found, x, rtol=2e-4, atol=1e-5)
+
+
+def test_guidance_leads_away_from_what_is_told_without_a_class():
+    """Of a net that tells its label, which of none is 2."""
+
+    def apply(params, stats, given, *, key, train):
+        del key, train
+        told = given["label"].reshape(-1, 1, 1, 1).astype(jnp.float32)
+        return told + 0 * params["unused"] + 0 * given["x"], stats
+
+    net = dit(2, 8, classes=2)._replace(
+        init=lambda key, x: ({"unused": jnp.zeros([])}, {}), apply=apply
+    )
+    base = denoising(net).task
+    task = diffusion.diffusion(
+        net,
+        base.turns[0].optimizer,
+        example=jnp.zeros((1, 4, 4, 1)),
+        predicted="image",
+        classes=2,
+        samplers={
+            "made": diffusion.Sampler(2, clip=False),
+            "guided": diffusion.Sampler(2, guidance=3.0, clip=False),
+        },
+    )
+    params, stats = task.init(jax.random.key(0))
+    batch = {"image": jnp.zeros((2, 4, 4, 1)), "label": jnp.array([0, 1])}
+    made = task.sample(params, stats, batch, jax.random.key(0))
+    for name, values in (("made", (0, 1)), ("guided", (4 * 0 - 6, 4 * 1 - 6))):
+        for image, value in zip(made[name], values, strict=True):
+            np.testing.assert_allclose(2 * image - 1, value, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(8, 8, 1), (7, 5, 3)])
+def test_a_unet_gives_images_of_any_size_and_knows_time_and_label(size):
+    net = unet((8, 16), classes=3)
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=(2, *size)), jnp.float32)
+    given = {"x": x, "t": jnp.array([0.1, 0.1]), "label": jnp.array([1, 1])}
+    params, stats = net.init(jax.random.key(0), given)
+
+    def told(**changes):
+        y, _ = net.apply(params, stats, given | changes, key=None, train=False)
+        return y
+
+    first = told()
+    assert first.shape == x.shape
+    for change in ({"t": jnp.array([0.1, 0.9])}, {"label": jnp.array([1, 3])}):
+        other = told(**change)
+        np.testing.assert_allclose(first[0], other[0], atol=1e-5)
+        assert np.abs(first[1] - other[1]).max() > 1e-3
+
+
+def test_a_dit_puts_squares_back_where_they_were():
+    """Where its blocks add nothing, a square changes what comes out in its place."""
+    net = dit(2, 4, depth=1)
+    x = np.zeros((1, 4, 6, 1), np.float32)
+    given = {"x": jnp.asarray(x), "t": jnp.zeros(1)}
+    params, stats = net.init(jax.random.key(0), given)
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, p: p * (not {"join", "narrow"} & {part.key for part in path}),
+        params,
+    )
+    x[0, 2:4, 2:4] = 1
+    y, z = (
+        net.apply(params, stats, given | {"x": image}, key=None, train=False)[0]
+        for image in (jnp.asarray(x), given["x"])
+    )
+    moved = np.abs(np.asarray(y - z))[0, ..., 0]
+    np.testing.assert_array_equal(moved > 0, x[0, ..., 0] > 0)
