@@ -1,0 +1,72 @@
+"""The nets of GANs and diffusion against PyTorch's, with copied weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import golden_arrays
+from flax import linen as nn
+
+from dljax.models.conv import ConvTranspose
+from dljax.models.diffusion import dit, unet
+from dljax.models.gan import critic, generator
+from dljax.models.net import net
+
+
+class _Transposed(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        return ConvTranspose(2, name="conv")(x)
+
+
+NETS = {
+    "transposed": lambda: net(_Transposed()),
+    "generator": lambda: generator((8, 8, 1), (4, 3)),
+    "critic": lambda: critic((3, 4)),
+    "unet": lambda: unet((8, 8), classes=2, heads=2),
+    "dit": lambda: dit(2, 8, depth=1, heads=2, classes=2),
+}
+
+
+@pytest.fixture(scope="module", params=["kept", "live"])
+def arrays(request):
+    """What PyTorch made."""
+    return golden_arrays(request.param, "generators.npz", "make_generators")
+
+
+@pytest.mark.parametrize("name", list(NETS))
+def test_it_is_pytorchs(arrays, name):
+    own = {
+        k.removeprefix(f"{name}/"): v.astype(np.float64)
+        for k, v in arrays.items()
+        if k.startswith(name)
+    }
+    with jax.enable_x64(True):
+        model = NETS[name]()
+        others = {k: jnp.asarray(arrays[k]) for k in ("t", "label")}
+
+        def given(x):
+            return {"x": x, **others} if name in ("unet", "dit") else x
+
+        x = jnp.asarray(own["x"])
+        shapes, stats = model.init(jax.random.key(0), given(x))
+        params = jax.tree_util.tree_map_with_path(
+            lambda path, _: jnp.asarray(own[f"params/{joined(path)}"]), shapes
+        )
+
+        def told(params, x):
+            return model.apply(params, stats, given(x), key=None, train=True)[0]
+
+        y, back = jax.vjp(told, params, x)
+        grads, dx = back(jnp.asarray(own["g"]))
+        np.testing.assert_allclose(y, own["y"], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(dx, own["dx"], rtol=1e-5, atol=1e-5)
+        found = jax.tree_util.tree_flatten_with_path(grads)[0]
+        assert len(found) == sum(key.startswith("grads/") for key in own)
+        for path, grad in found:
+            right = own[f"grads/{joined(path)}"]
+            np.testing.assert_allclose(grad, right, rtol=1e-5, atol=1e-5)
+
+
+def joined(path):
+    return "/".join(part.key for part in path)
