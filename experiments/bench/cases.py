@@ -9,7 +9,9 @@ class Case(NamedTuple):
     """An MLP's hidden widths; with channels, a CNN's; with a depth, a ResNet; with a
     cell, a recurrent net of so many neurons that reads the images row by row; with a
     vocabulary, one that translates sentences as long as these with attention, or a
-    Transformer of so many blocks: a decoder, or an encoder and a decoder.
+    Transformer of so many blocks: a decoder, or an encoder and a decoder. Or what makes
+    images: a convolutional VAE, a DCGAN, each of whose two turns has half of the batch,
+    or a U-Net of diffusion.
     """
 
     hidden: tuple[int, ...] = ()
@@ -20,6 +22,7 @@ class Case(NamedTuple):
     image: tuple[int, int, int] = (28, 28, 1)
     vocabulary: int = 0
     transformer: str = ""
+    makes: str = ""
 
 
 CASES = {
@@ -55,6 +58,13 @@ CASES |= {
         vocabulary=2000,
         transformer="encoder_decoder",
     ),
+}
+
+
+CASES |= {
+    "vae": Case((20,), (32, 64), makes="vae"),
+    "dcgan": Case((64,), (32, 64), makes="dcgan"),
+    "unet": Case(channels=(32, 64), batch=32, makes="unet"),
 }
 
 
@@ -94,6 +104,8 @@ def of_images(size: Case) -> tuple[Any, Any]:
     arrays = {"image": images, "label": labels.astype(np.int32)}
     every = np.arange(len(labels))
     table = Table("random", "1", arrays, {"train": every, "test": every[:500]}, ())
+    if size.makes:
+        return resident(table), of_makers(size, jnp.zeros((1, *size.image)))
     if size.depth:
         net = resnet(size.depth, 10)
     elif size.cell:
@@ -105,6 +117,33 @@ def of_images(size: Case) -> tuple[Any, Any]:
         net = mlp(size.hidden, 10)
     task = classification(net, adamw(1e-3), example=jnp.zeros((1, *size.image)))
     return resident(table), task
+
+
+def of_makers(size: Case, example: Any) -> Any:
+    """dljax's task of making images."""
+    from dljax.models.autoencoder import autoencoder
+    from dljax.models.diffusion import unet
+    from dljax.models.gan import critic, generator
+    from dljax.tasks.diffusion import diffusion
+    from dljax.tasks.gan import gan
+    from dljax.tasks.vae import vae
+    from dljax.train.optimizers import adamw
+
+    if size.makes == "vae":
+        code = size.hidden[0]
+        nets = autoencoder("conv", size.image, code, channels=size.channels, codes=2)
+        return vae(nets, adamw(1e-3), example=example, code=code)
+    if size.makes == "dcgan":
+        optimizers = {name: adamw(1e-3) for name in ("generator", "critic")}
+        return gan(
+            generator(size.image, size.channels[::-1]),
+            critic(size.channels),
+            optimizers,
+            example=example,
+            noise=size.hidden[0],
+        )
+    net = unet(size.channels, classes=10)
+    return diffusion(net, adamw(1e-3), example=example, classes=10)
 
 
 def of_tokens(size: Case) -> tuple[Any, Any]:

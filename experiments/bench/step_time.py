@@ -59,9 +59,13 @@ def torch_steps(case, *, threads, channels_last, compiled):
     """steps(count) that trains with PyTorch; `compiled`: its forward and backward."""
     import torch
 
-    from experiments.bench import torch_side
+    from experiments.bench import torch_generators, torch_side
 
     torch_side.setup(threads)
+    if CASES[case].makes:
+        maker = torch_generators.Maker(CASES[case], *cases.data(CASES[case]))
+        rows = torch.randperm(9000)
+        return lambda count: maker.steps(rows, count)
     net, x, y = cases.theirs(CASES[case])
     trainer = torch_side.Trainer(
         torch.compile(net) if compiled else net,
@@ -110,8 +114,9 @@ def main(arguments) -> int:
         images = not CASES[case].vocabulary and (
             CASES[case].channels or CASES[case].depth
         )
-        sides = ["dljax", "torch"] + ["torch channels last"] * bool(images)
-        if shutil.which("g++"):  # what torch.compile needs on CPU
+        made = CASES[case].makes
+        sides = ["dljax", "torch"] + ["torch channels last"] * bool(images and not made)
+        if shutil.which("g++") and not made:  # what torch.compile needs on CPU
             sides.append("torch compiled")
         times = workers.interleaved(
             "experiments.bench.step_time",

@@ -238,6 +238,74 @@ class Dit(nn.Module):
         return y.reshape(n, h, w, 1)
 
 
+class Maker:
+    """One run of what makes images: uint8 (n, h, w, c) and labels in memory."""
+
+    def __init__(self, size, images, labels) -> None:
+        self.size = size
+        self.images = torch.as_tensor(images.transpose(0, 3, 1, 2).copy())
+        self.labels = torch.as_tensor(labels)
+        shape, channels = size.image, size.channels
+        if size.makes == "vae":
+            self.nets: list[Any] = [ConvVae(shape, channels, size.hidden[0])]
+        elif size.makes == "dcgan":
+            generator = Generator(shape, channels[::-1], size.hidden[0])
+            self.nets = [Critic(shape, channels), generator]
+        else:
+            self.nets = [Unet(shape[2], channels, 10, 4)]
+        self.optimizers = [
+            torch.optim.Adam(net.parameters(), lr=1e-3, fused=True) for net in self.nets
+        ]
+        steps = torch.arange(1000) / 1000
+        self.kept = torch.cos((steps + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    def steps(self, rows: torch.Tensor, count: int) -> None:
+        """`count` updates on consecutive batches of the permutation `rows`."""
+        b = self.size.batch
+        for i in range(count):
+            at = rows[i % (len(rows) // b) * b :][:b]
+            x, label = self.images[at].float() / 255, self.labels[at]
+            if self.size.makes == "dcgan":
+                self._move(0, lambda x=x: self._critic(x[: b // 2]))
+                self._move(1, self._generator)
+            elif self.size.makes == "vae":
+                self._move(0, lambda x=x: self._bound(x))
+            else:
+                self._move(0, lambda x=x, label=label: self._noise(x, label))
+
+    def _move(self, i, loss):
+        self.optimizers[i].zero_grad(set_to_none=True)
+        loss().backward(inputs=list(self.nets[i].parameters()))
+        self.optimizers[i].step()
+
+    def _bound(self, x):
+        logits, mean, log_variance = self.nets[0](x)
+        missed = functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+        kl = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum()
+        return (missed + kl) / len(x)
+
+    def _made(self):
+        return self.nets[1](torch.randn(self.size.batch // 2, self.size.hidden[0]))
+
+    def _critic(self, x):
+        critic = self.nets[0]
+        with torch.no_grad():
+            fake = self._made()
+        real = functional.softplus(-critic(x)).mean()
+        return real + functional.softplus(critic(fake)).mean()
+
+    def _generator(self):
+        return functional.softplus(-self.nets[0](self._made())).mean()
+
+    def _noise(self, x, label):
+        t = torch.randint(1000, (len(x),))
+        kept = self.kept[t].view(-1, 1, 1, 1)
+        noise = torch.randn_like(x)
+        noisy = kept.sqrt() * (2 * x - 1) + (1 - kept).sqrt() * noise
+        label = torch.where(torch.rand(len(x)) < 0.1, 10, label)
+        return functional.mse_loss(self.nets[0](noisy, t / 1000, label), noise)
+
+
 def arrays(net: nn.Module, *, of: str) -> dict[str, np.ndarray]:
     """The weights ("params"), or their gradients ("grads"), by dljax's paths."""
     found = {}
