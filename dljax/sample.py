@@ -2,8 +2,9 @@
 
 RUN is a trial's directory. A language model goes on from the prompt, a translator
 translates it; of a network that makes images or sounds of classes it is a class. Each
-of the n is drawn token by token; with --greedy it is the likeliest each time. Texts are
-printed, images and sounds are written to --out as PNG and WAV files.
+of the n is drawn, token by token where there are such; with --greedy it is the
+likeliest token each time. Texts are printed, images and sounds are written to --out as
+PNG and WAV files.
 """
 
 import dataclasses
@@ -61,8 +62,8 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
     """What `Source.say` says of what is made.
 
     Raises:
-      Refusal: see `loading.load`; the trial has no such seed, its network makes no
-        sequences, or the prompt is none of its classes.
+      Refusal: see `loading.load`; the trial has no such seed, its network makes
+        nothing, or the prompt is none of its classes.
     """
     import jax
     import numpy as np
@@ -78,9 +79,9 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
         raise Refusal(f"--seed={config.seed}: the seeds of {run} are {seeds}")
     place = 0 if config.seed < 0 else seeds.index(config.seed)
     task, source = loaded.task, loaded.source
-    if task.generate is None or source.ask is None or source.say is None:
-        raise Refusal(f"{run}: its network makes no text, images or sounds")
     state = jax.tree.map(lambda leaf: leaf[place], loaded.tested)
+    if task.generate is None or source.ask is None or source.say is None:
+        return {"made": at_once(run, config, task, source, state)}
     batch = source.ask([config.prompt] * config.n)
     draw = functools.partial(
         drawn,
@@ -94,6 +95,42 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
     generate = functools.partial(task.generate, steps=length, draw=draw)
     found = jax.jit(generate)(params, stats, batch, key)
     return source.say({**batch, **{k: np.asarray(v) for k, v in found.items()}})
+
+
+def at_once(run: str, config: Config, task: Any, source: Any, state: Any) -> Any:
+    """Images (n, h, w, c) in [0, 1], of a task whose samples are "made".
+
+    Raises:
+      Refusal: there are none, a flag is of tokens, or the prompt is no class of it.
+    """
+    import jax
+    import numpy as np
+
+    from dljax.data.source import example
+    from dljax.train import update
+
+    nothing = Refusal(f"{run}: its network makes no text, images or sounds")
+    if task.sample is None or "image" not in source.arrays:
+        raise nothing
+    for name in ("length", "temperature", "top_k", "top_p", "greedy"):
+        if getattr(config, name) != getattr(Config(), name):
+            raise Refusal(f"--{name}: is of tokens, and {run} makes images at once")
+    if config.prompt and config.prompt not in source.classes:
+        raise Refusal(
+            f"--prompt={config.prompt}: must be one of {', '.join(source.classes)}"
+        )
+    one = example(source, "image", "label")
+    label = np.arange(config.n, dtype=np.int32) % len(source.classes)
+    if config.prompt:
+        label[:] = source.classes.index(config.prompt)
+    batch = {"image": one["image"].repeat(config.n, 0), "label": label}
+    params, stats = update.averages(task, state)
+    found = jax.jit(task.sample)(params, stats, batch, jax.random.key(config.draw))
+    if "made" not in found:
+        raise nothing
+    if config.prompt and "asked" not in found:
+        raise Refusal(f"--prompt: {run} makes images of no class that is asked for")
+    return np.clip(found["made"], 0, 1)
 
 
 def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
@@ -112,8 +149,9 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
     paths = []
     for i, picture in enumerate(said["made"]):
         paths.append(folder / f"{i}.png")
-        grey = np.round(255 * picture[..., 0]).astype(np.uint8)
-        Image.fromarray(grey).save(paths[-1])
+        values = np.round(255 * np.asarray(picture)).astype(np.uint8)
+        values = values[..., 0] if values.shape[-1] == 1 else values
+        Image.fromarray(values).save(paths[-1])
     for i, wave in enumerate(said.get("made sound", ())):
         paths.append(folder / f"{i}.wav")
         paths[-1].write_bytes(sound.wav(wave))

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.io.wavfile
+from families import diffusion
 from PIL import Image
 
 from dljax import cli, sample
 from dljax.errors import Refusal
 from dljax.models.decoding import drawn
+from dljax.train import update
 from experiments.reference import tiny_shakespeare
 
 SHARES = np.array([0.5, 0.3, 0.15, 0.05])
@@ -125,3 +127,39 @@ def test_images_and_sounds_are_written(tmp_path, data_dir, capsys):
         assert picture.size == (32, 32)
     with pytest.raises(Refusal, match="--prompt=organs: must be one of piano, bell"):
         sample.main([str(found), "--prompt=organs"])
+
+
+def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
+    from experiments import vae
+
+    flags = ["--smoke", f"--data_dir={data_dir}", f"--workdir={tmp_path}"]
+    assert cli.run(vae, flags) == 0
+    (found,) = (str(path) for path in tmp_path.glob("1.0-8-*"))
+    out = tmp_path / "out"
+    said(capsys, found, "--n=3", f"--out={out}")
+    assert {path.name for path in out.iterdir()} == {"0.png", "1.png", "2.png"}
+    with Image.open(out / "0.png") as picture:
+        assert picture.size == (8, 8)
+    for flag, told in (
+        ("--greedy", "--greedy: is of tokens, and .* makes images at once"),
+        ("--prompt=3", "--prompt: .* makes images of no class that is asked for"),
+        ("--prompt=three", "--prompt=three: must be one of 0, 1"),
+    ):
+        with pytest.raises(Refusal, match=told):
+            sample.main([found, flag])
+
+
+def test_images_are_of_the_class_that_is_asked_for():
+    family = diffusion()
+    task = family.task._replace(
+        sample=lambda params, stats, batch, key: {
+            "made": batch["image"] + batch["label"].reshape(-1, 1, 1, 1) / 4,
+            "asked": batch["label"],
+        }
+    )
+    source = family.source._replace(classes=("above", "below"))
+    state = update.init(task, jax.random.key(0))
+    for prompt, values in (("", [0, 0.25, 0]), ("below", [0.25] * 3)):
+        config = sample.Config(prompt=prompt, n=3)
+        images = sample.at_once("run", config, task, source, state)
+        assert images[:, 0, 0, 0].tolist() == values
