@@ -174,7 +174,12 @@ def vae() -> Family:
     """A convolutional variational autoencoder; its noise comes from the turn's key."""
     nets = autoencoder("conv", (4, 4, 1), 2, channels=(4,), codes=2)
     task = of_vae.vae(
-        nets, adamw(0.01), example=jnp.zeros((1, 4, 4, 1)), code=2, importance=10
+        nets,
+        adamw(0.01),
+        example=jnp.zeros((1, 4, 4, 1)),
+        code=2,
+        classes=2,
+        importance=10,
     )
     return Family(task, _blots(), "nelbo")
 

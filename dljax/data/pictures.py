@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.contract import Source
+from dljax.data import spectrogram
 from dljax.data.source import take
 from dljax.errors import Refusal
 from dljax.probes import generated
@@ -54,6 +55,7 @@ def binarised(source: Source, how: str, *, seed: int = 0) -> Source:
 def showing(source: Source, *names: str) -> Source:
     """The same; under real images the report shows those that samples have by these
     names, and under what is "made" the real ones that are nearest, by their pixels.
+    Spectrograms are heard, too.
     """
     real = functools.cache(lambda: every(source))
 
@@ -64,6 +66,11 @@ def showing(source: Source, *names: str) -> Source:
             if name == "made":
                 nearest = generated.nearest(shown[name], real())
                 shown["nearest real"] = real()[nearest]
+        if "voice" in source.arrays:
+            shown |= {
+                f"{title} sound": np.stack([spectrogram.heard(one) for one in its])
+                for title, its in shown.items()
+            }
         return shown
 
     return source._replace(say=say)

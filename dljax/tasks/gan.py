@@ -24,6 +24,7 @@ def gan(
     order: Sequence[str] = ("critic", "generator"),
     penalty: float = 10.0,
     given: str = "image",
+    classes: int = 0,
     judge: Judge | None = None,
 ) -> Task:
     """A generative adversarial net of batches {"image": (b, ...)}.
@@ -40,6 +41,9 @@ def gan(
       penalty: weight of the critic's squared slope beyond or below 1, between what is
         real and what is made; with "wasserstein" alone.
       given: the array of a batch that is real.
+      classes: the generator is given which of so many classes it is, after the noise,
+        the critic as so many more channels; what is made is of the classes of the
+        batch, "asked" (Mirza and Osindero 2014). 0: they are not.
       judge: as `Task.judge`, of samples "made".
 
     Measures `gap`, by how much the critic scores held-out real examples above what is
@@ -53,27 +57,43 @@ def gan(
 
     def init(key):
         first, second = jax.random.split(key)
-        g, g_stats = generator.init(first, jnp.zeros((1, noise)))
-        c, c_stats = critic.init(second, example)
+        g, g_stats = generator.init(first, jnp.zeros((1, noise + classes)))
+        c, c_stats = critic.init(second, with_class(example, jnp.zeros(1, jnp.int32)))
         return (
             {"generator": g, "critic": c},
             {"generator": g_stats, "critic": c_stats},
         )
 
-    def made(params, stats, key, count, train) -> tuple[Any, Any]:
+    def with_class(x, label):
+        """x with channels that are 1 where it is of their class."""
+        if not classes:
+            return x
+        told = jax.nn.one_hot(label, classes).reshape(len(x), 1, 1, classes)
+        told = jnp.broadcast_to(told, (*x.shape[:-1], classes))
+        return jnp.concatenate([x, told], -1)
+
+    def noises(key, count, label):
         z = jax.random.normal(key, (count, noise))
+        if not classes:
+            return z
+        return jnp.concatenate([z, jax.nn.one_hot(label, classes)], -1)
+
+    def made(params, stats, key, batch, train) -> tuple[Any, Any]:
+        z = noises(key, len(batch[given]), batch.get("label"))
         return generator.apply(
             params["generator"], stats["generator"], z, key=None, train=train
         )
 
-    def scores(params, stats, x, train=True) -> tuple[Any, Any]:
+    def scores(params, stats, batch, x, train=True) -> tuple[Any, Any]:
+        x = with_class(x, batch.get("label"))
         return critic.apply(params["critic"], stats["critic"], x, key=None, train=train)
 
-    def slopes(params, stats, real, fake, key):
+    def slopes(params, stats, batch, fake, key):
         """(|slope| - 1)^2 on average, at random places between pairs."""
+        real = batch[given]
         share = jax.random.uniform(key, (len(real), *[1] * (real.ndim - 1)))
         between = share * real + (1 - share) * fake
-        slope = jax.grad(lambda x: scores(params, stats, x)[0].sum())(between)
+        slope = jax.grad(lambda x: scores(params, stats, batch, x)[0].sum())(between)
         squares = (slope**2).sum(tuple(range(1, slope.ndim)))
         return ((jnp.sqrt(squares + 1e-12) - 1) ** 2).mean()
 
@@ -81,35 +101,35 @@ def gan(
         del step
         first, second = jax.random.split(key)
         real = batch[given]
-        fake, _ = made(params, stats, first, len(real), True)
+        fake, _ = made(params, stats, first, batch, True)
         fake = jax.lax.stop_gradient(fake)
-        high, new = scores(params, stats, real)
-        low, new = scores(params, {**stats, "critic": new}, fake)
+        high, new = scores(params, stats, batch, real)
+        low, new = scores(params, {**stats, "critic": new}, batch, fake)
         if objective == "nonsaturating":
             loss = (softplus(-high) + softplus(low)).mean()
         elif objective == "hinge":
             loss = (jax.nn.relu(1 - high) + jax.nn.relu(1 + low)).mean()
         else:
             loss = (low - high).mean()
-            loss += penalty * slopes(params, stats, real, fake, second)
+            loss += penalty * slopes(params, stats, batch, fake, second)
         return loss, ({}, {**stats, "critic": new})
 
     def generator_loss(params, stats, batch, key, step):
         del step
-        fake, new = made(params, stats, key, len(batch[given]), True)
-        told, _ = scores(params, stats, fake)
+        fake, new = made(params, stats, key, batch, True)
+        told, _ = scores(params, stats, batch, fake)
         told = softplus(-told) if objective == "nonsaturating" else -told
         return told.mean(), ({}, {**stats, "generator": new})
 
     def metrics(params, stats, batch, key):
         weight, count = batch["weight"], batch["weight"].sum()
-        fake, _ = made(params, stats, key, len(weight), False)
-        high, _ = scores(params, stats, batch[given], False)
-        low, _ = scores(params, stats, fake, False)
+        fake, _ = made(params, stats, key, batch, False)
+        high, _ = scores(params, stats, batch, batch[given], False)
+        low, _ = scores(params, stats, batch, fake, False)
         return {"gap": (((high - low) * weight).sum(), count)}
 
     def sample(params, stats, batch, key):
-        z = jax.random.normal(key, (len(batch[given]), noise))
+        z = noises(key, len(batch[given]), batch.get("label"))
 
         def one(z):
             x, _ = generator.apply(
@@ -117,7 +137,8 @@ def gan(
             )
             return x[0]
 
-        return {"made": jax.lax.map(one, z, batch_size=AT_ONCE)}
+        found = {"made": jax.lax.map(one, z, batch_size=AT_ONCE)}
+        return {**found, "asked": batch["label"]} if classes else found
 
     losses = {"critic": critic_loss, "generator": generator_loss}
     turns = tuple(Turn(name, losses[name], optimizers[name]) for name in order)

@@ -22,6 +22,7 @@ def vae(
     code: int,
     likelihood: str = "bernoulli",
     beta: Any = 1.0,
+    classes: int = 0,
     anew: bool = False,
     importance: int = 0,
     name: str = "",
@@ -39,6 +40,8 @@ def vae(
         about what it gives, of one variance for all, which is learned.
       beta: the weight of the divergence from the prior in what is minimised (Higgins et
         al. 2017); it changes no measure.
+      classes: the decoder is given which of so many classes it is, after the code; what
+        is made is of the classes of the batch, "asked". 0: it is not.
       anew: pixels are drawn to be 0 or 1 by their grey at every update and test.
       importance: also measures, on test data, the importance-weighted bound of so many
         draws (Burda, Grosse, Salakhutdinov 2016), rounded up to a multiple of 10.
@@ -59,7 +62,7 @@ def vae(
     def init(key):
         first, second = jax.random.split(key)
         encoder, stats = nets.encode.init(first, example)
-        decoder, others = nets.decode.init(second, jnp.zeros((1, code)))
+        decoder, others = nets.decode.init(second, jnp.zeros((1, code + classes)))
         params = {"encoder": encoder, "decoder": decoder}
         if likelihood == "gaussian":
             params["log_scale"] = jnp.zeros([])
@@ -76,7 +79,9 @@ def vae(
         )
         return *jnp.split(z, 2, -1), stats
 
-    def decoded(params, stats, z, train) -> tuple[Any, Any]:
+    def decoded(params, stats, z, label, train) -> tuple[Any, Any]:
+        if classes:
+            z = jnp.concatenate([z, jax.nn.one_hot(label, classes)], -1)
         return nets.decode.apply(
             params["net"]["decoder"], stats["decoder"], z, key=None, train=train
         )
@@ -93,11 +98,11 @@ def vae(
         noise = jax.random.normal(key, mean.shape)
         return mean + jnp.exp(log_variance / 2) * noise
 
-    def parts(params, stats, x, key, train):
+    def parts(params, stats, batch, x, key, train):
         """missed and kl, (b,), and stats."""
         mean, log_variance, encoder = encoded(params, stats, x, train)
         z = drawn(mean, log_variance, key)
-        y, decoder = decoded(params, stats, z, train)
+        y, decoder = decoded(params, stats, z, batch.get("label"), train)
         kl = 0.5 * (mean**2 + jnp.exp(log_variance) - log_variance - 1).sum(-1)
         return nats(params, x, y), kl, {"encoder": encoder, "decoder": decoder}
 
@@ -105,12 +110,13 @@ def vae(
         del step
         pixels, noise = jax.random.split(key)
         x = images(batch, pixels)
-        missed, kl, stats = parts(params, stats, x, noise, True)
+        missed, kl, stats = parts(params, stats, batch, x, noise, True)
         return (missed + beta * kl).mean(), ({}, stats)
 
     def metrics(params, stats, batch, key):
         pixels, noise = jax.random.split(key)
-        missed, kl, _ = parts(params, stats, images(batch, pixels), noise, False)
+        x = images(batch, pixels)
+        missed, kl, _ = parts(params, stats, batch, x, noise, False)
         weight = batch["weight"]
         found = {"nelbo": missed + kl, "kl": kl, "missed": missed}
         count = weight.sum()
@@ -127,7 +133,7 @@ def vae(
 
         def weights(key):
             z = drawn(mean, log_variance, key)
-            y, _ = decoded(params, stats, z, False)
+            y, _ = decoded(params, stats, z, batch.get("label"), False)
             prior = -(z**2) / 2
             own = -((z - mean) ** 2) / 2 * jnp.exp(-log_variance) - log_variance / 2
             return (prior - own).sum(-1) - nats(params, x, y)
@@ -139,8 +145,8 @@ def vae(
         weight = batch["weight"]
         return {f"iw_nll{end}": (-(bound * weight).sum(), weight.sum())}
 
-    def pictures(params, stats, z):
-        y, _ = decoded(params, stats, z, False)
+    def pictures(params, stats, z, label):
+        y, _ = decoded(params, stats, z, label, False)
         return jax.nn.sigmoid(y) if likelihood == "bernoulli" else y
 
     def sample(params, stats, batch, key):
@@ -150,13 +156,15 @@ def vae(
         share = jnp.linspace(0, 1, BETWEEN)[:, None]
         walk = (1 - share) * mean[:1] + share * mean[1:2]
         z = jax.random.normal(key, mean.shape)
-        return {
+        label = batch.get("label", jnp.zeros(len(x), jnp.int32))
+        found = {
             "seen": x,
-            "reconstructed": pictures(params, stats, mean),
-            "between": pictures(params, stats, walk),
-            "made": pictures(params, stats, z),
+            "reconstructed": pictures(params, stats, mean, label),
+            "between": pictures(params, stats, walk, label[:1].repeat(BETWEEN)),
+            "made": pictures(params, stats, z, label),
             "code": mean,
         }
+        return {**found, "asked": label} if classes else found
 
     turns = (Turn("net", loss, optimizer),)
     return Task(init, turns, metrics, sample, probe if importance else None, judge)

@@ -1,4 +1,4 @@
-"""Autoencoders, GANs and denoisers in PyTorch: what dljax's are held to.
+"""Autoencoders and GANs in PyTorch, of its own layers: what dljax's are held to.
 
 Images are (n, c, h, w), as PyTorch has them. Parts have the names of dljax's parts, so
 that `arrays` gives their weights by dljax's paths.
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-GROUPS = 8
+from experiments.bench.torch_denoisers import Unet
 
 
 class Down(nn.Module):
@@ -90,152 +90,6 @@ class ConvVae(nn.Module):
         mean, log_variance = self.encoder(x).chunk(2, -1)
         z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         return self.decoder(z), mean, log_variance
-
-
-def sinusoids(t, size: int):
-    """Sines and cosines (n, size) of (n,)."""
-    speeds = 10_000.0 ** -(torch.arange(0, size, 2, dtype=t.dtype) / size)
-    angles = t[:, None] * speeds
-    return torch.cat([angles.sin(), angles.cos()], -1)
-
-
-class Condition(nn.Module):
-    """Time (n,) and label (n,) -> (n, width)."""
-
-    def __init__(self, width: int, classes: int) -> None:
-        super().__init__()
-        self.width = width
-        self.Dense_0, self.Dense_1 = nn.Linear(width, width), nn.Linear(width, width)
-        self.label = nn.Embedding(classes + 1, width)
-
-    def forward(self, t, label):
-        x = functional.silu(self.Dense_0(sinusoids(1000 * t, self.width)))
-        return self.Dense_1(x) + self.label(label)
-
-
-class ResidualBlock(nn.Module):
-    """Twice normalised, activated and convolved, the condition added in between."""
-
-    def __init__(self, before: int, features: int, width: int) -> None:
-        super().__init__()
-        self.GroupNorm_0 = nn.GroupNorm(GROUPS, before)
-        self.GroupNorm_1 = nn.GroupNorm(GROUPS, features)
-        self.Conv_0 = nn.Conv2d(before, features, 3, padding=1)
-        self.Conv_1 = nn.Conv2d(features, features, 3, padding=1)
-        self.Dense_0 = nn.Linear(width, features)
-        if before != features:
-            self.Conv_2 = nn.Conv2d(before, features, 1)
-
-    def forward(self, x, condition):
-        y = self.Conv_0(functional.silu(self.GroupNorm_0(x)))
-        y = y + self.Dense_0(functional.silu(condition))[:, :, None, None]
-        y = self.Conv_1(functional.silu(self.GroupNorm_1(y)))
-        return y + (self.Conv_2(x) if hasattr(self, "Conv_2") else x)
-
-
-class Attention(nn.Module):
-    """Attention of several heads among (n, t, width)."""
-
-    def __init__(self, width: int, heads: int, *, bias: bool) -> None:
-        super().__init__()
-        self.heads = heads
-        for name in ("query", "key", "value"):
-            self.add_module(name, nn.Linear(width, width, bias=bias))
-        self.join = nn.Linear(width, width, bias=bias)
-
-    def forward(self, x):
-        n, t, width = x.shape
-        q, k, v = (
-            self.get_submodule(name)(x).view(n, t, self.heads, -1).transpose(1, 2)
-            for name in ("query", "key", "value")
-        )
-        seen = functional.scaled_dot_product_attention(q, k, v)
-        return self.join(seen.transpose(1, 2).reshape(n, t, width))
-
-
-class Unet(nn.Module):
-    """Images, time (n,) and label (n,) -> images."""
-
-    def __init__(self, colours: int, channels, classes: int, heads: int) -> None:
-        super().__init__()
-        first, last, self.levels = channels[0], channels[-1], len(channels)
-        width = 4 * first
-        self.Condition_0 = Condition(width, classes)
-        convs = [nn.Conv2d(colours, first, 3, padding=1)]
-        blocks = []
-        for i, features in enumerate(channels):
-            if i:
-                convs.append(nn.Conv2d(channels[i - 1], features, 3, 2, 1))
-            blocks.append(ResidualBlock(features, features, width))
-        self.LayerNorm_0 = nn.LayerNorm(last)
-        self.Attention_0 = Attention(last, heads, bias=False)
-        blocks.append(ResidualBlock(last, last, width))
-        for i in reversed(range(self.levels)):
-            features = channels[i]
-            if i < self.levels - 1:
-                convs.append(nn.Conv2d(channels[i + 1], features, 3, padding=1))
-            blocks.append(ResidualBlock(2 * features, features, width))
-        self.GroupNorm_0 = nn.GroupNorm(GROUPS, first)
-        convs.append(nn.Conv2d(first, colours, 3, padding=1))
-        for kind, parts in (("Conv", convs), ("ResidualBlock", blocks)):
-            for i, part in enumerate(parts):
-                self.add_module(f"{kind}_{i}", part)
-
-    def forward(self, x, t, label):
-        convs = iter(self.get_submodule(f"Conv_{i}") for i in range(2 * self.levels))
-        blocks = iter(
-            self.get_submodule(f"ResidualBlock_{i}") for i in range(2 * self.levels + 1)
-        )
-        condition = self.Condition_0(t, label)
-        x = next(convs)(x)
-        kept = []
-        for i in range(self.levels):
-            x = next(convs)(x) if i else x
-            x = next(blocks)(x, condition)
-            kept.append(x)
-        places = x.flatten(2).transpose(1, 2)
-        places = places + self.Attention_0(self.LayerNorm_0(places))
-        x = next(blocks)(places.transpose(1, 2).reshape(x.shape), condition)
-        for i in reversed(range(self.levels)):
-            if i < self.levels - 1:
-                h, w = kept[i].shape[2:]
-                x = functional.interpolate(x, scale_factor=2)[:, :, :h, :w]
-                x = next(convs)(x)
-            x = next(blocks)(torch.cat([x, kept[i]], 1), condition)
-        return next(convs)(functional.silu(self.GroupNorm_0(x)))
-
-
-class Dit(nn.Module):
-    """The same by a Transformer of squares; images are (n, h, w, c)."""
-
-    def __init__(self, patch: int, places: int, width: int, heads: int, classes: int):
-        super().__init__()
-        self.patch = patch
-        self.Condition_0 = Condition(width, classes)
-        self.Dense_0 = nn.Linear(patch**2, width)
-        self.place = nn.Parameter(torch.zeros(places, width))
-        block: Any = nn.Module()
-        block.attention = Attention(width, heads, bias=True)
-        block.attention_norm, block.each_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        block.widen = nn.Linear(width, 4 * width)
-        block.narrow = nn.Linear(4 * width, width)
-        self.Stack_0: Any = nn.Module()
-        self.Stack_0.block_0 = block
-        self.Stack_0.norm = nn.LayerNorm(width)
-        self.Dense_1 = nn.Linear(width, patch**2)
-
-    def forward(self, x, t, label):
-        n, h, w, _ = x.shape
-        p = self.patch
-        squares = x.reshape(n, h // p, p, w // p, p).transpose(2, 3)
-        y = self.Dense_0(squares.reshape(n, -1, p * p)) + self.place
-        y = torch.cat([self.Condition_0(t, label)[:, None], y], 1)
-        block = self.Stack_0.block_0
-        y = y + block.attention(block.attention_norm(y))
-        y = y + block.narrow(functional.gelu(block.widen(block.each_norm(y))))
-        y = self.Dense_1(self.Stack_0.norm(y)[:, 1:])
-        y = y.reshape(n, h // p, w // p, p, p).transpose(2, 3)
-        return y.reshape(n, h, w, 1)
 
 
 class Maker:

@@ -11,13 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from experiments.bench.torch_generators import (
-    Critic,
-    Dit,
-    Generator,
-    Unet,
-    arrays,
-)
+from experiments.bench.torch_denoisers import Dit, Unet
+from experiments.bench.torch_generators import Critic, Generator, arrays
 
 PATH = pathlib.Path(__file__).with_name("generators.npz")
 SHAPE = (8, 8, 1)

@@ -1,0 +1,56 @@
+"""Sounds of voices: tested on voices that a net knows, or on others."""
+
+import numpy as np
+
+from dljax.contract import Source
+from dljax.data import Table
+from dljax.data.source import resident
+from dljax.errors import Refusal
+
+PARTS = 5  # that examples, or voices, are dealt to
+
+
+def known(table: Table) -> Source:
+    """Seed s tests on the s-th fifth of all sounds, and validates on the next, each of
+    as many of each class; their voices are among those that it learns from.
+
+    Raises:
+      Refusal: see `new`.
+    """
+    _check(table)
+    every = np.arange(len(table.arrays["label"]))
+    return resident(table._replace(parts={"train": every}, folds=PARTS))
+
+
+def new(table: Table) -> Source:
+    """Seed s tests on every fifth voice from the s-th on, and validates on the next
+    ones; it learns from all others.
+
+    Raises:
+      Refusal: the table has no voices.
+    """
+    _check(table)
+    turn = table.arrays["voice"] % PARTS
+    sizes = np.bincount(turn, minlength=PARTS)
+    smallest = sum(sorted(sizes)[:-2])  # the same for every seed
+
+    def split(seed):
+        test, valid = seed % PARTS, (seed + 1) % PARTS
+        rest = np.flatnonzero(~np.isin(turn, (test, valid)))
+        return {
+            "train": np.random.default_rng(seed).permutation(rest)[:smallest],
+            "valid": np.flatnonzero(turn == valid),
+            "test": np.flatnonzero(turn == test),
+        }
+
+    parts = split(0)
+    return resident(table)._replace(
+        split=split,
+        shared=len(parts["test"]) / len(parts["train"]),
+        fingerprint=f"{table.fingerprint}-voices",
+    )
+
+
+def _check(table: Table) -> None:
+    if "voice" not in table.arrays:
+        raise Refusal(f"--dataset={table.name}: has no voices, and this takes them")

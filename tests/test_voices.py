@@ -1,0 +1,48 @@
+"""Sounds of voices that are known, and of new ones."""
+
+import numpy as np
+import pytest
+
+from dljax.data import Table, voices
+from dljax.errors import Refusal
+
+rng = np.random.default_rng(0)
+ARRAYS = {
+    "image": rng.integers(0, 256, (260, 4, 4, 1)).astype(np.uint8),
+    "label": np.arange(260, dtype=np.int32) % 10,
+    "voice": np.arange(260, dtype=np.int32) // 20,  # 13 voices
+}
+TABLE = Table("sounds", "1", ARRAYS, {"train": np.arange(260)}, tuple("0123456789"))
+
+
+def parts(source, seed):
+    found = source.split(seed)
+    rows = np.concatenate(list(found.values()))
+    assert len(set(rows)) == len(rows)
+    return {name: ARRAYS["voice"][its] for name, its in found.items()}
+
+
+def test_new_voices_are_those_of_no_training_sound():
+    tested = []
+    for seed in range(5):
+        found = parts(voices.new(TABLE), seed)
+        assert len(found["train"]) == 140  # of the seed with the fewest
+        for a, b in (("train", "test"), ("train", "valid"), ("valid", "test")):
+            assert not set(found[a]) & set(found[b])
+        tested += sorted(set(found["test"]))
+    assert sorted(tested) == list(range(13))
+
+
+def test_known_voices_are_those_of_training_sounds():
+    for seed in range(5):
+        found = parts(voices.known(TABLE), seed)
+        assert set(found["test"]) <= set(found["train"])
+        labels = ARRAYS["label"][voices.known(TABLE).split(seed)["test"]]
+        assert np.abs(np.bincount(labels) - len(labels) / 10).max() < 1
+
+
+def test_what_has_no_voices_is_refused():
+    arrays = {k: v for k, v in ARRAYS.items() if k != "voice"}
+    for split in (voices.known, voices.new):
+        with pytest.raises(Refusal, match="--dataset=sounds: has no voices"):
+            split(TABLE._replace(arrays=arrays))
