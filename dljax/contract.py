@@ -55,11 +55,12 @@ class Judge(NamedTuple):
     """Measures samples: score({name: array (n, ...)}) -> a number for each of `names`.
 
     The arrays are those of the batch and of `Task.sample`, of one run and of all its
-    test data.
+    test data, or of the first `most` examples of them.
     """
 
     names: tuple[str, ...]
     score: Callable[[Mapping[str, Any]], Mapping[str, float]]
+    most: int | None = None
 
 
 class Task(NamedTuple):

@@ -244,7 +244,7 @@ def program(
         found = probe(state, numbers, held["test"], arrays)
         if judge is None or not judging:
             return found
-        lengths = [len(part["test"]) for part in parts]
+        lengths = [len(part["test"][: judge.most]) for part in parts]
         shown = sample(state, numbers, first("test", max(lengths)), arrays)
         return {**found, **judged(judge, shown, lengths)}
 

@@ -20,7 +20,7 @@ from dljax.train.optimizers import adamw, warmup_cosine
 STEPS, BATCH = 1000, 64
 FEATURES = 64
 AT_ONCE = 1000  # images
-MOST = 2000  # of each kind, for precision and recall, whose cost grows with the square
+MOST = 1000  # of each kind; the cost of precision and recall grows with the square
 
 
 class Recogniser(NamedTuple):
@@ -94,7 +94,8 @@ def judge_of_images(
 ) -> Judge:
     """Judges samples {"made": images in [0, 1]} by the features of a `recogniser`.
 
-    One half of the test images is what is real; as many of those made are held to it.
+    One half of the test images, 1,000 at most, is what is real; as many of those made
+    are held to it.
     `frechet`, `kid`, `precision`, `recall`: see `probes.generated`; beside each its
     floor, "NAME_real", of the other half, and "NAME_noise", of uniform noise;
     `of_noise` is the Frechet distance as a share of noise's. `least_class` and
@@ -111,8 +112,7 @@ def judge_of_images(
 
     def measured(images, real):
         features, told = frozen().look(images)
-        both = features[:MOST], real[:MOST]
-        near = generated.precision_recall(*both)
+        near = generated.precision_recall(features, real)
         share = generated.shares(told, classes)
         found = (generated.frechet(features, real), generated.kernel(features, real))
         return dict(zip(NAMES, (*found, *near, share.min(), share.max()), strict=True))
@@ -140,4 +140,4 @@ def judge_of_images(
     each = (*NAMES, "of_noise", *["as_asked"] * asked)
     floors = [f"{k}_{floor}" for floor in ("real", "noise") for k in NAMES[:4]]
     names = (*(k + end for end in ends.values() for k in each), *floors, "recognised")
-    return Judge(names, score)
+    return Judge(names, score, most=2 * MOST)
