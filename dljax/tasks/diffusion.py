@@ -17,7 +17,7 @@ from dljax.contract import Judge, Net, Task, Turn
 SCHEDULES = ("linear", "cosine")
 PREDICTED = ("noise", "image", "velocity")
 AT_ONCE = 250  # examples that are made
-NONE_OF = 0.1  # of labels are hidden in training, for guidance
+HIDDEN = 0.1  # of labels, in training, for guidance
 
 
 class Sampler(NamedTuple):
@@ -174,7 +174,7 @@ def diffusion(
         noisy = jnp.sqrt(kept) * x + jnp.sqrt(1 - kept) * noise
         label = batch["label"] if classes else t
         if classes and train:
-            hidden = jax.random.bernoulli(hide, NONE_OF, (b,))
+            hidden = jax.random.bernoulli(hide, HIDDEN, (b,))
             label = jnp.where(hidden, classes, label)
         told, stats = net.apply(
             params["net"], stats, given(noisy, t, label), key=drop, train=train

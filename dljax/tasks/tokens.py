@@ -63,7 +63,7 @@ def tokens(
     def loss(params, stats, batch, key, step):
         del step
         z, stats = logits(params, stats, batch, key, True)
-        each = _nats(z, batch["y"])
+        each = nats(z, batch["y"])
         count = counted(batch, mask)
         return (each * count).sum() / count.sum(), ({}, stats)
 
@@ -71,13 +71,13 @@ def tokens(
         del key
         z, _ = logits(params, stats, batch, None, False)
         weight = batch["weight"].reshape(-1, 1)
-        each = _nats(z, batch["y"])
+        each = nats(z, batch["y"])
         right = jnp.argmax(z, -1) == batch["y"]
         tokens, those = (weight * counted(batch, n) for n in (mask, asked or mask))
-        nats = (each * tokens).sum(), tokens.sum()
+        total = (each * tokens).sum(), tokens.sum()
         accuracy = (right * those).sum(), those.sum()
-        told = {"bits": (nats[0] / jnp.log(2.0), nats[1])} if bits else {}
-        return {"loss": nats, "accuracy": accuracy, **told}
+        told = {"bits": (total[0] / jnp.log(2.0), total[1])} if bits else {}
+        return {"loss": total, "accuracy": accuracy, **told}
 
     def sample(params, stats, batch, key) -> dict[str, jax.Array]:
         if not generate:
@@ -113,8 +113,10 @@ def tokens(
     )
 
 
-def _nats(z, y):
-    """Cross-entropy (b, t); by comparison, whose gradient needs no scatter."""
+def nats(z: Any, y: Any) -> jax.Array:
+    """Cross-entropy (b, t) of logits (b, t, k); by comparison, whose gradient needs no
+    scatter.
+    """
     number = jax.lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1)
     told = jnp.where(number == y[..., None], z, 0).sum(-1)
     return jax.nn.logsumexp(z, axis=-1) - told

@@ -1,0 +1,94 @@
+"""Masked diffusion of tokens: which are they, where any share of them is hidden?"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dljax.contract import Judge, Net, Task, Turn
+from dljax.models.decoding import drawn
+from dljax.tasks.tokens import nats
+
+AT_ONCE = 250  # sequences that are made
+
+
+def masked(
+    net: Net,
+    optimizer: Any,
+    *,
+    example: Any,
+    tokens: int,
+    steps: int = 64,
+    judge: Judge | None = None,
+) -> Task:
+    """Discrete diffusion over batches {"y": int32 (b, t)}, of `tokens` tokens.
+
+    At time s, from 0 to 1, each token is hidden with probability s, by a token of its
+    own, number `tokens`. The cross-entropy of what is hidden, over s, is on average a
+    bound of the sequence's negative log-likelihood. New sequences begin all hidden; in
+    each of so many `steps` a part of what still is becomes known, drawn by the net.
+
+    Args:
+      net: tokens (b, t), of `tokens` + 1, -> logits (b, t, tokens), which see all.
+      example: one batch of y, for its shape.
+      judge: as `Task.judge`, of samples "prediction".
+
+    Measures `loss`, that bound in nats a token, at times that are spread evenly over
+    the batch.
+
+    Source: Austin et al. 2021 (absorbing states); Sahoo et al. 2024 (MDLM), equation 10
+    with hidden tokens in proportion to time.
+    """
+
+    def init(key):
+        params, stats = net.init(key, example)
+        return {"net": params}, stats
+
+    def bounds(params, stats, batch, key, train):
+        """The bound of each sequence, (b,), in nats a token; and stats."""
+        when, what, noise = jax.random.split(key, 3)
+        y = batch["y"]
+        # One time of each b-th of the whole, which spreads them evenly.
+        spread = jnp.arange(len(y)) + jax.random.uniform(when, (len(y),))
+        time = jnp.maximum(spread / len(y), 1e-3).reshape(-1, 1)
+        hidden = jax.random.uniform(what, y.shape) < time
+        z, stats = net.apply(
+            params["net"],
+            stats,
+            jnp.where(hidden, tokens, y),
+            key=noise if train else None,
+            train=train,
+        )
+        return (nats(z, y) * hidden / time).mean(-1), stats
+
+    def loss(params, stats, batch, key, step):
+        del step
+        found, stats = bounds(params, stats, batch, key, True)
+        return found.mean(), ({}, stats)
+
+    def metrics(params, stats, batch, key):
+        found, _ = bounds(params, stats, batch, key, False)
+        weight = batch["weight"]
+        return {"loss": ((found * weight).sum(), weight.sum())}
+
+    def sample(params, stats, batch, key):
+        length = batch["y"].shape[1]
+
+        def one(key):
+            def step(y, row):
+                at, key = row
+                first, second = jax.random.split(key)
+                z, _ = net.apply(params["net"], stats, y[None], key=None, train=False)
+                told = drawn(z[0], first)
+                # Of what is hidden at time at / steps, a share 1 / at is told.
+                now = jax.random.uniform(second, (length,)) < 1 / at
+                return jnp.where((y == tokens) & now, told, y), None
+
+            rows = jnp.arange(steps, 0, -1), jax.random.split(key, steps)
+            return jax.lax.scan(step, jnp.full(length, tokens, jnp.int32), rows)[0]
+
+        keys = jax.random.split(key, len(batch["y"]))
+        return {"prediction": jax.lax.map(one, keys, batch_size=AT_ONCE)}
+
+    turns = (Turn("net", loss, optimizer),)
+    return Task(init, turns, metrics, sample, judge=judge)

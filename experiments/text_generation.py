@@ -1,0 +1,188 @@
+"""Do diffusion and a GAN write text, as a Transformer does token by token?
+
+Claim: "GANs and diffusion models generate text."
+
+Three ways to write 32 characters of a running text. A Transformer writes one after the
+other. Masked diffusion, of the same Transformer that sees both ways, begins with all
+characters hidden, and lets them be known in any order. A GAN's generator gives all of
+them at once, as shares of each character, and a critic tells them from real ones. They
+are judged by how often runs of one to four characters are in what they write, against
+held-out text: beside other real text, and the same characters in any order. Two of them
+also have a likelihood of held-out text, that of diffusion by its bound.
+
+    python -m experiments.text_generation
+    python -m experiments.text_generation --dataset=tiny_shakespeare --manual_dir=DIR \
+        --full
+
+By default the text is Python's reference; DIR has input.txt; or --dataset=text_file and
+your own. What they write is in the report.
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+WAYS = ("transformer", "diffusion", "gan")
+JUDGED = 2000  # windows of the test, of which half is what is real
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    dataset: str = flag("python_reference", "data set to train on")
+    way: str = flag("transformer", "how text is written", choices=WAYS)
+    context: int = flag(32, "characters that are written", low=8)
+    width: int = flag(64, "numbers of a place", low=4)
+    depth: int = flag(2, "blocks", low=1)
+    learning_rate: float = flag(2e-3, "Adam's highest; a quarter in a GAN", low=0)
+    seeds: int = flag(8, "how many seeds", low=1)
+    steps: int = flag(300, "updates", low=1)
+    batch_size: int = flag(64, "windows an update; a GAN's turn has a quarter", low=4)
+
+
+def rule(transformer, diffusion, gan):
+    """Supported if what diffusion and the GAN write is less than half of the way from
+    other real text to shuffled characters (simultaneous intervals); refuted if both are
+    further; else undecided.
+    """
+    del transformer  # reported
+    if diffusion.below(0) and gan.below(0):
+        return "supported"
+    both = diffusion.above(0) and gan.above(0)
+    return "refuted" if both else "undecided"
+
+
+STUDY = Study(
+    claim="GANs and diffusion models generate text.",
+    factors={"way": WAYS},
+    measure="way_to_shuffled",
+    higher=False,
+    contrasts={way: (way, 0.5) for way in WAYS},
+    rule=rule,
+    full={
+        "python_reference": {"steps": 3000},
+        "tiny_shakespeare": {"steps": 3000},
+    },
+    smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1}
+    | {"way": ("diffusion", "gan")},
+)
+
+
+def text(config):
+    """Windows of the text, and its vocabulary."""
+    from dljax.data import source
+    from dljax.data.running import running
+
+    return running(source.read(config), context=config.context)
+
+
+def source(config):
+    """Windows as numbers of characters, and as shares of each."""
+    import jax
+
+    windows = text(config)
+    size = windows.vocabulary.size
+
+    def gather(arrays, rows):
+        batch = windows.source.gather(arrays, rows)
+        shares = jax.nn.one_hot(batch["y"], size)
+        return {**batch, "begin": batch["x"][:, :1], "shares": shares}
+
+    def say(sample):
+        told = {"real": sample["y"], "said": sample["prediction"]}
+        decode = windows.vocabulary.decode
+        return {name: [decode(row) for row in rows] for name, rows in told.items()}
+
+    return windows.source._replace(gather=gather, say=say)
+
+
+def task(config):
+    """The next character, hidden characters, or the game of a GAN."""
+    from dljax.data.ngrams import judge_of_text
+    from dljax.data.source import example
+    from dljax.models.transformer import transformer
+    from dljax.tasks.masked import masked
+    from dljax.tasks.tokens import tokens
+    from dljax.train.optimizers import adamw, warmup_cosine
+
+    data, size = source(config), text(config).vocabulary.size
+    one = example(data, "x", "y", "shares")
+    options = {"depth": config.depth, "longest": config.context}
+    rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
+    optimizer = adamw(rate, clip=1.0)
+    judge = judge_of_text(most=JUDGED)
+    if config.way == "transformer":
+        net = transformer("decoder", config.width, size, tied=True, **options)
+        return tokens(
+            net,
+            optimizer,
+            example=one["x"],
+            mask="y_mask",
+            generate=config.context,
+            prompts={"prediction": "begin"},
+            draw=True,
+            judge=judge,
+        )
+    if config.way == "diffusion":
+        net = transformer(
+            "encoder",
+            config.width,
+            size,
+            vocabulary=size + 1,
+            pool="none",
+            **options,
+        )
+        return masked(net, optimizer, example=one["y"], tokens=size, judge=judge)
+    return gan_of_text(config, size, one["shares"], judge)
+
+
+def gan_of_text(config, size, example, judge):
+    """A Wasserstein GAN of shares of characters, as in Gulrajani et al. 2017."""
+    import jax
+    import jax.numpy as jnp
+
+    from dljax.models.net import of_input
+    from dljax.models.transformer import transformer
+    from dljax.tasks.gan import gan
+    from dljax.train.optimizers import adamw
+
+    options = {"depth": config.depth, "longest": config.context}
+    places = transformer("encoder", config.width, size, pool="none", **options)
+    places = of_input(places, lambda z: z.reshape(len(z), config.context, -1))
+    scores = transformer("encoder", config.width, 1, **options)
+
+    def shares(params, stats, z, **options):
+        y, stats = places.apply(params, stats, z, **options)
+        return jax.nn.softmax(y), stats
+
+    def score(params, stats, x, **options):
+        y, stats = scores.apply(params, stats, x, **options)
+        return y[:, 0], stats
+
+    rate = config.learning_rate / 4
+    game = gan(
+        places._replace(apply=shares),
+        scores._replace(apply=score),
+        {name: adamw(rate, b1=0.0, b2=0.9) for name in ("generator", "critic")},
+        example=example,
+        noise=4 * config.context,
+        objective="wasserstein",
+        order=("critic",) * 3 + ("generator",),
+        given="shares",
+        judge=judge,
+    )
+
+    write = game.sample
+    assert write is not None
+
+    def sample(params, stats, batch, key):
+        made = write(params, stats, batch, key)["made"]
+        return {"prediction": jnp.argmax(made, -1).astype(jnp.int32)}
+
+    return game._replace(sample=sample)
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

@@ -1,0 +1,77 @@
+"""Masked diffusion of tokens, and distances of texts, against what is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dljax.contract import Net
+from dljax.data import ngrams
+from dljax.tasks.masked import masked
+from dljax.train.optimizers import sgd
+
+SHARES = np.array([0.5, 0.3, 0.2])
+LENGTH = 12
+
+
+def task(steps=6):
+    """Of a net that tells how often each token is, whatever it sees."""
+
+    def init(key, example):
+        del key, example
+        return {"logits": jnp.log(jnp.asarray(SHARES, jnp.float32))}, {}
+
+    def apply(params, stats, y, *, key, train):
+        del key, train
+        return jnp.broadcast_to(params["logits"], (*y.shape, 3)), stats
+
+    example = jnp.zeros((1, LENGTH), jnp.int32)
+    return masked(Net(init, apply), sgd(0.0), example=example, tokens=3, steps=steps)
+
+
+def test_the_bound_of_independent_tokens_is_their_likelihood():
+    ours = task()
+    params, stats = ours.init(jax.random.key(0))
+    y = np.random.default_rng(0).choice(3, (4000, LENGTH), p=SHARES)
+    batch = {"y": jnp.asarray(y), "weight": jnp.ones(len(y))}
+    total, count = ours.metrics(params, stats, batch, jax.random.key(1))["loss"]
+    right = -np.log(SHARES)[y].mean()
+    assert float(total / count) == pytest.approx(right, rel=0.03)
+    loss, _ = ours.turns[0].loss(params, stats, batch, jax.random.key(2), 0)
+    assert float(loss) == pytest.approx(right, rel=0.03)
+
+
+@pytest.mark.parametrize("steps", [1, 6])
+def test_what_is_written_is_drawn_and_nothing_stays_hidden(steps):
+    ours = task(steps)
+    params, stats = ours.init(jax.random.key(0))
+    batch = {"y": jnp.zeros((500, LENGTH), jnp.int32)}
+    made = ours.sample(params, stats, batch, jax.random.key(1))["prediction"]
+    assert made.shape == (500, LENGTH)
+    counts = np.bincount(np.asarray(made).reshape(-1), minlength=4)
+    assert counts[3] == 0
+    np.testing.assert_allclose(counts[:3] / counts.sum(), SHARES, atol=0.03)
+
+
+def test_divergences_by_hand():
+    rows = np.array([[1, 2, 1], [2, 2, 2]])
+    assert ngrams.counts(rows, 2) == {(1, 2): 1, (2, 1): 1, (2, 2): 2}
+    assert ngrams.divergence({"a": 3, "b": 1}, {"a": 6, "b": 2}) == 0
+    assert ngrams.divergence({"a": 3}, {"b": 5}) == pytest.approx(1)
+    p, q, m = np.array([0.75, 0.25]), np.array([0.25, 0.75]), np.array([0.5, 0.5])
+    right = ((p * np.log2(p / m)).sum() + (q * np.log2(q / m)).sum()) / 2
+    assert ngrams.divergence({"a": 3, "b": 1}, {"a": 1, "b": 3}) == pytest.approx(right)
+
+
+def test_a_text_is_judged_between_real_and_shuffled_ones():
+    text = np.array([i % 5 for i in range(2000)]).reshape(100, 20)
+    judge = ngrams.judge_of_text(most=100, lengths=(1, 2))
+    found = judge.score({"y": text, "prediction": text})
+    assert set(found) == set(judge.names)
+    assert found["ngrams"] == found["ngrams_real"] == found["way_to_shuffled"] == 0
+    assert found["ngram1_shuffled"] == 0  # of single characters nothing is changed
+    assert found["ngram2_shuffled"] > 0.3
+    rng = np.random.default_rng(1)
+    mixed = rng.permutation(text.reshape(-1)).reshape(text.shape)
+    found = judge.score({"y": text, "prediction": mixed})
+    assert found["way_to_shuffled"] == pytest.approx(1, abs=0.1)
