@@ -29,6 +29,16 @@ def _forget_programs():
         gc.collect()
 
 
+@pytest.fixture(scope="module")
+def compiled_fast():
+    """Programs are compiled in two thirds of the time, and are slower: where they only
+    have to run.
+    """
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """A place for prepared data sets that all tests of a session share."""

@@ -68,6 +68,7 @@ def data_of(module, folder):
     return [] if there else [f"--dataset={other}"]
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
     from dljax import cli

@@ -16,6 +16,7 @@ from dljax.models.decoding import drawn
 from dljax.train import update
 from experiments.reference import tiny_shakespeare
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
 SHARES = np.array([0.5, 0.3, 0.15, 0.05])
 DRAWS = 4000
 

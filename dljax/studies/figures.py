@@ -55,6 +55,8 @@ def save(figure: Any, folder: pathlib.Path, name: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     no_dates = {"Date": None, "Creator": None}
+    figure.draw_without_rendering()  # lays it out, which else every file does, twice
+    figure.set_layout_engine("none")
     figure.savefig(text, format="svg", metadata=no_dates, transparent=True)
     figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
     plt().close(figure)
