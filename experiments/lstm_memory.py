@@ -9,6 +9,19 @@ Every cell has its learning rate tuned.
 
     python -m experiments.lstm_memory
     python -m experiments.lstm_memory --full
+
+--full (4,000 updates, 8 seeds), an hour on 2 slow x86-64 cores with other work beside
+it: refuted. What is right of the ten symbols, with 95 % intervals, over
+
+    blanks      3                     10                    30                    100
+    RNN   92.0 % (90.4 to 93.5)  16.1 % (13.5 to 18.6)  12.7 % (12.1 to 13.2)  12.7 %
+    GRU   81.5 % (70.7 to 92.3)  63.4 % (57.4 to 69.3)  55.7 % (47.4 to 63.9)  43.5 %
+    LSTM  89.1 % (77.6 to 100)   55.3 % (41.0 to 69.5)  22.7 % (18.1 to 27.3)  15.5 %
+
+of which 12.5 % is chance. LSTM is nearer to the simple cell than to keeping all: over
+10 blanks it is below 90 % by 34.7 (14.6 to 54.8) points, over 100 by 74.5 (70.4 to
+78.6, simultaneous intervals), little above chance. GRU keeps more. Both still learned
+when the updates were over, so that it is of 4,000 updates that this is said.
 """
 
 import dataclasses

@@ -10,6 +10,8 @@ from dljax.studies.declaration import looked
 from dljax.studies.experiment import import_experiment
 from dljax.studies.page import share
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 FIRST, MORE = [*range(8)], [*range(8, 16)]
 
 

@@ -8,6 +8,8 @@ from dljax.errors import Refusal
 from dljax.studies.traces import STEPS
 from experiments import lstm_trace, sentiment
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory, data_dir):

@@ -12,6 +12,8 @@ from dljax import report
 from dljax.errors import DONE, Refusal
 from dljax.studies.experiment import import_experiment
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 SHORT = ("--width=0,8", "--activation=relu", "--seeds=4")
 
 

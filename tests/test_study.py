@@ -20,6 +20,8 @@ from dljax.studies import launch, results
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 SMALL = ("--channels=2", "--hidden=8", "--steps=40", "--seeds=2", "--log_every=5")
 
 
