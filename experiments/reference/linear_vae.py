@@ -9,6 +9,9 @@ learned from and what is measured on, since it is not generalisation that is ask
 but whether the bound, its divergence and its draws are right.
 
     python -m experiments.reference.linear_vae
+
+A first run, whose bounds were of one draw an image, could not tell 0.05 nats from the
+noise of the draws: -0.005 (-0.062 to +0.052) nats from the likelihood with 8 numbers.
 """
 
 import dataclasses
@@ -19,6 +22,7 @@ from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
 CODES = (2, 8)
+DRAWS = 100  # of each image's code
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,9 +35,9 @@ class Config(RunConfig):
 
 
 def rule(**gaps):
-    """Supported if with each size of the code the bound is within 0.05 nats an image of
-    the likelihood (two one-sided tests); refuted if it is further away with one of them
-    (simultaneous interval); else undecided.
+    """Supported if with each size of the code the bound, of 100 draws an image, is
+    within 0.05 nats an image of the likelihood (two one-sided tests); refuted if it is
+    further away with one of them (simultaneous interval); else undecided.
     """
     if all(gap.within(0.05) for gap in gaps.values()):
         return "supported"
@@ -46,7 +50,7 @@ STUDY = Study(
     factors={"code": CODES},
     measure="nelbo",
     higher=False,
-    contrasts={f"code_{n}": (f"{n}@nelbo", f"{n}@ppca_nll") for n in CODES},
+    contrasts={f"code_{n}": (f"{n}@bound", f"{n}@ppca_nll") for n in CODES},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "code": (2,)},
     sufficient={"digits": "what is reached is known exactly for these images"},
@@ -89,17 +93,20 @@ def task(config):
         example=example,
         code=config.code,
         likelihood="gaussian",
+        importance=DRAWS,
     )
+    bounds = ours.probe
+    assert bounds is not None
     x = every(data).reshape(-1, example[0].size).astype(np.float64)
     mean, covariance = x.mean(0), ppca(np.cov(x, rowvar=False, bias=True), config.code)
     inverse = np.linalg.inv(covariance)
     constant = np.linalg.slogdet(2 * np.pi * covariance)[1] / 2
 
     def probe(params, stats, batch, key):
-        del params, stats, key
         rest = batch["image"].reshape(len(batch["weight"]), -1) - mean[None]
         nats = constant + ((rest @ inverse) * rest).sum(-1) / 2
-        return {"ppca_nll": ((nats * batch["weight"]).sum(), batch["weight"].sum())}
+        best = ((nats * batch["weight"]).sum(), batch["weight"].sum())
+        return {"ppca_nll": best, **bounds(params, stats, batch, key)}
 
     return ours._replace(probe=probe)
 
