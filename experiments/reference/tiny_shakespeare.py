@@ -7,7 +7,11 @@ numbers, a context of 64 characters, batches of 12, 2,000 updates. Published is 
 on a part of the last tenth of the text; here each character of that tenth but the first
 counts once, after the last update. DIR has input.txt.
 
-    python -m experiments.reference.tiny_shakespeare --manual_dir=DIR
+    python -m experiments.reference.tiny_shakespeare --manual_dir=DIR --seed=6
+
+Three seeds, and then three more, came to 1.775 nats (1.766 to 1.783), in 16 and 18
+minutes on 2 slow x86-64 cores. Three are too few for a test, and seeds that are added
+after a look decide nothing, so that the rule was not applied: it is for seeds 6 to 11.
 
 Its configuration for a GPU, published as 1.4697 nats at the best of its evaluations:
 
@@ -35,7 +39,7 @@ class Config(RunConfig):
     context: int = flag(64, "characters of a window", low=2)
     dropout: float = flag(0.0, "of what each part adds", low=0, below=1)
     learning_rate: float = flag(1e-3, "AdamW's highest, after 100 updates", low=0)
-    seeds: int = flag(3, "how many seeds", low=1)
+    seeds: int = flag(6, "how many seeds", low=1)
     steps: int = flag(2000, "updates", low=1)
     batch_size: int = flag(12, "windows an update", low=1)
 
