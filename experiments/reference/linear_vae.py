@@ -12,6 +12,10 @@ but whether the bound, its divergence and its draws are right.
 
 A first run, whose bounds were of one draw an image, could not tell 0.05 nats from the
 noise of the draws: -0.005 (-0.062 to +0.052) nats from the likelihood with 8 numbers.
+
+Of 100 draws, 8 seeds, 90 seconds on 2 x86-64 cores: supported. The bound is 0.0004
+(0.0002 to 0.0006) nats an image above the likelihood's negative with 2 numbers, 0.0038
+(0.0010 to 0.0067) with 8 (simultaneous 95 % intervals).
 """
 
 import dataclasses
