@@ -37,6 +37,14 @@ def net(module: nn.Module) -> Net:
     return Net(init, apply)
 
 
+def is_kernel(path: Any, leaf: Any) -> bool:
+    """Whether an array, by its path in the params, is what a layer multiplies by: those
+    of two or more axes, but biases and scales, which a scan over layers gives two.
+    """
+    vectors = ("['bias']", "['scale']")
+    return leaf.ndim > 1 and not jax.tree_util.keystr(path).endswith(vectors)
+
+
 def compute(network: Net, dtype: str) -> Net:
     """The same net, computed in `dtype`: "float32" as it is, "bfloat16" in half of it.
 

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from dljax.models.net import is_kernel
+
 ORDERS: dict[str, Callable[[jax.Array, Any], jax.Array]] = {
     "smallest": lambda w, key: jnp.abs(w),
     "largest": lambda w, key: -jnp.abs(w),
@@ -22,8 +24,7 @@ def map_kernels(change: Callable[[jax.Array, Any], jax.Array], params: Any, key:
     leaves, tree = jax.tree_util.tree_flatten_with_path(params)
     changed = []
     for i, (path, leaf) in enumerate(leaves):
-        vectors = ("['bias']", "['scale']")
-        if leaf.ndim > 1 and not jax.tree_util.keystr(path).endswith(vectors):
+        if is_kernel(path, leaf):
             leaf = change(leaf, None if key is None else jax.random.fold_in(key, i))
         changed.append(leaf)
     return jax.tree.unflatten(tree, changed)

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from dljax.models.net import is_kernel
+
 
 def warmup_cosine(
     peak: Any, steps: int, *, warmup: int = 0, end: float = 0.0
@@ -150,16 +152,8 @@ def averaged(opt: Any) -> tuple[Any, Any] | None:
 
 
 def decayed(params: Any) -> Any:
-    """True for matrices and kernels; not for vectors, nor for biases and scales, which
-    a scan over layers makes matrices of.
-    """
-    vectors = ("['bias']", "['scale']")
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: (
-            leaf.ndim > 1 and not jax.tree_util.keystr(path).endswith(vectors)
-        ),
-        params,
-    )
+    """True for what `models.net.is_kernel` says of each array."""
+    return jax.tree_util.tree_map_with_path(is_kernel, params)
 
 
 def adamw(

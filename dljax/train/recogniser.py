@@ -1,6 +1,5 @@
 """A classifier of real images, frozen: by its features generated ones are judged."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -107,11 +106,9 @@ def judge_of_images(
       steps: updates of the recogniser.
       others: names of other samples, of which each measure's name ends in "_NAME".
     """
-    frozen = functools.cache(lambda: recogniser(source, steps=steps))
     classes = len(source.classes)
 
-    def measured(images, real):
-        features, told = frozen().look(images)
+    def measured(features, told, real):
         near = generated.precision_recall(features, real)
         share = generated.shares(told, classes)
         found = (generated.frechet(features, real), generated.kernel(features, real))
@@ -120,18 +117,18 @@ def judge_of_images(
     def score(sample: Mapping[str, Any]) -> dict[str, float]:
         half = len(sample["image"]) // 2
         first, second = sample["image"][:half], sample["image"][half : 2 * half]
-        real, _ = frozen().look(first)
+        look, accuracy = recogniser(source, steps=steps)
+        real, _ = look(first)
         noise = np.random.default_rng(0).random(first.shape, np.float32)
-        found = {"recognised": frozen().accuracy}
+        found = {"recognised": accuracy}
         for floor, images in (("real", second), ("noise", noise)):
-            told = measured(images, real)
+            told = measured(*look(images), real)
             found |= {f"{k}_{floor}": told[k] for k in NAMES[:4]}
         for name in ("made", *others):
-            images = np.clip(sample[name], 0, 1)
-            told = measured(images[:half], real)
+            features, which = look(np.clip(sample[name], 0, 1))
+            told = measured(features[:half], which[:half], real)
             told["of_noise"] = told["frechet"] / found["frechet_noise"]
             if asked:
-                _, which = frozen().look(images)
                 told["as_asked"] = float((which == sample["asked"]).mean())
             found |= {k + ends[name]: v for k, v in told.items()}
         return found
