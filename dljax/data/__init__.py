@@ -86,7 +86,8 @@ def default_dir() -> pathlib.Path:
     ).expanduser()
 
 
-def _prepared(folder: pathlib.Path) -> pathlib.Path | None:
+def prepared(folder: pathlib.Path) -> pathlib.Path | None:
+    """The newest version of the TFDS data set in a folder; None where there is none."""
     versions = sorted(
         folder.glob("*.*.*/dataset_info.json"), key=lambda p: _numbers(p.parent.name)
     )
@@ -123,7 +124,7 @@ def find(
         _module(name).find(manual)
         return Place(name, root, None, manual, False, resize)
     if name in OWN:
-        folder = _prepared(root / "dljax" / name)
+        folder = prepared(root / "dljax" / name)
         if folder is None and (files := OWN[name].files):
             if manual is not None:
                 missing = [f for f in files if not (manual / f).is_file()]
@@ -132,14 +133,14 @@ def find(
                         f"--manual_dir={manual_dir}: no {missing[0]} there; "
                         f"{name} needs {', '.join(files)}"
                     )
-            elif not download and (folder := _prepared(root / name)) is None:
+            elif not download and (folder := prepared(root / name)) is None:
                 raise Refusal(
                     f"--dataset={name}: not prepared in {root}; give --manual_dir=DIR "
                     "with its original files, or --download to fetch them, or "
                     "--data_dir=DIR where it is prepared"
                 )
         return Place(name, root, folder, manual, download, resize)
-    folder = _prepared(root / name)
+    folder = prepared(root / name)
     if folder is None:
         near = nearest(name, OWN, cutoff=0.7)
         hint = f"did you mean {near}? " if near else ""

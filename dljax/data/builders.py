@@ -25,6 +25,7 @@ from dljax.data import (
     Place,
     first_line,
     music_builders,
+    prepared,
     sound_builders,
     text_builders,
 )
@@ -228,6 +229,8 @@ def prepare(place: Place) -> pathlib.Path:
                 f"--download: {place.name} cannot be fetched "
                 f"({type(error).__name__}); with no network give --manual_dir=DIR"
             ) from None
+        if folder := prepared(root / place.name):
+            return folder  # another process was first
         raise Refusal(
             f"--data_dir={place.data_dir}: {error.strerror or error}; give a directory "
             "that can be written",
