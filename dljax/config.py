@@ -82,6 +82,10 @@ class RunConfig:
         False, "write a trace of each trial (of few --steps, or it is large)"
     )
 
+    def updates(self, per_epoch: int) -> int:
+        """How many updates a run makes, if so many are a pass over the data."""
+        return self.steps or max(1, round(self.epochs * per_epoch))
+
 
 # Fields that say what to do this once.
 ACTIONS = frozenset(

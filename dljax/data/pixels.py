@@ -3,7 +3,7 @@
 Of sound these are mel spectrograms, frame by frame.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -16,7 +16,8 @@ from dljax.errors import Refusal
 
 
 class Pixels(NamedTuple):
-    """A source of images as tokens; how many tokens there are, and of one image.
+    """A source of images as tokens; how many tokens there are, and of one image; and
+    picture(tokens (n, length)) -> images in [0, 1] (n, h, w, 1).
 
     Its batches are {"y": int32 (b, length), the values of pixels, "x": the same a pixel
     earlier, which begins with a token of its own, "begin": int32 (b, 1), that token
@@ -26,6 +27,7 @@ class Pixels(NamedTuple):
     source: Source
     tokens: int
     length: int
+    picture: Callable[[Any], np.ndarray]
 
 
 def pixels(
@@ -99,4 +101,5 @@ def pixels(
         ),
         highest + 1 + (len(table.classes) if by_class else 1),
         length,
+        picture,
     )

@@ -66,9 +66,8 @@ def _load(place: Place) -> Source:
 
 
 def updates(config: Any, source: Source) -> int:
-    """How many updates a run of this config makes: --steps, or --epochs of the data."""
-    per_epoch = len(source.split(config.seed)["train"]) // config.batch_size
-    return config.steps or max(1, round(config.epochs * per_epoch))
+    """How many updates a run of this config makes: see `RunConfig.updates`."""
+    return config.updates(len(source.split(config.seed)["train"]) // config.batch_size)
 
 
 def stills(source: Source) -> tuple[jax.Array, int]:

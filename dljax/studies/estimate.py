@@ -67,14 +67,13 @@ def plan(
 
 
 def _size(one: Prepared) -> str:
-    trial, config = one.trial, one.trial.config
+    trial = one.trial
     variants = len({run.variant for run in trial.runs})
     parameters = cost.parameters(one.task(trial.runs[0].numbers)).total
     levels = f"{variants} levels x " if variants > 1 else ""
-    much = f"{config.steps} steps" if config.steps else f"{config.epochs:g} epochs"
     return (
-        f"{parameters:,} parameters, {levels}{len(trial.seeds)} seeds, {much}, "
-        f"{trial.lowering}"
+        f"{parameters:,} parameters, {levels}{len(trial.seeds)} seeds, "
+        f"{updates(trial.config, one.source):,} updates, {trial.lowering}"
     )
 
 

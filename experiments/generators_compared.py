@@ -1,0 +1,167 @@
+"""Which kind of net makes the best images, of equal size and for equal training?
+
+Claim: "Autoencoders, GANs, diffusion models and Transformers generate images."
+
+A variational autoencoder, a GAN, a diffusion model and a Transformer that draws pixel
+by pixel have as many weights, within a twentieth, and as many operations to learn with:
+an update's were counted once by XLA (`OPERATIONS`), so that each makes another number
+of updates. All are judged by the same numbers: the features of a classifier of real
+images, the Frechet distance in them to held-out images, beside that of other real
+images and of noise, and the share of each class. The report has their images, each
+above the nearest real one.
+
+    python -m experiments.generators_compared
+    python -m experiments.generators_compared --full
+    python -m experiments.generators_compared --dataset=mnist --manual_dir=DIR --full
+"""
+
+import dataclasses
+import sys
+
+from dljax import cli
+from dljax.config import RunConfig, flag
+from dljax.studies.study import Study
+
+KINDS = ("vae", "gan", "diffusion", "transformer")
+# Features, and numbers of a place in the Transformer.
+WIDTHS = {
+    "digits": {"vae": 36, "gan": 39, "diffusion": 16, "transformer": 52},
+    "mnist": {"vae": 22, "gan": 41, "diffusion": 24, "transformer": 68},
+}
+# 10^9 of an update with 32 images.
+OPERATIONS = {
+    "digits": {"vae": 0.083, "gan": 0.104, "diffusion": 0.380, "transformer": 1.595},
+    "mnist": {"vae": 0.421, "gan": 1.371, "diffusion": 12.35, "transformer": 80.68},
+}
+RATES = {"vae": 2e-3, "gan": 5e-4, "diffusion": 2e-3, "transformer": 2e-3}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    dataset: str = flag("digits", "data set to train on", choices=tuple(WIDTHS))
+    kind: str = flag("diffusion", "what makes images", choices=KINDS)
+    operations: int = flag(200, "of a run's training, in 10^9", low=1)
+    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    batch_size: int = flag(32, "images an update", low=1)
+
+    def updates(self, per_epoch):
+        """As many as the operations allow, or --steps."""
+        del per_epoch
+        an_update = OPERATIONS[self.dataset][self.kind] * self.batch_size / 32
+        return self.steps or max(1, round(self.operations / an_update))
+
+
+def rule(vae, gan, diffusion, transformer, **others):
+    """Supported if what each of the four makes is less than half as far from held-out
+    images as noise is (simultaneous intervals); refuted if what one of them makes is
+    more than half as far; else undecided.
+    """
+    del others  # reported
+    four = (vae, gan, diffusion, transformer)
+    if all(one.below(0) for one in four):
+        return "supported"
+    return "refuted" if any(one.above(0) for one in four) else "undecided"
+
+
+STUDY = Study(
+    claim="Autoencoders, GANs, diffusion models and Transformers generate images.",
+    factors={"kind": KINDS},
+    measure="frechet",
+    higher=False,
+    contrasts={
+        **{kind: (f"{kind}@of_noise", 0.5) for kind in KINDS},
+        **{
+            f"{kind}_more": (kind, "diffusion") for kind in KINDS if kind != "diffusion"
+        },
+    },
+    rule=rule,
+    sizes={"mnist": {"operations": 2_000, "seeds": 3}},
+    full={"digits": {"operations": 2_000}, "mnist": {"operations": 20_000}},
+    smoke={"steps": 2, "seeds": 2, "recogniser": 2, "kind": ("transformer",)},
+)
+
+
+def images(config):
+    """Images in [0, 1]."""
+    from dljax.data.source import load
+
+    return load(config)
+
+
+def tokens(config):
+    """The same, pixel by pixel."""
+    from dljax.data import source
+    from dljax.data.pixels import pixels
+
+    return pixels(source.read(config))
+
+
+def source(config):
+    """What the kind learns from, and what the report shows."""
+    from dljax.data.pictures import showing
+
+    shown = showing(images(config), "made")
+    if config.kind != "transformer":
+        return shown
+    return tokens(config).source._replace(say=seen(config, shown.say))
+
+
+def seen(config, asks):
+    """What asks for pictures, asked for tokens."""
+    picture = tokens(config).picture
+    return lambda sample: asks(
+        {"image": picture(sample["y"]), "made": picture(sample["prediction"])}
+    )
+
+
+def task(config):
+    """One of the four."""
+    from dljax.data.source import stills, updates
+    from dljax.tasks.makers import maker
+    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.train.recogniser import judge_of_images
+
+    data, kind = images(config), config.kind
+    steps = updates(config, data)
+    peak = RATES[kind]
+    rate = warmup_cosine(peak, steps, warmup=min(100, steps // 10))
+    judge = judge_of_images(data, steps=config.recogniser)
+    if kind == "transformer":
+        return pixel_by_pixel(config, adamw(rate, clip=1.0), judge)
+    return maker(
+        kind,
+        stills(data)[0],
+        classes=0,
+        width=WIDTHS[config.dataset][kind],
+        optimizers={
+            "net": adamw(rate, clip=1.0, ema=0.995),
+            "generator": adamw(peak, b1=0.5, ema=0.995),
+            "critic": adamw(peak, b1=0.5),
+        },
+        judge=judge,
+    )
+
+
+def pixel_by_pixel(config, optimizer, judge):
+    """The next pixel, from all before it."""
+    from dljax.data.source import example
+    from dljax.models.transformer import transformer
+    from dljax.tasks import tokens as objective
+
+    data, width = tokens(config), WIDTHS[config.dataset][config.kind]
+    net = transformer("decoder", width, data.tokens, depth=3, longest=data.length)
+    return objective.tokens(
+        net,
+        optimizer,
+        example=example(data.source, "x")["x"],
+        generate=data.length,
+        prompts={"prediction": "begin"},
+        draw=True,
+        bits=True,
+        judge=judge._replace(score=seen(config, judge.score)),
+    )
+
+
+if __name__ == "__main__":
+    cli.main(sys.modules[__name__])

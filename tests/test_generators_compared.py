@@ -1,0 +1,37 @@
+"""generators_compared's four kinds are equal in weights, and in operations."""
+
+import numpy as np
+import pytest
+
+from dljax.data import Table, source
+from dljax.train import cost
+from experiments import generators_compared as compared
+
+SHAPES = {"digits": (8, 16), "mnist": (28, 255)}  # side, and the largest value
+
+
+@pytest.fixture(params=compared.WIDTHS)
+def dataset(request, monkeypatch):
+    """The name of a data set, of which there are only sixty random images."""
+    side, largest = SHAPES[request.param]
+    rng, rows = np.random.default_rng(0), np.arange(60)
+    images = rng.integers(0, largest + 1, (60, side, side, 1)).astype(np.uint8)
+    arrays = {"image": images, "label": rows.astype(np.int32) % 10}
+    names = tuple("0123456789")
+    table = Table(request.param, "1", arrays, {"train": rows}, names, largest)
+    monkeypatch.setattr(source, "read", lambda config: table)
+    monkeypatch.setattr(source, "load", lambda config: source.resident(table))
+    return request.param
+
+
+@pytest.mark.parametrize("kind", compared.KINDS)
+def test_each_kind_has_as_many_weights_and_operations(dataset, kind):
+    config = compared.Config(dataset=dataset, kind=kind, operations=20_000)
+    task, diffusion = compared.task(config), compared.Config(dataset=dataset)
+    own, its = (cost.parameters(one).total for one in (task, compared.task(diffusion)))
+    assert own == pytest.approx(its, rel=0.05)
+    updates = config.updates(0)
+    counted = cost.flops(task, compared.source(config), config.batch_size)
+    assert counted is not None
+    assert updates * counted == pytest.approx(1e9 * config.operations, rel=0.02)
+    assert compared.Config(dataset=dataset, kind=kind, steps=7).updates(0) == 7
