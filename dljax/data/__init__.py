@@ -2,14 +2,14 @@
 
 `find` answers in milliseconds whether a data set can be had (no heavy import, no
 network); `load` reads it into arrays. Preparing writes below `<data_dir>/dljax/`;
-`image_folder`, `colloid_video`, `piano_roll`, `vader`, `labelled_text`,
+`image_folder`, `audio_folder`, `colloid_video`, `piano_roll`, `vader`, `labelled_text`,
 `parallel_text` and `text_file` are read where they are, each time, so that two folders
 are never mixed up. `adding` and `copying` are made.
 
 Splits are fixed:
   digits         five stratified folds of 1,797; seed s tests on fold s mod 5, validates
                  on the next and trains on 1,077 of the other three
-  lexicon, image_folder and labelled_text
+  lexicon, image_folder, audio_folder and labelled_text
                  the same where they have no parts of their own
   rt_polarity    ten stratified folds, as is the custom
   what has train and test

@@ -1,8 +1,7 @@
 """`image_folder`: a folder of PNG or JPEG files for each class.
 
-DIR/CLASS/*.png (jpg, jpeg), or DIR/train/CLASS and DIR/test/CLASS. It is read where it
-is, each time: nothing is prepared that another folder could be taken for. All images
-grey: one channel, else three. Images of one size stay as they are, others need
+DIR/CLASS/*.png (jpg, jpeg), or DIR/train/CLASS and DIR/test/CLASS; see `folders`. All
+images grey: one channel, else three. Images of one size stay as they are, others need
 `--resize=N`.
 """
 
@@ -13,45 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from dljax.data import Table, first_line
+from dljax.data import Table, first_line, folders
 from dljax.errors import DAMAGED_DATA, Refusal
 
-ENDINGS = (".png", ".jpg", ".jpeg")
+IMAGES = folders.Kind("images", (".png", ".jpg", ".jpeg"))
 GREY = {"1", "L", "LA"}  # Pillow's modes
 COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
-FEWEST = 5  # training images of a class: one a fold
-
-Classes = dict[str, list[pathlib.Path]]
 
 
-def find(root: pathlib.Path) -> dict[str, Classes]:
-    """The files, {"train" (and "test"): {class: files}}, in order of their names.
-
-    Raises:
-      Refusal: there are none, or too few of a class, or other classes to test on.
-    """
-    inside = _folders(root)
-    if not {"train", "test"} <= inside.keys():
-        parts = {"train": _classes(root)}
-    elif more := sorted(inside.keys() - {"train", "test"}):
-        raise Refusal(
-            f"--manual_dir={root}: has {', '.join(more)} beside train and test; images "
-            "for validation are taken out of train"
-        )
-    else:
-        parts = {name: _classes(inside[name]) for name in ("train", "test")}
-        if differ := parts["train"].keys() ^ parts["test"].keys():
-            raise Refusal(
-                f"--manual_dir={root}: only one of train and test has the classes "
-                f"{', '.join(sorted(differ))}"
-            )
-    for files in parts["train"].values():
-        if len(files) < FEWEST:
-            raise Refusal(
-                f"--manual_dir={root}: {files[0].parent.name} has {len(files)} of the "
-                f"{FEWEST} images at least that each class needs to train on"
-            )
-    return parts
+def find(root: pathlib.Path) -> dict[str, folders.Classes]:
+    """The files of images, see `folders.find`."""
+    return folders.find(root, IMAGES)
 
 
 def read(root: pathlib.Path, resize: int) -> Table:
@@ -60,13 +31,7 @@ def read(root: pathlib.Path, resize: int) -> Table:
     Raises:
       Refusal: see `find`; a file is damaged; sizes differ, and none is given.
     """
-    parts = find(root)
-    names = tuple(parts["train"])
-    files, labels = [], []
-    for part in parts.values():
-        for label, name in enumerate(names):
-            files += part[name]
-            labels += [label] * len(part[name])
+    files, labels, parts, names = folders.listed(find(root))
     mode = _mode(files, resize)
     images = []
     for path in files:
@@ -75,17 +40,8 @@ def read(root: pathlib.Path, resize: int) -> Table:
             images.append(np.asarray(_square(image, resize) if resize else image))
     pixels = np.stack(images)
     channels = 1 if mode == "L" else 3
-    rows = np.split(np.arange(len(files)), [sum(map(len, parts["train"].values()))])
-    return Table(
-        "image_folder",
-        "1.0.0",
-        {
-            "image": pixels.reshape(*pixels.shape[:3], channels),
-            "label": np.array(labels, np.int32),
-        },
-        dict(zip(parts, rows, strict=False)),  # without test no rows are left for it
-        names,
-    )
+    arrays = {"image": pixels.reshape(*pixels.shape[:3], channels), "label": labels}
+    return Table("image_folder", "1.0.0", arrays, parts, names)
 
 
 @contextlib.contextmanager
@@ -121,35 +77,6 @@ def _square(image: Any, size: int) -> Any:
     from PIL import Image
 
     return image.resize((size, size), Image.Resampling.BILINEAR)
-
-
-def _folders(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    return {
-        path.name: path
-        for path in sorted(root.iterdir())
-        if path.is_dir() and not path.name.startswith(".")
-    }
-
-
-def _classes(root: pathlib.Path) -> Classes:
-    classes = {
-        name: sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
-        )
-        for name, folder in _folders(root).items()
-    }
-    if not classes:
-        raise Refusal(
-            f"--manual_dir={root}: no folders of images there; it needs CLASS/*.png "
-            "(jpg, jpeg), or train/CLASS/*.png and test/CLASS/*.png"
-        )
-    if empty := [name for name, files in classes.items() if not files]:
-        raise Refusal(
-            f"--manual_dir={root}: no png, jpg or jpeg in its folder {empty[0]}"
-        )
-    return classes
 
 
 def _mode(files: list[pathlib.Path], resize: int) -> str:

@@ -66,6 +66,7 @@ OWN = {
         needs="two aligned files, as text.de and text.en", images=False
     ),
     "image_folder": Own(needs="a folder of images for each class"),
+    "audio_folder": Own(needs="a folder of WAV files for each class", images=False),
     "colloid_video": Own(needs="bulk_water_half.zip or its frames as PNG files"),
     "piano_roll": Own(needs="one .mat file of piano rolls", images=False),
     **dict.fromkeys(MADE, Own(images=False)),
