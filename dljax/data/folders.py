@@ -31,7 +31,7 @@ class Kind(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """Every file, and its label int32 (n,); which of them are which part; the classes."""
+    """Every file, and its label, int32 (n,); which are which part; the classes."""
 
     files: list[pathlib.Path]
     labels: np.ndarray
