@@ -9,6 +9,7 @@ be what is often said. Translations are judged by chrF, the agreement of strings
 characters and words with the reference (0 to 100), and by BLEU, as sacrebleu has them.
 
     python -m experiments.translation
+    python -m experiments.translation --full
     python -m experiments.translation --dataset=multi30k --manual_dir=DIR --full
 
 By default names of places, languages and currencies are translated from German,
@@ -42,7 +43,7 @@ class Config(RunConfig):
     dropout: float = flag(0.2, "of a layer's inputs and outputs", low=0, below=1)
     learning_rate: float = flag(2e-3, "Adam's", low=0)
     seeds: int = flag(8, "how many seeds", low=1)
-    epochs: float = flag(30.0, "passes over the training data", low=0)
+    epochs: float = flag(10.0, "passes over the training data", low=0)
 
 
 def rule(reading, **others):
@@ -72,7 +73,7 @@ STUDY = Study(
     },
     rule=rule,
     sizes={"multi30k": {"pieces": "bpe", "size": 2000, "epochs": 1.0, "longest": 28}},
-    full={"multi30k": {"epochs": 5.0}},
+    full={"names": {"epochs": 30.0}, "multi30k": {"epochs": 3.0}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4}
     | {"net": ("attention",), "shown": ("source",)},
 )
