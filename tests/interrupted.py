@@ -13,12 +13,12 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
+TASKS = ("classifier", "gan", "diffusion", "seq2seq")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    family: str = flag(
-        "classifier", "which task", choices=("classifier", "gan", "seq2seq")
-    )
+    family: str = flag("classifier", "which task", choices=TASKS)
     nan_at: int = flag(-1, "after so many steps the first seed's loss is NaN")
     seeds: int = flag(2, "how many seeds", low=1)
     batch_size: int = flag(24, "examples an update", low=1)
@@ -32,7 +32,7 @@ def rule(gap):
 
 STUDY = Study(
     claim="An interrupted run ends with the bits of one that was never interrupted.",
-    factors={"family": ("classifier", "gan", "seq2seq")},
+    factors={"family": TASKS},
     measure="loss",
     higher=False,
     select="best_valid",

@@ -18,7 +18,7 @@ import pytest
 from dljax.errors import DONE, PREEMPTED
 from dljax.runs import checkpoint
 
-STEPS = {"classifier": 15_000, "gan": 15_000, "seq2seq": 3_000}
+STEPS = {"classifier": 15_000, "gan": 15_000, "diffusion": 2_500, "seq2seq": 3_000}
 # Processes are forked from one that has imported everything, which halves their lives.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
@@ -141,8 +141,8 @@ def interrupt_all(root, kills, terms):
 
 
 def test_thirty_kills_and_thirty_terminations_change_no_bit(tmp_path):
-    for found in interrupt_all(tmp_path, kills=10, terms=10):
-        assert found["resumed"] > 10, found
+    for found in interrupt_all(tmp_path, kills=8, terms=8):
+        assert found["resumed"] > 8, found
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR2"])
