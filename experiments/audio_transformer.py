@@ -58,6 +58,7 @@ STUDY = Study(
     factors={"knows": tuple(CHANGES)},
     measure="bits",
     higher=False,
+    select="best_valid",
     contrasts={"place": ("place", "all")},
     rule=rule,
     full={"spoken_digit": {"steps": 1000}},

@@ -54,6 +54,7 @@ STUDY = Study(
     factors={"knows": tuple(CHANGES)},
     measure="bits",
     higher=False,
+    select="best_valid",
     contrasts={"place": ("place", "all"), "pixels": ("pixels", "all")},
     rule=rule,
     sizes={"mnist": {"batch_size": 16, "seeds": 3}},
