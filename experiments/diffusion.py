@@ -6,9 +6,9 @@ A U-Net learns to tell the noise that was added to an image, at any share of noi
 pure noise, what it tells is taken away step by step (DDIM). One choice at a time is
 another one: the schedule of the noising and what is predicted; of the same net, a fifth
 of the steps, noise that is added again at each of twice as many (ancestral sampling),
-and guidance by the class. Images are judged by the features of a classifier
-of real ones, by the Frechet distance to held-out images, beside that of other real
-images and of noise.
+guidance by the class, and no class at all. Images are judged by the features of a
+classifier of real ones, by the Frechet distance to held-out images, beside that of
+other real images and of noise; and by which classes they are.
 
     python -m experiments.diffusion
     python -m experiments.diffusion --dataset=mnist --manual_dir=DIR --full
@@ -28,7 +28,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "image": {"predicted": "image"},
     "noise": {"predicted": "noise"},
 }
-SAMPLERS = ("few", "ancestral", "guided")
+SAMPLERS = ("few", "ancestral", "guided", "classless")
 NETS = ("unet", "dit")
 
 
@@ -116,6 +116,7 @@ def task(config):
             "few": Sampler(config.sampling // 5),
             "ancestral": Sampler(2 * config.sampling, eta=1.0),
             "guided": Sampler(config.sampling, guidance=1.0),
+            "classless": Sampler(config.sampling, guidance=-1.0),
         },
         judge=judge_of_images(
             data, steps=config.recogniser, others=SAMPLERS, asked=True

@@ -102,12 +102,14 @@ def test_guidance_leads_away_from_what_is_told_without_a_class():
         samplers={
             "made": diffusion.Sampler(2, clip=False),
             "guided": diffusion.Sampler(2, guidance=3.0, clip=False),
+            "classless": diffusion.Sampler(2, guidance=-1.0, clip=False),
         },
     )
     params, stats = task.init(jax.random.key(0))
     batch = {"image": jnp.zeros((2, 4, 4, 1)), "label": jnp.array([0, 1])}
     made = task.sample(params, stats, batch, jax.random.key(0))
-    for name, values in (("made", (0, 1)), ("guided", (4 * 0 - 6, 4 * 1 - 6))):
+    expected = {"made": (0, 1), "guided": (4 * 0 - 6, 4 * 1 - 6), "classless": (2, 2)}
+    for name, values in expected.items():
         for image, value in zip(made[name], values, strict=True):
             np.testing.assert_allclose(2 * image - 1, value, atol=1e-4)
 

@@ -22,7 +22,8 @@ HIDDEN = 0.1  # of labels, in training, for guidance
 
 class Sampler(NamedTuple):
     """steps, eta, clip: see `denoised`. guidance: w of classifier-free guidance, 1 + w
-    times what is told with the label less w times without (Ho and Salimans 2022).
+    times what is told with the label less w times without (Ho and Salimans 2022); -1 is
+    without a label.
     """
 
     steps: int = 50
