@@ -5,8 +5,8 @@ Claim: "Diffusion models generate images."
 A U-Net learns to tell the noise that was added to an image, at any share of noise; from
 pure noise, what it tells is taken away step by step (DDIM). One choice at a time is
 another one: the schedule of the noising and what is predicted; of the same net, a fifth
-of the steps, noise that is added again at each of twice as many (ancestral sampling),
-guidance by the class, and no class at all. Images are judged by the features of a
+of the steps, noise that is added again at each of them (ancestral sampling), guidance
+by the class, and no class at all. Images are judged by the features of a
 classifier of real ones, by the Frechet distance to held-out images, beside that of
 other real images and of noise; and by which classes they are.
 
@@ -66,10 +66,10 @@ STUDY = Study(
         **{name: (f"nothing@frechet_{name}", "nothing@frechet") for name in SAMPLERS},
     },
     rule=rule,
-    sizes={"mnist": {"seeds": 3, "channels": 32, "change": ("nothing",)}},
+    sizes={"mnist": {"seeds": 3, "channels": 24, "change": ("nothing",)}},
     full={
         "digits": {"steps": 1000, "seeds": 10, "channels": 32, "sampling": 50},
-        "mnist": {"steps": 3000, "sampling": 50},
+        "mnist": {"steps": 2000, "sampling": 50},
     },
     smoke={"steps": 2, "seeds": 2, "channels": 8, "recogniser": 2}
     | {"change": ("nothing",), "net": "dit", "sampling": 5},
@@ -114,7 +114,7 @@ def task(config):
         samplers={
             "made": Sampler(config.sampling),
             "few": Sampler(config.sampling // 5),
-            "ancestral": Sampler(2 * config.sampling, eta=1.0),
+            "ancestral": Sampler(config.sampling, eta=1.0),
             "guided": Sampler(config.sampling, guidance=1.0),
             "classless": Sampler(config.sampling, guidance=-1.0),
         },

@@ -77,8 +77,11 @@ STUDY = Study(
         "turns": ("wasserstein/1/layer", "wasserstein/5/layer"),
     },
     rule=rule,
-    sizes={"mnist": {"seeds": 6, "batch_size": 64}},
-    full={"digits": {"steps": 4000, "seeds": 10}, "mnist": {"steps": 5000}},
+    sizes={
+        "mnist": {"seeds": 3, "batch_size": 64, "turns": (1,)}
+        | {"objective": ("nonsaturating", "hinge"), "norm": ("batch", "spectral")}
+    },
+    full={"digits": {"steps": 4000, "seeds": 10}, "mnist": {"steps": 4000}},
     smoke={"steps": 2, "seeds": 2, "channels": 2, "noise": 2, "recogniser": 2}
     | {"objective": ("wasserstein",), "turns": (5,), "norm": ("layer",)},
 )

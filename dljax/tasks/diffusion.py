@@ -222,10 +222,10 @@ def diffusion(
                 of = given(x[None], t[None], label[None])
                 return net.apply(params["net"], stats, of, key=None, train=False)[0][0]
 
-            told = answer(label)
-            if classes and sampler.guidance:
-                without = answer(jnp.full_like(label, classes))
-                told = (1 + sampler.guidance) * told - sampler.guidance * without
+            none, w = jnp.full_like(label, classes), sampler.guidance
+            told = answer(none if w == -1 else label)
+            if classes and w not in (0, -1):
+                told = (1 + w) * told - w * answer(none)
             kept = jnp.asarray(share, jnp.float32)[t]
             return image_and_noise(predicted, told, x, kept)
 
