@@ -12,7 +12,7 @@ has not, each fifth of them in turn.
         --manual_dir=DIR --full
 
 By default single notes of 128 instruments (extra `music`); DIR has the archive of the
-Free Spoken Digit Dataset 1.0.9.
+Free Spoken Digit Dataset 1.0.9; or --dataset=audio_folder and your own WAV files.
 """
 
 import dataclasses

@@ -13,7 +13,8 @@ real ones and noise?
         --full
 
 By default single notes of 128 instruments (extra `music`); DIR has the archive of the
-Free Spoken Digit Dataset 1.0.9. The sounds are in the report.
+Free Spoken Digit Dataset 1.0.9; or --dataset=audio_folder and your own WAV files. The
+sounds are in the report.
 """
 
 import dataclasses
