@@ -12,7 +12,7 @@ import pytest
 from pieces import rolls, saved
 
 from dljax.data.known import OWN
-from dljax.studies import claims
+from dljax.studies import claims, results
 
 ROOT = pathlib.Path(__file__).parents[1]
 BUILD = (ROOT / "BUILD.md").read_text()
@@ -98,6 +98,26 @@ def test_help_says_the_claim_and_the_flags(name, capsys):
     said = capsys.readouterr().out
     assert "Claim:" in said
     assert said.index("This experiment") < said.index("Every experiment")
+
+
+# Their numbers are beside those of another data set, on which the verdict rests; or of
+# one run.
+DESCRIPTIVE = [
+    *((name, "mnist") for name in ("diffusion", "gan", "generators_compared")),
+    ("pixel_transformer", "mnist"),
+    ("reference.multi30k_transformer", "multi30k"),
+]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_full_size_has_seeds_enough_for_a_verdict(name):
+    module = importlib.import_module(f"experiments.{name}")
+    study, usual = module.STUDY, module.Config()
+    for dataset in {usual.dataset, *study.sizes, *study.full}:
+        sizes = study.defaults({"dataset": dataset, "full": True}, "")
+        seeds = range(sizes.get("seeds", usual.seeds))
+        few = results.too_few(study, {"seeds": seeds, "reduced": ""})
+        assert bool(few) == ((name, dataset) in DESCRIPTIVE), (dataset, few)
 
 
 def test_the_table_of_claims_is_current():

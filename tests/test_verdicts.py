@@ -57,6 +57,20 @@ def test_a_rule_that_is_changed_after_the_runs_decides_nothing(found, judged, tm
     assert "the rule, or what it decides by, was changed" in reason
 
 
+def never(**contrasts):
+    """Always undecided."""
+    del contrasts
+    return "undecided"
+
+
+def test_seeds_too_few_for_the_contrasts_are_told_before_they_run(
+    found, judged, tmp_path
+):
+    many = {f"wider_{i}": ("16", "0") for i in range(9)}
+    _, said = again(found, judged, tmp_path, rule=never, contrasts=many)
+    assert "8 seeds, and 9 comparisons need 10: it will be undecided" in said[0]
+
+
 def test_a_constant_of_the_rule_is_part_of_it(monkeypatch):
     study = small.STUDY._replace(rule=wider_by_margin)
     before = rule_hash(study)

@@ -45,6 +45,8 @@ def launch(
 
             clock = experiment.measure is None
             print(estimate.plan(tune, decide, declared, directory, clock=clock))
+            if why := results.too_few(experiment.study, declared):
+                print(why)
             return DONE
         disk.check_writable(directory, "workdir")
         one = trials.named(config.trial, [*tune, *decide])
@@ -56,6 +58,8 @@ def launch(
     ):
         before = _begun_study(directory)
         declared = declare(experiment, asked, before)
+        if why := results.too_few(experiment.study, declared):
+            show.say(why)
         code, ran = DONE, False
         if tune := tuning.trials(experiment, asked, declared):
             disk.write_json(directory / "study.json", declared)

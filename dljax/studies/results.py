@@ -183,6 +183,15 @@ def verdict(
     return _ruled(study, compared), ""
 
 
+def too_few(study: Study, declared: Mapping[str, Any]) -> str:
+    """Why whatever comes out will be undecided, where it is the seeds; or ""."""
+    n, m = len(declared["seeds"]), len(study.contrasts)
+    needed = statistics.seeds_needed(m * max(1, len(study.looks)))
+    if declared["reduced"] or n >= needed:
+        return ""
+    return f"{n} seeds, and {m} comparisons need {needed}: it will be undecided"
+
+
 def rehearse(study: Study) -> None:
     """Calls the rule on made-up differences, before anything is trained.
 

@@ -32,7 +32,7 @@ class Config(RunConfig):
     hidden: int = flag(500, "width of the hidden layers", low=1)
     importance: int = flag(100, "draws of the importance-weighted bound", low=1)
     learning_rate: float = flag(1e-3, "Adam's", low=0)
-    seeds: int = flag(6, "how many seeds", low=1)
+    seeds: int = flag(8, "how many seeds", low=1)
     epochs: float = flag(10.0, "passes over the training data", low=0)
     batch_size: int = flag(128, "images an update", low=1)
 
