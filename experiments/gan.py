@@ -11,6 +11,8 @@ images, beside that of other real images and of noise; and by the share of each 
 
     python -m experiments.gan
     python -m experiments.gan --dataset=mnist --manual_dir=DIR --full
+
+The verdict rests on the digits; of MNIST three seeds' numbers are stated.
 """
 
 import dataclasses
