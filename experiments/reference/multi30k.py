@@ -76,9 +76,8 @@ def source(config):
 
 def task(config):
     """The next word of the translation, from all before it."""
-    from dljax.data.source import example, updates
+    from dljax.data.source import updates
     from dljax.models.recurrent import recurrent
-    from dljax.tasks.tokens import tokens
     from dljax.train.optimizers import adamw, warmup_cosine
 
     data = pairs(config)
@@ -92,11 +91,19 @@ def task(config):
         bidirectional=True,
         dropout=config.dropout,
     )
-    one = example(data.source, "x", "mask", "before")
     rate = warmup_cosine(config.learning_rate, updates(config, data.source))
+    return translating(net, adamw(rate, clip=1.0), data)
+
+
+def translating(net, optimizer, data):
+    """The task of any net that translates, judged in both conventions."""
+    from dljax.data.source import example
+    from dljax.tasks.tokens import tokens
+
+    one = example(data.source, "x", "mask", "before")
     return tokens(
         net,
-        adamw(rate, clip=1.0),
+        optimizer,
         example=one,
         given=tuple(one),
         mask="y_mask",

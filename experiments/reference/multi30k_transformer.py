@@ -20,8 +20,9 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
-from experiments.reference.multi30k import judge, pairs
+from experiments.reference import multi30k
 
+source = multi30k.source
 PUBLISHED = 36.52
 
 
@@ -63,20 +64,14 @@ STUDY = Study(
 )
 
 
-def source(config):
-    """Sentences and their translations, as numbers."""
-    return pairs(config).source
-
-
 def task(config):
     """The next word of the translation, from all before it."""
     from dljax.data.source import example
     from dljax.models.transformer import transformer
-    from dljax.tasks.tokens import tokens
     from dljax.train.optimizers import adamw
 
-    data = pairs(config)
-    one = example(data.source, "x", "mask", "before")
+    data = multi30k.pairs(config)
+    before = example(data.source, "before")["before"]
     net = transformer(
         "encoder_decoder",
         config.width,
@@ -85,20 +80,12 @@ def task(config):
         heads=config.heads,
         ratio=2,
         vocabulary=data.theirs.size,
-        longest=one["before"].shape[1],
+        longest=before.shape[1],
         norm="after",
         activation="relu",
         dropout=config.dropout,
     )
-    return tokens(
-        net,
-        adamw(config.learning_rate, clip=1.0),
-        example=one,
-        given=tuple(one),
-        mask="y_mask",
-        generate=one["before"].shape[1],
-        judge=judge(data),
-    )
+    return multi30k.translating(net, adamw(config.learning_rate, clip=1.0), data)
 
 
 if __name__ == "__main__":
