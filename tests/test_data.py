@@ -13,7 +13,6 @@ import pytest
 
 from dljax import data
 from dljax.data import builders, find, load, splits
-from dljax.data.builders import Digits
 from dljax.data.source import resident, shuffle_pixels
 from dljax.errors import DAMAGED_DATA, DISK, Refusal
 
@@ -251,14 +250,15 @@ def test_a_data_dir_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_two_may_prepare_at_once(tmp_path, monkeypatch):
-    place, generate = find("digits", data_dir=str(tmp_path)), Digits._generate_examples
+    place = find("digits", data_dir=str(tmp_path))
+    generate = builders.Digits._generate_examples
 
     def slowly(builder):
         monkeypatch.undo()
         load(place)  # another one, which is done before this one
         yield from generate(builder)
 
-    monkeypatch.setattr(Digits, "_generate_examples", slowly)
+    monkeypatch.setattr(builders.Digits, "_generate_examples", slowly)
     assert len(load(place).arrays["label"]) == 1797
 
 

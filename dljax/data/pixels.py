@@ -12,6 +12,7 @@ import numpy as np
 from dljax.contract import Source
 from dljax.data import Table, spectrogram
 from dljax.data.source import resident
+from dljax.data.text import once
 from dljax.errors import Refusal
 
 
@@ -30,6 +31,7 @@ class Pixels(NamedTuple):
     picture: Callable[[Any], np.ndarray]
 
 
+@once
 def pixels(
     table: Table, *, levels: int = 0, across: int = 1, by_class: bool = False
 ) -> Pixels:
