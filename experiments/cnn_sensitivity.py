@@ -72,7 +72,7 @@ STUDY = Study(
     },
     rule=rule,
     profiles={
-        f"severity of {kind}": {
+        f"accuracy over severity of {kind}": {
             "accuracy": 0,
             **{f"{kind}_{level}": level for level in range(1, 6)},
         }

@@ -65,7 +65,7 @@ STUDY = Study(
     },
     rule=rule,
     profiles={
-        "percent of the side that it was trained at": {
+        "accuracy over percent of the side that it was trained at": {
             **{f"accuracy_{percent}": percent for percent in PERCENTS[:3]},
             "accuracy": 100,
             **{f"accuracy_{percent}": percent for percent in PERCENTS[3:]},

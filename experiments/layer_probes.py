@@ -71,7 +71,7 @@ STUDY = Study(
     },
     rule=rule,
     profiles={
-        "layers before the linear classifier": {
+        "accuracy over layers before the linear classifier": {
             name: i for i, name in enumerate(LAYERS)
         }
     },

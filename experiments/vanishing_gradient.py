@@ -98,7 +98,9 @@ STUDY = Study(
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "cell": ("rnn", "lstm")}
     | {"length": (50,)},
     profiles={
-        f"steps before the end, {when}": {f"{when}_{lag}": lag for lag in LAGS}
+        f"gradient {when} (power of ten) over steps before the end": {
+            f"{when}_{lag}": lag for lag in LAGS
+        }
         for when in ("drawn", "trained")
     },
 )

@@ -69,7 +69,7 @@ STUDY = Study(
     },
     rule=rule,
     profiles={
-        f"percent of weights gone, {order}": {
+        f"accuracy over percent of weights gone, {order}": {
             "accuracy": 0,
             **{f"{order}_{percent}": percent for percent in PERCENTS},
         }

@@ -44,7 +44,7 @@ def experiment(data_dir):
             "one": ("16@is_1", "16@is_0"),
         },
         rule=rule,
-        profiles={"digit": {"is_0": 0, "is_1": 1, "is_2": 2}},
+        profiles={"share over digit": {"is_0": 0, "is_1": 1, "is_2": 2}},
     )
     return of_module(small)._replace(
         study=study, task=task, source=lambda config: with_seen(small.source(config))

@@ -50,6 +50,7 @@ def heard(picture: np.ndarray) -> np.ndarray:
     return np.round(2**15 * np.clip(wave, -0.99, 0.99)).astype(np.int16)
 
 
+@functools.cache
 def _transform():
     from scipy.signal import ShortTimeFFT, get_window
 

@@ -13,17 +13,21 @@ Line = list[tuple[float, list[float]]]  # (x, a value a seed)
 
 
 def of_metrics(results: Results, profiles: Mapping[str, Mapping[str, float]]):
-    """A panel for each of a study's `profiles`; None where it has none."""
+    """A panel for each of a study's `profiles`; None where it has none.
+
+    A profile is named "what over what", which are the labels of its axes.
+    """
     panels = {}
     for title, places in profiles.items():
+        y, _, x = title.rpartition(" over ")
         lines = {
             variant: [
-                (x, list(results.values(variant, metric).values()))
-                for metric, x in places.items()
+                (place, list(results.values(variant, metric).values()))
+                for metric, place in places.items()
             ]
             for variant in results.final
         }
-        panels[title] = {k: kept for k, v in lines.items() if (kept := _filled(v))}
+        panels[x, y] = {k: kept for k, v in lines.items() if (kept := _filled(v))}
     return _draw({k: v for k, v in panels.items() if v}, results.shared)
 
 
@@ -46,14 +50,15 @@ def of_factor(results: Results, measure: str):
         values = list(results.values(variant, measure).values())
         lines[others or measure].append((levels[chosen], values))
     kept = {name: sorted(found) for name, v in lines.items() if (found := _filled(v))}
-    return _draw({chosen: kept}, results.shared, measure) if kept else None
+    return _draw({(chosen, measure): kept}, results.shared) if kept else None
 
 
 def _filled(line: Line) -> Line:
     return [(x, values) for x, values in line if values]
 
 
-def _draw(panels: Mapping[str, Mapping[str, Line]], shared: float, y: str = ""):
+def _draw(panels: Mapping[tuple[str, str], Mapping[str, Line]], shared: float):
+    """A panel for each pair of labels, of its horizontal and its vertical axis."""
     if not panels:
         return None
     columns = min(3, len(panels))
@@ -64,13 +69,13 @@ def _draw(panels: Mapping[str, Mapping[str, Line]], shared: float, y: str = ""):
     names = list(dict.fromkeys(itertools.chain(*panels.values())))
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
-    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
-        axis.set_xlabel(title)
+    for axis, ((x, y), lines) in zip(axes.flat, panels.items(), strict=False):
+        axis.set_xlabel(x)
+        if axis in axes[:, 0] or y != next(iter(panels))[1]:
+            axis.set_ylabel(y)
         for name, line in lines.items():
             i = names.index(name)
             _draw_line(axis, line, shared, i, label=name)
-    for row in axes:
-        row[0].set_ylabel(y)
     handles = {
         label: handle
         for axis in axes.flat

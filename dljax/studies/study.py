@@ -38,8 +38,8 @@ class Study(NamedTuple):
       by the measure on validation data.
     smoke: {field: value} for --smoke.
     sufficient: {data set: why its default size decides as well as a full one}.
-    profiles: {what the numbers are: {metric: number}}: pictures of metrics over
-      something else than the update, as the severity of a corruption.
+    profiles: {"what over what": {metric: number}}: pictures of metrics over something
+      else than the update, as the severity of a corruption.
     """
 
     claim: str
