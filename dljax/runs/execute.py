@@ -76,7 +76,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
     flops = description["flops_per_update"]
     each = f", {flops / 1e6:,.1f} MFLOP an update" if flops else ""
     show.say(f"{trial.variant}: {description['parameters']:,} parameters{each}")
-    show.say(cost.parameters(first).text)
+    show.say(cost.table(description["parameter_table"]))
     surroundings = manifest.surroundings(config)
     restored = restore(trial, program, directory, say=show.say, resume=True)
     step = restored.step if restored else 0

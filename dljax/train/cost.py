@@ -17,14 +17,14 @@ class Parameters(NamedTuple):
     rows: list[list[Any]]
     total: int
 
-    @property
-    def text(self) -> str:
-        """A table for the terminal."""
-        width = max((len(name) for name, _, _ in self.rows), default=0)
-        return "\n".join(
-            f"  {name:<{width}}  {'x'.join(map(str, shape)):>16}  {count:>12,}"
-            for name, shape, count in self.rows
-        )
+
+def table(rows: list[list[Any]]) -> str:
+    """`Parameters.rows` for the terminal."""
+    width = max((len(name) for name, _, _ in rows), default=0)
+    return "\n".join(
+        f"  {name:<{width}}  {'x'.join(map(str, shape)):>16}  {count:>12,}"
+        for name, shape, count in rows
+    )
 
 
 def parameters(task: Task) -> Parameters:
