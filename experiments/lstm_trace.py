@@ -51,10 +51,10 @@ def main(arguments):
 def traced(config):
     """({gate or state: (t, neurons)} of one example, what was read at each step)."""
     import jax
+    import jax.numpy as jnp
     import numpy as np
 
     import dljax
-    from dljax.data.vocabulary import words
     from dljax.errors import Refusal
     from dljax.models.cell import watch_cells
     from dljax.train import update
@@ -68,23 +68,25 @@ def traced(config):
     if config.example >= len(rows):
         raise Refusal(f"--example={config.example}: there are {len(rows)}")
     state = jax.tree.map(lambda leaf: leaf[which], run.tested)
+    row = rows[config.example : config.example + 1]
+    shown = update.sample(run.task, run.source, state, row, run.source.arrays)
+    params, stats = update.averages(run.task, state)
     seen: list[dict[str, Any]] = []
     with watch_cells(seen.append):
-        row = rows[config.example : config.example + 1]
-        shown = update.sample(run.task, run.source, state, row, run.source.arrays)
+        batch = {**shown, "weight": jnp.ones(1)}
+        run.task.metrics(params, stats, batch, jax.random.key(0))
     if not seen:
         raise Refusal(f"--run={config.run}: its network has no recurrent layer")
     parts = {name: np.asarray(part)[:, 0] for name, part in seen[0].items()}
     host = {name: np.asarray(value) for name, value in shown.items()}
     steps = len(parts["output"])
-    if "mask" in host:
-        steps = int(host["mask"].sum())
+    masks = [host[name] for name in ("mask", "y_mask") if name in host]
+    if masks:
+        steps = int(masks[0].sum())
         parts = {name: part[:steps] for name, part in parts.items()}
     said = run.source.say(host) if run.source.say else {}
-    for text in (str(its[0]) for its in said.values() if len(its)):
-        for pieces in (words(text), list(text)):
-            if len(pieces) == steps:
-                return parts, pieces
+    if "pieces read" in said:
+        return parts, list(said["pieces read"][0])[:steps]
     every = -(-steps // MOST)
     return parts, [str(i) if i % every == 0 else "" for i in range(steps)]
 

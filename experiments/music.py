@@ -24,7 +24,7 @@ distance was 0.15 on validation data; so a step is drawn as a whole chord.
 
 DIR has JSB_Chorales.mat. By default the 350 chorales in four parts that come with
 music21 (extra `music`), a step a quarter note;
-each as far as its first 64 steps.
+each as far as 64 steps after its first chord.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ class Config(RunConfig):
     hidden: int = flag(200, "neurons of the hidden state", low=1)
     embedding: int = flag(100, "numbers that a chord becomes", low=1)
     dropout: float = flag(0.5, "of a layer's inputs and outputs", low=0, below=1)
-    longest: int = flag(64, "steps of a piece; the rest is cut off", low=20)
+    longest: int = flag(64, "steps after the first; the rest is cut off", low=20)
     learning_rate: float = flag(3e-3, "Adam's", low=0)
     seeds: int = flag(10, "how many seeds", low=1)
     epochs: float = flag(40.0, "passes over the training data", low=0)
@@ -126,19 +126,25 @@ def judge(data):
     import numpy as np
 
     from dljax.contract import Judge
+    from dljax.errors import Refusal
     from dljax.probes.harmony import Chain, distance
 
     rolls, length = (np.asarray(data.source.arrays[k]) for k in ("roll", "length"))
     train = [rolls[i][: length[i]] for i in data.source.split(0)["train"]]
+    if len(train) < (tested := len(data.source.split(0)["test"])):
+        raise Refusal(
+            f"--dataset={data.source.name}: has {len(train)} pieces to train on and "
+            f"{tested} to test on, and as many are compared"
+        )
     chain = Chain(train)
 
     def score(sample):
         steps = sample["prediction"].shape[1]
         lengths = [min(n, steps) for n in sample["y_mask"].sum(-1).astype(int)]
-        made, real = (
-            [data.frames[its[:n]] for its, n in zip(sample[k], lengths, strict=True)]
-            for k in ("prediction", "y")
-        )
+        said = zip(sample["prediction"], lengths, strict=True)
+        made = [data.frames[its[:n]] for its, n in said]
+        there = zip(sample["row"], lengths, strict=True)
+        real = [rolls[i, 1 : 1 + n] for i, n in there]
         rng = np.random.default_rng(sample["draw"][0])
         begins = zip(sample["x"], lengths, strict=True)
         drawn = [chain.draw(first, n, rng) for first, n in begins]

@@ -22,9 +22,11 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.errors import Refusal
 from dljax.studies.study import Study
 
 CELLS = ("rnn", "lstm")
+ROWS = (8, 4, 2, 1)  # after which the memory begins anew
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ def rule(**costs):
 
 STUDY = Study(
     claim="A recurrent net's hidden state, fed back, remembers what came before.",
-    factors={"cell": CELLS, "rows": (8, 4, 2, 1)},
+    factors={"cell": CELLS, "rows": ROWS},
     measure="accuracy",
     contrasts={
         f"{cell}_{name}": (f"{cell}/8", f"{cell}/{rows}")
@@ -82,7 +84,13 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.train.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    data = source(config)
+    example, outputs = stills(data)
+    if example.shape[1] > max(ROWS):
+        raise Refusal(
+            f"--dataset={data.name}: its images have {example.shape[1]} rows, and this "
+            f"takes at most {max(ROWS)}, over which a memory is kept"
+        )
     net = recurrent(
         "many_to_one", config.cell, config.hidden, outputs, reset=config.rows
     )

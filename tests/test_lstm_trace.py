@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from pieces import rolls, saved
 
+import dljax
 from dljax import cli
 from dljax.errors import Refusal
 from dljax.studies.traces import STEPS
-from experiments import lstm_trace, sentiment
+from experiments import lstm_trace, music, sentiment
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -23,7 +25,11 @@ def test_every_step_is_there_for_every_character(trial):
     config = lstm_trace.Config(run=str(trial), example=5)
     parts, labels = lstm_trace.traced(config)
     assert {name for _, name in STEPS} - parts.keys() == {"before"}
-    assert "".join(labels).strip()
+    run = dljax.load(trial)
+    (row,) = run.source.split(run.runs[0].seed)[run.split][5:6]
+    batch = run.source.gather(run.source.arrays, np.array([row]))
+    sentence = run.source.say({**batch, "prediction": batch["label"]})["sentence"][0]
+    assert "".join(labels).strip() in sentence
     for part in parts.values():
         assert len(part) == len(labels)
     kept = np.concatenate([np.zeros((1, 4)), parts["memory"][:-1]])
@@ -34,6 +40,21 @@ def test_every_step_is_there_for_every_character(trial):
     np.testing.assert_allclose(parts["output"], shown, atol=1e-6)
     assert lstm_trace.main([f"--run={trial}"]) == 0
     assert (trial / "trace.svg").read_text().count("<image") == len(STEPS)
+
+
+@pytest.fixture(scope="module")
+def piece(tmp_path_factory):
+    work = tmp_path_factory.mktemp("music")
+    saved(work, rolls({"traindata": [25] * 16, "validdata": [24], "testdata": [26]}))
+    flags = ("--smoke", "--cell=lstm", "--dataset=piano_roll", f"--manual_dir={work}")
+    assert cli.run(music, [*flags, f"--workdir={work}/run"]) == 0
+    return next(p for p in (work / "run").glob("lstm*"))
+
+
+def test_of_a_net_that_makes_music_the_real_piece_is_traced(piece):
+    parts, labels = lstm_trace.traced(lstm_trace.Config(run=str(piece)))
+    assert {name for _, name in STEPS} - parts.keys() == {"before"}
+    assert len(labels) == len(parts["output"]) == 20  # that many after the first
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from pieces import rolls, saved
 
-from dljax.data import find, load
+from dljax.config import RunConfig
+from dljax.data import find, load, source
 from dljax.data.piano_roll import KEYS, LOWEST, chords, next_frames
+from dljax.errors import Refusal
 from dljax.probes.harmony import LAGS, Chain, distance, histograms
 from dljax.studies import sound
 
@@ -68,8 +70,17 @@ def test_chords_are_frames_and_unheard_ones_the_most_alike(tmp_path):
         np.testing.assert_array_equal(batch["x"], real["x"][:, 0])
         np.testing.assert_array_equal(batch["before"][:, 1:], batch["y"][:, :-1])
     told = found.source.say({**batch, "prediction": batch["before"][:, :3]})
+    np.testing.assert_array_equal(
+        told["real roll"][there[:, :3]], real["y"][:, :3][there[:, :3]]
+    )
     assert told["roll"].shape == told["real roll"].shape == (len(rows), 3, KEYS)
     assert not told["roll"][~there[:, :3]].any()
+
+
+def test_a_set_without_music_is_refused_in_a_line(data_dir):
+    images = source.load(RunConfig(data_dir=data_dir))
+    with pytest.raises(Refusal, match="--dataset=digits: has no music"):
+        chords(images)
 
 
 def test_midi_files_have_the_notes_and_wav_files_their_pitch(tmp_path):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.io
 from pieces import rolls, saved
 
 from dljax.config import RunConfig
@@ -36,6 +37,13 @@ def test_a_file_has_its_pieces_in_its_own_parts(folder):
     for row, piece in zip((0, 1, 2), rolls()["traindata"], strict=True):
         np.testing.assert_array_equal(table.arrays["roll"][row, : len(piece)], piece)
         assert not table.arrays["roll"][row, len(piece) :].any()
+
+
+def test_a_column_of_pieces_is_read_as_a_row_is(folder, tmp_path):
+    cells = scipy.io.loadmat(folder / "music.mat")
+    scipy.io.savemat(folder / "music.mat", {name: cells[name].T for name in rolls()})
+    table = load(find("piano_roll", manual_dir=str(folder)))
+    np.testing.assert_array_equal(table.arrays["length"], [5, 3, 7, 4, 2, 6])
 
 
 def test_who_takes_images_refuses_music_in_a_line(folder):

@@ -144,6 +144,20 @@ def test_a_memory_that_begins_anew_is_a_sequence_of_its_own(name, reset):
     np.testing.assert_allclose(outputs, np.concatenate(parts), atol=1e-5)
 
 
+@CELL
+def test_a_memory_begins_anew_from_where_it_begins_and_not_at_padding(name):
+    layer, params, x = drawn(name, reset=3)
+    outputs, last = layer.apply({"params": params}, x[:2])
+    mask = jnp.arange(T)[:, None] < jnp.full((1, x.shape[1]), 2)
+    padded, same = layer.apply({"params": params}, x, mask=mask)
+    np.testing.assert_array_equal(padded[:2], outputs)
+    jax.tree.map(np.testing.assert_array_equal, same, last)
+    back, params, x = drawn(name, reset=3, reverse=True)
+    outputs, _ = back.apply({"params": params}, x)
+    forward, _ = layer.apply({"params": params}, x[::-1])
+    np.testing.assert_allclose(outputs[::-1], forward, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("part", "expected"),
     [

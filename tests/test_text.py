@@ -99,8 +99,12 @@ def test_what_is_pooled_over_the_words_knows_no_padding(pool):
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_shuffled_sentences_have_the_same_words():
-    plain, moved = (text.sentences(table(), shuffled=s).source for s in (False, True))
+@pytest.mark.parametrize("longest", [0, 2])
+def test_shuffled_sentences_have_the_same_words(longest):
+    plain, moved = (
+        text.sentences(table(), shuffled=s, longest=longest).source
+        for s in (False, True)
+    )
     a, b = plain.arrays["x"], moved.arrays["x"]
     assert (a != b).any()
     np.testing.assert_array_equal(np.sort(a), np.sort(b))
@@ -214,6 +218,12 @@ def test_own_pairs_are_split_and_aligned(tmp_path):
     assert sum(map(len, its.parts.values())) == 200
 
 
+def test_a_line_ends_where_an_editor_ends_it(tmp_path):
+    odd = [f"haus\u2028{i}\x85" for i in range(20)]
+    its = parallel(tmp_path, odd, [f"house {i}" for i in range(20)])
+    assert odd[3].strip().encode() in its.arrays["source"]
+
+
 def rated(folder, line):
     from dljax.data import vader
 
@@ -232,6 +242,10 @@ WRONG = {
     "no tab": (lambda d: labelled(d, mine=["no label"] * 30), "mine.tsv: line 1"),
     "nothing": (lambda d: labelled(d), "there is none"),
     "other parts": (lambda d: labelled(d, train=["a\tb"], dev=["a\tb"]), "dev.tsv"),
+    "no text to validate": (
+        lambda d: labelled(d, train=["a\tb"], test=["a\tb"], valid=[]),
+        "for valid",
+    ),
     "no text to test": (lambda d: labelled(d, train=["a\tb"], test=[]), "for test"),
     "an unknown label": (
         lambda d: labelled(d, train=["a\tb"], test=["a\tc"]),

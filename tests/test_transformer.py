@@ -9,6 +9,7 @@ import optax
 import pytest
 from conftest import golden_arrays
 
+from dljax.errors import Refusal
 from dljax.models.attention import attend, rotated
 from dljax.models.transformer import (
     ARCHITECTURES,
@@ -248,7 +249,6 @@ def test_rotary_positions_are_relative():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"heads": 3}, "heads 3: must divide the width 8 into even parts"),
         ({"positions": "wrong"}, "positions wrong: must be one of"),
         ({"architecture": "wrong"}, "architecture wrong: must be one of"),
     ],
@@ -256,6 +256,11 @@ def test_rotary_positions_are_relative():
 def test_wrong_options_are_refused(options, said):
     with pytest.raises(ValueError, match=said):
         make(**options)
+
+
+def test_heads_that_do_not_divide_the_width_are_said_in_a_line():
+    with pytest.raises(Refusal, match="heads 3: must divide the width 8 into even par"):
+        make(heads=3)
 
 
 def test_patches_are_squares_row_by_row():

@@ -9,8 +9,9 @@ are never mixed up. `adding` and `copying` are made.
 Splits are fixed:
   digits         five stratified folds of 1,797; seed s tests on fold s mod 5, validates
                  on the next and trains on 1,077 of the other three
-  lexicon, image_folder, audio_folder and labelled_text
+  lexicon, vader, image_folder and audio_folder
                  the same where they have no parts of their own
+  labelled_text  of one file: by a hash of the text, eight tenths, one and one
   rt_polarity    ten stratified folds, as is the custom
   what has train and test
                  the last 10 % of a fixed permutation of train is for validation (at

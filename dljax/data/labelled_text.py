@@ -45,7 +45,8 @@ def read(root: pathlib.Path, resize: int) -> Table:
         for text, label in _labelled(path):
             parts[part_of(text) if name == "all" else name].append((text, label))
     given = {k: rows for k, rows in parts.items() if rows or k in files}
-    if empty := [k for k in ("train", "test") if not parts[k]]:
+    needed = [k for k in parts if k in files or k != "valid"]
+    if empty := [k for k in needed if not parts[k]]:
         raise Refusal(f"--manual_dir={root}: no text is for {empty[0]}")
     names = sorted({label for _, label in parts["train"]})
     for part, rows in given.items():

@@ -56,7 +56,7 @@ def read(root: pathlib.Path, resize: int) -> Table:
     rolls: list[np.ndarray] = []
     parts = {}
     for part, name in CELLS.items():
-        found = list(cells.get(name, np.zeros((1, 0)))[0])
+        found = list(np.ravel(cells.get(name, ())))
         if not found or any(np.ndim(r) != 2 or np.shape(r)[1] != KEYS for r in found):
             raise Refusal(f"{path}: has no cell {name} of arrays (steps, {KEYS})")
         parts[part] = np.arange(len(rolls), len(rolls) + len(found))
@@ -77,7 +77,8 @@ class Chords(NamedTuple):
     """A source of chords as numbers, and the frames (chords, 88) that they are.
 
     Its batches are {"x": the first frame, float32 (b, 88), "before": int32 (b, t), "y":
-    int32 (b, t), the chord after each, "y_mask": float32 (b, t), 0 past a piece's end}.
+    int32 (b, t), the chord after each, "y_mask": float32 (b, t), 0 past a piece's end,
+    "row": int32 (b,)}.
     """
 
     source: Source
@@ -90,9 +91,14 @@ def chords(source: Source, *, longest: int = 0) -> Chords:
     Args:
       source: of `next_frames`.
       longest: steps after the first of a piece; the rest is cut off; 0: all.
+
+    Raises:
+      Refusal: the source has no piano rolls.
     """
     import jax.numpy as jnp
 
+    if "roll" not in source.arrays:
+        raise Refusal(f"--dataset={source.name}: has no music, and this takes music")
     roll, length = (np.asarray(source.arrays[name]) for name in ("roll", "length"))
     if longest:
         roll, length = roll[:, : longest + 1], np.minimum(length, longest + 1)
@@ -113,12 +119,13 @@ def chords(source: Source, *, longest: int = 0) -> Chords:
             "before": chord[:, :-1],
             "y": chord[:, 1:],
             "y_mask": mask.astype(jnp.float32),
+            "row": rows,
         }
 
     def say(sample):
         """Of what a net made after each first frame, as long as the real piece."""
         there = sample["y_mask"][:, : sample["prediction"].shape[1], None].astype(int)
-        real = frames[sample["y"]][:, : there.shape[1]] * there
+        real = roll[sample["row"], 1 : 1 + there.shape[1]] * there
         return {"real roll": real, "roll": frames[sample["prediction"]] * there}
 
     chord = nearest[back].reshape(roll.shape[:2])

@@ -43,8 +43,12 @@ def whole(path: pathlib.Path) -> str:
 
 
 def lines(path: pathlib.Path) -> list[str]:
-    """Its lines, without the blanks around them; raises as `whole`."""
-    return [line.strip() for line in whole(path).splitlines()]
+    """Its lines, without the blanks around them; raises as `whole`.
+
+    A line ends where an editor ends it: other marks of Unicode belong to the text.
+    """
+    text = whole(path).rstrip("\n")
+    return [line.strip() for line in text.split("\n")] if text else []
 
 
 def padded(numbers: Sequence[Sequence[int]], longest: int) -> np.ndarray:
@@ -89,6 +93,15 @@ class Sentences(NamedTuple):
     vocabulary: int
 
 
+def _pieces(of: Vocabulary, numbers: Any) -> list[str]:
+    """The text of each; that of padding is empty."""
+    return [of.decode([i]) for i in numbers]
+
+
+def _mixed(pieces: Sequence[int], rng: np.random.Generator) -> list[int]:
+    return [pieces[i] for i in rng.permutation(len(pieces))]
+
+
 @once
 def sentences(
     table: Table,
@@ -114,17 +127,17 @@ def sentences(
             f"--dataset={table.name}: has no sentences with labels, and this takes them"
         )
     texts, folds = _texts(table, "text"), 1 if "test" in table.parts else table.folds
-    blocks, sizes = [], []
+    blocks, known = [], []
     for fold in range(folds):
         train = splits(table, fold)["train"]
         fitted = vocabulary(kind, [texts[i] for i in train], least=least, size=size)
         blocks.append([fitted.encode(text) for text in texts])
-        sizes.append(fitted.size)
+        known.append(fitted)
     most = max(1, *(len(its) for block in blocks for its in block))
     most = min(longest or most, most)
     rng = np.random.default_rng(0)
     if shuffled:
-        blocks = [[rng.permutation(its).tolist() for its in block] for block in blocks]
+        blocks = [[_mixed(its[:most], rng) for its in block] for block in blocks]
     n = len(texts)
 
     def split(seed: int) -> Mapping[str, np.ndarray]:
@@ -140,12 +153,12 @@ def sentences(
         }
 
     def say(sample):
-        said = [table.classes[i] for i in sample["prediction"]]
-        right = [table.classes[i] for i in sample["label"]]
+        read = zip(sample["x"], sample["row"], strict=True)
         return {
             "sentence": [texts[i % n] for i in sample["row"]],
-            "label": right,
-            "said": said,
+            "label": [table.classes[i] for i in sample["label"]],
+            "said": [table.classes[i] for i in sample["prediction"]],
+            "pieces read": [_pieces(known[i // n], its) for its, i in read],
         }
 
     parts = splits(table, 0)
@@ -165,7 +178,7 @@ def sentences(
         shared=len(parts["test"]) / len(parts["train"]) if folds > 1 else 0.0,
         say=say,
     )
-    return Sentences(source, max(sizes))
+    return Sentences(source, max(of.size for of in known))
 
 
 class Pairs(NamedTuple):
@@ -249,17 +262,16 @@ def pairs(
         mask = (x != PAD).astype(np.float32)
         return {"x": x, "mask": mask, "before": np.full((len(x), 1), BEGIN, np.int32)}
 
-    def pieces(of: Vocabulary, rows: Any) -> list[list[str]]:
-        return [[of.decode([i]) for i in its] for its in rows]
-
     def say(sample: Mapping[str, Any]) -> dict[str, Any]:
         """The translations, and piece by piece what was read and said."""
         if "row" not in sample:  # of texts of one's own
             return {"said": [fitted["target"].decode(i) for i in sample["prediction"]]}
         return {
             **translations(sample),
-            "pieces read": pieces(fitted["source"], sample["x"]),
-            "pieces said": pieces(fitted["target"], sample["prediction"]),
+            "pieces read": [_pieces(fitted["source"], its) for its in sample["x"]],
+            "pieces said": [
+                _pieces(fitted["target"], its) for its in sample["prediction"]
+            ],
         }
 
     source = Source(

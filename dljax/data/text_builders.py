@@ -95,7 +95,7 @@ with registered.skip_registration():
             )
 
     class Names(tfds.core.GeneratorBasedBuilder):
-        """1,300 names of places, languages, scripts and currencies, in German and in
+        """1,414 names of places, languages, scripts and currencies, in German and in
         English (Unicode CLDR, as Babel has it).
         """
 

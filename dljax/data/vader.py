@@ -42,7 +42,7 @@ def read(root: pathlib.Path, resize: int) -> Table:
     del resize
     rated = []
     for path in find(root):
-        lines = path.read_text("utf-8", errors="replace").splitlines()
+        lines = path.read_text("utf-8", errors="replace").rstrip("\n").split("\n")
         for number, line in enumerate(lines, 1):
             try:
                 _, mean, text = line.split("\t", 2)

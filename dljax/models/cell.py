@@ -75,7 +75,8 @@ def forward(
       mask: (t, b), 0 where a step changes nothing, for padding; or None.
       added: (t, b, hidden) for each array of the memory, added to it after each step; a
         gradient with respect to zeros here is one with respect to the memory.
-      reset: every so many steps the memory is what it began with; 0: never.
+      reset: every so many steps, from where it begins, the memory is what it began
+        with; 0: never.
       reverse: from the last step to the first.
 
     Returns:
@@ -94,6 +95,7 @@ def forward(
 
     def step(memory, given):
         now, keep, more, anew = given
+        before = memory
         if reset:
             memory = jax.tree.map(functools.partial(jnp.where, anew), begin, memory)
         said, h = now @ inputs, memory[0] @ weights["memory"]
@@ -104,13 +106,16 @@ def forward(
         if keep is not None:
             new = tuple(
                 jnp.where(keep[:, None] > 0, a, b)
-                for a, b in zip(new, memory, strict=True)
+                for a, b in zip(new, before, strict=True)
             )
         if more is not None:
             new = jax.tree.map(jnp.add, new, more)
         return new, (new[0], seen if trace or _watching else None)
 
-    begin, anew = memory, jnp.arange(len(x)) % reset == 0 if reset else None
+    begin, anew = memory, None
+    if reset:
+        places = jnp.arange(len(x))
+        anew = (places[::-1] if reverse else places) % reset == 0
     # To compute gates again for their gradient is faster than to fetch them.
     policy = jax.checkpoint_policies.save_only_these_names(PRODUCTS)
     step = jax.checkpoint(step, prevent_cse=False, policy=policy)

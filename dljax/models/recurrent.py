@@ -142,8 +142,8 @@ def recurrent(
         never does.
       pool: what many_to_one answers from: the "last" memory, or the "max" or the "mean"
         of the outputs of all steps.
-      trace: gives (y, {layer: {gate or state: (b, t, hidden)}}). Neither of the two is
-        for nets that make sequences.
+      trace: gives (y, {layer: {gate or state: (b, t, hidden)}}). Neither this
+        nor `reset` is for nets that make sequences.
 
     Source: Elman 1990; Hochreiter, Schmidhuber 1997; Gers et al. 2000; Schuster,
     Paliwal 1997; Cho et al. 2014; see `seq2seq` too.

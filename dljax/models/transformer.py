@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dljax.contract import Net
+from dljax.errors import Refusal
 from dljax.models.attention import sinusoids
 from dljax.models.block import ACTIVATIONS, NORMS, Stack
 from dljax.models.decoding import generate
@@ -164,7 +165,8 @@ def transformer(
     initial weights, of which what ends a block is smaller the more blocks there are.
 
     Raises:
-      ValueError: an unknown option, or heads that do not divide the width.
+      ValueError: an unknown option.
+      Refusal: heads that do not divide the width.
     """
     for name, value, known in (
         ("architecture", architecture, ARCHITECTURES),
@@ -176,9 +178,7 @@ def transformer(
         if value not in known:
             raise ValueError(f"{name} {value}: must be one of {known}")
     if width % heads or (positions in ("rotary", "sinusoidal") and width // heads % 2):
-        raise ValueError(
-            f"heads {heads}: must divide the width {width} into even parts"
-        )
+        raise Refusal(f"heads {heads}: must divide the width {width} into even parts")
     block = {
         "width": width,
         "heads": heads,

@@ -62,13 +62,13 @@ class Chain:
     ) -> np.ndarray:
         """(steps, keys) after `first` (keys,), or after what is most like it."""
         now = np.asarray(first, bool)
-        made = []
-        for _ in range(steps):
+        made = np.zeros((steps, len(now)), bool)
+        for step in range(steps):
             follow = self._next.get(now.tobytes())
             if follow is None:
                 known = self._frames[self._known]
                 now = known[np.abs(known ^ now).sum(-1).argmin()]
                 follow = self._next[now.tobytes()]
             now = self._frames[rng.choice(follow)]
-            made.append(now)
-        return np.stack(made)
+            made[step] = now
+        return made
