@@ -55,7 +55,7 @@ class Judge(NamedTuple):
     """Measures samples: score({name: array (n, ...)}) -> a number for each of `names`.
 
     The arrays are those of the batch and of `Task.sample`, of one run and of all its
-    test data, or of the first `most` examples of them.
+    test data in an order that says nothing, or of the first `most` of them.
     """
 
     names: tuple[str, ...]

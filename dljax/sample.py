@@ -109,7 +109,9 @@ def at_once(run: str, config: Config, task: Any, source: Any, state: Any) -> Any
     from dljax.data.source import example
     from dljax.train import update
 
-    nothing = Refusal(f"{run}: its network makes no text, images or sounds")
+    nothing = Refusal(
+        f"{run}: its network makes no text, images or sounds that can be asked for"
+    )
     if task.sample is None or "image" not in source.arrays:
         raise nothing
     for name in ("length", "temperature", "top_k", "top_p", "greedy"):

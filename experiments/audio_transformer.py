@@ -5,8 +5,8 @@ Claim: "A Transformer generates audio."
 A sound is a spectrogram of 32 frames a second and 16 bands in 16 steps of loudness,
 frame by frame, from the lowest band to the highest: 512 tokens. Each is told from those
 before it and from what is sounding, an instrument's family or a digit. Beside it a
-Transformer that does not see other tokens, but knows their place. New sounds are in the
-report, to be heard.
+Transformer without attention, which knows the token before and the place, and not what
+is sounding. New sounds are in the report, to be heard.
 
     python -m experiments.audio_transformer
     python -m experiments.audio_transformer --dataset=spoken_digit --manual_dir=DIR \
@@ -45,8 +45,9 @@ class Config(RunConfig):
 
 
 def rule(place):
-    """Supported if it needs fewer bits a token than one that knows the place alone, and
-    by more than 0.1 (simultaneous interval); refuted if by less; else undecided.
+    """Supported if it needs fewer bits a token than one that knows the token before
+    and the place alone, and by more than 0.1 (simultaneous interval); refuted if by
+    less; else undecided.
     """
     if place.above(0.1):
         return "supported"

@@ -22,6 +22,7 @@ from typing import Any
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.errors import Refusal
 from dljax.studies.study import Study
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -47,14 +48,14 @@ class Config(RunConfig):
     batch_size: int = flag(64, "images an update", low=1)
 
 
-def rule(noise, **others):
+def rule(made, **others):
     """Supported if what it makes is less than half as far from held-out images as noise
     is (simultaneous interval); refuted if it is more than half as far; else undecided.
     """
     del others  # reported
-    if noise.below(0):
+    if made.below(0):
         return "supported"
-    return "refuted" if noise.above(0) else "undecided"
+    return "refuted" if made.above(0) else "undecided"
 
 
 STUDY = Study(
@@ -63,7 +64,7 @@ STUDY = Study(
     measure="frechet",
     higher=False,
     contrasts={
-        "noise": ("nothing@of_noise", 0.5),
+        "made": ("nothing@of_noise", 0.5),
         **{name: (name, "nothing") for name in CHANGES if name != "nothing"},
         **{name: (f"nothing@frechet_{name}", "nothing@frechet") for name in SAMPLERS},
     },
@@ -103,6 +104,11 @@ def task(config):
     data = images(config)
     example, classes = stills(data)
     if config.net == "dit":
+        if (side := example.shape[1]) % (side // 4):
+            raise Refusal(
+                f"--net=dit: cuts an image into patches of {side // 4} pixels, and the "
+                f"side of {data.name} is {side}; --resize={side // 4 * 4} fits"
+            )
         net = dit(example.shape[1] // 4, 3 * config.channels, classes=classes)
     else:
         net = unet((config.channels, 2 * config.channels), classes=classes)

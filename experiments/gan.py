@@ -24,8 +24,10 @@ from dljax.studies.study import Study
 
 OBJECTIVES = ("nonsaturating", "hinge", "wasserstein")
 NORMS = ("batch", "none", "spectral", "layer")
+A_TURN = 16  # images
 DESIGN = [
     {"objective": objective, "turns": turns, "norm": norm}
+    | {"batch_size": A_TURN * (turns + 1)}
     for objective, turns, norm in (
         ("nonsaturating", 1, "batch"),
         ("nonsaturating", 1, "none"),
@@ -48,7 +50,7 @@ class Config(RunConfig):
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
     seeds: int = flag(8, "how many seeds", low=1)
     steps: int = flag(1500, "updates of the generator", low=1)
-    batch_size: int = flag(32, "images a turn", low=1)
+    batch_size: int = flag(32, "images an update, for all turns together", low=2)
 
 
 def rule(noise, hinge, wasserstein, **others):
@@ -66,26 +68,32 @@ def rule(noise, hinge, wasserstein, **others):
 
 STUDY = Study(
     claim="Generative adversarial networks generate images.",
-    factors={"objective": OBJECTIVES, "turns": (1, 5), "norm": NORMS},
+    factors={"objective": OBJECTIVES, "turns": (1, 5), "norm": NORMS}
+    | {"batch_size": (2 * A_TURN, 6 * A_TURN)},
     design=DESIGN,
     measure="frechet",
     higher=False,
     contrasts={
-        "noise": ("nonsaturating/1/batch@of_noise", 0.5),
-        "hinge": ("hinge/1/spectral@of_noise", 0.5),
-        "wasserstein": ("wasserstein/5/layer@of_noise", 0.5),
-        "spectral": ("hinge/1/none", "hinge/1/spectral"),
-        "batch": ("nonsaturating/1/none", "nonsaturating/1/batch"),
-        "turns": ("wasserstein/1/layer", "wasserstein/5/layer"),
+        "noise": ("nonsaturating/1/batch/32@of_noise", 0.5),
+        "hinge": ("hinge/1/spectral/32@of_noise", 0.5),
+        "wasserstein": ("wasserstein/5/layer/96@of_noise", 0.5),
+        "spectral": ("hinge/1/none/32", "hinge/1/spectral/32"),
+        "batch": ("nonsaturating/1/none/32", "nonsaturating/1/batch/32"),
+        "turns": ("wasserstein/1/layer/32", "wasserstein/5/layer/96"),
     },
     rule=rule,
     sizes={
-        "mnist": {"seeds": 3, "batch_size": 64, "turns": (1,)}
+        "mnist": {"seeds": 3, "batch_size": (32,), "turns": (1,)}
         | {"objective": ("nonsaturating", "hinge"), "norm": ("batch", "spectral")}
     },
-    full={"digits": {"steps": 4000, "seeds": 10}, "mnist": {"steps": 4000}},
+    full={"digits": {"steps": 4000, "seeds": 10}, "mnist": {"steps": 8000}},
     smoke={"steps": 2, "seeds": 2, "channels": 2, "noise": 2, "recogniser": 2}
-    | {"objective": ("wasserstein",), "turns": (5,), "norm": ("layer",)},
+    | {
+        "objective": ("wasserstein",),
+        "turns": (5,),
+        "norm": ("layer",),
+        "batch_size": (96,),
+    },
 )
 
 

@@ -4,8 +4,8 @@ Claim: "A Transformer generates images."
 
 It tells each pixel from those before it, row by row, and what it tells multiplies to an
 exact likelihood of the image. New images are drawn pixel by pixel, and half of an image
-is gone on with. Beside it a Transformer that does not see other pixels, but knows where
-in the image it is, and one that is not told where it is.
+is gone on with. Beside it a Transformer without attention, which knows the pixel before
+and where in the image it is, and one that is not told where it is.
 
     python -m experiments.pixel_transformer
     python -m experiments.pixel_transformer --dataset=mnist --manual_dir=DIR --full
@@ -42,8 +42,9 @@ class Config(RunConfig):
 
 
 def rule(place, pixels):
-    """Supported if it needs fewer bits a pixel than one that knows the place alone, and
-    by more than 0.1 (simultaneous interval); refuted if by less; else undecided.
+    """Supported if it needs fewer bits a pixel than one that knows the pixel before
+    and the place alone, and by more than 0.1 (simultaneous interval); refuted if by
+    less; else undecided.
     """
     del pixels  # reported
     if place.above(0.1):

@@ -91,7 +91,9 @@ def source(config):
         return {**batch, "begin": batch["x"][:, :1], "shares": shares}
 
     def say(sample):
-        told = {"real": sample["y"], "said": sample["prediction"]}
+        told = {"said": sample["prediction"]}
+        if "y" in sample:  # of the text itself
+            told = {"real": sample["y"], **told}
         decode = windows.vocabulary.decode
         return {name: [decode(row) for row in rows] for name, rows in told.items()}
 

@@ -64,6 +64,7 @@ def trial(tmp_path_factory, data_dir):
     """A trial of two seeds, of a few updates."""
     folder = tmp_path_factory.mktemp("sample")
     flags = ["--smoke", "--dataset=python_reference", f"--data_dir={data_dir}"]
+    flags.append("--seed=0")
     assert cli.run(tiny_shakespeare, [*flags, f"--workdir={folder}"]) == 0
     (found,) = folder.glob("transformer-*")
     return str(found)
@@ -130,6 +131,15 @@ def test_images_and_sounds_are_written(tmp_path, data_dir, capsys):
         sample.main([str(found), "--prompt=organs"])
 
 
+def test_a_text_is_asked_for_without_a_real_one_beside(tmp_path, data_dir, capsys):
+    from experiments import text_generation
+
+    flags = ["--smoke", "--way=transformer", f"--data_dir={data_dir}"]
+    assert cli.run(text_generation, [*flags, f"--workdir={tmp_path}"]) == 0
+    (found,) = (str(path) for path in tmp_path.glob("transformer-*"))
+    assert said(capsys, found, "--prompt=def", "--length=9").strip()
+
+
 def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
     from experiments import vae
 
@@ -141,6 +151,8 @@ def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
     assert {path.name for path in out.iterdir()} == {"0.png", "1.png", "2.png"}
     with Image.open(out / "0.png") as picture:
         assert picture.size == (8, 8)
+    said(capsys, found, "--n=1", f"--out={tmp_path / 'one'}")
+    assert (tmp_path / "one/0.png").is_file()
     for flag, told in (
         ("--greedy", "--greedy: is of tokens, and .* makes images at once"),
         ("--prompt=3", "--prompt: .* makes images of no class that is asked for"),

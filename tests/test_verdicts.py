@@ -71,6 +71,13 @@ def test_seeds_too_few_for_the_contrasts_are_told_before_they_run(
     assert "8 seeds, and 9 comparisons need 10: it will be undecided" in said[0]
 
 
+def test_a_data_set_without_a_declared_size_is_not_judged(found, judged, tmp_path):
+    reason, _ = again(found, judged, tmp_path, "--full", sufficient={}, full={"x": {}})
+    assert "no full size is declared for digits" in reason
+    reason, _ = again(found, judged, tmp_path / "b", sufficient={}, full={"digits": {}})
+    assert "not the full size (--full)" in reason
+
+
 def test_a_constant_of_the_rule_is_part_of_it(monkeypatch):
     study = small.STUDY._replace(rule=wider_by_margin)
     before = rule_hash(study)

@@ -33,6 +33,12 @@ def test_new_voices_are_those_of_no_training_sound():
     assert sorted(tested) == list(range(13))
 
 
+def test_too_few_voices_are_refused_in_a_line():
+    few = TABLE._replace(arrays={**ARRAYS, "voice": ARRAYS["voice"] % 4})
+    with pytest.raises(Refusal, match="has 4 voices, .* takes 5 at least"):
+        voices.new(few)
+
+
 def test_known_voices_are_those_of_training_sounds():
     for seed in range(5):
         found = parts(voices.known(TABLE), seed)

@@ -69,6 +69,8 @@ def pixels(
         return values.reshape(-1, height, width, 1).repeat(across, 2)
 
     def ask(texts: Sequence[str]) -> dict[str, np.ndarray]:
+        if any(texts) and not by_class:
+            raise Refusal("--prompt: its images are of no class that is asked for")
         if unknown := set(texts) - {*table.classes, ""}:
             raise Refusal(
                 f"--prompt={min(unknown)}: must be one of {', '.join(table.classes)}"

@@ -95,7 +95,10 @@ def running(
     every = np.concatenate(list(tokens.values())).astype(np.int32)
 
     def ask(texts: Sequence[str]) -> dict[str, Any]:
-        return {"x": np.array([fitted.encode(text or "\n") for text in texts])}
+        numbers = [fitted.encode(text or "\n") for text in texts]
+        if not all(numbers):
+            raise Refusal("--prompt: give at least a word to go on from")
+        return {"x": np.array(numbers)}
 
     def say(sample: Mapping[str, Any]) -> dict[str, Any]:
         told = {"given": sample["x"], "said": sample["prediction"]}

@@ -27,9 +27,14 @@ def new(table: Table) -> Source:
     ones; it learns from all others.
 
     Raises:
-      Refusal: the table has no voices.
+      Refusal: the table has no voices, or too few.
     """
     _check(table)
+    if (count := len(np.unique(table.arrays["voice"]))) < PARTS:
+        raise Refusal(
+            f"--dataset={table.name}: has {count} voices, and to test on others than "
+            f"are learned from takes {PARTS} at least"
+        )
     turn = table.arrays["voice"] % PARTS
     sizes = np.bincount(turn, minlength=PARTS)
     smallest = sum(sorted(sizes)[:-2])  # the same for every seed

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dljax.contract import Net
+from dljax.errors import Refusal
 from dljax.models.attention import Attention, sinusoids
 from dljax.models.block import Stack
 from dljax.models.conv import Conv
@@ -109,10 +110,10 @@ def unet(
     Source: Ronneberger, Fischer, Brox 2015; Ho, Jain, Abbeel 2020.
 
     Raises:
-      ValueError: channels that are not multiples of 8, the size of a group's number.
+      Refusal: channels that are not multiples of 8, the size of a group's number.
     """
     if any(features % GROUPS for features in channels):
-        raise ValueError(f"channels {channels}: must be multiples of {GROUPS}")
+        raise Refusal(f"channels {channels}: must be multiples of {GROUPS}")
     return net(Unet(tuple(channels), classes, heads, dropout))
 
 
@@ -155,10 +156,10 @@ def dit(
     The side of images has to be a multiple of `patch`. Source: Peebles and Xie 2023.
 
     Raises:
-      ValueError: heads that do not divide the width.
+      Refusal: heads that do not divide the width.
     """
     if width % heads:
-        raise ValueError(f"heads {heads}: must divide the width {width}")
+        raise Refusal(f"heads {heads}: must divide the width {width}")
     block = {
         "width": width,
         "heads": heads,

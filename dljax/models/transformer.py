@@ -190,7 +190,7 @@ def transformer(
         "dropout": dropout,
         "attention": attention,
         "residual": residual,
-        "ends": 1 / (2 * depth) if norm == "before" else 1.0,
+        "ends": 1.0 if norm == "after" else 1 / (2 * depth),
     }
     stack = {"depth": depth, "block": block, "scan": scan, "remat": remat}
     module = Transformer(

@@ -169,8 +169,11 @@ def reduced(experiment: Experiment, asked: Asked) -> str:
     ]
     if others:
         return f"other settings: {', '.join(others)}"
-    if not config.full and config.dataset not in study.sufficient:
-        return "not the full size (--full)"
+    whole = study.full if config.full else ()
+    if config.dataset not in {*whole, *study.sufficient}:
+        if config.dataset in study.full:
+            return "not the full size (--full)"
+        return f"no full size is declared for {config.dataset}"
     return ""
 
 

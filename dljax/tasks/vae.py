@@ -158,7 +158,8 @@ def vae(
         x = images(batch, pixels)
         mean, _, _ = encoded(params, stats, x, False)
         share = jnp.linspace(0, 1, BETWEEN)[:, None]
-        walk = (1 - share) * mean[:1] + share * mean[1:2]
+        other = mean[1:2] if len(mean) > 1 else mean
+        walk = (1 - share) * mean[:1] + share * other
         z = jax.random.normal(key, mean.shape)
         label = batch.get("label", jnp.zeros(len(x), jnp.int32))
         found = {

@@ -157,6 +157,11 @@ def program(
             f"--seeds_by=pmap: puts one seed on each device, and {len(seeds)} seeds "
             f"are more than {len(devices)} devices; use shard or vmap"
         )
+    one = make({name: its[0] for name, its in (hyper or {}).items()})
+    if one.split_batch and batch_size < (turns := len(one.turns)):
+        raise Refusal(
+            f"--batch_size={batch_size}: smaller than the {turns} turns that share it"
+        )
     mesh = _mesh(how, len(seeds), devices)
     count, shares = mesh.devices.shape
     if batch_size % shares:
@@ -210,7 +215,7 @@ def program(
 
     over = (True, True, True, False)
     sample = lower(sampled, over)
-    judge = make({name: its[0] for name, its in numbers.items()}).judge
+    judge = one.judge
     evaluate, probe = (lower(partial(evaluated, p), over) for p in (False, True))
 
     def measures(state, split):
@@ -223,6 +228,10 @@ def program(
     shared = devices[0] if alone else NamedSharding(mesh, P())
     arrays = jax.device_put(source.arrays, shared)
     train, numbers = jax.device_put((train, numbers), by_seed)
+    if judge:
+        mixed = [_mixed(part["test"])[: judge.most] for part in parts]
+        whole = update.batches(mixed, max(map(len, mixed)), 1)
+        judged_rows = jax.device_put(whole[:, 0], by_seed)
     keys = jax.vmap(jax.random.key)(np.array(padded, np.uint32))
 
     def put(tree):
@@ -244,9 +253,8 @@ def program(
         found = probe(state, numbers, held["test"], arrays)
         if judge is None or not judging:
             return found
-        lengths = [len(part["test"][: judge.most]) for part in parts]
-        shown = sample(state, numbers, first("test", max(lengths)), arrays)
-        return {**found, **judged(judge, shown, lengths)}
+        shown = sample(state, numbers, judged_rows, arrays)
+        return {**found, **judged(judge, shown, [len(rows) for rows in mixed])}
 
     return Program(
         seeds=tuple(seeds),
@@ -264,6 +272,11 @@ def program(
         take=take,
         put=put,
     )
+
+
+def _mixed(rows: np.ndarray) -> np.ndarray:
+    """In an order that says nothing, always the same: files are often sorted."""
+    return np.random.default_rng(0).permutation(rows)
 
 
 def _keys(change: Callable, tree: Any) -> Any:

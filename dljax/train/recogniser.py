@@ -9,6 +9,7 @@ import numpy as np
 
 from dljax.contract import Judge, Source
 from dljax.data.source import stills
+from dljax.errors import Refusal
 from dljax.models.cnn import cnn
 from dljax.probes import generated
 from dljax.probes.layers import between
@@ -55,7 +56,8 @@ def _trained(source, total):
     net = cnn((16, 32), FEATURES, outputs)
     rate = warmup_cosine(2e-3, total, warmup=total // 20)
     task = classification(net, adamw(rate), example=example)
-    program = parallel.program(task, source, (0,), how="map", batch_size=BATCH)
+    batch_size = min(BATCH, len(source.split(0)["train"]))
+    program = parallel.program(task, source, (0,), how="map", batch_size=batch_size)
     state, done = program.init(), 0
     while done < total:
         block, offset = divmod(done, program.steps_per_block)
@@ -105,7 +107,16 @@ def judge_of_images(
     Args:
       steps: updates of the recogniser.
       others: names of other samples, of which each measure's name ends in "_NAME".
+
+    Raises:
+      Refusal: there are too few test images.
     """
+    least = 2 * (generated.NEIGHBOURS + 1)
+    if (count := len(source.split(0)["test"])) < least:
+        raise Refusal(
+            f"--dataset={source.name}: has {count} images to test on, and to judge "
+            f"what is made takes {least} at least"
+        )
     classes = len(source.classes)
 
     def measured(features, told, real):

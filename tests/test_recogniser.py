@@ -1,0 +1,49 @@
+"""What judges images that are made, and on which of the real ones."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import table
+
+from dljax.errors import Refusal
+from dljax.models.cnn import cnn
+from dljax.tasks.classification import classification
+from dljax.train import parallel
+from dljax.train.optimizers import adamw
+from dljax.train.recogniser import judge_of_images
+
+
+def blots(count):
+    """Images that are light above or below; those to test on come sorted by class."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, count).astype(np.int32)
+    label[70:] = np.sort(label[70:])
+    image = 0.3 * rng.random((count, 8, 8, 1)).astype(np.float32)
+    image[label == 0, :4] += 0.7
+    image[label == 1, 4:] += 0.7
+    arrays = {"image": image, "label": label}
+    return table(arrays, train=50)._replace(classes=("above", "below"))
+
+
+def test_sorted_images_are_judged_as_others_are():
+    source = blots(270)
+    net = cnn((2, 2), 4, 2)
+    task = classification(net, adamw(0.01), example=jnp.zeros((1, 8, 8, 1)))
+    judge = judge_of_images(source, steps=60)
+    task = task._replace(
+        sample=lambda params, stats, batch, key: {"made": batch["image"][::-1]},
+        judge=judge,
+    )
+    program = parallel.program(task, source, (0,), how="map", batch_size=16)
+    measured = program.evaluate(program.init(), "test")
+    found = {name: float(value[0]) for name, (value, _) in measured.items()}
+    assert found["recognised"] > 0.95
+    assert found["least_class"] > 0.3
+    assert found["frechet_real"] < 0.1 * found["frechet_noise"]
+    assert found["of_noise"] < 0.1
+    assert found["precision"] > 0.5 > found["precision_noise"]
+
+
+def test_too_few_images_are_refused_before_anything_is_trained():
+    with pytest.raises(Refusal, match="has 6 images to test on.* takes 8 at least"):
+        judge_of_images(blots(76))
