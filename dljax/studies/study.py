@@ -37,7 +37,8 @@ class Study(NamedTuple):
     select: which state of a run is tested: the "final" one, or "best_valid", its best
       by the measure on validation data.
     smoke: {field: value} for --smoke.
-    sufficient: {data set: why its default size decides as well as a full one}.
+    sufficient: {data set: why its default size decides as well as a full one}. A data
+      set that is neither here nor in `full` is not judged.
     profiles: {"what over what": {metric: number}}: pictures of metrics over something
       else than the update, as the severity of a corruption.
     """
