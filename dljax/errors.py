@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 DONE = 0
-FAILED_RUNS = 1  # finished, but some runs failed or no usable checkpoint is left
+FAILED_RUNS = 1  # finished, but runs failed, no checkpoint is usable, or bits differ
 USAGE = 2  # bad flags or config, or a data set that is not prepared
 DAMAGED_DATA = 66
 LOCKED = 73

@@ -69,6 +69,7 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
     import numpy as np
 
     from dljax import loading
+    from dljax.data import spectrogram
     from dljax.data.source import example
     from dljax.models.decoding import drawn
     from dljax.train import update
@@ -81,7 +82,11 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
     task, source = loaded.task, loaded.source
     state = jax.tree.map(lambda leaf: leaf[place], loaded.tested)
     if task.generate is None or source.ask is None or source.say is None:
-        return {"made": at_once(run, config, task, source, state)}
+        images = at_once(run, config, task, source, state)
+        if "voice" not in source.arrays:
+            return {"made": images}
+        heard = np.stack([spectrogram.heard(image) for image in images])
+        return {"made": images, "made sound": heard}
     batch = source.ask([config.prompt] * config.n)
     draw = functools.partial(
         drawn,

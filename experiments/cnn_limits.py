@@ -1,6 +1,6 @@
 """The four limits of one trained network, on a card.
 
-The notes name four limits of CNNs: computation, overfitting, sensitivity and
+CNNs are said to have four limits: computation, overfitting, sensitivity and
 interpretability. This measures them of any run that classifies still images, whatever
 its network:
 

@@ -1,7 +1,7 @@
 """An LSTM's five steps, on one real example, as a picture.
 
-The notes name five steps of its workflow: input, previous memory, gating, updating of
-the memory, output. This draws them of any run of a recurrent net, for every neuron and
+An LSTM works in five steps: input, previous memory, gating, updating of the memory,
+output. This draws them of any run of a recurrent net, for every neuron and
 over all of a sentence, a chorale or the rows of an image of the test data:
 
     python -m experiments.sentiment

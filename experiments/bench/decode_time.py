@@ -117,6 +117,7 @@ def main(arguments) -> int:
     if config.worker:
         work(config.worker.split("/")[1], config)
         return 0
+    workers.limit(config.threads)
     for batch in asked.factors["batch"]:
         found = workers.interleaved(
             "experiments.bench.decode_time",

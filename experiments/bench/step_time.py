@@ -4,7 +4,8 @@
 
 One process a variant, all on the same cores, in interleaved rounds; warm-up and
 compilation apart; medians, with their ranges. Both sides do the same: gather a batch
-from uint8 images in memory, forward, backward, Adam. dljax's side is its real program,
+from uint8 images, or int32 tokens, in memory, forward, backward, Adam; nets that make
+images are measured beside eager PyTorch alone. dljax's side is its real program,
 with the metrics and the check for finite numbers that every run has. The ratio is
 PyTorch over dljax: above 1 dljax is the faster.
 """
@@ -110,6 +111,7 @@ def main(arguments) -> int:
     if config.worker:
         work(config.worker, config)
         return 0
+    workers.limit(config.threads)
     for case in asked.factors["case"]:
         images = not CASES[case].vocabulary and (
             CASES[case].channels or CASES[case].depth

@@ -38,7 +38,9 @@ class Config:
 
 
 def study(net: str, seeds: int):
-    """An experiment and its config; dropout off, so that both sides do the same."""
+    """An experiment and its config, without what PyTorch's side has not: dropout, and
+    images moved about. dljax has the experiment's schedule or clipping besides.
+    """
     if net == "cnn":
         return cnn_vs_mlp, cnn_vs_mlp.Config(seeds=seeds, dropout=0.0, canvas=0)
     return row_mnist, row_mnist.Config(seeds=seeds, parts=8, epochs=10.0)
@@ -141,6 +143,7 @@ def main(arguments) -> int:
     if config.worker:
         torch_worker(config.worker, config.net, config.seeds)
         return 0
+    workers.limit(2)
     module = "experiments.bench.study_time"
     flags = f"--net={config.net}", f"--seeds={config.seeds}"
     started = {

@@ -1,7 +1,7 @@
 """The same work in PyTorch, as fast as eager PyTorch does it: what dljax is held to.
 
 Fused Adam, denormals flushed, freed buffers kept mapped, data in memory. Imported by
-the worker processes of the benchmarks only (extra `bench`).
+the workers of the benchmarks and by tests (extra `bench`).
 """
 
 import time

@@ -1,6 +1,7 @@
 """Worker processes that measure one variant each, a round when they are asked to."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -34,6 +35,12 @@ def ask(*processes: subprocess.Popen) -> list[dict[str, Any]]:
         assert process.stdout is not None
         answers.append(json.loads(process.stdout.readline()))
     return answers
+
+
+def limit(cores: int) -> None:
+    """Workers that are started from now on see so many cores, whoever they are of."""
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
 def interleaved(
