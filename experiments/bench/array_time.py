@@ -2,9 +2,9 @@
 
     python -m experiments.bench.array_time [--levels=4] [--seeds=8] [--rounds=3]
 
-The CNN of `experiments.cnn_vs_mlp` on the digits, some learning rates x some seeds, in
-three packings, for 10 epochs: all runs in one compiled program; a program for each learning rate; a
-program for each run. Each way is the whole of its trials, compilation (nothing is kept
+The CNN of `experiments.cnn_vs_mlp` on the digits, some learning rates x some seeds, for
+10 epochs, in three packings: all runs in one compiled program; a program for each
+learning rate; a program for each run. Each way is the whole of its trials, compilation (nothing is kept
 from before) and files included. Rounds are interleaved; medians.
 """
 
