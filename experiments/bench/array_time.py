@@ -4,8 +4,8 @@
 
 The CNN of `experiments.cnn_vs_mlp` on the digits, some learning rates x some seeds, for
 10 epochs, in three packings: all runs in one compiled program; a program for each
-learning rate; a program for each run. Each way is the whole of its trials, compilation (nothing is kept
-from before) and files included. Rounds are interleaved; medians.
+learning rate; a program for each run. Each way is the whole of its trials, compilation
+(nothing is kept from before) and files included. Rounds are interleaved; medians.
 """
 
 import dataclasses
