@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         shown = "  ".join(f"{name} {value[i]:.6g}" for name, value in values.items())
         note = "nothing recorded"
         if (row := recorded.get((variant, seed, int(steps[i])))) is not None:
-            off = {k: abs(np.float32(row[k]) - values[k][i]) for k in values}
+            off = {k: _apart(row[k], values[k][i]) for k in values}
             name, worst = max(off.items(), key=lambda pair: pair[1])
             differs_by = f"recorded {name} differs by {worst:.2g}"
             note = "as recorded" if worst == 0 else differs_by
@@ -48,6 +48,14 @@ def main(arguments: list[str]) -> int:
         name = f"{variant}, seed {seed}" if several else f"seed {seed}"
         print(f"{name}: {shown}  ({note})")
     return FAILED_RUNS if differs else DONE
+
+
+def _apart(recorded: float | None, value: float) -> float:
+    """How far; a number that one of the two has not is as far as can be."""
+    before = np.float32(np.nan if recorded is None else recorded)
+    if np.isnan(before) and np.isnan(value):
+        return 0.0
+    return float(np.nan_to_num(abs(before - value), nan=np.inf))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """A trial's directory as Python values again: for notebooks, evaluation and replay."""
 
+import dataclasses
 import pathlib
 import sys
 from typing import Any, NamedTuple
 
+from dljax.config import ACTIONS
 from dljax.contract import Source, State, Task
 from dljax.errors import DAMAGED_DATA, FAILED_RUNS, Refusal
 from dljax.runs import disk
@@ -78,6 +80,9 @@ def find(run: str, *, data_dir: str = "") -> Found:
     experiment = import_experiment(study["module"])
     if experiment.measure:
         raise Refusal(f"{run}: holds measured times, and no network; nothing to load")
+    fields = {field.name for field in dataclasses.fields(experiment.config)} - ACTIONS
+    if others := ", ".join(sorted(kept["config"].keys() ^ fields)):
+        raise Refusal(f"{run}: {study['module']} had other flags then: {others}")
     config = experiment.config(
         **kept["config"] | ({"data_dir": data_dir} if data_dir else {})
     )

@@ -13,7 +13,7 @@ from conftest import Quiet
 from studies import run
 
 from dljax import cli
-from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, USAGE
+from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, PREEMPTED, USAGE
 from dljax.studies import launcher
 
 SHORT = ("--family=gan,classifier", "--steps=400", "--seeds=2", "--log_every=100")
@@ -139,3 +139,29 @@ def test_exit_codes_decide_what_is_tried_again(tmp_path, codes, tries, expected)
     )
     assert code == expected
     assert int((tmp_path / "a.count").read_text()) == tries
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [((1, 0, 66), DAMAGED_DATA), ((66, 1), DAMAGED_DATA), ((1, 0), FAILED_RUNS)],
+)
+def test_damage_is_told_before_failed_runs(codes, expected):
+    class Ended:
+        def __init__(self, code):
+            self.poll = lambda: code
+
+    todo = {str(i): str(code) for i, code in enumerate(codes)}
+    code = launcher.run_all(
+        todo,
+        lambda its: {name: Ended(int(text)) for name, text in its.items()},
+        jobs=1,
+        retries=0,
+        stop=lambda: False,
+        show=Quiet(),
+    )
+    assert code == expected
+
+
+def test_what_is_asked_of_a_study_is_asked_of_its_trials():
+    told = launcher.commands("python -m x --seeds=2", ["a"], "W", ["retry_failed"])
+    assert told["a"].endswith("-m x --seeds=2 --workdir=W --retry_failed --trial=a")

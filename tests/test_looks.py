@@ -54,6 +54,13 @@ def test_seeds_added_after_a_look_are_not_judged(tmp_path, found):
     assert judged(found, tmp_path, 8)["why"] == ""
 
 
+def test_a_look_is_remembered_whatever_is_declared_after_it(tmp_path, found):
+    assert judged(found, tmp_path, 8)["why"] == ""
+    run(found, tmp_path, "--width=4", "--launcher=commands")  # begins nothing
+    why = judged(found, tmp_path, 10)["why"]
+    assert "seeds were added or changed after a look" in why
+
+
 def test_declared_looks_share_the_error(tmp_path, found):
     once = judged(found, tmp_path / "once", 8)
     found = found._replace(study=found.study._replace(looks=(8, 10)))

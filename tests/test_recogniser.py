@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from families import table
 
+from dljax.contract import Judge
 from dljax.errors import Refusal
 from dljax.models.cnn import cnn
 from dljax.tasks.classification import classification
 from dljax.train import parallel
+from dljax.train.judged import judged
 from dljax.train.optimizers import adamw
 from dljax.train.recogniser import judge_of_images
 
@@ -42,6 +44,15 @@ def test_sorted_images_are_judged_as_others_are():
     assert found["frechet_real"] < 0.1 * found["frechet_noise"]
     assert found["of_noise"] < 0.1
     assert found["precision"] > 0.5 > found["precision_noise"]
+
+
+def test_a_run_whose_samples_are_not_finite_is_not_judged():
+    judge = Judge(("mean",), lambda sample: {"mean": float(sample["made"].mean())})
+    made = np.ones((3, 2, 4), np.float32)
+    made[1, 0, 2] = np.nan
+    value, count = judged(judge, {"made": made}, [2, 2, 1])["mean"]
+    np.testing.assert_array_equal(value, [1, np.nan, 1])
+    np.testing.assert_array_equal(count, 1)
 
 
 def test_too_few_images_are_refused_before_anything_is_trained():

@@ -175,6 +175,20 @@ def test_loading_and_evaluating_a_run_gives_what_it_recorded(study, capsys):
     assert loaded.variant.replace("/", "-") in trial.name
     assert evaluate.main([str(trial)]) == DONE
     assert capsys.readouterr().out.count("(as recorded)") == 2
+    nan = float("nan")
+    assert evaluate._apart(None, nan) == 0
+    assert evaluate._apart(None, 1.0) == evaluate._apart(1.0, nan) == float("inf")
+
+
+def test_a_run_of_a_script_that_had_other_flags_is_not_loaded(study, tmp_path):
+    again = tmp_path / "study"
+    shutil.copytree(study, again)
+    trial = next(iter(trials(again).values()))
+    page = json.loads((trial / "config.json").read_text())
+    page["config"]["heigth"] = 3
+    (trial / "config.json").write_text(json.dumps(page))
+    with pytest.raises(Refusal, match="had other flags then: heigth"):
+        dljax.load(str(trial))
 
 
 def test_evaluate_says_when_a_record_differs(study, tmp_path, capsys):

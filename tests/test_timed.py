@@ -67,6 +67,13 @@ def test_variants_take_turns_and_are_judged(
         loading.load(str(trial))
 
 
+def test_what_was_measured_on_another_day_is_measured_again(experiment, tmp_path):
+    studies.run(experiment, tmp_path, "--seeds=8", "--width=8")
+    said = studies.run(experiment, tmp_path, "--seeds=8")
+    assert [(width, seed) for seed in range(8) for width in (8, 16)] == TURNS[8:]
+    assert any("1 that are done are measured again, in turns" in line for line in said)
+
+
 def test_a_stopped_round_leaves_nothing_half_done(experiment, tmp_path):
     stop = lambda: len(TURNS) == 3  # noqa: E731
     studies.run(experiment, tmp_path, "--seeds=8", stop=stop, code=PREEMPTED)

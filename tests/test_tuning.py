@@ -8,7 +8,9 @@ import pytest
 import small
 from studies import read_lines, run, trials
 
+from dljax import report
 from dljax.config import FIRST_TUNING_SEED
+from dljax.errors import Refusal
 from dljax.studies import tuning
 from dljax.studies.experiment import import_experiment
 
@@ -115,6 +117,8 @@ def test_commands_come_in_two_rounds(tmp_path, study, found, capsys):
     assert any("these tune" in line for line in said)
     for line in first:
         subprocess.run(line, shell=True, check=False, capture_output=True)
+    with pytest.raises(Refusal, match="only tuned so far"):
+        report.main([str(tmp_path)])
     second, _ = commands()
     assert len(second) == 2
     assert not set(first) & set(second)

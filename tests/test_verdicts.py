@@ -8,6 +8,8 @@ import small
 from studies import run, trials
 
 from dljax.errors import FAILED_RUNS, Refusal
+from dljax.studies import results
+from dljax.studies.declaration import read_study
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash, rule_text, task_hash
 
@@ -69,6 +71,38 @@ def test_seeds_too_few_for_the_contrasts_are_told_before_they_run(
     many = {f"wider_{i}": ("16", "0") for i in range(9)}
     _, said = again(found, judged, tmp_path, rule=never, contrasts=many)
     assert "8 seeds, and 9 comparisons need 10: it will be undecided" in said[0]
+
+
+def test_seeds_without_a_number_are_not_left_out(found, judged):
+    read = read_study(judged)
+    its = results.collect(judged, read, rule_hash(found.study))
+    its.final["16"][3]["accuracy"] = None
+    compared = results.comparisons(found.study, its)
+    decided, reason = results.verdict(found.study, its, compared)
+    assert decided == "undecided"
+    assert "7 of 8 seeds have all numbers of wider" in reason
+
+
+def test_a_trial_whose_rule_is_not_known_decides_nothing(found, judged, tmp_path):
+    directory = tmp_path / "study"
+    shutil.copytree(judged, directory)
+    (trial, *_) = trials(directory).values()
+    (trial / "manifest.json").unlink()
+    run(found, directory)
+    assert f"{trial.name}/manifest.json, which has its rule, is miss" in why(directory)
+
+
+def test_levels_that_are_not_combined_are_told(found, tmp_path):
+    study = found.study._replace(
+        factors={"width": (0, 16), "activation": ("relu", "tanh")},
+        contrasts={"wider": ("16/tanh", "0/relu")},
+        design=[
+            {"width": 0, "activation": "relu"},
+            {"width": 16, "activation": "tanh"},
+        ],
+    )
+    with pytest.raises(Refusal, match="the study has 0/relu, 16/tanh"):
+        run(found._replace(study=study), tmp_path, "--width=0", "--activation=tanh")
 
 
 def test_a_data_set_without_a_declared_size_is_not_judged(found, judged, tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dljax.contract import Source
+from dljax.errors import Refusal
 
 GATES = {
     "and": lambda a, b: a & b,
@@ -26,7 +27,10 @@ def digit_pairs(source: Source, gate: str, *, each: int = 100, seed: int = 0) ->
 
     Raises:
       KeyError: an unknown gate.
+      Refusal: the source is not in folds.
     """
+    if np.array_equal(*(source.split(fold)["test"] for fold in (0, 1))):
+        raise Refusal(f"--dataset={source.name}: is not in folds, and this takes such")
     rng, rule = np.random.default_rng(seed), GATES[gate]
     images, labels = (source.arrays[name] for name in ("image", "label"))
     found, values, folds = [], [], []

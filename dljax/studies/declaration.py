@@ -50,6 +50,10 @@ def declare(
         for f in dataclasses.fields(config)
         if f.name not in SURROUNDINGS and f.name not in asked.factors
     }
+    asked_for = variants(asked.factors, study.design)
+    if not asked_for:
+        rows = ", ".join(variants(study.factors, study.design))
+        raise Refusal(f"--{', --'.join(study.factors)}: the study has {rows}")
     tuned = candidates(study, asked)
     fixed |= dict.fromkeys(tuned, "tuned")
     if config.seed + config.seeds > FIRST_TUNING_SEED:
@@ -85,7 +89,7 @@ def declare(
         "dataset": config.dataset,
         "fixed": fixed,
         "factors": {name: list(levels) for name, levels in asked.factors.items()},
-        "variants": [[k, v] for k, v in variants(asked.factors, study.design).items()],
+        "variants": [[k, v] for k, v in asked_for.items()],
         "seeds": seeds,
         "blocks": blocks,
         "packs": packs,

@@ -1,6 +1,7 @@
 """A study from its declaration to its report: tuning, then the trials that decide."""
 
 import collections
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -116,10 +117,9 @@ def _begun_study(directory: pathlib.Path) -> dict[str, Any] | None:
     """The study.json there, if anything was computed for it."""
     from dljax.runs.trial import status
 
-    found = read_study(directory)
-    listed = [*found["tuning"], *found["trials"]] if found else []
-    begun = any(status(directory / name).kind != "new" for _, name, _ in listed)
-    return found if begun else None
+    there = [path.parent for path in directory.glob("*/config.json")]
+    begun = any(status(place).kind != "new" for place in there)
+    return read_study(directory) if begun else None
 
 
 def _all(
@@ -138,9 +138,9 @@ def _all(
     """
     from dljax.studies import trials
 
-    todo = launcher.commands(
-        declared["command"], trials.unfinished(prepared, directory), str(directory)
-    )
+    left = trials.unfinished(prepared, directory, again=config.retry_failed)
+    also = [name for name in ("break_lock", "retry_failed") if getattr(config, name)]
+    todo = launcher.commands(declared["command"], left, str(directory), also)
     if config.launcher == "commands":
         print("\n".join(todo.values()), end="\n" if todo else "")
         if not todo:
@@ -157,6 +157,7 @@ def _all(
             stop=stop,
             show=show,
         )
+        config = dataclasses.replace(config, retry_failed=False)  # they were, apart
         if code == PREEMPTED:
             return _stopped(show, directory), True
         if code not in (DONE, FAILED_RUNS):

@@ -22,11 +22,18 @@ PARENT = "DLJAX_LAUNCHER"  # a process stops when this one has died
 STOP_SECS = 120.0  # that a process gets to save when the launcher is stopped
 
 
-def commands(study_command: str, trials: Sequence[str], workdir: str) -> dict[str, str]:
-    """{trial: its command}, of a study's command."""
+def commands(
+    study_command: str, trials: Sequence[str], workdir: str, also: Sequence[str] = ()
+) -> dict[str, str]:
+    """{trial: its command}, of a study's command and `also` these flags."""
     _, *words = shlex.split(study_command)
     words = [word for word in words if not word.startswith("--workdir=")]
-    words = [sys.executable, *words, f"--workdir={workdir}"]
+    words = [
+        sys.executable,
+        *words,
+        f"--workdir={workdir}",
+        *(f"--{name}" for name in also),
+    ]
     return {name: shlex.join([*words, f"--trial={name}"]) for name in trials}
 
 
@@ -64,7 +71,8 @@ def run_all(
     crashed process, a lock) up to `retries` times. A stop is passed on, and waited for.
 
     Returns:
-      the exit code: the worst of the trials', or 75 if stopped.
+      the exit code: 2 or 66 of the first trial that had it, 1 if others failed, 0; or
+      75 if stopped.
     """
     waiting, running = list(todo), dict[str, Job]()
     tried = dict.fromkeys(todo, 0)
@@ -88,7 +96,9 @@ def run_all(
             if code == PREEMPTED:
                 waiting.insert(0, name)
             elif code in FINAL or tried[name] == retries:
-                worst = worst or (code if code in FINAL else FAILED_RUNS)
+                code_of = code if code in FINAL else FAILED_RUNS
+                if worst in (DONE, FAILED_RUNS) and code_of != DONE:
+                    worst = code_of
                 show.say(f"{name}: ended with exit code {code}")
             else:
                 tried[name] += 1

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from dljax.errors import Refusal
 from dljax.runs.disk import write_json, write_text
 from dljax.studies import figures, profiles, results, samples, sound
 from dljax.studies.experiment import Experiment
@@ -31,7 +32,13 @@ from dljax.studies.tuning import scores
 def write(
     experiment: Experiment, directory: pathlib.Path, declared: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Writes all files of the report; returns the content of report.json."""
+    """Writes all files of the report; returns the content of report.json.
+
+    Raises:
+      Refusal: no trial that a verdict rests on is declared yet.
+    """
+    if not declared["trials"]:
+        raise Refusal(f"{directory}: only tuned so far; the study's command goes on")
     study = experiment.study
     found = results.collect(directory, declared, rule_hash(study))
     manifests = found.manifests

@@ -82,6 +82,10 @@ def collect(
     pages = {name: read_json(workdir / name / "manifest.json") for name in listed}
     manifests = {name: page for name, page in pages.items() if isinstance(page, dict)}
     changed, notes = _changed([*manifests.values()], rule_sha256), _notes(manifests)
+    for name in listed:
+        finished = status(workdir / name).finished
+        if finished and "rule_sha256" not in manifests.get(name, {}):
+            changed.append(f"{name}/manifest.json, which has its rule, is missing")
     return Results(declared, final, curves, failed, missing, changed, notes, manifests)
 
 
@@ -172,6 +176,10 @@ def verdict(
         why.append(f"failed runs: {runs}")
     if declared["reduced"]:
         why.append(f"reduced: {declared['reduced']}")
+    seeds = len(declared["seeds"])
+    for name, c in compared.items():
+        if c.n < seeds and not why:
+            why.append(f"{c.n} of {seeds} seeds have all numbers of {name}")
     few = [c for c in compared.values() if not c.decides]
     if few and not why:
         why.append(

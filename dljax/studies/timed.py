@@ -54,8 +54,14 @@ def run(
     stop: Callable[[], bool],
     show: Any,
 ) -> int:
-    """Measures those trials that are not done; returns the exit code."""
-    todo = [p for p in prepared if not status(directory / p.trial.name).finished]
+    """Measures those trials that are not done, and with them all of the same seeds, so
+    that they take turns; returns the exit code.
+    """
+    left = [p for p in prepared if not status(directory / p.trial.name).finished]
+    open_seeds = {seed for one in left for seed in one.trial.seeds}
+    todo = [p for p in prepared if open_seeds & set(p.trial.seeds)]
+    if again := len(todo) - len(left):
+        show.say(f"{again} that are done are measured again, in turns with the others")
     begun, rounds = time.time(), {}
     secs = dict.fromkeys((one.trial.name for one in todo), 0.0)
     for one in todo:

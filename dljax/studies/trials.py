@@ -178,7 +178,15 @@ def named(name: str, prepared: Sequence[Prepared]) -> Prepared:
     raise Refusal(f"--trial={name}: no such trial; {hint}--plan lists them")
 
 
-def unfinished(prepared: Sequence[Prepared], directory: pathlib.Path) -> list[str]:
-    """The names of the trials that are not done there."""
-    names = [one.trial.name for one in prepared]
-    return [name for name in names if not status(directory / name).finished]
+def unfinished(
+    prepared: Sequence[Prepared], directory: pathlib.Path, *, again: bool = False
+) -> list[str]:
+    """The names of the trials that are not done there; `again`, or that failed, other
+    than those that tune.
+    """
+    found = []
+    for one in prepared:
+        now = status(directory / one.trial.name)
+        if not now.finished or (again and one.trial.test and now.kind == "failed"):
+            found.append(one.trial.name)
+    return found

@@ -12,13 +12,19 @@ from dljax.contract import Batch, Judge
 def judged(judge: Judge, shown: Batch, lengths: Sequence[int]) -> dict[str, Any]:
     """{name: (sum (s,), count (s,))} of samples (s, n, ...), run by run.
 
+    A run whose samples are not finite, as one that failed may make, has NaN for each.
+
     Args:
       lengths: how many of the n samples each run has.
     """
     host = jax.device_get(shown)
-    scores = [
-        judge.score({name: array[i][:n] for name, array in host.items()})
-        for i, n in enumerate(lengths)
-    ]
+    scores = []
+    for i, n in enumerate(lengths):
+        its = {name: array[i][:n] for name, array in host.items()}
+        numbers = [a for a in its.values() if np.issubdtype(a.dtype, np.floating)]
+        finite = all(np.isfinite(array).all() for array in numbers)
+        scores.append(
+            judge.score(its) if finite else dict.fromkeys(judge.names, np.nan)
+        )
     found = {name: np.array([one[name] for one in scores]) for name in judge.names}
     return {name: (value, np.ones_like(value)) for name, value in found.items()}
