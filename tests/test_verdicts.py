@@ -73,6 +73,16 @@ def test_seeds_too_few_for_the_contrasts_are_told_before_they_run(
     assert "8 seeds, and 9 comparisons need 10: it will be undecided" in said[0]
 
 
+def test_a_size_that_is_changed_after_the_runs_decides_nothing(found, judged, tmp_path):
+    other = {"sufficient": {}, "full": {"digits": {}}}  # the same size by other words
+    reason, _ = again(found, judged, tmp_path, "--full", **other)
+    assert reason == ""
+    for changed in ({"sizes": {"digits": {"seeds": 9}}}, {"sufficient": {}}):
+        place = tmp_path / "-".join(changed)
+        reason, _ = again(found, judged, place, "--seeds=8", **changed)
+        assert "the size that it is judged at was changed after trials beg" in reason
+
+
 def test_seeds_without_a_number_are_not_left_out(found, judged):
     read = read_study(judged)
     its = results.collect(judged, read, rule_hash(found.study))

@@ -187,6 +187,7 @@ def described(trial: Trial, task: Task, source: Source) -> dict[str, Any]:
     return {
         "trial": trial.name,
         "rule_sha256": trial.rule_sha256,
+        "size_sha256": trial.size_sha256,
         "task_sha256": trial.task_sha256,
         "flags": dataclasses.asdict(trial.config),
         "seeds": list(trial.seeds),

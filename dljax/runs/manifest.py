@@ -25,7 +25,7 @@ COMPARED = (
     *("code_sha256", "python", "packages", "backend", "device_kind", "device_count"),
     *("processor", "visible_cores", "xla_flags", "matmul_precision"),
 )
-HASHES = ("rule_sha256", "task_sha256")
+HASHES = ("rule_sha256", "size_sha256", "task_sha256")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

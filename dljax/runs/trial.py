@@ -39,8 +39,9 @@ class Trial(NamedTuple):
 
     best_by: (metric, higher is better) where the state of the best validation is the
     one that is tested, None where it is the last. rule_sha256: of the rule that the
-    study was declared with; task_sha256: of the script that makes its task. measures:
-    that the task has to have. test: whether test data are read at the end.
+    study was declared with; size_sha256: of the size at which it is judged;
+    task_sha256: of the script that makes its task. measures: that the task has to
+    have. test: whether test data are read at the end.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Trial(NamedTuple):
     lowering: str
     rule_sha256: str
     task_sha256: str = ""
+    size_sha256: str = ""
     measures: tuple[str, ...] = ()
     best_by: tuple[str, bool] | None = None
     test: bool = True

@@ -1,6 +1,8 @@
 """study.json: what a study was asked to be, and how much of it was asked for."""
 
 import dataclasses
+import hashlib
+import json
 import pathlib
 import shlex
 from collections.abc import Mapping
@@ -100,6 +102,7 @@ def declare(
         "shortened": short,
         "reduced": less or looked(study, seeds, blocks),
         "rule_sha256": rule_hash(study),
+        "size_sha256": size_hash(experiment, asked),
         "command": command(experiment, asked),
         "workdir": config.workdir or f"runs/{workdir(asked, experiment.name).name}",
     }
@@ -141,6 +144,19 @@ def _usual(experiment: Experiment, asked: Asked) -> Any:
     sizes = experiment.study.defaults({"full": config.full}, config.dataset)
     fields = {k: v for k, v in sizes.items() if k not in experiment.study.factors}
     return experiment.config(**same | fields)
+
+
+def size_hash(experiment: Experiment, asked: Asked) -> str:
+    """A hash of the size at which this data set is judged, and whether it is."""
+    study, dataset = experiment.study, asked.config.dataset
+    usual = dataclasses.asdict(_usual(experiment, asked))
+    left_out = (SURROUNDINGS - {"seed", "seeds"}) | HARMLESS | study.factors.keys()
+    said = {
+        "fields": {k: v for k, v in usual.items() if k not in left_out},
+        "factors": {name: list(levels) for name, levels in study.factors.items()},
+        "judged": dataset in {*study.full, *study.sufficient},
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def shortened(experiment: Experiment, asked: Asked) -> bool:

@@ -81,7 +81,8 @@ def collect(
     listed = [name for _, name, _ in (*declared["trials"], *declared["tuning"])]
     pages = {name: read_json(workdir / name / "manifest.json") for name in listed}
     manifests = {name: page for name, page in pages.items() if isinstance(page, dict)}
-    changed, notes = _changed([*manifests.values()], rule_sha256), _notes(manifests)
+    hashes = {"rule_sha256": rule_sha256, "size_sha256": declared.get("size_sha256")}
+    changed, notes = _changed([*manifests.values()], hashes), _notes(manifests)
     for name in listed:
         finished = status(workdir / name).finished
         if finished and "rule_sha256" not in manifests.get(name, {}):
@@ -89,13 +90,19 @@ def collect(
     return Results(declared, final, curves, failed, missing, changed, notes, manifests)
 
 
-def _changed(pages: Sequence[Mapping[str, Any]], rule_sha256: str) -> list[str]:
+def _changed(
+    pages: Sequence[Mapping[str, Any]], declared: Mapping[str, Any]
+) -> list[str]:
     """What was changed after trials had begun, of their manifests."""
     found = []
     starts = [start for page in pages for start in (page, *page.get("starts", []))]
-    rules = {start["rule_sha256"] for start in starts if "rule_sha256" in start}
-    if rules - {rule_sha256}:
-        found.append("the rule, or what it decides by, was changed after trials began")
+    what = {
+        "rule_sha256": "the rule, or what it decides by,",
+        "size_sha256": "the size that it is judged at",
+    }
+    for name, words in what.items():  # trials of older versions have no size
+        if {start[name] for start in starts if start.get(name)} - {declared[name]}:
+            found.append(f"{words} was changed after trials began")
     if len({start["task_sha256"] for start in starts if "task_sha256" in start}) > 1:
         found.append("what the script computes was changed between trials")
     return found

@@ -159,6 +159,7 @@ def _trial(
         lowering=how,
         rule_sha256=declared["rule_sha256"],
         task_sha256=experiment.task_sha256,
+        size_sha256=declared["size_sha256"],
         measures=study.measures([r.variant for r in runs])
         if test
         else (study.measure,),
