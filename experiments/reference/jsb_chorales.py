@@ -21,7 +21,14 @@ seeds 0 to 7, came to
 
 in 65 minutes on 2 slow cores. Its rule asked for values within 0.1 of the published
 ones on either side, which two are better than: undecided. The rule now asks that none
-is worse by 0.1, and is for seeds that were not looked at, 8 to 15.
+is worse by 0.1, and is for seeds that were not looked at, 8 to 15: supported, in nats
+a frame with 95 % intervals and, simultaneous, beyond the published value
+
+    RNN   8.78 (8.76 to 8.80)   -0.13 (-0.15 to -0.10)
+    GRU   8.46 (8.44 to 8.47)   +0.03 (+0.01 to +0.05)
+    LSTM  8.35 (8.33 to 8.37)   -0.10 (-0.12 to -0.08)
+
+in 95 minutes on one x86-64 core beside other work.
 """
 
 import dataclasses
