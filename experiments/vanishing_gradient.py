@@ -98,7 +98,7 @@ STUDY = Study(
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "cell": ("rnn", "lstm")}
     | {"length": (50,)},
     profiles={
-        f"gradient {when} (power of ten) over steps before the end": {
+        f"log10 gradient, {when} over steps before the end": {
             f"{when}_{lag}": lag for lag in LAGS
         }
         for when in ("drawn", "trained")
