@@ -1,5 +1,5 @@
 # make demo      a study of two networks on real data, from nothing to its report
-# make test      the laws; under 10 minutes on 2 cores
+# make test      the laws; about 15 minutes on 2 cores
 # make test-all  the long ones too
 # make lint      ruff and mypy
 # make bench     the tables of BUILD.md, against PyTorch

@@ -131,13 +131,16 @@ def test_images_and_sounds_are_written(tmp_path, data_dir, capsys):
         sample.main([str(found), "--prompt=organs"])
 
 
-def test_a_text_is_asked_for_without_a_real_one_beside(tmp_path, data_dir, capsys):
-    from experiments import text_generation
+def test_what_is_asked_for_has_no_real_one_beside(data_dir):
+    from experiments import generators_compared, text_generation
 
-    flags = ["--smoke", "--way=transformer", f"--data_dir={data_dir}"]
-    assert cli.run(text_generation, [*flags, f"--workdir={tmp_path}"]) == 0
-    (found,) = (str(path) for path in tmp_path.glob("transformer-*"))
-    assert said(capsys, found, "--prompt=def", "--length=9").strip()
+    text = text_generation.source(text_generation.Config(data_dir=data_dir))
+    assert text.say({"prediction": np.full((2, 3), 5)}).keys() == {"said"}
+    config = generators_compared.Config(kind="transformer", data_dir=data_dir)
+    images = generators_compared.source(config)
+    made = images.say({"prediction": np.zeros((2, 64), int)})
+    assert made.keys() == {"made"}
+    assert made["made"].shape == (2, 8, 8, 1)
 
 
 def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
