@@ -14,11 +14,11 @@ many real chorales, of the training data.
     python -m experiments.music --dataset=piano_roll --manual_dir=DIR --full
     python -m experiments.music
 
-On the JSB Chorales, 10 seeds, 6 minutes on 2 x86-64 cores beside other work: undecided.
-Distance to the real test chorales, with 95 % intervals: LSTM 0.028 (0.027 to 0.030),
-simple cell 0.030 (0.026 to 0.033). Simultaneous intervals of the LSTM's beyond: that of
-a Markov chain -0.001 (-0.004 to +0.002), and of other real chorales +0.012 (+0.010 to
-+0.014), so it sounds no more like Bach than a chain of his own chords does. With each
+On the JSB Chorales, 10 seeds, 17 minutes on one x86-64 core beside other work:
+undecided. Distance to the real test chorales, with 95 % intervals: LSTM 0.022 (0.019 to
+0.025), simple cell 0.026 (0.024 to 0.028). Simultaneous intervals of the LSTM's beyond:
+that of a Markov chain -0.002 (-0.006 to +0.003), and of other real chorales +0.010
+(+0.006 to +0.014), so it sounds no more like Bach than a chain of his own chords does. With each
 of the 88 keys drawn by itself, as the nets of `reference.jsb_chorales` tell them, the
 distance was 0.15 on validation data; so a step is drawn as a whole chord.
 
