@@ -4,12 +4,12 @@ Claim: "Recurrent networks of one to many make music."
 
 The net is given the first chord of a chorale it has never seen, and goes on by itself:
 what it draws for a step, one of all chords of the training data, is what it hears at
-the next. What all its chorales sound like
-is compared with the real ones: intervals between the notes that sound at once and 1, 2,
-4, 8 and 16 steps apart, and how many notes sound. The distance is the mean total
-variation of these histograms, from 0 to 1. The baseline is a Markov chain, which knows
-every chord of the training chorales and what came next; the floor is the distance of as
-many real chorales, of the training data.
+the next. What all its chorales sound like is compared with the real ones: intervals
+between the notes that sound at once and 1, 2, 4, 8 and 16 steps apart, and how many
+notes sound. The distance is the mean total variation of these histograms, from 0 to 1.
+The baseline is a Markov chain, which knows every chord of the training chorales and
+what came next; the floor is the distance of as many real chorales, of the training
+data.
 
     python -m experiments.music --dataset=piano_roll --manual_dir=DIR --full
     python -m experiments.music
@@ -18,13 +18,13 @@ On the JSB Chorales, 10 seeds, 17 minutes on one x86-64 core beside other work:
 undecided. Distance to the real test chorales, with 95 % intervals: LSTM 0.022 (0.019 to
 0.025), simple cell 0.026 (0.024 to 0.028). Simultaneous intervals of the LSTM's beyond:
 that of a Markov chain -0.002 (-0.006 to +0.003), and of other real chorales +0.010
-(+0.006 to +0.014), so it sounds no more like Bach than a chain of his own chords does. With each
-of the 88 keys drawn by itself, as the nets of `reference.jsb_chorales` tell them, the
-distance was 0.15 on validation data; so a step is drawn as a whole chord.
+(+0.006 to +0.014), so it sounds no more like Bach than a chain of his own chords does.
+With each of the 88 keys drawn by itself, as the nets of `reference.jsb_chorales` tell
+them, the distance was 0.15 on validation data; so a step is drawn as a whole chord.
 
 DIR has JSB_Chorales.mat. By default the 350 chorales in four parts that come with
-music21 (extra `music`), a step a quarter note;
-each as far as 64 steps after its first chord.
+music21 (extra `music`), a step a quarter note; each as far as 64 steps after its first
+chord.
 """
 
 import dataclasses
