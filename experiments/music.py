@@ -45,7 +45,7 @@ class Config(RunConfig):
     longest: int = flag(64, "steps after the first; the rest is cut off", low=20)
     learning_rate: float = flag(3e-3, "Adam's", low=0)
     seeds: int = flag(10, "how many seeds", low=1)
-    epochs: float = flag(40.0, "passes over the training data", low=0)
+    epochs: float = flag(10.0, "passes over the training data", low=0)
     batch_size: int = flag(16, "pieces an update", low=1)
 
 
@@ -70,10 +70,9 @@ STUDY = Study(
         "gates": ("lstm", "rnn"),
     },
     rule=rule,
-    sufficient={
-        "chorales": "it is the whole set; --full asks for nothing more",
-        "piano_roll": "it is the whole set; --full asks for nothing more",
-    },
+    sizes={"piano_roll": {"epochs": 40.0}},
+    full={"chorales": {"epochs": 40.0}},
+    sufficient={"piano_roll": "it is the whole set; --full asks for nothing more"},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 20},
 )
 
