@@ -23,7 +23,7 @@ def of_translations(pairs: Pairs) -> Judge:
     package("sacrebleu", extra="text", what="to judge translations")
     from sacrebleu.metrics import BLEU, CHRF
 
-    bleu, chrf = BLEU(lowercase=pairs.lower), CHRF(lowercase=pairs.lower)
+    bleu, chrf = BLEU(lowercase=pairs.lower, force=True), CHRF(lowercase=pairs.lower)
 
     def score(sample: Any) -> dict[str, float]:
         told = pairs.translations(sample)

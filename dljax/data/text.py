@@ -94,8 +94,8 @@ class Sentences(NamedTuple):
 
 
 def _pieces(of: Vocabulary, numbers: Any) -> list[str]:
-    """The text of each; that of padding is empty."""
-    return [of.decode([i]) for i in numbers]
+    """The text of each; that of padding is empty, of what is not known "?"."""
+    return ["?" if i == UNKNOWN else of.decode([i]) for i in numbers]
 
 
 def _mixed(pieces: Sequence[int], rng: np.random.Generator) -> list[int]:
