@@ -54,7 +54,7 @@ class Config(RunConfig):
     dropout: float = flag(0.2, "of a layer's inputs and outputs", low=0, below=1)
     learning_rate: float = flag(2e-3, "Adam's", low=0)
     seeds: int = flag(8, "how many seeds", low=1)
-    epochs: float = flag(5.0, "passes over the training data", low=0)
+    epochs: float = flag(4.0, "passes over the training data", low=0)
 
 
 def rule(reading, **others):
