@@ -47,7 +47,7 @@ class Config(RunConfig):
     dropout: float = flag(0.3, "of a layer's inputs and outputs", low=0, below=1)
     learning_rate: float = flag(3e-3, "Adam's", low=0)
     seeds: int = flag(10, "how many seeds", low=1)
-    epochs: float = flag(6.0, "passes over the training data", low=0)
+    epochs: float = flag(4.0, "passes over the training data", low=0)
 
 
 def rule(right, over_bag, **others):
