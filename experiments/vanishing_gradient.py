@@ -59,7 +59,7 @@ class Config(RunConfig):
     hidden: int = flag(64, "neurons of the hidden state", low=1)
     learning_rate: float = flag(0.0, "Adam's; 0: the cell's in `RATES`", low=0)
     seeds: int = flag(8, "how many seeds", low=1)
-    steps: int = flag(1000, "updates", low=1)
+    steps: int = flag(800, "updates", low=1)
     batch_size: int = flag(32, "examples an update", low=1)
 
 
