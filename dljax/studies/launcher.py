@@ -96,9 +96,9 @@ def run_all(
             if code == PREEMPTED:
                 waiting.insert(0, name)
             elif code in FINAL or tried[name] == retries:
-                code_of = code if code in FINAL else FAILED_RUNS
-                if worst in (DONE, FAILED_RUNS) and code_of != DONE:
-                    worst = code_of
+                ended = code if code in FINAL else FAILED_RUNS
+                if ended != DONE and worst in (DONE, FAILED_RUNS):
+                    worst = ended
                 show.say(f"{name}: ended with exit code {code}")
             else:
                 tried[name] += 1

@@ -59,14 +59,15 @@ def collect(
     final: dict[str, dict] = {name: {} for name in names}
     curves: dict[str, Rows] = {name: [] for name in names}
     failed, missing = [], []
+    listed = [name for _, name, _ in (*declared["trials"], *declared["tuning"])]
+    now = {name: status(workdir / name) for name in listed}
     for label, trial, _ in declared["trials"]:
         directory = workdir / trial
-        now = status(directory)
-        refuse_changed(directory, now)
-        if not now.finished:
+        refuse_changed(directory, now[trial])
+        if not now[trial].finished:
             missing.append(label)
             continue
-        failed += [r for r in now.failed if _asked(r, names, seeds)]
+        failed += [r for r in now[trial].failed if _asked(r, names, seeds)]
         for row in read_rows(directory / "metrics.jsonl"):
             if not _asked(row, names, seeds):
                 continue
@@ -78,14 +79,12 @@ def collect(
                     for k, v in row.items()
                     if k not in ("step", "seed", "variant", "split")
                 }
-    listed = [name for _, name, _ in (*declared["trials"], *declared["tuning"])]
     pages = {name: read_json(workdir / name / "manifest.json") for name in listed}
     manifests = {name: page for name, page in pages.items() if isinstance(page, dict)}
     hashes = {"rule_sha256": rule_sha256, "size_sha256": declared.get("size_sha256")}
     changed, notes = _changed([*manifests.values()], hashes), _notes(manifests)
     for name in listed:
-        finished = status(workdir / name).finished
-        if finished and "rule_sha256" not in manifests.get(name, {}):
+        if now[name].finished and "rule_sha256" not in manifests.get(name, {}):
             changed.append(f"{name}/manifest.json, which has its rule, is missing")
     return Results(declared, final, curves, failed, missing, changed, notes, manifests)
 
@@ -184,9 +183,10 @@ def verdict(
     if declared["reduced"]:
         why.append(f"reduced: {declared['reduced']}")
     seeds = len(declared["seeds"])
-    for name, c in compared.items():
-        if c.n < seeds and not why:
-            why.append(f"{c.n} of {seeds} seeds have all numbers of {name}")
+    short = [(name, c.n) for name, c in compared.items() if c.n < seeds]
+    if short and not why:
+        name, n = short[0]
+        why.append(f"{n} of {seeds} seeds have all numbers of {name}")
     few = [c for c in compared.values() if not c.decides]
     if few and not why:
         why.append(
