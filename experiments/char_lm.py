@@ -64,7 +64,7 @@ STUDY = Study(
         {"net": "transformer", "equal": "weights"},
     ],
     array=("learning_rate",),
-    tune={"learning_rate": (1e-3, 3e-3)},
+    tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
     tune_seeds=1,
     measure="loss",
     higher=False,
