@@ -85,8 +85,7 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
         images = at_once(run, config, task, source, state)
         if "voice" not in source.arrays:
             return {"made": images}
-        heard = np.stack([spectrogram.heard(image) for image in images])
-        return {"made": images, "made sound": heard}
+        return {"made": images, "made sound": spectrogram.heard(images)}
     batch = source.ask([config.prompt] * config.n)
     draw = functools.partial(
         drawn,

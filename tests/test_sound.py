@@ -53,7 +53,7 @@ def test_ten_times_the_sound_is_twenty_decibels_louder():
 def test_a_sound_from_a_picture_has_that_picture(font):
     sounds = [soundfont.play(font, p, 60, rate=RATE, seconds=1.0) for p in (0, 40, 73)]
     found = spectrogram.pictures(sounds)
-    again = spectrogram.pictures([spectrogram.heard(one / 255) for one in found])
+    again = spectrogram.pictures(spectrogram.heard(found / 255))
     off = np.abs(again.astype(float) - found) * spectrogram.RANGE / 255
     assert off[found > 100].mean() < 5  # decibels, where it is loud
 

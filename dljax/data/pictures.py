@@ -67,10 +67,8 @@ def showing(source: Source, *names: str) -> Source:
                 nearest = generated.nearest(shown[name], real())
                 shown["nearest real"] = real()[nearest]
         if "voice" in source.arrays:
-            shown |= {
-                f"{title} sound": np.stack([spectrogram.heard(one) for one in its])
-                for title, its in shown.items()
-            }
+            heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
+            shown |= heard
         return shown
 
     return source._replace(say=say)

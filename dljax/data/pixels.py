@@ -87,11 +87,8 @@ def pixels(
             shown = {"real": real, "half given": picture(whole), **shown}
         if "voice" not in table.arrays:
             return shown
-        sounds = {
-            f"{title} sound": np.stack([spectrogram.heard(one) for one in its])
-            for title, its in shown.items()
-        }
-        return {**shown, **sounds}
+        heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
+        return shown | heard
 
     return Pixels(
         source._replace(

@@ -32,17 +32,18 @@ def pictures(sounds: Sequence[np.ndarray]) -> np.ndarray:
     return np.round(255 * np.stack(found)).astype(np.uint8)[..., None]
 
 
-def heard(picture: np.ndarray) -> np.ndarray:
-    """A sound int16 (samples,) whose picture, (frames, bands, 1) in [0, 1], is near.
+def heard(images: np.ndarray) -> np.ndarray:
+    """Sounds int16 (n, samples) with pictures near these, (n, frames, bands, 1) in
+    [0, 1].
 
     The power of each frequency is that of its bands; phases are found by going back and
     forth between sound and spectrogram (Griffin and Lim 1984).
     """
-    decibels = (np.asarray(picture, np.float64)[..., 0] - 1) * RANGE + LOUDEST
-    power = np.where(picture[..., 0] > 0, 10 ** (decibels / 10), 0)
+    decibels = (np.asarray(images, np.float64)[..., 0] - 1) * RANGE + LOUDEST
+    power = np.where(images[..., 0] > 0, 10 ** (decibels / 10), 0)
     share = _bands() / np.maximum(_bands().sum(0), 1e-9)
     loud = np.sqrt(power @ (share / np.maximum(_bands().sum(1), 1e-9)[:, None]))
-    phase = np.exp(2j * np.pi * np.random.default_rng(0).random(loud.shape))
+    phase = np.exp(2j * np.pi * np.random.default_rng(0).random(loud.shape[1:]))
     for _ in range(ROUNDS):
         spectrum = _frames(_wave(loud * phase))
         phase = spectrum / np.maximum(np.abs(spectrum), 1e-9)
@@ -58,15 +59,14 @@ def _transform():
 
 
 def _frames(wave: np.ndarray) -> np.ndarray:
-    """The spectrum of each frame, complex (frames, frequencies)."""
-    return _transform().stft(wave, p0=0, p1=FRAMES).T
+    """The spectrum of each frame, complex (..., frames, frequencies)."""
+    return _transform().stft(wave, p0=0, p1=FRAMES).swapaxes(-1, -2)
 
 
 def _wave(spectrum: np.ndarray) -> np.ndarray:
-    transform = _transform()
-    full = np.zeros((spectrum.shape[1], FRAMES + 1), complex)
-    full[:, :FRAMES] = spectrum.T
-    return transform.istft(full, k1=FRAMES * HOP)
+    silent = np.zeros_like(spectrum[..., :1, :])
+    full = np.concatenate([spectrum, silent], -2).swapaxes(-1, -2)
+    return _transform().istft(full, k1=FRAMES * HOP)
 
 
 @functools.cache

@@ -72,12 +72,13 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
     program = compiled(trial, task, source)
     steps = updates(config, source)
     disk.write_json(directory / "config.json", page(trial, source))
-    description = described(trial, first, source)
+    surroundings = manifest.surroundings(config)
+    counted = manifest.counted(directory / "manifest.json", surroundings)
+    description = described(trial, first, source, flops=counted)
     flops = description["flops_per_update"]
     each = f", {flops / 1e6:,.1f} MFLOP an update" if flops else ""
     show.say(f"{trial.variant}: {description['parameters']:,} parameters{each}")
     show.say(cost.table(description["parameter_table"]))
-    surroundings = manifest.surroundings(config)
     restored = restore(trial, program, directory, say=show.say, resume=True)
     step = restored.step if restored else 0
     if not restored and (directory / "metrics.jsonl").is_file():
@@ -181,8 +182,15 @@ def page(trial: Trial, source: Source) -> dict[str, Any]:
     }
 
 
-def described(trial: Trial, task: Task, source: Source) -> dict[str, Any]:
-    """What manifest.json has of a trial itself; `task` is that of its first run."""
+def described(
+    trial: Trial, task: Task, source: Source, *, flops: float | None = None
+) -> dict[str, Any]:
+    """What manifest.json has of a trial itself.
+
+    Args:
+      task: that of its first run.
+      flops: of an update, where they are known; to count them takes a second.
+    """
     parameters = cost.parameters(task)
     return {
         "trial": trial.name,
@@ -197,7 +205,7 @@ def described(trial: Trial, task: Task, source: Source) -> dict[str, Any]:
         "data": manifest.data(source),
         "parameters": parameters.total,
         "parameter_table": parameters.rows,
-        "flops_per_update": cost.flops(task, source, trial.config.batch_size),
+        "flops_per_update": flops or cost.flops(task, source, trial.config.batch_size),
     }
 
 

@@ -100,6 +100,14 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def counted(path: pathlib.Path, now: Mapping[str, Any]) -> float | None:
+    """The FLOPs of an update by a trial's manifest, if its surroundings are as now."""
+    before = read_json(path)
+    if not isinstance(before, dict) or differences(before, now):
+        return None
+    return before.get("flops_per_update")
+
+
 def data(source: Source) -> dict[str, Any]:
     """The data set, and what it is known again by."""
     return {

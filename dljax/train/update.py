@@ -126,20 +126,27 @@ def advance(
     """
     per_epoch = orders.shape[1] // batch_size
 
+    @_traced_once
+    def one(state, rows, arrays):
+        return update(task, state, source.gather(arrays, rows))
+
     def body(i, carry):
         now, metrics = carry
         start = ((offset + i) // per_epoch, (offset + i) % per_epoch * batch_size)
         rows = jax.lax.dynamic_slice(orders, start, (1, batch_size))[0]
-        new, fresh = update(task, now, source.gather(arrays, rows))
+        new, fresh = one(now, rows, arrays)
         # A frozen run's metrics stay those that froze it.
         fresh = jax.tree.map(lambda a, b: jnp.where(now.alive, a, b), fresh, metrics)
         return new, fresh
 
     rows = jnp.zeros(batch_size, jnp.int32)
-    empty = _zeros(
-        lambda s, r: update(task, s, source.gather(arrays, r))[1], state, rows
-    )
+    _, empty = _zeros(one, state, rows, arrays)
     return jax.lax.fori_loop(0, steps, body, (state, empty))
+
+
+def _traced_once(function: Any) -> Any:
+    """The same, written out where it is called, but traced in Python only once."""
+    return jax.jit(function, inline=True)
 
 
 def _zeros(function: Any, *args: Any) -> Any:
@@ -182,8 +189,8 @@ def evaluate(
     """
     params, stats = averages(task, state)
 
-    def one(i):
-        now = jax.lax.dynamic_index_in_dim(rows, i, keepdims=False)
+    @_traced_once
+    def one(i, now, state, params, stats, arrays):
         batch = source.gather(arrays, jnp.maximum(now, 0))
         batch["weight"] = (now >= 0).astype(jnp.float32)
         key = jax.random.fold_in(fold(state.key, state.step, contract.EVALUATE), i)
@@ -194,9 +201,13 @@ def evaluate(
         return found
 
     def add(i, total):
-        return jax.tree.map(jnp.add, total, one(i))
+        now = jax.lax.dynamic_index_in_dim(rows, i, keepdims=False)
+        return jax.tree.map(jnp.add, total, one(i, now, *fixed))
 
-    return jax.lax.fori_loop(0, len(rows), add, _zeros(one, 0))
+    fixed = (state, params, stats, arrays)
+    return jax.lax.fori_loop(
+        0, len(rows), add, _zeros(one, jnp.int32(0), rows[0], *fixed)
+    )
 
 
 def batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
