@@ -32,6 +32,7 @@ bench: .venv/installed
 	$(PY) -m experiments.bench.study_time --net=cnn
 	$(PY) -m experiments.bench.study_time --net=lstm
 	$(PY) -m experiments.bench.array_time
+	$(PY) -m experiments.bench.decode_time
 
 claims: .venv/installed
 	$(PY) -m dljax.studies.claims
