@@ -142,7 +142,7 @@ def test_logits_from_kept_keys_and_values_are_the_whole_sequences(positions):
     (module,) = net.generate.args
     decode = functools.partial(module.apply, {"params": params}, method="decode")
     _, past = decode(x[:, :2])
-    room = [(0, 0), (0, 0), (0, T - 2), (0, 0), (0, 0)]
+    room = [(0, 0), (0, 0), (0, T - 2), (0, 0)]
     past = jax.tree.map(lambda array: jnp.pad(array, room), past)
     for at in range(2, T):
         now, past = decode(x[:, at : at + 1], past=past, at=at)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.models.layers import softmax
+from dljax.models.layers import Dense, softmax
 
 MASKED = -1e9  # the score of what must not be looked at
 WAVELENGTH = 10_000.0  # of the slowest of the waves that tell positions, over 2 pi
@@ -75,7 +75,7 @@ class Attention(nn.Module):
     """Attention of several heads: (b, t, width) -> (b, t, width) and what is kept.
 
     Keys and values are of the sequence itself, or of `seen` (b, s, width). With `past`,
-    a pair of arrays (b, longest, h, d), those of the sequence are put there from place
+    a pair of arrays (b, h, longest, d), those of the sequence are put there from place
     `at` on, and all of them are looked at, as the mask allows.
     """
 
@@ -98,7 +98,7 @@ class Attention(nn.Module):
         size = self.width // self.heads
 
         def heads(name, of):
-            made = nn.Dense(self.width, use_bias=self.bias, name=name)(of)
+            made = Dense(self.width, use_bias=self.bias, name=name)(of)
             return made.reshape(*made.shape[:2], self.heads, size)
 
         source = x if seen is None else seen
@@ -109,16 +109,18 @@ class Attention(nn.Module):
             q_BxTxHxD, k_BxSxHxD = (
                 rotated(part, places) for part in (q_BxTxHxD, k_BxSxHxD)
             )
+        kept: Any = [part.swapaxes(1, 2) for part in (k_BxSxHxD, v_BxSxHxD)]
         if past is not None:
-            k_BxSxHxD, v_BxSxHxD = (
-                jax.lax.dynamic_update_slice_in_dim(old, new, at, 1)
-                for old, new in zip(past, (k_BxSxHxD, v_BxSxHxD), strict=True)
-            )
+            kept = [
+                jax.lax.dynamic_update_slice_in_dim(old, new, at, 2)
+                for old, new in zip(past, kept, strict=True)
+            ]
+            k_BxSxHxD, v_BxSxHxD = (array.swapaxes(1, 2) for array in kept)
         taken = attend(q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask)
-        join = nn.Dense(
+        join = Dense(
             self.width,
             use_bias=self.bias,
             kernel_init=ending(self.ends),
             name="join",
         )
-        return join(taken.reshape(*x.shape[:2], self.width)), (k_BxSxHxD, v_BxSxHxD)
+        return join(taken.reshape(*x.shape[:2], self.width)), kept

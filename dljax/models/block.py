@@ -5,11 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
 from dljax.models.attention import Attention, ending
-from dljax.models.layers import Dropout
+from dljax.models.layers import Dense, Dropout
 
 EPSILON = 1e-5  # of layer normalisation
 NORMS = ("before", "after", "none")
@@ -74,14 +73,15 @@ class Block(nn.Module):
         )
 
     def _each(self, x):
-        dense = functools.partial(nn.Dense, use_bias=self.bias)
+        dense = functools.partial(Dense, use_bias=self.bias)
         y = dense(self.ratio * self.width, name="widen")(x)
         y = ACTIVATIONS[self.activation](y)
         return dense(self.width, kernel_init=ending(self.ends), name="narrow")(y), None
 
 
 class Stack(nn.Module):
-    """Blocks one after another, and the cached keys and values of each.
+    """Blocks one after another, and the cached keys and values of each: of `scan` as
+    one array over the blocks, else a pair a block, which is written to in its place.
 
     scan: the blocks' weights are one array each, and a compiled loop goes over them.
     remat: what is inside a block is computed again for the gradient.
@@ -111,13 +111,12 @@ class Stack(nn.Module):
                 x, seen, mask, seen_mask, past, at
             )
         else:
-            all_kept = []
+            kept = []
             for i in range(self.depth):
-                own = jax.tree.map(lambda array, i=i: array[i], past)
+                own = None if past is None else past[i]
                 block = made(**fields, name=f"block_{i}")
-                x, kept = block(x, seen, mask, seen_mask, own, at)
-                all_kept.append(kept)
-            kept = jax.tree.map(lambda *arrays: jnp.stack(arrays), *all_kept)
+                x, new = block(x, seen, mask, seen_mask, own, at)
+                kept.append(new)
         if self.block["norm"] == "before":
             x = nn.LayerNorm(EPSILON, use_bias=self.block["bias"], name="norm")(x)
         return x, kept

@@ -10,7 +10,7 @@ from dljax.errors import Refusal
 from dljax.models.attention import Attention, sinusoids
 from dljax.models.block import Stack
 from dljax.models.conv import Conv
-from dljax.models.layers import Dropout
+from dljax.models.layers import Dense, Dropout
 from dljax.models.net import net
 from dljax.models.transformer import patches
 
@@ -129,13 +129,13 @@ class Dit(nn.Module):
     def __call__(self, given: Any, *, train: bool = False):
         image, p = given["x"], self.patch
         b, h, w, c = image.shape
-        x = nn.Dense(self.width)(patches(image, p))
+        x = Dense(self.width)(patches(image, p))
         size = (x.shape[1], self.width)
         place = self.param("place", nn.initializers.normal(0.02), size)
         condition = Condition(self.width, self.classes)(given)
         x = jnp.concatenate([condition[:, None], x + place[None]], 1)
         x, _ = Stack(**self.stack)(x, train=train)
-        x = nn.Dense(p * p * c)(x[:, 1:])
+        x = Dense(p * p * c)(x[:, 1:])
         x = x.reshape(b, h // p, w // p, p, p, c).swapaxes(2, 3)
         return x.reshape(b, h, w, c)
 

@@ -84,6 +84,21 @@ def _softmax_backward(shares, g):
 softmax.defvjp(_softmax_forward, _softmax_backward)
 
 
+def by_rows(x, kernel, dimensions, precision=None):
+    """Products (..., k) of x (..., n) and a kernel (n, k), for Linen's Dense.
+
+    With one axis of examples and places, XLA:CPU needs no transposed copy for the
+    kernel's gradient.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    dimensions = (((1,), (0,)), ((), ()))
+    y = lax.dot_general(rows, kernel, dimensions, precision=precision)
+    return y.reshape(*x.shape[:-1], kernel.shape[-1])
+
+
+Dense = functools.partial(nn.Dense, dot_general=by_rows)
+
+
 POOLS = {
     "max": max_pool,
     "average": average_pool,

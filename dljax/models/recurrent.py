@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from dljax.contract import Net
 from dljax.models.cell import Layer
-from dljax.models.layers import Dropout
+from dljax.models.layers import Dense, Dropout
 from dljax.models.lstm import LSTM, WITHOUT
 from dljax.models.net import net
 from dljax.models.rnn import GRU, RNN
@@ -76,7 +76,7 @@ class Recurrent(nn.Module):
         else:
             there = jnp.ones(x.shape[:2]) if mask is None else mask
             y = POOLS[self.pool](x, there[..., None])
-        y = nn.Dense(self.outputs)(Dropout(self.dropout)(y, train=train))
+        y = Dense(self.outputs)(Dropout(self.dropout)(y, train=train))
         return (y, traces) if self.trace else y
 
     def _layer(self, name):

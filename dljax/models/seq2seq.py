@@ -15,7 +15,7 @@ from dljax.contract import Net
 from dljax.models.attention import MASKED
 from dljax.models.cell import Cell, Layer
 from dljax.models.decoding import drawn
-from dljax.models.layers import Dropout, softmax
+from dljax.models.layers import Dense, Dropout, softmax
 from dljax.models.net import net
 
 
@@ -62,10 +62,10 @@ class Seq2Seq(nn.Module):
         self.begins = [[nn.Dense(self.hidden) for _ in memories] for _ in layers]
         self.decoders = [layer() for _ in layers]
         if self.attention:
-            self.ask = nn.Dense(self.hidden * len(ways), use_bias=False)
-            self.join = nn.Dense(self.hidden)
+            self.ask = Dense(self.hidden * len(ways), use_bias=False)
+            self.join = Dense(self.hidden)
         self.drop = Dropout(self.dropout)
-        self.head = nn.Dense(self.outputs)
+        self.head = Dense(self.outputs)
 
     def __call__(self, given: Any, *, train: bool = False):
         if not isinstance(given, dict):

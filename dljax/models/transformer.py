@@ -11,7 +11,7 @@ from dljax.errors import Refusal
 from dljax.models.attention import sinusoids
 from dljax.models.block import ACTIVATIONS, NORMS, Stack
 from dljax.models.decoding import generate
-from dljax.models.layers import Dropout
+from dljax.models.layers import Dense, Dropout
 from dljax.models.net import net
 
 ARCHITECTURES = ("decoder", "encoder", "encoder_decoder")
@@ -40,7 +40,7 @@ class Transformer(nn.Module):
         if self.architecture != "decoder":
             self.encoder = Stack(**self.stack)
             self.embed_x = (
-                embed(self.vocabulary) if self.vocabulary else nn.Dense(block["width"])
+                embed(self.vocabulary) if self.vocabulary else Dense(block["width"])
             )
         if self.architecture != "encoder":
             self.decoder = Stack(**self.stack, across=self.architecture != "decoder")
@@ -49,7 +49,7 @@ class Transformer(nn.Module):
             self.place = embed(self.longest)
         self.drop = Dropout(block["dropout"])
         if not self.tied:
-            self.head = nn.Dense(self.outputs)
+            self.head = Dense(self.outputs)
 
     def __call__(self, given: Any, *, train: bool = False):
         given = given if isinstance(given, dict) else {"x": given}
@@ -95,7 +95,10 @@ class Transformer(nn.Module):
             at=at,
             train=train,
         )
-        return self.embed_y.attend(y) if self.tied else self.head(y), past
+        if not self.tied:
+            return self.head(y), past
+        logits = self.embed_y.attend(y.reshape(-1, y.shape[-1]))  # see layers.by_rows
+        return logits.reshape(*y.shape[:-1], -1), past
 
     def _placed(self, x, at, train):
         places = at + jnp.arange(x.shape[1])
