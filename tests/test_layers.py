@@ -169,3 +169,19 @@ def test_softmax_is_jaxs_with_its_gradient():
     (a, to_a), (b, to_b) = (jax.vjp(f, x) for f in (layers.softmax, jax.nn.softmax))
     close(a, b)
     close(to_a(g)[0], to_b(g)[0])
+
+
+def test_a_dense_layer_of_sequences_is_linens_with_its_gradients():
+    x = jax.random.normal(jax.random.key(0), (2, 3, 4))
+    made, plain = layers.Dense(5), ann.nn.Dense(5)
+    params = plain.init(jax.random.key(1), x)
+
+    def total(net):
+        return lambda params, x: (net.apply(params, x) ** 2).sum()
+
+    found, expected = (
+        jax.value_and_grad(total(net), (0, 1))(params, x) for net in (made, plain)
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected
+    )
