@@ -10,6 +10,7 @@ import pytest
 from conftest import golden_arrays
 
 from dljax.errors import Refusal
+from dljax.models import attention
 from dljax.models.attention import attend, rotated
 from dljax.models.transformer import (
     ARCHITECTURES,
@@ -277,6 +278,18 @@ def test_accelerators_one_operation_is_the_same(monkeypatch, masked):
     mask = jnp.tri(T)[None, None] if masked else None
     expected = attend(q, k, v, mask)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    found = jax.nn.dot_product_attention(q, k, v, is_causal=masked)
     np.testing.assert_allclose(attend(q, k, v, mask), expected, atol=1e-5)
+    found = attend(q, k, v, causal=masked)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 2, T])
+def test_causal_attention_by_rows_is_that_with_a_mask(monkeypatch, rows):
+    monkeypatch.setattr(attention, "ROWS", rows)
+    q, k, v, g = jax.random.normal(jax.random.key(0), (4, 2, T, 2, 8))
+    found, to_found = jax.vjp(functools.partial(attend, causal=True), q, k, v)
+    masked = functools.partial(attend, mask=jnp.tri(T)[None, None])
+    expected, to_expected = jax.vjp(masked, q, k, v)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    for a, b in zip(to_found(g), to_expected(g), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)

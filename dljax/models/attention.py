@@ -13,6 +13,7 @@ from flax import linen as nn
 from dljax.models.layers import Dense, softmax
 
 MASKED = -1e9  # the score of what must not be looked at
+ROWS = 64  # of a causal attention, at once
 WAVELENGTH = 10_000.0  # of the slowest of the waves that tell positions, over 2 pi
 
 
@@ -45,25 +46,46 @@ def rotated(x_BxTxHxD: Any, positions_T: Any) -> Any:
     return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def attend(q_BxTxHxD: Any, k_BxSxHxD: Any, v_BxSxHxD: Any, mask: Any) -> Any:
+def attend(
+    q_BxTxHxD: Any,
+    k_BxSxHxD: Any,
+    v_BxSxHxD: Any,
+    mask: Any = None,
+    *,
+    causal: bool = False,
+) -> Any:
     """What each place takes, (b, t, h, d): the mean of values, weighted by how well
     keys agree with its query (scaled dot product).
 
     Args:
       mask: 1 where it may look, broadcast to (b, 1, t, s); or None: anywhere.
+      causal: no place looks at what comes after it; there is no mask then.
 
     Source: Vaswani et al. 2017, section 3.2.1.
     """
     if jax.default_backend() != "cpu":  # one operation there; slower on CPU
         allowed = None if mask is None else mask > 0
         return jax.nn.dot_product_attention(
-            q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask=allowed
+            q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask=allowed, is_causal=causal
         )
+    if causal:  # some rows at a time: what lies ahead of them is not computed
+        t, parts = q_BxTxHxD.shape[1], []
+        for first in range(0, t, ROWS):
+            places = slice(first, min(first + ROWS, t))
+            until = slice(0, places.stop)
+            q, k, v = q_BxTxHxD[:, places], k_BxSxHxD[:, until], v_BxSxHxD[:, until]
+            parts.append(attend(q, k, v, before(first, q.shape[1], places.stop)))
+        return jnp.concatenate(parts, 1)
     scores = jnp.einsum("bthd,bshd->bhts", q_BxTxHxD, k_BxSxHxD)
     scores *= q_BxTxHxD.shape[-1] ** -0.5
     if mask is not None:
         scores = jnp.where(mask > 0, scores, MASKED)
     return jnp.einsum("bhts,bshd->bthd", softmax(scores), v_BxSxHxD)
+
+
+def before(at: Any, t: int, s: int) -> Any:
+    """The mask (1, 1, t, s) by which t places from `at` on see none after them."""
+    return (jnp.arange(s)[None] <= (at + jnp.arange(t))[:, None])[None, None]
 
 
 def ending(scale: float) -> Any:
@@ -76,7 +98,7 @@ class Attention(nn.Module):
 
     Keys and values are of the sequence itself, or of `seen` (b, s, width). With `past`,
     a pair of arrays (b, h, longest, d), those of the sequence are put there from place
-    `at` on, and all of them are looked at, as the mask allows.
+    `at` on, and all of them are looked at. causal: no place sees those after it.
     """
 
     width: int
@@ -84,6 +106,7 @@ class Attention(nn.Module):
     rotary: bool = False
     bias: bool = True
     ends: float = 1.0
+    causal: bool = False
 
     @nn.compact
     def __call__(
@@ -116,7 +139,9 @@ class Attention(nn.Module):
                 for old, new in zip(past, kept, strict=True)
             ]
             k_BxSxHxD, v_BxSxHxD = (array.swapaxes(1, 2) for array in kept)
-        taken = attend(q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask)
+            mask = before(at, x.shape[1], k_BxSxHxD.shape[1])
+        causal = self.causal and past is None
+        taken = attend(q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask, causal=causal)
         join = Dense(
             self.width,
             use_bias=self.bias,

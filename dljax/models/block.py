@@ -38,6 +38,7 @@ class Block(nn.Module):
     residual: bool
     ends: float
     across: bool
+    causal: bool
     train: bool
 
     @nn.compact
@@ -67,9 +68,15 @@ class Block(nn.Module):
         return norm(y) if self.norm == "after" else y, kept
 
     def _attention(self, name):
-        rotary = self.rotary and name == "attention"
+        own = name == "attention"
         return Attention(
-            self.width, self.heads, rotary, self.bias, self.ends, name=name
+            self.width,
+            self.heads,
+            self.rotary and own,
+            self.bias,
+            self.ends,
+            self.causal and own,
+            name=name,
         )
 
     def _each(self, x):
@@ -92,13 +99,15 @@ class Stack(nn.Module):
     scan: bool
     remat: bool
     across: bool = False
+    causal: bool = False
 
     @nn.compact
     def __call__(
         self, x, *, seen=None, mask=None, seen_mask=None, past=None, at=0, train=False
     ):
         made = nn.remat(Block) if self.remat else Block
-        fields = {**self.block, "across": self.across, "train": train}
+        ways = {"across": self.across, "causal": self.causal, "train": train}
+        fields = {**self.block, **ways}
         if self.scan:
             looped = nn.scan(
                 made,

@@ -43,7 +43,8 @@ class Transformer(nn.Module):
                 embed(self.vocabulary) if self.vocabulary else Dense(block["width"])
             )
         if self.architecture != "encoder":
-            self.decoder = Stack(**self.stack, across=self.architecture != "decoder")
+            across = self.architecture != "decoder"
+            self.decoder = Stack(**self.stack, across=across, causal=True)
             self.embed_y = embed(self.outputs)
         if self.positions == "learned":
             self.place = embed(self.longest)
@@ -84,13 +85,10 @@ class Transformer(nn.Module):
         """Logits (b, t, outputs) of tokens (b, t), each from those up to it; and `past`
         with their keys and values.
         """
-        places = jnp.arange(y.shape[1] if past is None else self.longest)
-        mask = places[None] <= (at + jnp.arange(y.shape[1]))[:, None]
         y, past = self.decoder(
             self._placed(self.embed_y(y), at, train),
             seen=seen,
             seen_mask=seen_mask,
-            mask=mask[None, None],
             past=past,
             at=at,
             train=train,
