@@ -41,7 +41,7 @@ class Config(RunConfig):
     embedding: int = flag(64, "numbers that a token becomes in a recurrent net", low=1)
     learning_rate: float = flag(3e-3, "Adam's highest, after 50 updates", low=0)
     seeds: int = flag(8, "how many seeds", low=1)
-    steps: int = flag(300, "updates", low=1)
+    steps: int = flag(150, "updates", low=1)
     batch_size: int = flag(32, "windows an update", low=1)
 
 

@@ -41,7 +41,7 @@ class Config(RunConfig):
     heads: int = flag(4, "heads of a block", low=1)
     learning_rate: float = flag(3e-3, "Adam's highest, after 50 updates", low=0)
     seeds: int = flag(8, "how many seeds", low=1)
-    steps: int = flag(400, "updates", low=1)
+    steps: int = flag(200, "updates", low=1)
     batch_size: int = flag(32, "windows an update", low=1)
 
 

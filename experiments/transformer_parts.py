@@ -46,7 +46,7 @@ class Config(RunConfig):
     heads: int = flag(4, "heads of a block", low=1)
     learning_rate: float = flag(3e-3, "Adam's highest, after 50 updates", low=0)
     seeds: int = flag(8, "how many seeds", low=1)
-    steps: int = flag(300, "updates", low=1)
+    steps: int = flag(120, "updates", low=1)
     batch_size: int = flag(32, "windows an update", low=1)
 
 
@@ -71,7 +71,7 @@ STUDY = Study(
     higher=False,
     contrasts={part: (part, "nothing") for part in PARTS},
     rule=rule,
-    full={"tiny_shakespeare": {"steps": 2000}},
+    full={"tiny_shakespeare": {"steps": 1000}},
     smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1}
     | {"without": ("nothing", "attention")},
 )
