@@ -60,7 +60,7 @@ STUDY = Study(
     select="best_valid",
     contrasts={"place": ("place", "all"), "pixels": ("pixels", "all")},
     rule=rule,
-    sizes={"mnist": {"batch_size": 16, "seeds": 3}},
+    sizes={"mnist": {"batch_size": 16, "seeds": 3, "knows": ("all", "place")}},
     full={"digits": {"steps": 2000}, "mnist": {"steps": 2000}},
     smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1} | {"knows": ("all",)},
 )

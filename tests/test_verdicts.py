@@ -93,6 +93,17 @@ def test_seeds_without_a_number_are_not_left_out(found, judged):
     assert "7 of 8 seeds have all numbers of wider" in reason
 
 
+def test_contrasts_of_variants_that_are_not_declared_are_told(found, judged):
+    read = read_study(judged)
+    its = results.collect(judged, read, rule_hash(found.study))
+    alone = [pair for pair in its.declared["variants"] if pair[0] != "16"]
+    its = its._replace(declared=its.declared | {"variants": alone})
+    its.final["16"].clear()
+    compared = results.comparisons(found.study, its)
+    decided, reason = results.verdict(found.study, its, compared)
+    assert (decided, reason) == ("undecided", "not compared at this size: wider")
+
+
 def test_a_trial_whose_rule_is_not_known_decides_nothing(found, judged, tmp_path):
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)

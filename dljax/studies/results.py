@@ -183,16 +183,20 @@ def verdict(
     if declared["reduced"]:
         why.append(f"reduced: {declared['reduced']}")
     seeds = len(declared["seeds"])
-    short = [(name, c.n) for name, c in compared.items() if c.n < seeds]
+    lacking = study.lacks(variant for variant, _ in declared["variants"])
+    there = {name: c for name, c in compared.items() if name not in lacking}
+    short = [(name, c.n) for name, c in there.items() if c.n < seeds]
     if short and not why:
         name, n = short[0]
         why.append(f"{n} of {seeds} seeds have all numbers of {name}")
-    few = [c for c in compared.values() if not c.decides]
+    few = [c for c in there.values() if not c.decides]
     if few and not why:
         why.append(
             f"descriptive: {few[0].n} seeds, and {len(compared)} comparisons need "
             f"{few[0].needed}"
         )
+    if lacking and not why:
+        why.append(f"not compared at this size: {', '.join(lacking)}")
     if why:
         return "undecided", "; ".join(why)
     return _ruled(study, compared), ""

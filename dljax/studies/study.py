@@ -73,6 +73,15 @@ class Study(NamedTuple):
         used = [t.metric for t in compared if t.metric and t.variant in set(variants)]
         return tuple(dict.fromkeys([self.measure, *used]))
 
+    def lacks(self, variants: Iterable[str]) -> list[str]:
+        """The contrasts that are of others than these variants."""
+        there = set(variants)
+        return [
+            name
+            for name, (a, b) in self.contrasts.items()
+            if {t.variant for t in terms(a) + terms(b) if t.number is None} - there
+        ]
+
     def defaults(self, given: Mapping[str, Any], dataset: str) -> dict[str, Any]:
         """The defaults for a command line that sets the fields `given`."""
         dataset = given.get("dataset", dataset)
