@@ -110,17 +110,24 @@ def test_a_program_is_compiled_once(family):
 
         return turn._replace(loss=loss)
 
-    task = f.task._replace(turns=tuple(counted(turn) for turn in f.task.turns))
+    def metrics(*args):
+        traces.append("metrics")
+        return f.task.metrics(*args)
+
+    turns = tuple(counted(turn) for turn in f.task.turns)
+    task = f.task._replace(turns=turns, metrics=metrics)
     compiled = parallel.program(
         task, f.source, SEEDS, how="map", batch_size=f.batch_size
     )
     state, _ = compiled.advance(
         compiled.init(), (orders := compiled.orders(compiled.init(), 0)), 0, 1
     )
-    once = len(traces)
+    compiled.evaluate(state, "valid")
+    assert traces == [*(turn.name for turn in f.task.turns), "metrics"]
     for offset, steps in ((1, 1), (2, 4), (6, 0), (6, 9)):
         state, _ = compiled.advance(state, orders, offset, steps)
-    assert len(traces) == once
+        compiled.evaluate(state, "valid")
+    assert len(traces) == len(f.task.turns) + 1
 
 
 @WIDELY

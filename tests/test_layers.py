@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from dljax.models import ann, cnn, layers
 from dljax.models.conv import Conv, plain_conv
@@ -173,7 +174,7 @@ def test_softmax_is_jaxs_with_its_gradient():
 
 def test_a_dense_layer_of_sequences_is_linens_with_its_gradients():
     x = jax.random.normal(jax.random.key(0), (2, 3, 4))
-    made, plain = layers.Dense(5), ann.nn.Dense(5)
+    made, plain = layers.Dense(5), nn.Dense(5)
     params = plain.init(jax.random.key(1), x)
 
     def total(net):

@@ -15,6 +15,7 @@ import dljax
 from dljax.errors import DAMAGED_DATA, DISK, FAILED_RUNS, PREEMPTED, Refusal
 from dljax.runs import checkpoint
 from dljax.runs.trial import status
+from dljax.train import cost
 
 SHORT = ("--family=gan", "--seeds=1", "--steps=60", "--log_every=10")
 OFTEN = "--save_every_secs=0"
@@ -140,6 +141,21 @@ def test_a_relative_path_is_as_good_as_an_absolute_one(
     run(experiment, pathlib.Path("here"), *SHORT[:2], "--steps=2")
     (trial,) = trials(tmp_path / "here").values()
     assert dljax.load(str(trial.relative_to(tmp_path))).step == 2
+
+
+@pytest.mark.parametrize("kept", ["whole", "damaged"])
+def test_operations_are_counted_again_only_where_need_be(
+    tmp_path, experiment, monkeypatch, kept
+):
+    path = half(experiment, tmp_path) / "manifest.json"
+    page = json.loads(path.read_text())
+    flops = page["flops_per_update"]
+    monkeypatch.setattr(cost, "flops", lambda *args: flops + 1)
+    if kept == "damaged":
+        path.write_text(json.dumps(page | {"flops_per_update": "many"}))
+    run(experiment, tmp_path, *SHORT)
+    again = json.loads(path.read_text())["flops_per_update"]
+    assert again == flops + (kept == "damaged")
 
 
 def test_a_lost_end_of_the_log_costs_a_checkpoint(tmp_path, whole, experiment):

@@ -283,9 +283,10 @@ def test_accelerators_one_operation_is_the_same(monkeypatch, masked):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("rows", [1, 2, T])
-def test_causal_attention_by_rows_is_that_with_a_mask(monkeypatch, rows):
-    monkeypatch.setattr(attention, "ROWS", rows)
+@pytest.mark.parametrize(("places", "parts"), [(1, 9), (1, 2), (2, 9), (T, 9)])
+def test_causal_attention_in_parts_is_that_with_a_mask(monkeypatch, places, parts):
+    monkeypatch.setattr(attention, "PLACES", places)
+    monkeypatch.setattr(attention, "PARTS", parts)
     q, k, v, g = jax.random.normal(jax.random.key(0), (4, 2, T, 2, 8))
     found, to_found = jax.vjp(functools.partial(attend, causal=True), q, k, v)
     masked = functools.partial(attend, mask=jnp.tri(T)[None, None])

@@ -13,7 +13,7 @@ from flax import linen as nn
 from dljax.models.layers import Dense, softmax
 
 MASKED = -1e9  # the score of what must not be looked at
-ROWS = 64  # of a causal attention, at once
+PLACES, PARTS = 64, 16  # of causal attention: at least at once, and at most in all
 WAVELENGTH = 10_000.0  # of the slowest of the waves that tell positions, over 2 pi
 
 
@@ -59,22 +59,23 @@ def attend(
 
     Args:
       mask: 1 where it may look, broadcast to (b, 1, t, s); or None: anywhere.
-      causal: no place looks at what comes after it; there is no mask then.
+      causal: no place looks at what comes after it; there must be no mask then.
 
     Source: Vaswani et al. 2017, section 3.2.1.
     """
+    assert mask is None or not causal
     if jax.default_backend() != "cpu":  # one operation there; slower on CPU
         allowed = None if mask is None else mask > 0
         return jax.nn.dot_product_attention(
             q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask=allowed, is_causal=causal
         )
-    if causal:  # some rows at a time: what lies ahead of them is not computed
+    if causal:  # some places at a time: what lies ahead of them is not computed
         t, parts = q_BxTxHxD.shape[1], []
-        for first in range(0, t, ROWS):
-            places = slice(first, min(first + ROWS, t))
-            until = slice(0, places.stop)
-            q, k, v = q_BxTxHxD[:, places], k_BxSxHxD[:, until], v_BxSxHxD[:, until]
-            parts.append(attend(q, k, v, before(first, q.shape[1], places.stop)))
+        size = max(PLACES, -(-t // PARTS))
+        for first in range(0, t, size):
+            end = min(first + size, t)
+            q, k, v = q_BxTxHxD[:, first:end], k_BxSxHxD[:, :end], v_BxSxHxD[:, :end]
+            parts.append(attend(q, k, v, causal_mask(first, end - first, end)))
         return jnp.concatenate(parts, 1)
     scores = jnp.einsum("bthd,bshd->bhts", q_BxTxHxD, k_BxSxHxD)
     scores *= q_BxTxHxD.shape[-1] ** -0.5
@@ -83,7 +84,7 @@ def attend(
     return jnp.einsum("bhts,bshd->bthd", softmax(scores), v_BxSxHxD)
 
 
-def before(at: Any, t: int, s: int) -> Any:
+def causal_mask(at: Any, t: int, s: int) -> Any:
     """The mask (1, 1, t, s) by which t places from `at` on see none after them."""
     return (jnp.arange(s)[None] <= (at + jnp.arange(t))[:, None])[None, None]
 
@@ -98,7 +99,8 @@ class Attention(nn.Module):
 
     Keys and values are of the sequence itself, or of `seen` (b, s, width). With `past`,
     a pair of arrays (b, h, longest, d), those of the sequence are put there from place
-    `at` on, and all of them are looked at. causal: no place sees those after it.
+    `at` on, and each place looks at those up to it. causal: so it does without `past`.
+    Where it does there is no other mask.
     """
 
     width: int
@@ -132,14 +134,16 @@ class Attention(nn.Module):
             q_BxTxHxD, k_BxSxHxD = (
                 rotated(part, places) for part in (q_BxTxHxD, k_BxSxHxD)
             )
-        kept: Any = [part.swapaxes(1, 2) for part in (k_BxSxHxD, v_BxSxHxD)]
+        # Kept in the order in which products take them, so that no step copies all.
+        kept_BxHxSxD: Any = [part.swapaxes(1, 2) for part in (k_BxSxHxD, v_BxSxHxD)]
         if past is not None:
-            kept = [
+            assert mask is None
+            kept_BxHxSxD = [
                 jax.lax.dynamic_update_slice_in_dim(old, new, at, 2)
-                for old, new in zip(past, kept, strict=True)
+                for old, new in zip(past, kept_BxHxSxD, strict=True)
             ]
-            k_BxSxHxD, v_BxSxHxD = (array.swapaxes(1, 2) for array in kept)
-            mask = before(at, x.shape[1], k_BxSxHxD.shape[1])
+            k_BxSxHxD, v_BxSxHxD = (part.swapaxes(1, 2) for part in kept_BxHxSxD)
+            mask = causal_mask(at, x.shape[1], k_BxSxHxD.shape[1])
         causal = self.causal and past is None
         taken = attend(q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask, causal=causal)
         join = Dense(
@@ -148,4 +152,4 @@ class Attention(nn.Module):
             kernel_init=ending(self.ends),
             name="join",
         )
-        return join(taken.reshape(*x.shape[:2], self.width)), kept
+        return join(taken.reshape(*x.shape[:2], self.width)), kept_BxHxSxD

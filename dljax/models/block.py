@@ -72,10 +72,10 @@ class Block(nn.Module):
         return Attention(
             self.width,
             self.heads,
-            self.rotary and own,
-            self.bias,
-            self.ends,
-            self.causal and own,
+            rotary=self.rotary and own,
+            bias=self.bias,
+            ends=self.ends,
+            causal=self.causal and own,
             name=name,
         )
 
@@ -87,8 +87,8 @@ class Block(nn.Module):
 
 
 class Stack(nn.Module):
-    """Blocks one after another, and the cached keys and values of each: of `scan` as
-    one array over the blocks, else a pair a block, which is written to in its place.
+    """Blocks one after another, and the cached keys and values of each: with `scan` a
+    pair of arrays over all blocks, else a list of a pair for each, written to in place.
 
     scan: the blocks' weights are one array each, and a compiled loop goes over them.
     remat: what is inside a block is computed again for the gradient.

@@ -57,8 +57,8 @@ def generate(module, params, stats, given, *, steps, key, draw=drawn):
         return logits[:, -1], past
 
     def empty(shape):
-        *before, _, size = shape.shape
-        return jnp.zeros((*before, module.longest, size), shape.dtype)
+        *leading, _, size = shape.shape
+        return jnp.zeros((*leading, module.longest, size), shape.dtype)
 
     def step(carry, given):
         token, past = carry

@@ -1,4 +1,4 @@
-"""Pools, softmax, normalisation, dropout, in the forms that XLA:CPU compiles well.
+"""Pools, softmax, dense layers, normalisation, dropout, as XLA:CPU compiles them well.
 
 Pools work on strided corners or reshaped blocks instead of `reduce_window`, tested
 against it, values and gradients. Convolution has a file of its own.
@@ -96,6 +96,7 @@ def by_rows(x, kernel, dimensions, precision=None):
     return y.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
+# Linen's, for sequences too.
 Dense = functools.partial(nn.Dense, dot_general=by_rows)
 
 

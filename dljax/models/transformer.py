@@ -96,7 +96,7 @@ class Transformer(nn.Module):
         if not self.tied:
             return self.head(y), past
         logits = self.embed_y.attend(y.reshape(-1, y.shape[-1]))  # see layers.by_rows
-        return logits.reshape(*y.shape[:-1], -1), past
+        return logits.reshape(*y.shape[:-1], self.outputs), past
 
     def _placed(self, x, at, train):
         places = at + jnp.arange(x.shape[1])

@@ -73,8 +73,8 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
     steps = updates(config, source)
     disk.write_json(directory / "config.json", page(trial, source))
     surroundings = manifest.surroundings(config)
-    counted = manifest.counted(directory / "manifest.json", surroundings)
-    description = described(trial, first, source, flops=counted)
+    known = manifest.known_flops(directory / "manifest.json", surroundings)
+    description = described(trial, first, source, flops=known)
     flops = description["flops_per_update"]
     each = f", {flops / 1e6:,.1f} MFLOP an update" if flops else ""
     show.say(f"{trial.variant}: {description['parameters']:,} parameters{each}")

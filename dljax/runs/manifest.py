@@ -100,12 +100,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def counted(path: pathlib.Path, now: Mapping[str, Any]) -> float | None:
+def known_flops(path: pathlib.Path, now: Mapping[str, Any]) -> float | None:
     """The FLOPs of an update by a trial's manifest, if its surroundings are as now."""
     before = read_json(path)
     if not isinstance(before, dict) or differences(before, now):
         return None
-    return before.get("flops_per_update")
+    flops = before.get("flops_per_update")
+    return flops if isinstance(flops, float) else None
 
 
 def data(source: Source) -> dict[str, Any]:

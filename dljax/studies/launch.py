@@ -46,8 +46,7 @@ def launch(
 
             clock = experiment.measure is None
             print(estimate.plan(tune, decide, declared, directory, clock=clock))
-            if why := results.too_few(experiment.study, declared):
-                print(why)
+            print(*results.foreseen(experiment.study, declared), sep="\n")
             return DONE
         disk.check_writable(directory, "workdir")
         one = trials.named(config.trial, [*tune, *decide])
@@ -59,7 +58,7 @@ def launch(
     ):
         before = _begun_study(directory)
         declared = declare(experiment, asked, before)
-        if why := results.too_few(experiment.study, declared):
+        for why in results.foreseen(experiment.study, declared):
             show.say(why)
         code, ran = DONE, False
         if tune := tuning.trials(experiment, asked, declared):

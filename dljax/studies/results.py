@@ -183,8 +183,10 @@ def verdict(
     if declared["reduced"]:
         why.append(f"reduced: {declared['reduced']}")
     seeds = len(declared["seeds"])
-    lacking = study.lacks(variant for variant, _ in declared["variants"])
+    lacking = _uncompared(study, declared)
     there = {name: c for name, c in compared.items() if name not in lacking}
+    if lacking:
+        why.append(f"not compared at this size: {', '.join(lacking)}")
     short = [(name, c.n) for name, c in there.items() if c.n < seeds]
     if short and not why:
         name, n = short[0]
@@ -195,8 +197,6 @@ def verdict(
             f"descriptive: {few[0].n} seeds, and {len(compared)} comparisons need "
             f"{few[0].needed}"
         )
-    if lacking and not why:
-        why.append(f"not compared at this size: {', '.join(lacking)}")
     if why:
         return "undecided", "; ".join(why)
     return _ruled(study, compared), ""
@@ -209,6 +209,18 @@ def too_few(study: Study, declared: Mapping[str, Any]) -> str:
     if declared["reduced"] or n >= needed:
         return ""
     return f"{n} seeds, and {m} comparisons need {needed}: it will be undecided"
+
+
+def foreseen(study: Study, declared: Mapping[str, Any]) -> list[str]:
+    """Why whatever comes out will be undecided, before anything is trained."""
+    lacking = _uncompared(study, declared)
+    told = f"not compared at this size: {', '.join(lacking)}: it will be undecided"
+    few = too_few(study, declared)
+    return [told] * bool(lacking and not declared["reduced"]) + [few] * bool(few)
+
+
+def _uncompared(study: Study, declared: Mapping[str, Any]) -> list[str]:
+    return study.uncompared(variant for variant, _ in declared["variants"])
 
 
 def rehearse(study: Study) -> None:

@@ -73,7 +73,7 @@ class Study(NamedTuple):
         used = [t.metric for t in compared if t.metric and t.variant in set(variants)]
         return tuple(dict.fromkeys([self.measure, *used]))
 
-    def lacks(self, variants: Iterable[str]) -> list[str]:
+    def uncompared(self, variants: Iterable[str]) -> list[str]:
         """The contrasts that are of others than these variants."""
         there = set(variants)
         return [

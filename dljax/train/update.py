@@ -139,9 +139,8 @@ def advance(
         fresh = jax.tree.map(lambda a, b: jnp.where(now.alive, a, b), fresh, metrics)
         return new, fresh
 
-    rows = jnp.zeros(batch_size, jnp.int32)
-    _, empty = _zeros(one, state, rows, arrays)
-    return jax.lax.fori_loop(0, steps, body, (state, empty))
+    _, shapes = jax.eval_shape(one, state, orders[0, :batch_size], arrays)
+    return jax.lax.fori_loop(0, steps, body, (state, _zeros(shapes)))
 
 
 def _traced_once(function: Any) -> Any:
@@ -149,9 +148,7 @@ def _traced_once(function: Any) -> Any:
     return jax.jit(function, inline=True)
 
 
-def _zeros(function: Any, *args: Any) -> Any:
-    """Zeros of the shapes and types that function(*args) would return."""
-    shapes = jax.eval_shape(function, *args)
+def _zeros(shapes: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
@@ -205,9 +202,8 @@ def evaluate(
         return jax.tree.map(jnp.add, total, one(i, now, *fixed))
 
     fixed = (state, params, stats, arrays)
-    return jax.lax.fori_loop(
-        0, len(rows), add, _zeros(one, jnp.int32(0), rows[0], *fixed)
-    )
+    empty = _zeros(jax.eval_shape(one, 0, rows[0], *fixed))
+    return jax.lax.fori_loop(0, len(rows), add, empty)
 
 
 def batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
