@@ -14,6 +14,17 @@ window.
 
 By default the text is Python's reference; DIR has input.txt; or --dataset=text_file and
 your own.
+
+Undecided. Tiny Shakespeare, 8 seeds, 84 minutes on one x86-64 core beside other work,
+nats a character:
+
+    context 16   1.815 (1.811 to 1.819)
+    context 64   1.727 (1.717 to 1.736)
+    context 256  1.715 (1.706 to 1.724)
+
+From 16 to 64 characters it gains 0.088 (0.073 to 0.102), from there to 256 0.012
+(-0.003 to +0.026). An update of 2,048 characters takes 1.7 times as long at 256 as at
+64, and 1.1 times as long at 64 as at 16. All three learn best at a rate of 0.003.
 """
 
 import dataclasses
