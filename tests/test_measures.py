@@ -1,6 +1,7 @@
 """What besides the measure is measured, compared and drawn."""
 
 import json
+import types
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +11,7 @@ import studies
 
 from dljax.data.source import with_seen
 from dljax.errors import Refusal
-from dljax.studies import samples
+from dljax.studies import profiles, samples
 from dljax.studies.experiment import of_module
 
 
@@ -115,3 +116,18 @@ def test_clips_are_shown_as_a_few_frames():
     np.testing.assert_array_equal(
         picture.get_array()[0] * 16, np.repeat([0, 5, 10, 15], 2)
     )
+
+
+def test_a_factor_that_another_goes_with_is_one_line():
+    rows = [{"context": 2**i, "batch": 64 // 2**i} for i in (1, 3, 5)]
+    variants = [[f"{row['context']}/{row['batch']}", row] for row in rows]
+    levels = {name: [row[name] for row in rows] for name in rows[0]}
+    found = types.SimpleNamespace(
+        declared={"factors": levels, "variants": variants},
+        values=lambda variant, measure: {0: 0.5, 1: 0.7},
+        shared=0.0,
+    )
+    (axis,) = profiles.of_factor(found, "loss").axes
+    (line,) = axis.lines
+    assert list(line.get_xdata()) == levels["context"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["2", "8", "32"]

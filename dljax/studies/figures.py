@@ -118,6 +118,10 @@ def curves(results: Results, measure: str):
                 )
         axis.set_xlabel("update")
         axis.set_yscale("log" if log else "linear")
+        low, high = axis.get_ylim()
+        if log and high < 10 * low:  # powers of ten are for more than one of them
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter("{x:g}")
         axis.set_title({"valid": "validation ", "train": "training "}[split] + metric)
     if measure == "accuracy":
         _zoom(axes[0], results)

@@ -9,6 +9,7 @@ from dljax.studies import statistics
 from dljax.studies.figures import COLOURS, LINES, plt
 from dljax.studies.results import Results
 
+WIDE = 8  # times the smallest number: then the axis is logarithmic
 Line = list[tuple[float, list[float]]]  # (x, a value a seed)
 
 
@@ -33,7 +34,8 @@ def of_metrics(results: Results, profiles: Mapping[str, Mapping[str, float]]):
 
 def of_factor(results: Results, measure: str):
     """The measure over a factor of at least three numbers; a line for each of the
-    other factors' combinations. None where there is no such factor.
+    other factors' combinations, or one where those go with it. None where there is no
+    such factor.
     """
     declared = results.declared
     factors = {k: v for k, v in declared["factors"].items() if len(v) > 1}
@@ -44,13 +46,24 @@ def of_factor(results: Results, measure: str):
     ]
     if not numeric:
         return None
-    chosen, lines = numeric[0], collections.defaultdict(list)
+    chosen = numeric[0]
+    lines: dict[str, Line] = collections.defaultdict(list)
     for variant, levels in declared["variants"]:
         others = "/".join(str(levels[k]) for k in factors if k != chosen)
         values = list(results.values(variant, measure).values())
         lines[others or measure].append((levels[chosen], values))
+    if all(len(line) == 1 for line in lines.values()):
+        lines = {measure: list(itertools.chain(*lines.values()))}
     kept = {name: sorted(found) for name, v in lines.items() if (found := _filled(v))}
-    return _draw({(chosen, measure): kept}, results.shared) if kept else None
+    if not kept:
+        return None
+    figure = _draw({(chosen, measure): kept}, results.shared)
+    levels = factors[chosen]
+    if min(levels) > 0 and max(levels) >= WIDE * min(levels):
+        figure.axes[0].set_xscale("log")
+        figure.axes[0].set_xticks(levels, labels=[str(level) for level in levels])
+        figure.axes[0].minorticks_off()
+    return figure
 
 
 def _filled(line: Line) -> Line:
