@@ -10,7 +10,8 @@ and where in the image it is, and one that is not told where it is.
     python -m experiments.pixel_transformer
     python -m experiments.pixel_transformer --dataset=mnist --manual_dir=DIR --full
 
-The verdict rests on the digits; of MNIST three seeds' numbers are stated.
+The verdict rests on the digits; of MNIST three seeds' numbers are stated,
+of the first two alone.
 """
 
 import dataclasses

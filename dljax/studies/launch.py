@@ -46,7 +46,8 @@ def launch(
 
             clock = experiment.measure is None
             print(estimate.plan(tune, decide, declared, directory, clock=clock))
-            print(*results.foreseen(experiment.study, declared), sep="\n")
+            for why in results.foreseen(experiment.study, declared):
+                print(why)
             return DONE
         disk.check_writable(directory, "workdir")
         one = trials.named(config.trial, [*tune, *decide])

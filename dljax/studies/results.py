@@ -213,10 +213,9 @@ def too_few(study: Study, declared: Mapping[str, Any]) -> str:
 
 def foreseen(study: Study, declared: Mapping[str, Any]) -> list[str]:
     """Why whatever comes out will be undecided, before anything is trained."""
-    lacking = _uncompared(study, declared)
-    told = f"not compared at this size: {', '.join(lacking)}: it will be undecided"
-    few = too_few(study, declared)
-    return [told] * bool(lacking and not declared["reduced"]) + [few] * bool(few)
+    names = "" if declared["reduced"] else ", ".join(_uncompared(study, declared))
+    told = f"not compared at this size: {names}: it will be undecided" if names else ""
+    return [why for why in (told, too_few(study, declared)) if why]
 
 
 def _uncompared(study: Study, declared: Mapping[str, Any]) -> list[str]:
