@@ -12,7 +12,7 @@ import pytest
 from pieces import rolls, saved
 
 from dljax.data.known import OWN
-from dljax.studies import claims, results
+from dljax.studies import claims, verdict
 
 ROOT = pathlib.Path(__file__).parents[1]
 BUILD = (ROOT / "BUILD.md").read_text()
@@ -116,7 +116,7 @@ def test_a_full_size_has_seeds_enough_for_a_verdict(name):
     for dataset in {usual.dataset, *study.sizes, *study.full}:
         sizes = study.defaults({"dataset": dataset, "full": True}, "")
         seeds = range(sizes.get("seeds", usual.seeds))
-        few = results.too_few(study, {"seeds": seeds, "reduced": ""})
+        few = verdict.too_few(study, {"seeds": seeds, "reduced": ""})
         assert bool(few) == ((name, dataset) in DESCRIPTIVE), (dataset, few)
 
 

@@ -16,7 +16,7 @@ import dljax
 from dljax import evaluate
 from dljax import report as report_command
 from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal
-from dljax.studies import launch, results
+from dljax.studies import launch, results, verdict
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash
 
@@ -86,6 +86,15 @@ def test_results_and_report_are_as_documented(study):
     gap = next(c for c in report["comparisons"] if c["name"] == "gap")
     found = cells["cnn/in_place"] - cells["mlp/in_place"]
     assert gap["difference"] == pytest.approx(found)
+    measures = {m["metric"]: m["variants"] for m in report["measures"]}
+    assert set(measures) == {r["metric"] for r in rows}
+    for metric, its in measures.items():
+        for told in its:
+            same = {"metric": metric, "variant": told["variant"]}
+            values = [float(r["value"]) for r in rows if same.items() <= r.items()]
+            assert told["n"] == len(values) == 2
+            assert told["mean"] == pytest.approx(sum(values) / 2)
+            assert told["ci_low"] <= told["mean"] <= told["ci_high"]
 
 
 def test_the_page_is_one_file_that_asks_for_nothing(study):
@@ -228,14 +237,14 @@ def test_a_rule_that_fails_is_one_line_and_loses_nothing(study, tmp_path, experi
     declared = json.loads((copy / "study.json").read_text())
     declared["reduced"], declared["seeds"] = "", [0, 1] * 10
     rows = results.collect(copy, declared, rule_hash(experiment.study))
-    compared = results.comparisons(experiment.study, rows)
+    compared = verdict.comparisons(experiment.study, rows)
     compared = {k: c._replace(n=20) for k, c in compared.items()}
     for rule, said in (
         (lambda **found: "yes", "returned 'yes', not one of supported"),
         (lambda **found: found["gap"].over(0), "AttributeError: .*test_study.py:"),
     ):
         with pytest.raises(Refusal, match=f"STUDY.rule: {said}"):
-            results.verdict(experiment.study._replace(rule=rule), rows, compared)
+            verdict.verdict(experiment.study._replace(rule=rule), rows, compared)
 
 
 def test_plan_prints_trials_and_runs_none(tmp_path, data_dir, experiment, capsys):

@@ -8,7 +8,7 @@ import small
 from studies import run, trials
 
 from dljax.errors import FAILED_RUNS, Refusal
-from dljax.studies import results
+from dljax.studies import results, verdict
 from dljax.studies.declaration import read_study
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash, rule_text, task_hash
@@ -87,8 +87,8 @@ def test_seeds_without_a_number_are_not_left_out(found, judged):
     read = read_study(judged)
     its = results.collect(judged, read, rule_hash(found.study))
     its.final["16"][3]["accuracy"] = None
-    compared = results.comparisons(found.study, its)
-    decided, reason = results.verdict(found.study, its, compared)
+    compared = verdict.comparisons(found.study, its)
+    decided, reason = verdict.verdict(found.study, its, compared)
     assert decided == "undecided"
     assert "7 of 8 seeds have all numbers of wider" in reason
 
@@ -99,8 +99,8 @@ def test_contrasts_of_variants_that_are_not_declared_are_told(found, judged):
     alone = [pair for pair in its.declared["variants"] if pair[0] != "16"]
     its = its._replace(declared=its.declared | {"variants": alone})
     its.final["16"].clear()
-    compared = results.comparisons(found.study, its)
-    decided, reason = results.verdict(found.study, its, compared)
+    compared = verdict.comparisons(found.study, its)
+    decided, reason = verdict.verdict(found.study, its, compared)
     assert (decided, reason) == ("undecided", "not compared at this size: wider")
 
 

@@ -30,9 +30,9 @@ def launch(
     Raises:
       Refusal: for all that `dljax.errors` has a code.
     """
-    from dljax.studies import results, timed, trials, tuning
+    from dljax.studies import timed, trials, tuning, verdict
 
-    results.rehearse(experiment.study)
+    verdict.rehearse(experiment.study)
     if experiment.measure:
         timed.check(experiment.study, asked)
     directory, config = workdir(asked, experiment.name), asked.config
@@ -46,7 +46,7 @@ def launch(
 
             clock = experiment.measure is None
             print(estimate.plan(tune, decide, declared, directory, clock=clock))
-            for why in results.foreseen(experiment.study, declared):
+            for why in verdict.foreseen(experiment.study, declared):
                 print(why)
             return DONE
         disk.check_writable(directory, "workdir")
@@ -59,7 +59,7 @@ def launch(
     ):
         before = _begun_study(directory)
         declared = declare(experiment, asked, before)
-        for why in results.foreseen(experiment.study, declared):
+        for why in verdict.foreseen(experiment.study, declared):
             show.say(why)
         code, ran = DONE, False
         if tune := tuning.trials(experiment, asked, declared):

@@ -24,6 +24,7 @@ def environment() -> jinja2.Environment:
         "number": number,
         "p_value": p_value,
         "share": share,
+        "short": short,
         "values": values,
     }
     return made
@@ -34,6 +35,11 @@ def number(value: float | None, signed: bool = False) -> str:
     if value is None:
         return "–"
     return f"{value:+.4f}" if signed else f"{value:.4f}"
+
+
+def short(value: float | None) -> str:
+    """Four significant digits; a dash for none."""
+    return "–" if value is None else f"{value:.4g}"
 
 
 def share(solved: tuple[float, float, float] | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dljax.errors import Refusal
 from dljax.runs.disk import write_json, write_text
-from dljax.studies import figures, profiles, results, samples, sound
+from dljax.studies import figures, profiles, results, samples, sound, statistics
 from dljax.studies.experiment import Experiment
 from dljax.studies.page import (
     data_uri,
@@ -23,10 +23,11 @@ from dljax.studies.page import (
     sentence,
     values,
 )
-from dljax.studies.rule import rule_hash, rule_text
+from dljax.studies.rule import rule_hash, rule_text, rule_words
 from dljax.studies.statistics import Comparison
 from dljax.studies.study import Study
 from dljax.studies.tuning import scores
+from dljax.studies.verdict import comparisons, verdict
 
 
 def write(
@@ -42,8 +43,8 @@ def write(
     study = experiment.study
     found = results.collect(directory, declared, rule_hash(study))
     manifests = found.manifests
-    compared = results.comparisons(study, found)
-    summary = results.summary(study, found, compared, experiment.name)
+    compared = comparisons(study, found)
+    summary = _summary(study, found, compared, experiment.name)
     tuned = scores(study, declared, directory) if declared["tuning"] else []
     summary["tuning"] = [one._asdict() for one in tuned]
     write_json(directory / "report.json", summary)
@@ -90,6 +91,40 @@ def write(
         text = pages.get_template(name).render(context)
         write_text(directory / name, text)
     return summary
+
+
+def _summary(
+    study: Study,
+    found: results.Results,
+    compared: Mapping[str, statistics.Comparison],
+    name: str,
+) -> dict[str, Any]:
+    """The content of report.json."""
+    decided, why = verdict(study, found, compared)
+    rows = []
+    for variant in found.final:
+        values = list(found.values(variant, study.measure).values())
+        told = statistics.summarise(values, shared=found.shared)
+        rows.append({"variant": variant} | told._asdict())
+    return {
+        "study": name,
+        "claim": study.claim,
+        "rule": rule_words(study),
+        "rule_sha256": rule_hash(study),
+        "verdict": decided,
+        "why": why,
+        "measure": study.measure,
+        "dataset": found.declared["dataset"],
+        "smoke": bool(found.declared["reduced"]),
+        "variants": rows,
+        "measures": results.measures(found),
+        "comparisons": [
+            {"name": key} | statistics.described(c) for key, c in compared.items()
+        ],
+        "notes": found.notes,
+        "effects": results.effects(study, found),
+        "failed": found.failed,
+    }
 
 
 def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:

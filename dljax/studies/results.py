@@ -1,22 +1,18 @@
-"""From trial directories to results: values per variant and seed, and a verdict."""
+"""From trial directories to results: values per variant and seed."""
 
-import collections
 import csv
 import pathlib
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dljax.errors import Refusal
 from dljax.runs.disk import read_json
 from dljax.runs.log import Rows, read_rows
 from dljax.runs.manifest import differences
 from dljax.runs.trial import refuse_changed, status
 from dljax.studies import statistics
-from dljax.studies.rule import rule_hash, rule_words
-from dljax.studies.study import VERDICTS, Study, terms
+from dljax.studies.study import Study
 
 
 class Results(NamedTuple):
@@ -120,26 +116,6 @@ def _asked(row: Mapping[str, Any], names: Sequence[str], seeds: set[int]) -> boo
     return row["variant"] in names and row["seed"] in seeds
 
 
-def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparison]:
-    """{contrast: comparison}, over the seeds that all of its variants finished."""
-    found = {}
-    for name, (a, b) in study.contrasts.items():
-        signed = terms(a) + [t._replace(sign=-t.sign) for t in terms(b)]
-        fixed = sum(t.sign * t.number for t in signed if t.number is not None)
-        values = [
-            (t.sign, results.values(t.variant, t.metric or study.measure))
-            for t in signed
-            if t.number is None
-        ]
-        shared = sorted(set.intersection(*(set(v) for _, v in values)))
-        per_seed = [fixed + sum(sign * v[s] for sign, v in values) for s in shared]
-        found[name] = statistics.compare(
-            str(a), str(b), per_seed, shared=results.shared
-        )
-    adjusted = statistics.holm(list(found.values()), looks=len(study.looks) or 1)
-    return dict(zip(found, adjusted, strict=True))
-
-
 def effects(study: Study, results: Results) -> list[dict[str, Any]]:
     """What each level of a grid's factors adds to the mean over the grid.
 
@@ -168,88 +144,21 @@ def effects(study: Study, results: Results) -> list[dict[str, Any]]:
     return found
 
 
-def verdict(
-    study: Study, results: Results, compared: Mapping[str, statistics.Comparison]
-) -> tuple[str, str]:
-    """(verdict, why it is not the rule's, or "")."""
-    declared = results.declared
-    if results.missing:
-        return "undecided", f"unfinished: {', '.join(sorted(set(results.missing)))}"
-    why = list(results.changed)
-    if results.failed:
-        count = collections.Counter(r["variant"] for r in results.failed)
-        runs = ", ".join(f"{n} of {variant}" for variant, n in count.items())
-        why.append(f"failed runs: {runs}")
-    if declared["reduced"]:
-        why.append(f"reduced: {declared['reduced']}")
-    seeds = len(declared["seeds"])
-    lacking = _uncompared(study, declared)
-    there = {name: c for name, c in compared.items() if name not in lacking}
-    if lacking and not declared["reduced"]:
-        why.append(f"not compared at this size: {', '.join(lacking)}")
-    short = [(name, c.n) for name, c in there.items() if c.n < seeds]
-    if short and not why:
-        name, n = short[0]
-        why.append(f"{n} of {seeds} seeds have all numbers of {name}")
-    few = [c for c in there.values() if not c.decides]
-    if few and not why:
-        why.append(
-            f"descriptive: {few[0].n} seeds, and {len(compared)} comparisons need "
-            f"{few[0].needed}"
-        )
-    if why:
-        return "undecided", "; ".join(why)
-    return _ruled(study, compared), ""
-
-
-def too_few(study: Study, declared: Mapping[str, Any]) -> str:
-    """Why whatever comes out will be undecided, where it is the seeds; or ""."""
-    n, m = len(declared["seeds"]), len(study.contrasts)
-    needed = statistics.seeds_needed(m * max(1, len(study.looks)))
-    if declared["reduced"] or n >= needed:
-        return ""
-    return f"{n} seeds, and {m} comparisons need {needed}: it will be undecided"
-
-
-def foreseen(study: Study, declared: Mapping[str, Any]) -> list[str]:
-    """Why whatever comes out will be undecided, before anything is trained."""
-    names = "" if declared["reduced"] else ", ".join(_uncompared(study, declared))
-    told = f"not compared at this size: {names}: it will be undecided" if names else ""
-    return [why for why in (told, too_few(study, declared)) if why]
-
-
-def _uncompared(study: Study, declared: Mapping[str, Any]) -> list[str]:
-    return study.uncompared(variant for variant, _ in declared["variants"])
-
-
-def rehearse(study: Study) -> None:
-    """Calls the rule on made-up differences, before anything is trained.
-
-    Raises:
-      Refusal: it raises, or returns no verdict.
+def measures(results: Results) -> list[dict[str, Any]]:
+    """Every test metric, in the order of measuring: {"metric", "variants": [{"variant",
+    "n", "mean", "ci_low", "ci_high"}]}, with the 95 % interval of the mean.
     """
-    made = [
-        statistics.compare(str(a), str(b), range(8))
-        for a, b in study.contrasts.values()
-    ]
-    _ruled(study, dict(zip(study.contrasts, statistics.holm(made), strict=True)))
-
-
-def _ruled(study: Study, compared: Mapping[str, statistics.Comparison]) -> str:
-    """The rule's verdict; raises Refusal where it gives none."""
-    try:
-        decided = study.rule(**compared)
-    except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1]
-        raise Refusal(
-            f"STUDY.rule: {type(error).__name__}: {error} ({line.filename}:"
-            f"{line.lineno})"
-        ) from None
-    if decided not in VERDICTS:
-        raise Refusal(
-            f"STUDY.rule: returned {decided!r}, not one of {', '.join(VERDICTS)}"
-        )
-    return decided
+    runs = [its for seeds in results.final.values() for its in seeds.values()]
+    found = []
+    for metric in dict.fromkeys(name for its in runs for name in its):
+        rows = []
+        for variant in results.final:
+            values = list(results.values(variant, metric).values())
+            n, mean, low, high = statistics.interval(values, shared=results.shared)
+            row = {"mean": mean if n else None, "ci_low": low, "ci_high": high}
+            rows.append({"variant": variant, "n": n, **row})
+        found.append({"metric": metric, "variants": rows})
+    return found
 
 
 def write_csv(path: pathlib.Path, results: Results) -> None:
@@ -264,36 +173,3 @@ def write_csv(path: pathlib.Path, results: Results) -> None:
                     shown = "" if value is None else repr(value)
                     cells = [levels[name] for name in factors]
                     out.writerow([variant, *cells, seed, metric, shown])
-
-
-def summary(
-    study: Study,
-    results: Results,
-    compared: Mapping[str, statistics.Comparison],
-    name: str,
-) -> dict[str, Any]:
-    """The content of report.json."""
-    decided, why = verdict(study, results, compared)
-    rows = []
-    for variant in results.final:
-        values: Sequence[float] = list(results.values(variant, study.measure).values())
-        told = statistics.summarise(values, shared=results.shared)
-        rows.append({"variant": variant} | told._asdict())
-    return {
-        "study": name,
-        "claim": study.claim,
-        "rule": rule_words(study),
-        "rule_sha256": rule_hash(study),
-        "verdict": decided,
-        "why": why,
-        "measure": study.measure,
-        "dataset": results.declared["dataset"],
-        "smoke": bool(results.declared["reduced"]),
-        "variants": rows,
-        "comparisons": [
-            {"name": key} | statistics.described(c) for key, c in compared.items()
-        ],
-        "notes": results.notes,
-        "effects": effects(study, results),
-        "failed": results.failed,
-    }
