@@ -5,7 +5,7 @@ Claim: "A CNN recognises sounds from their spectrograms."
 A sound becomes a picture, of how loud each band of frequencies is at each time. A CNN
 tells which class it is of: the family of an instrument, or a digit that is spoken. It
 is tested on sounds of voices that it has learned from, and on those of voices that it
-has not, each fifth of them in turn.
+has not: a fifth of the voices is left out, each in turn.
 
     python -m experiments.audio_classification
     python -m experiments.audio_classification --dataset=spoken_digit \
