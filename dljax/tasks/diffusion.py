@@ -164,12 +164,12 @@ def diffusion(
 
     def errors(params, stats, batch, key, train):
         """Squared errors (b,) of what is predicted, and of the noise; and stats."""
-        when, what, hide, drop = jax.random.split(key, 4)
+        when, what, hide, drop, turn = jax.random.split(key, 5)
         x = 2 * batch["image"] - 1
         b = len(x)
         # One time of each b-th of the schedule, which spreads them evenly.
-        t = (jnp.arange(b) + jax.random.uniform(when, (b,))) * (noising / b)
-        t = jnp.minimum(t.astype(jnp.int32), noising - 1)
+        spread = jax.random.permutation(turn, b) + jax.random.uniform(when, (b,))
+        t = jnp.minimum((spread * (noising / b)).astype(jnp.int32), noising - 1)
         kept = jnp.asarray(share, jnp.float32)[t].reshape(b, *[1] * (x.ndim - 1))
         noise = jax.random.normal(what, x.shape)
         noisy = jnp.sqrt(kept) * x + jnp.sqrt(1 - kept) * noise

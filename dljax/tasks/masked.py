@@ -46,11 +46,12 @@ def masked(
 
     def bounds(params, stats, batch, key, train):
         """The bound of each sequence, (b,), in nats a token; and stats."""
-        when, what, noise = jax.random.split(key, 3)
+        when, what, noise, turn = jax.random.split(key, 4)
         y = batch["y"]
         # One time of each b-th of the whole, which spreads them evenly.
-        spread = jnp.arange(len(y)) + jax.random.uniform(when, (len(y),))
-        time = jnp.maximum(spread / len(y), 1e-3).reshape(-1, 1)
+        b = len(y)
+        spread = jax.random.permutation(turn, b) + jax.random.uniform(when, (b,))
+        time = jnp.maximum(spread / b, 1e-3).reshape(-1, 1)
         hidden = jax.random.uniform(what, y.shape) < time
         z, stats = net.apply(
             params["net"],
