@@ -63,15 +63,29 @@ def test_divergences_by_hand():
     assert ngrams.divergence({"a": 3, "b": 1}, {"a": 1, "b": 3}) == pytest.approx(right)
 
 
+def test_a_chain_draws_each_token_by_the_one_before():
+    rows = np.array([[0, 1, 2, 0, 1, 3], [1, 2, 0, 1, 2, 4]])
+    made = ngrams.chain(rows, 3000)
+    assert made.shape == (3000, 6)
+    pairs = ngrams.counts(made, 2)
+    from_1 = {b: n for (a, b), n in pairs.items() if a == 1}
+    assert set(from_1) == {2, 3}
+    assert from_1[2] / sum(from_1.values()) == pytest.approx(3 / 4, abs=0.02)
+    assert {b for a, b in pairs if a == 0} == {1}
+    first = np.bincount(made[:, 0], minlength=5) / 3000
+    np.testing.assert_allclose(first, np.bincount(rows.reshape(-1)) / 12, atol=0.03)
+
+
 def test_a_text_is_judged_between_real_and_shuffled_ones():
     text = np.array([i % 5 for i in range(2000)]).reshape(100, 20)
-    judge = ngrams.judge_of_text(most=100, lengths=(1, 2))
+    judge = ngrams.judge_of_text(text, most=100, lengths=(1, 2))
     found = judge.score({"y": text, "prediction": text})
     assert set(found) == set(judge.names)
-    assert found["ngrams"] == found["ngrams_real"] == found["way_to_shuffled"] == 0
+    assert found["ngrams"] == found["ngrams_real"] == 0
     assert found["ngram1_shuffled"] == 0  # of single characters nothing is changed
     assert found["ngram2_shuffled"] > 0.3
     rng = np.random.default_rng(1)
     mixed = rng.permutation(text.reshape(-1)).reshape(text.shape)
     found = judge.score({"y": text, "prediction": mixed})
-    assert found["way_to_shuffled"] == pytest.approx(1, abs=0.1)
+    assert found["ngrams"] == pytest.approx(found["ngrams_shuffled"], rel=0.1)
+    assert found["ngrams_chain"] < 0.1 * found["ngrams"]  # it knows what follows
