@@ -5,8 +5,10 @@ Claim: "VAEs, GANs and diffusion models generate audio."
 They make spectrograms of sounds of a class that is asked for, an instrument's family or
 a digit, which Griffin and Lim's method makes heard. What was made is given to a
 classifier that was trained on real sounds alone: how often does it recognise what was
-asked for, and how far are its features from those of held-out real sounds, beside other
-real ones and noise?
+asked for, and how far are its features from those of held-out real sounds, beside those
+of other real ones, of noise, and of what a Gaussian of the pixels draws? (The other
+notes are of the same instruments as those held out, of which nothing was learned: what
+is made cannot be as near.)
 
     python -m experiments.audio_generation
     python -m experiments.audio_generation --dataset=spoken_digit --manual_dir=DIR \
@@ -31,7 +33,7 @@ KINDS = ("vae", "gan", "diffusion")
 class Config(RunConfig):
     dataset: str = flag("notes", "data set to train on")
     kind: str = flag("diffusion", "what makes sounds", choices=KINDS)
-    width: int = flag(16, "features at half of the side; twice as many later", low=8)
+    width: int = flag(16, "features at first, eights; twice as many later", low=8)
     learning_rate: float = flag(1e-3, "Adam's", low=0)
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
     seeds: int = flag(8, "how many seeds", low=1)

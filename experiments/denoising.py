@@ -4,8 +4,7 @@ Claim: "A denoising autoencoder restores images that noise has corrupted."
 
 Gaussian noise is added to images, and what the net makes of them is compared with the
 images as they were. Beside the net that is taught this way are one that only ever saw
-clean images, and a linear one that is taught alike, which is the best linear filter of
-its size.
+clean images, and a linear one that is taught alike.
 
     python -m experiments.denoising
     python -m experiments.denoising --dataset=mnist --manual_dir=DIR --full

@@ -67,6 +67,16 @@ def test_precision_is_of_what_is_made_and_recall_of_what_is_real():
     assert max(generated.precision_recall(real + 100, real)) == 0
 
 
+def test_what_a_gaussian_draws_has_the_mean_and_the_covariance():
+    images = 0.5 + 0.05 * drawn(4000, 0 * MEAN, SCALE, 0).reshape(-1, 3, 1)
+    made = generated.gaussian(images, 4000)
+    assert made.shape == images.shape
+    a, b = (x.reshape(-1, 3) for x in (made, images))
+    np.testing.assert_allclose(a.mean(0), b.mean(0), atol=0.01)
+    right = np.cov(b, rowvar=False)
+    np.testing.assert_allclose(np.cov(a, rowvar=False), right, atol=0.1 * right.max())
+
+
 def test_shares_and_neighbours():
     assert generated.shares([2, 0, 2, 2], 4).tolist() == [0.25, 0, 0.75, 0]
     real = np.arange(12.0).reshape(6, 2, 1)

@@ -87,6 +87,17 @@ def test_new_images_and_other_halves_are_shown_as_pictures():
     assert said["made"].max() <= 1
 
 
+def test_what_is_drawn_is_judged_as_pictures_of_their_labels():
+    data, its = batch()
+    drawn = jax.tree.map(np.asarray, {**its, "prediction": its["y"][::-1]})
+    seen = data.seen(drawn)
+    real = table().arrays["image"][:6] / np.float32(LARGEST)
+    np.testing.assert_allclose(seen["image"], real)
+    np.testing.assert_allclose(seen["made"], real[::-1])
+    np.testing.assert_array_equal(seen["asked"], table().arrays["label"][:6])
+    assert set(data.seen({"prediction": its["y"]})) == {"made"}
+
+
 def test_bits_are_nats_over_log_2():
     data, its = batch()
     net = transformer("decoder", 8, data.tokens, heads=2, longest=LENGTH)

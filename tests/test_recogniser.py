@@ -42,8 +42,27 @@ def test_sorted_images_are_judged_as_others_are():
     assert found["recognised"] > 0.95
     assert found["least_class"] > 0.3
     assert found["frechet_real"] < 0.1 * found["frechet_noise"]
-    assert found["of_noise"] < 0.1
+    assert found["frechet_real"] < found["frechet_gaussian"] < found["frechet_noise"]
+    assert found["frechet"] < 0.5 * found["frechet_gaussian"]
     assert found["precision"] > 0.5 > found["precision_noise"]
+
+
+def test_what_is_asked_for_is_recognised_class_by_class():
+    source = blots(270)
+    judge = judge_of_images(source, steps=60, others=("worse",), asked=True)
+    rows = np.random.default_rng(0).permutation(source.split(0)["test"])
+    image, label = (source.arrays[name][rows] for name in ("image", "label"))
+    asked = np.where(np.arange(len(rows)) % 2, label, 0)
+    found = judge.score(
+        {"image": image, "label": label, "made": image, "worse": 0 * image}
+        | {"asked": asked}
+    )
+    assert set(found) == set(judge.names)
+    assert found["as_asked_below"] > 0.95
+    wrong = ((asked == 0) & (label == 1)).sum() / (asked == 0).sum()
+    assert found["as_asked_above"] == pytest.approx(1 - wrong, abs=0.05)
+    assert found["frechet"] == found["frechet_real"] < found["frechet_worse"]
+    assert found["least_class"] == pytest.approx(label.mean(), abs=0.05)
 
 
 def test_a_run_whose_samples_are_not_finite_is_not_judged():

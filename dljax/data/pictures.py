@@ -54,10 +54,14 @@ def binarised(source: Source, how: str, *, seed: int = 0) -> Source:
 
 def showing(source: Source, *names: str) -> Source:
     """The same; under real images the report shows those that samples have by these
-    names, and under what is "made" the real ones that are nearest, by their pixels.
-    Spectrograms are heard, too.
+    names, and under what is "made" those that are nearest to it, by their pixels: of
+    training images, or where parts differ by seed of all. Spectrograms are heard, too.
     """
-    real = functools.cache(lambda: every(source))
+
+    @functools.cache
+    def real():
+        images = every(source)
+        return images if source.shared else images[source.split(0)["train"]]
 
     def say(sample):
         shown = {"real": sample["image"]}

@@ -18,17 +18,18 @@ from dljax.errors import Refusal
 
 class Pixels(NamedTuple):
     """A source of images as tokens; how many tokens there are, and of one image; and
-    picture(tokens (n, length)) -> images in [0, 1] (n, h, w, 1).
+    seen(samples) -> pictures in [0, 1] (n, h, w, 1): "made" of "prediction", and beside
+    real examples "image", "label" and "asked", the label.
 
     Its batches are {"y": int32 (b, length), the values of pixels, "x": the same a pixel
     earlier, which begins with a token of its own, "begin": int32 (b, 1), that token
-    alone, "half": int32 (b, 1 + length // 2), x up to half of the image}.
+    alone, "half": int32 (b, 1 + length // 2), x up to half of the image, "label"}.
     """
 
     source: Source
     tokens: int
     length: int
-    picture: Callable[[Any], np.ndarray]
+    seen: Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 @once
@@ -44,12 +45,13 @@ def pixels(
       by_class: each class begins with another token.
 
     Raises:
-      Refusal: the table has no images, or they are in colour.
+      Refusal: the table has no images of classes, or they are in colour.
     """
     images = table.arrays.get("image", np.zeros((0, 1, 1, 0)))
-    if images.shape[-1] != 1:
+    if images.shape[-1] != 1 or "label" not in table.arrays:
         raise Refusal(
-            f"--dataset={table.name}: has no grey images, and this takes them"
+            f"--dataset={table.name}: has no grey images of classes, and this takes "
+            "them"
         )
     height, width = images.shape[1], images.shape[2] // across
     length, highest = height * width, levels - 1 if levels else table.largest
@@ -59,14 +61,22 @@ def pixels(
 
     def gather(arrays: Any, rows: Any) -> dict[str, Any]:
         y = jnp.take(arrays["pixels"], rows, axis=0).astype(jnp.int32)
-        label = jnp.take(arrays["label"], rows, axis=0) if by_class else 0 * rows
-        begin = highest + 1 + label[:, None]
+        label = jnp.take(arrays["label"], rows, axis=0)
+        begin = highest + 1 + by_class * label[:, None]
         x = jnp.concatenate([begin, y[:, :-1]], 1)
-        return {"x": x, "y": y, "begin": begin, "half": x[:, : 1 + length // 2]}
+        half = x[:, : 1 + length // 2]
+        return {"x": x, "y": y, "begin": begin, "half": half, "label": label}
 
     def picture(tokens: Any) -> np.ndarray:
         values = np.minimum(np.asarray(tokens, np.float32) / highest, 1)
         return values.reshape(-1, height, width, 1).repeat(across, 2)
+
+    def seen(sample: Mapping[str, Any]) -> dict[str, Any]:
+        made = {"made": picture(sample["prediction"])}
+        if "y" not in sample:
+            return made
+        label = sample["label"]
+        return {**made, "image": picture(sample["y"]), "label": label, "asked": label}
 
     def ask(texts: Sequence[str]) -> dict[str, np.ndarray]:
         if any(texts) and not by_class:
@@ -79,12 +89,12 @@ def pixels(
         return {"x": highest + 1 + np.array(labels, np.int32)[:, None]}
 
     def say(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        shown = {"made": picture(sample["prediction"])}
+        pictures = seen(sample)
+        shown = {"made": pictures["made"]}
         if "completion" in sample:
-            begun = sample["half"][:, 1:]
-            whole = np.concatenate([begun, sample["completion"]], 1)
-            real = picture(sample["y"])
-            shown = {"real": real, "half given": picture(whole), **shown}
+            whole = np.concatenate([sample["half"][:, 1:], sample["completion"]], 1)
+            real = {"real": pictures["image"], "half given": picture(whole)}
+            shown = real | shown
         if "voice" not in table.arrays:
             return shown
         heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
@@ -102,5 +112,5 @@ def pixels(
         ),
         highest + 1 + (len(table.classes) if by_class else 1),
         length,
-        picture,
+        seen,
     )

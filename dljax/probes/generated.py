@@ -79,6 +79,18 @@ def shares(classes: Any, count: int) -> np.ndarray:
     return np.bincount(np.asarray(classes), minlength=count) / max(len(classes), 1)
 
 
+def gaussian(images: Any, count: int) -> np.ndarray:
+    """So many draws of a Gaussian with the pixels' mean and covariance of images
+    (n, ...), held within [0, 1]; always the same. What a linear model makes.
+    """
+    flat = np.asarray(images, np.float64).reshape(len(images), -1)
+    values, vectors = np.linalg.eigh(np.cov(flat, rowvar=False))
+    scale = np.sqrt(np.maximum(values, 0))
+    rows = np.random.default_rng(0).normal(size=(count, len(scale))) * scale
+    drawn = np.clip(flat.mean(0) + rows @ vectors.T, 0, 1)
+    return drawn.reshape(count, *images.shape[1:]).astype(np.float32)
+
+
 def nearest(made: Any, real: Any) -> np.ndarray:
     """int (n,): which real one is nearest to each that was made, by pixels."""
     return squares(made, real).argmin(1)

@@ -1,13 +1,15 @@
 """A classifier of real images, frozen: by its features generated ones are judged."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from dljax.contract import Judge, Source
+from dljax.data.pictures import every
 from dljax.data.source import stills
 from dljax.errors import Refusal
 from dljax.models.cnn import cnn
@@ -23,21 +25,13 @@ AT_ONCE = 1000  # images
 MOST = 1000  # of each kind; the cost of precision and recall grows with the square
 
 
-class Recogniser(NamedTuple):
-    """look(images (n, h, w, c)) -> features float32 (n, 64), and classes int (n,).
-
-    accuracy: on the test images.
-    """
-
-    look: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-    accuracy: float
+Look = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+_kept: dict[tuple[str, int], Look] = {}  # once a process
 
 
-_kept: dict[tuple[str, int], Recogniser] = {}  # once a process
-
-
-def recogniser(source: Source, *, steps: int = STEPS) -> Recogniser:
-    """A LeNet trained on the source's first training part, with seed 0, always alike.
+def recogniser(source: Source, *, steps: int = STEPS) -> Look:
+    """A LeNet trained on the source's first training part, with seed 0, always alike:
+    images (n, h, w, c) -> features float32 (n, 64), and classes int (n,).
 
     Its features are what its hidden layer passes on. Where a source is split by folds,
     other seeds' test images are among what it was trained on.
@@ -65,7 +59,6 @@ def _trained(source, total):
         orders = program.orders(state, block)
         state, _ = program.advance(state, orders, offset, steps)
         done += steps
-    right, count = program.evaluate(state, "test")["accuracy"]
     host = program.take(state)
     params, stats = jax.tree.map(lambda leaf: leaf[0], (host.params["net"], host.stats))
 
@@ -80,10 +73,12 @@ def _trained(source, total):
         features, classes = zip(*jax.device_get(found), strict=True)
         return np.concatenate(features), np.concatenate(classes)
 
-    return Recogniser(look, float(right[0]) / float(count[0]))
+    return look
 
 
-NAMES = ("frechet", "kid", "precision", "recall", "least_class", "most_class")
+NAMES = ("frechet", "kid", "precision", "recall")
+SHARES = ("least_class", "most_class")
+FLOORS = ("real", "gaussian", "noise")
 
 
 def judge_of_images(
@@ -95,14 +90,16 @@ def judge_of_images(
 ) -> Judge:
     """Judges samples {"made": images in [0, 1]} by the features of a `recogniser`.
 
-    One half of the test images, 1,000 at most, is what is real; as many of those made
-    are held to it.
+    One half of the test images, 1,000 at most, is what is real; what was made beside
+    the other half is held to it, so that where it is of their classes it does not have
+    the very classes that it is held to.
     `frechet`, `kid`, `precision`, `recall`: see `probes.generated`; beside each its
-    floor, "NAME_real", of the other half, and "NAME_noise", of uniform noise;
-    `of_noise` is the Frechet distance as a share of noise's. `least_class` and
-    `most_class`: the smallest and the largest share of a class among them. With
-    `asked`, samples have classes of this name, and `as_asked` is the share that is
-    recognised as them. `recognised`: the accuracy on real test images.
+    floors: "NAME_real", of the other half, "NAME_gaussian", of what a Gaussian of the
+    training images' pixels draws, and "NAME_noise", of uniform noise. `least_class` and
+    `most_class`: the smallest and the largest share of a class among all that was made.
+    With `asked`, samples have classes of this name; `as_asked` is the share that is
+    recognised as them, and "as_asked_CLASS" that of one class, 0 where it is asked of
+    none. `recognised`: the accuracy on real test images.
 
     Args:
       steps: updates of the recogniser.
@@ -117,35 +114,51 @@ def judge_of_images(
             f"--dataset={source.name}: has {count} images to test on, and to judge "
             f"what is made takes {least} at least"
         )
-    classes = len(source.classes)
+    classes = source.classes
 
-    def measured(features, told, real):
+    @functools.cache
+    def gaussian(count: int) -> np.ndarray:
+        return generated.gaussian(every(source)[source.split(0)["train"]], count)
+
+    def distances(features, real):
         near = generated.precision_recall(features, real)
-        share = generated.shares(told, classes)
         found = (generated.frechet(features, real), generated.kernel(features, real))
-        return dict(zip(NAMES, (*found, *near, share.min(), share.max()), strict=True))
+        return dict(zip(NAMES, (*found, *near), strict=True))
 
     def score(sample: Mapping[str, Any]) -> dict[str, float]:
-        half = len(sample["image"]) // 2
-        first, second = sample["image"][:half], sample["image"][half : 2 * half]
-        look, accuracy = recogniser(source, steps=steps)
-        real, _ = look(first)
-        noise = np.random.default_rng(0).random(first.shape, np.float32)
-        found = {"recognised": accuracy}
-        for floor, images in (("real", second), ("noise", noise)):
-            told = measured(*look(images), real)
-            found |= {f"{k}_{floor}": told[k] for k in NAMES[:4]}
-        for name in ("made", *others):
+        images, half = sample["image"], len(sample["image"]) // 2
+        other = slice(half, 2 * half)
+        look = recogniser(source, steps=steps)
+        real, told = look(images[:half])
+        found = {"recognised": float((told == sample["label"][:half]).mean())}
+        noise = np.random.default_rng(0).random(images[:half].shape, np.float32)
+        for floor, its in zip(
+            FLOORS, (images[other], gaussian(half), noise), strict=True
+        ):
+            apart = distances(look(its)[0], real)
+            found |= {f"{k}_{floor}": v for k, v in apart.items()}
+        for name, end in ends.items():
             features, which = look(np.clip(sample[name], 0, 1))
-            told = measured(features[:half], which[:half], real)
-            told["of_noise"] = told["frechet"] / found["frechet_noise"]
+            share = generated.shares(which, len(classes))
+            told = distances(features[other], real) | {
+                "least_class": share.min(),
+                "most_class": share.max(),
+            }
             if asked:
-                told["as_asked"] = float((which == sample["asked"]).mean())
-            found |= {k + ends[name]: v for k, v in told.items()}
+                right = which == sample["asked"]
+                told["as_asked"] = float(right.mean())
+                for i, of in enumerate(classes if not end else ()):
+                    its = right[sample["asked"] == i]
+                    told[f"as_asked_{of}"] = float(its.mean()) if len(its) else 0.0
+            found |= {k + end: v for k, v in told.items()}
         return found
 
     ends = {"made": "", **{name: f"_{name}" for name in others}}
-    each = (*NAMES, "of_noise", *["as_asked"] * asked)
-    floors = [f"{k}_{floor}" for floor in ("real", "noise") for k in NAMES[:4]]
-    names = (*(k + end for end in ends.values() for k in each), *floors, "recognised")
+    each = (*NAMES, *SHARES, *["as_asked"] * asked)
+    names = (
+        *(name + end for end in ends.values() for name in each),
+        *(f"{name}_{floor}" for floor in FLOORS for name in NAMES),
+        *(f"as_asked_{of}" for of in classes if asked),
+        "recognised",
+    )
     return Judge(names, score, most=2 * MOST)
