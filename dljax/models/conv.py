@@ -3,12 +3,14 @@
 GPU and TPU keep the plain operation. On CPU a convolution is fast only in XLA's
 canonical layout, without spread inputs, and with inputs that are in memory. So the
 gradient of the kernel swaps batch and channels by itself, that of the input at a stride
-is a convolution that makes one feature a phase, few features are made two pixels at a
-time, and what is convolved is kept from being computed anew by everything that reads
-it. All this is tested against the plain form, values and gradients.
+is a convolution that makes one feature a phase, or one product, few features are made
+two pixels at a time, and what is convolved is kept from being computed anew by
+everything that reads it. All this is tested against the plain form, values and
+gradients.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ from flax import linen as nn
 from jax import lax
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+FEW = 4  # channels of an image
 
 
 def _same(k):
@@ -77,8 +80,12 @@ def _kept(x):
 
 
 def _convolve(x, kernel, stride, pads):
-    """XLA's convolution; few features are made for two columns at a time."""
+    """XLA's convolution; few features are made for two columns at a time, and few
+    inputs at a stride are multiplied.
+    """
     kh, kw, inputs, features = kernel.shape
+    if stride > 1 and inputs <= FEW:
+        return _multiplied(x, kernel, stride, pads)
     if 1 < x.shape[1] < kh or 1 < x.shape[2] < kw:  # slow, with padding not in memory
         x = lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0))))
         pads = ((0, 0), (0, 0))
@@ -94,18 +101,38 @@ def _convolve(x, kernel, stride, pads):
     return y.reshape(*y.shape[:2], -1, features)
 
 
+def _multiplied(x, kernel, stride, pads):
+    """The convolution as one product of what each place of the result sees."""
+    b, *size, inputs = x.shape
+    blocks = _blocks(kernel, stride)
+    h, w = (
+        (n + sum(pad) - k) // stride + 1
+        for n, pad, k in zip(size, pads, kernel.shape, strict=False)
+    )
+    rows, columns = h + blocks.shape[0] - 1, w + blocks.shape[1] - 1
+    x = _cut(x, [-low for low, _ in pads], (rows * stride, columns * stride))
+    x = x.reshape(b, rows, stride, columns, stride, inputs).swapaxes(2, 3)
+    x = x.reshape(b, rows, columns, -1)
+    parts = [x[:, i : i + h, j : j + w] for i, j in np.ndindex(blocks.shape[:2])]
+    seen = jnp.concatenate(parts, -1).reshape(b * h * w, -1)
+    return (seen @ blocks.reshape(-1, blocks.shape[-1])).reshape(b, h, w, -1)
+
+
 def _input_gradient(g, kernel, size, stride):
     """The gradient of the input, whose height and width are `size`.
 
     Each of its stride x stride phases is a convolution of `g` with some of the taps;
-    together they are one, with as many times the features.
+    together they are one, with as many times the features. Where the kernel is of whole
+    blocks of stride x stride taps, or the inputs are few, it is one product.
     """
+    *taps, inputs, _ = kernel.shape
+    if stride > 1 and (inputs <= FEW or not any(k % stride for k in taps)):
+        return _spread(g, kernel, size, stride)
     height, width = size
-    (rows, tall), (columns, wide) = (_taps(k, stride) for k in kernel.shape[:2])
+    (rows, tall), (columns, wide) = (_taps(k, stride) for k in taps)
     kernel = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))  # a tap of zeros
     kernel = kernel[rows][:, :, columns]  # (phase, tap, phase, tap, inputs, features)
     kernel = kernel.transpose(1, 3, 5, 0, 2, 4)
-    inputs = kernel.shape[-1]
     kernel = kernel.reshape(*kernel.shape[:3], stride * stride * inputs)
     dx = _convolve(g, kernel, 1, (tall, wide))
     if stride == 1:
@@ -125,6 +152,44 @@ def _taps(k, stride):
     window = np.arange(-before, after + 1)
     taps = np.arange(stride).reshape(-1, 1) + low - stride * window.reshape(1, -1)
     return np.where((taps >= 0) & (taps < k), taps, k), (before, after)
+
+
+def _spread(g, kernel, size, stride):
+    """The gradient of the input as one product, of what each place of `g` gives to each
+    tap, in blocks that overlap.
+    """
+    b, h, w, features = g.shape
+    blocks = _blocks(kernel, stride)
+    rows, columns, *block, _ = blocks.shape
+    given = g.reshape(-1, features) @ blocks.reshape(-1, features).T
+    given = given.reshape(b, h, w, rows, columns, *block)
+    dx: Any = 0.0
+    for i, j in np.ndindex(rows, columns):
+        beside = ((i, rows - 1 - i), (j, columns - 1 - j))
+        dx += jnp.pad(given[:, :, :, i, j], ((0, 0), *beside, *[(0, 0)] * 3))
+    height, width = (h + rows - 1) * stride, (w + columns - 1) * stride
+    lows = [_same(k)[0] for k in kernel.shape[:2]]
+    return _cut(dx.swapaxes(2, 3).reshape(b, height, width, -1), lows, size)
+
+
+def _blocks(kernel, stride):
+    """A kernel (kh, kw, i, o) in blocks of stride x stride taps, filled up with zeros:
+    (blocks, blocks, stride, stride, i, o).
+    """
+    rows, columns = (-(-k // stride) for k in kernel.shape[:2])
+    below, right = rows * stride - kernel.shape[0], columns * stride - kernel.shape[1]
+    kernel = jnp.pad(kernel, ((0, below), (0, right), (0, 0), (0, 0)))
+    kernel = kernel.reshape(rows, stride, columns, stride, *kernel.shape[2:])
+    return kernel.swapaxes(1, 2)
+
+
+def _cut(x, begin, size):
+    """x (b, h, w, c) from `begin` on, as high and wide as `size`; 0 outside of x."""
+    sides = [
+        (-first, first + n - there, 0)
+        for first, n, there in zip(begin, size, x.shape[1:3], strict=True)
+    ]
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *sides, (0, 0, 0)])
 
 
 def _kernel_gradient(x, g, shape, stride):
