@@ -5,7 +5,7 @@ Claim: "A CNN recognises sounds from their spectrograms."
 A sound becomes a picture, of how loud each band of frequencies is at each time. A CNN
 tells which class it is of: the family of an instrument, or a digit that is spoken. It
 is tested on sounds of voices that it has learned from, and on those of voices that it
-has not: a fifth of the voices is left out, each in turn.
+has not: each fifth of the voices is left out in turn.
 
     python -m experiments.audio_classification
     python -m experiments.audio_classification --dataset=spoken_digit \
@@ -42,7 +42,7 @@ class Config(RunConfig):
 
 def rule(known, new, **others):
     """Supported if of known voices it is right in more than 90 of 100 sounds, and of
-    new ones in more than half (simultaneous intervals); refuted if in less than 90, or
+    new ones in more than half (Holm, 0.05); refuted if in less than 90, or
     in less than half; else undecided.
     """
     del others  # reported

@@ -7,8 +7,8 @@ a digit, which Griffin and Lim's method makes heard. What was made is given to a
 classifier that was trained on real sounds alone: how often does it recognise what was
 asked for, and how far are its features from those of held-out real sounds, beside those
 of other real ones, of noise, and of what a Gaussian of the pixels draws? (The other
-notes are of the same instruments as those held out, of which nothing was learned: what
-is made cannot be as near.)
+real notes are of the same instruments as those held out, of which nothing was learned:
+what is made cannot be as near.)
 
     python -m experiments.audio_generation
     python -m experiments.audio_generation --dataset=spoken_digit --manual_dir=DIR \
@@ -33,7 +33,7 @@ KINDS = ("vae", "gan", "diffusion")
 class Config(RunConfig):
     dataset: str = flag("notes", "data set to train on")
     kind: str = flag("diffusion", "what makes sounds", choices=KINDS)
-    width: int = flag(16, "features at first, eights; twice as many later", low=8)
+    width: int = flag(16, "features at first, a multiple of 8; twice later", low=8)
     learning_rate: float = flag(1e-3, "Adam's", low=0)
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
     seeds: int = flag(8, "how many seeds", low=1)
@@ -43,7 +43,7 @@ class Config(RunConfig):
 
 def rule(**shares):
     """Supported if with each of the three more than half of what is made is recognised
-    as what was asked for (simultaneous intervals); refuted if with each less than half
+    as what was asked for (Holm, 0.05); refuted if with each less than half
     is; else undecided.
     """
     if all(share.above(0) for share in shares.values()):

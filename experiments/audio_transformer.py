@@ -48,10 +48,10 @@ class Config(RunConfig):
 
 
 def rule(asked, place):
-    """Supported if more than half of what it draws is recognised as what was asked for
-    (simultaneous interval), and it needs fewer bits a token than one that knows the
-    token before and the place alone (Holm, 0.05); refuted if less than half is, or if
-    it needs more; else undecided.
+    """Supported if more than half of what it draws is recognised as what was asked for,
+    and it needs fewer bits a token than one that knows the token before and the place
+    alone (Holm, 0.05); refuted if less than half is, or if it needs more; else
+    undecided.
     """
     if asked.above(0) and place.above(0):
         return "supported"
@@ -94,7 +94,9 @@ def task(config):
     from dljax.train.recogniser import judge_of_images
 
     data = sounds(config)
-    judge = judge_of_images(load(config), steps=config.recogniser, asked=True)
+    judge = judge_of_images(
+        load(config), steps=config.recogniser, asked=True, seen=data.seen
+    )
     net = transformer(
         "decoder",
         config.width,
@@ -114,7 +116,7 @@ def task(config):
         prompts={"prediction": "begin", "completion": "half"},
         draw=True,
         bits=True,
-        judge=judge._replace(score=lambda sample: judge.score(data.seen(sample))),
+        judge=judge,
     )
 
 

@@ -4,8 +4,9 @@ Claim: "A Transformer predicts text better than a recurrent net of the same size
 
 Each character of a running text is to be told from those before it in its window. All
 nets see the same characters, and are made equal in one of two things: in how many
-weights they have, or in how many operations a character takes, which gives 12 % more
-weights. Every variant has its learning rate tuned on validation data.
+weights they have, or in how many operations a character takes; the recurrent nets then
+have about 12 % more weights. Every variant has its learning rate tuned on validation
+data.
 
     python -m experiments.char_lm
     python -m experiments.char_lm --dataset=tiny_shakespeare --manual_dir=DIR --full

@@ -34,8 +34,8 @@ class Config(RunConfig):
 
 def rule(restored, **gains):
     """Supported if the net that is taught leaves less than half of the noise's mean
-    squared error, and less than both others (simultaneous intervals); refuted if it
-    leaves more than half, or more than the linear one; else undecided.
+    squared error, and less than both others (Holm, 0.05); refuted if it leaves more
+    than half, or more than the linear one; else undecided.
     """
     if restored.below(0) and all(gain.above(0) for gain in gains.values()):
         return "supported"

@@ -2,14 +2,13 @@
 
 Claim: "Diffusion models generate images."
 
-A U-Net learns to tell an image from its noise, at any share of noise; from pure noise,
-what it tells is taken away step by step (DDIM). One choice at a time is
-another one: the schedule of the noising and what is predicted; of the same net, a fifth
-of the steps, noise that is added again at each of them (ancestral sampling), guidance
-by the class, and no class at all. Images are judged by the features of a
-classifier of real ones, by the Frechet distance to held-out images, beside that of
-other real images, of noise, and of what a Gaussian of the pixels draws; and by which
-classes they are.
+A U-Net learns which part of a noisy image is noise, at any share of it; from pure
+noise, that part is taken away step by step (DDIM). One choice at a time is changed: the
+schedule of the noising and what is predicted; of the same net, a fifth of the steps,
+noise that is added again at each of them (ancestral sampling), guidance by the class,
+and no class at all. Images are judged by the features of a classifier of real ones, by
+the Frechet distance to held-out images, beside that of other real images, of noise, and
+of what a Gaussian of the pixels draws; and by which classes they are.
 
     python -m experiments.diffusion
     python -m experiments.diffusion --dataset=mnist --manual_dir=DIR --full
@@ -40,7 +39,7 @@ NETS = ("unet", "dit")
 class Config(RunConfig):
     change: str = flag("nothing", "which choice is another one", choices=tuple(CHANGES))
     net: str = flag("unet", "what tells the noise", choices=NETS)
-    channels: int = flag(16, "features at the whole side, eights; twice at half", low=8)
+    channels: int = flag(16, "features, a multiple of 8; twice at half the side", low=8)
     sampling: int = flag(20, "steps from noise to an image", low=5)
     learning_rate: float = flag(2e-3, "Adam's highest", low=0)
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
@@ -51,7 +50,7 @@ class Config(RunConfig):
 
 def rule(made, **others):
     """Supported if what it makes is nearer to held-out images than what a Gaussian of
-    their pixels draws (Holm, 0.05); refuted if it is further; else undecided.
+    training images draws (Holm, 0.05); refuted if it is further; else undecided.
     """
     del others  # reported
     if made.below(0):

@@ -5,11 +5,12 @@ Claim: "Generative adversarial networks generate images."
 A generator of images learns from what a critic tells of them. Three objectives, each
 with the norm and the order of play that it was published with, and without: the
 non-saturating one, with batch norm; hinge, with spectral norm; and Wasserstein with a
-gradient penalty and layer norm, of five critic's turns a generator's, or one. All make
-as many generator's updates, of one rate that is not tuned, so that five turns see three
-times the images. Images are judged by the features of a classifier of real ones, by the
-Frechet distance to held-out images, beside that of other real images, of noise, and of
-what a Gaussian of the pixels draws; and by the share of each class.
+gradient penalty and layer norm, with five turns of the critic to one of the generator,
+or one to one. All make as many updates of the generator, at one rate that is not tuned;
+with five turns they see three times the images. Images are judged by the features of a
+classifier of real ones, by the Frechet distance to held-out images, beside that of
+other real images, of noise, and of what a Gaussian of the pixels draws; and by the
+share of each class.
 
     python -m experiments.gan
     python -m experiments.gan --dataset=mnist --manual_dir=DIR --full
@@ -63,7 +64,7 @@ class Config(RunConfig):
 def rule(nonsaturating, hinge, wasserstein, **others):
     """Supported if what the non-saturating GAN, hinge's with spectral norm or
     Wasserstein's of five turns makes is nearer to held-out images than what a Gaussian
-    of their pixels draws (Holm, 0.05); refuted if that of all three is further; else
+    of training images draws (Holm, 0.05); refuted if that of all three is further; else
     undecided.
     """
     del others  # reported

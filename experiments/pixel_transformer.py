@@ -48,9 +48,10 @@ class Config(RunConfig):
 
 def rule(made, place, **others):
     """Supported if what it draws is nearer to held-out images than what a Gaussian of
-    their pixels draws (Holm, 0.05), and it needs fewer bits a pixel than one that knows
-    the pixel before and the place alone, by more than 0.1 (simultaneous interval);
-    refuted if what it draws is further, or if it needs fewer by less; else undecided.
+    training images draws (Holm, 0.05), and it needs fewer bits a pixel than one that
+    knows the pixel before and the place alone, by more than 0.1 (simultaneous
+    interval); refuted if what it draws is further, or if it needs fewer by less; else
+    undecided.
     """
     del others  # reported
     if made.below(0) and place.above(0.1):
@@ -99,7 +100,7 @@ def task(config):
     from dljax.train.recogniser import judge_of_images
 
     data = images(config)
-    judge = judge_of_images(load(config), steps=config.recogniser)
+    judge = judge_of_images(load(config), steps=config.recogniser, seen=data.seen)
     net = transformer(
         "decoder",
         config.width,
@@ -119,7 +120,7 @@ def task(config):
         prompts={"prediction": "begin", "completion": "half"},
         draw=True,
         bits=True,
-        judge=judge._replace(score=lambda sample: judge.score(data.seen(sample))),
+        judge=judge,
     )
 
 

@@ -100,15 +100,14 @@ def task(config):
     from dljax.train.optimizers import adamw, warmup_cosine
 
     data = text(config)
-    options: dict[str, Any] = {"depth": config.depth, "heads": config.heads}
-    options["positions"] = "rotary"
+    whole = {"depth": config.depth, "heads": config.heads, "positions": "rotary"}
     net = transformer(
         "decoder",
         config.width,
         data.vocabulary.size,
         longest=config.context,
         tied=True,
-        **options | CHANGES[config.without],
+        **whole | CHANGES[config.without],
     )
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=50, end=0.1)
     return tokens(

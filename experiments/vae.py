@@ -40,8 +40,8 @@ class Config(RunConfig):
 
 def rule(made, prior, **others):
     """Supported if what a VAE makes is nearer to held-out images than what a Gaussian
-    of their pixels draws, and than what the autoencoder of beta 0 makes (Holm, 0.05);
-    refuted if it is further than the Gaussian's; else undecided.
+    of training images draws, and than what the autoencoder of beta 0 makes (Holm,
+    0.05); refuted if it is further than the Gaussian's; else undecided.
     """
     del others  # reported
     if made.below(0) and prior.below(0):

@@ -4,10 +4,9 @@ Claim: "A vision Transformer needs more training images than a CNN."
 
 A CNN knows beforehand that neighbours belong together and that a thing is the same
 wherever it is. A vision Transformer, which is given the image as a sequence of squares,
-has to learn both. Both have about as many weights (of digits, and of MNIST and what
-else has its size), make as many updates on few images or on many, and have their
-learning rate tuned; what was best on validation data is tested. An image takes the
-Transformer five to seven times the operations.
+has to learn both. Both have about as many weights, at 8x8 and at 28x28, make as many
+updates on few images or on many, and have their learning rate tuned; what was best on
+validation data is tested. An update takes the Transformer eight times the operations.
 
     python -m experiments.vit_vs_cnn
     python -m experiments.vit_vs_cnn --dataset=mnist --manual_dir=DIR --full

@@ -52,7 +52,8 @@ SIZES = pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 2), (5, 5)]
 @SIZES
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("image", "channels"), [((7, 6), (4, 2)), ((4, 8), (3, 3)), ((5, 9), (3, 18))]
+    ("image", "channels"),
+    [((7, 6), (5, 6)), ((7, 6), (4, 2)), ((4, 8), (3, 3)), ((5, 9), (3, 18))],
 )
 def test_the_form_for_cpu_gives_the_plain_conv(size, stride, image, channels):
     is_the_plain_one(

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from families import denoising
 
+from dljax.contract import Net
 from dljax.models.diffusion import dit, unet
 from dljax.tasks import diffusion
+from dljax.train.optimizers import sgd
 from experiments.reference import gaussian_diffusion as exact
 
 
@@ -112,6 +114,26 @@ def test_guidance_leads_away_from_what_is_told_without_a_class():
     for name, values in expected.items():
         for image, value in zip(made[name], values, strict=True):
             np.testing.assert_allclose(2 * image - 1, value, atol=1e-4)
+
+
+def test_the_time_of_an_example_is_not_its_place_in_the_batch():
+    """Of a net that tells the time; its error is that squared and the noise squared."""
+
+    def apply(params, stats, given, *, key, train):
+        del params, key, train
+        time = given["t"].reshape(-1, 1, 1, 1)
+        return jnp.broadcast_to(time, given["x"].shape), stats
+
+    net = Net(lambda key, given: ({}, {}), apply)
+    example = jnp.zeros((1, 16, 16, 1))
+    task = diffusion.diffusion(net, sgd(0.0), example=example, predicted="noise")
+    batch = {"image": jnp.zeros((8, 16, 16, 1)), "weight": jnp.eye(8)[0]}
+    found = [
+        float(task.metrics({"net": {}}, {}, batch, jax.random.key(k))["mse"][0])
+        for k in range(20)
+    ]
+    assert min(found) < 1.3  # at times below 1/8 alone no more than 1 + 1/64 + noise
+    assert max(found) > 1.5
 
 
 @pytest.mark.parametrize("size", [(8, 8, 1), (7, 5, 3)])

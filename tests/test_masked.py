@@ -76,7 +76,7 @@ def test_a_chain_draws_each_token_by_the_one_before():
     np.testing.assert_allclose(first, np.bincount(rows.reshape(-1)) / 12, atol=0.03)
 
 
-def test_a_text_is_judged_between_real_and_shuffled_ones():
+def test_a_text_is_judged_beside_real_chained_and_shuffled_ones():
     text = np.array([i % 5 for i in range(2000)]).reshape(100, 20)
     judge = ngrams.judge_of_text(text, most=100, lengths=(1, 2))
     found = judge.score({"y": text, "prediction": text})

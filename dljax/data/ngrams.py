@@ -38,7 +38,7 @@ def divergence(a: Mapping[Any, int], b: Mapping[Any, int]) -> float:
 
 
 def chain(rows: Any, count: int) -> np.ndarray:
-    """As many tokens as rows (n, t) have, in `count` rows, each drawn by how often it
+    """`count` rows of as many tokens as rows (n, t) have, each drawn by how often it
     follows the one before (Markov 1913); always the same.
     """
     rows = np.asarray(rows)

@@ -54,8 +54,8 @@ def binarised(source: Source, how: str, *, seed: int = 0) -> Source:
 
 def showing(source: Source, *names: str) -> Source:
     """The same; under real images the report shows those that samples have by these
-    names, and under what is "made" those that are nearest to it, by their pixels: of
-    training images, or where parts differ by seed of all. Spectrograms are heard, too.
+    names, and under what is "made" those that are nearest to it by their pixels, among
+    training images, or among all where seeds have folds. Spectrograms are heard, too.
     """
 
     @functools.cache

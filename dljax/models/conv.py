@@ -10,7 +10,6 @@ gradients.
 """
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,7 @@ from flax import linen as nn
 from jax import lax
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-FEW = 4  # channels of an image
+FEW = 4  # inputs, up to which a product is faster
 
 
 def _same(k):
@@ -102,7 +101,9 @@ def _convolve(x, kernel, stride, pads):
 
 
 def _multiplied(x, kernel, stride, pads):
-    """The convolution as one product of what each place of the result sees."""
+    """The convolution as one product, of what each place of the result sees (b h w,
+    taps x inputs) with the kernel. Source: Chellapilla, Puri, Simard 2006.
+    """
     b, *size, inputs = x.shape
     blocks = _blocks(kernel, stride)
     h, w = (
@@ -155,18 +156,20 @@ def _taps(k, stride):
 
 
 def _spread(g, kernel, size, stride):
-    """The gradient of the input as one product, of what each place of `g` gives to each
-    tap, in blocks that overlap.
+    """The gradient of the input as one product, of `g` (b h w, o) with the kernel: what
+    is given to the input at each tap, in blocks that overlap. Source: as `_multiplied`.
     """
     b, h, w, features = g.shape
     blocks = _blocks(kernel, stride)
-    rows, columns, *block, _ = blocks.shape
+    rows, columns = blocks.shape[:2]
     given = g.reshape(-1, features) @ blocks.reshape(-1, features).T
-    given = given.reshape(b, h, w, rows, columns, *block)
-    dx: Any = 0.0
-    for i, j in np.ndindex(rows, columns):
+    given = given.reshape(b, h, w, *blocks.shape[:-1])
+
+    def block(i, j):
         beside = ((i, rows - 1 - i), (j, columns - 1 - j))
-        dx += jnp.pad(given[:, :, :, i, j], ((0, 0), *beside, *[(0, 0)] * 3))
+        return jnp.pad(given[:, :, :, i, j], ((0, 0), *beside, *[(0, 0)] * 3))
+
+    dx = sum(block(i, j) for i, j in np.ndindex(rows, columns))
     height, width = (h + rows - 1) * stride, (w + columns - 1) * stride
     lows = [_same(k)[0] for k in kernel.shape[:2]]
     return _cut(dx.swapaxes(2, 3).reshape(b, height, width, -1), lows, size)
@@ -227,7 +230,8 @@ def plain_conv_transpose(x, kernel, stride: int = 2):
 def conv_transpose(x, kernel, stride: int = 2):
     """`plain_conv_transpose`, in the form that is fast on this backend.
 
-    Source: Shi et al. 2016 (sub-pixel convolution).
+    Source: where its kernel is not of whole blocks, Shi et al. 2016 (sub-pixel
+    convolution).
     """
     if jax.default_backend() != "cpu":
         return plain_conv_transpose(x, kernel, stride)

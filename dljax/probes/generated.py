@@ -80,8 +80,8 @@ def shares(classes: Any, count: int) -> np.ndarray:
 
 
 def gaussian(images: Any, count: int) -> np.ndarray:
-    """So many draws of a Gaussian with the pixels' mean and covariance of images
-    (n, ...), held within [0, 1]; always the same. What a linear model makes.
+    """`count` draws from a Gaussian with the mean and covariance of images (n, ...),
+    held within [0, 1]; always the same. What a linear model makes.
     """
     flat = np.asarray(images, np.float64).reshape(len(images), -1)
     values, vectors = np.linalg.eigh(np.cov(flat, rowvar=False))

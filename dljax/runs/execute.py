@@ -76,7 +76,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> Told:
     known = manifest.known_flops(directory / "manifest.json", surroundings)
     description = described(trial, first, source, flops=known)
     flops = description["flops_per_update"]
-    each = f", {flops / 1e6:,.1f} MFLOP an update (loops once)" if flops else ""
+    each = f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
     show.say(f"{trial.variant}: {description['parameters']:,} parameters{each}")
     show.say(cost.table(description["parameter_table"]))
     restored = restore(trial, program, directory, say=show.say, resume=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from dljax.errors import Refusal
 from dljax.runs.disk import write_json, write_text
-from dljax.studies import figures, profiles, results, samples, sound, statistics
+from dljax.studies import figures, profiles, results, samples, sound
 from dljax.studies.experiment import Experiment
 from dljax.studies.page import (
     data_uri,
@@ -24,7 +24,7 @@ from dljax.studies.page import (
     values,
 )
 from dljax.studies.rule import rule_hash, rule_text, rule_words
-from dljax.studies.statistics import Comparison
+from dljax.studies.statistics import Comparison, described, summarise
 from dljax.studies.study import Study
 from dljax.studies.tuning import scores
 from dljax.studies.verdict import comparisons, verdict
@@ -96,15 +96,15 @@ def write(
 def _summary(
     study: Study,
     found: results.Results,
-    compared: Mapping[str, statistics.Comparison],
+    compared: Mapping[str, Comparison],
     name: str,
 ) -> dict[str, Any]:
     """The content of report.json."""
     decided, why = verdict(study, found, compared)
     rows = []
     for variant in found.final:
-        values = list(found.values(variant, study.measure).values())
-        told = statistics.summarise(values, shared=found.shared)
+        its = [*found.values(variant, study.measure).values()]
+        told = summarise(its, shared=found.shared)
         rows.append({"variant": variant} | told._asdict())
     return {
         "study": name,
@@ -118,9 +118,7 @@ def _summary(
         "smoke": bool(found.declared["reduced"]),
         "variants": rows,
         "measures": results.measures(found),
-        "comparisons": [
-            {"name": key} | statistics.described(c) for key, c in compared.items()
-        ],
+        "comparisons": [{"name": key} | described(c) for key, c in compared.items()],
         "notes": found.notes,
         "effects": results.effects(study, found),
         "failed": found.failed,

@@ -87,22 +87,23 @@ def judge_of_images(
     steps: int = STEPS,
     others: Sequence[str] = (),
     asked: bool = False,
+    seen: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> Judge:
     """Judges samples {"made": images in [0, 1]} by the features of a `recogniser`.
 
     One half of the test images, 1,000 at most, is what is real; what was made beside
-    the other half is held to it, so that where it is of their classes it does not have
-    the very classes that it is held to.
+    the other half, of its classes where it is of classes, is held to it.
     `frechet`, `kid`, `precision`, `recall`: see `probes.generated`; beside each its
-    floors: "NAME_real", of the other half, "NAME_gaussian", of what a Gaussian of the
-    training images' pixels draws, and "NAME_noise", of uniform noise. `least_class` and
+    floors: "NAME_real", of the other half, "NAME_gaussian", of what a Gaussian of seed
+    0's training images draws, and "NAME_noise", of uniform noise. `least_class` and
     `most_class`: the smallest and the largest share of a class among all that was made.
     With `asked`, samples have classes of this name; `as_asked` is the share that is
     recognised as them, and "as_asked_CLASS" that of one class, 0 where it is asked of
-    none. `recognised`: the accuracy on real test images.
+    none. `recognised`: the accuracy on the half that is real.
 
     Args:
       steps: updates of the recogniser.
+      seen: makes such samples of others, as of tokens.
       others: names of other samples, of which each measure's name ends in "_NAME".
 
     Raises:
@@ -126,6 +127,7 @@ def judge_of_images(
         return dict(zip(NAMES, (*found, *near), strict=True))
 
     def score(sample: Mapping[str, Any]) -> dict[str, float]:
+        sample = seen(sample) if seen else sample
         images, half = sample["image"], len(sample["image"]) // 2
         other = slice(half, 2 * half)
         look = recogniser(source, steps=steps)
