@@ -10,8 +10,10 @@ that are best on validation data; see `multi30k` for its convention, and the oth
     pip install 'dljax[text,spacy]'
     python -m experiments.reference.multi30k_transformer --manual_dir=DIR --full
 
-DIR has train.de.gz, train.en.gz, val.de.gz and so on. It is one run; give --seeds=6 for
-a verdict.
+DIR has train.de.gz, train.en.gz, val.de.gz and so on. It is one run, and so decides
+nothing; --seeds=6 would. It came to 35.8 BLEU in the published convention, 0.7 below,
+and to 35.7 by sacrebleu and 55.2 by chrF2, with `multi30k`'s signatures; 1.737 nats a
+word. 208 minutes on one x86-64 core beside other work, in two parts.
 """
 
 import dataclasses
