@@ -50,7 +50,9 @@ def run(module: Any, arguments: Sequence[str]) -> int:
         download=config.download,
         resize=config.resize,
     )
-    if not config.plan:
+    if config.plan:
+        stop_at_once()  # nothing is lost
+    else:
         check_writable(declaration.workdir(asked, experiment.name), "workdir")
 
     from dljax import backend
@@ -75,6 +77,20 @@ def guarded(command: Callable[[], int]) -> int:
         return DONE
 
 
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR2")
+    if hasattr(signal, name)
+]
+
+
+def stop_at_once() -> None:
+    """What `stop_on_signals` listens for ends the process again, as without it."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def stop_on_signals() -> Callable[[], bool]:
     """A first SIGINT, SIGTERM or SIGUSR2 asks to stop; a second Ctrl-C interrupts.
 
@@ -90,7 +106,6 @@ def stop_on_signals() -> Callable[[], bool]:
             raise KeyboardInterrupt
         asked.append(number)
 
-    for name in ("SIGINT", "SIGTERM", "SIGUSR2"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), ask)
+    for number in SIGNALS:
+        signal.signal(number, ask)
     return lambda: bool(asked) or launcher not in (None, str(os.getppid()))

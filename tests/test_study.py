@@ -4,16 +4,18 @@ import csv
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
+import interrupted
 import pytest
 import studies
 from conftest import Quiet
 from studies import ask, read_lines, same, trials
 
 import dljax
-from dljax import evaluate
+from dljax import cli, evaluate
 from dljax import report as report_command
 from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal
 from dljax.studies import launch, results, verdict
@@ -251,6 +253,21 @@ def test_plan_prints_trials_and_runs_none(tmp_path, data_dir, experiment, capsys
     run(experiment, tmp_path / "w", data_dir, *SMALL, "--plan")
     assert capsys.readouterr().out.count(", new, about ") == 4
     assert not (tmp_path / "w").exists()
+
+
+def test_a_signal_ends_a_plan_and_asks_a_run_to_stop(tmp_path, data_dir, monkeypatch):
+    monkeypatch.setattr(launch, "launch", lambda *args, **options: DONE)
+    where = (f"--data_dir={data_dir}", f"--workdir={tmp_path}")
+    before = {number: signal.getsignal(number) for number in cli.SIGNALS}
+    try:
+        cli.run(interrupted, [*where, "--plan"])
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        cli.run(interrupted, where)
+        assert {callable(signal.getsignal(number)) for number in cli.SIGNALS} == {True}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_profile_writes_a_trace(tmp_path, data_dir, experiment):
