@@ -18,7 +18,7 @@ from flax import linen as nn
 from jax import lax
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-FEW = 4  # inputs, up to which a product is faster
+FEW = 4  # inputs
 
 
 def _same(k):
@@ -79,11 +79,9 @@ def _kept(x):
 
 
 def _convolve(x, kernel, stride, pads):
-    """XLA's convolution; few features are made for two columns at a time, and few
-    inputs at a stride are multiplied.
-    """
+    """XLA's convolution; few features are made two columns at a time."""
     kh, kw, inputs, features = kernel.shape
-    if stride > 1 and inputs <= FEW:
+    if stride > 1 and inputs <= FEW:  # of which a product is faster
         return _multiplied(x, kernel, stride, pads)
     if 1 < x.shape[1] < kh or 1 < x.shape[2] < kw:  # slow, with padding not in memory
         x = lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0))))
@@ -176,9 +174,7 @@ def _spread(g, kernel, size, stride):
 
 
 def _blocks(kernel, stride):
-    """A kernel (kh, kw, i, o) in blocks of stride x stride taps, filled up with zeros:
-    (blocks, blocks, stride, stride, i, o).
-    """
+    """(kh, kw, i, o), filled up with zeros -> (rows, columns, stride, stride, i, o)."""
     rows, columns = (-(-k // stride) for k in kernel.shape[:2])
     below, right = rows * stride - kernel.shape[0], columns * stride - kernel.shape[1]
     kernel = jnp.pad(kernel, ((0, below), (0, right), (0, 0), (0, 0)))
