@@ -42,8 +42,8 @@ class Config(RunConfig):
 
 def rule(known, new, **others):
     """Supported if of known voices it is right in more than 90 of 100 sounds, and of
-    new ones in more than half (Holm, 0.05); refuted if in less than 90, or
-    in less than half; else undecided.
+    new ones in more than half (Holm, 0.05); refuted if in less than 90, or in less
+    than half; else undecided.
     """
     del others  # reported
     if known.above(0) and new.above(0):

@@ -100,17 +100,6 @@ def source(config):
     return windows.source._replace(gather=gather, say=say)
 
 
-def learned(config):
-    """The training text, as windows of tokens."""
-    import jax
-    import numpy as np
-
-    windows = text(config).source
-    with jax.ensure_compile_time_eval():
-        rows = windows.split(0)["train"]
-        return np.asarray(windows.gather(windows.arrays, rows)["y"])
-
-
 def task(config):
     """The next character, hidden characters, or the game of a GAN."""
     from dljax.data.ngrams import judge_of_text
@@ -125,7 +114,7 @@ def task(config):
     options = {"depth": config.depth, "longest": config.context}
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     optimizer = adamw(rate, clip=1.0, ema=0.995)
-    judge = judge_of_text(learned(config), most=JUDGED)
+    judge = judge_of_text(text(config).source, most=JUDGED)
     if config.way == "transformer":
         net = transformer("decoder", config.width, size, tied=True, **options)
         return tokens(

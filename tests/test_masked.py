@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from families import table
 
 from dljax.contract import Net
 from dljax.data import ngrams
@@ -78,7 +79,8 @@ def test_a_chain_draws_each_token_by_the_one_before():
 
 def test_a_text_is_judged_beside_real_chained_and_shuffled_ones():
     text = np.array([i % 5 for i in range(2000)]).reshape(100, 20)
-    judge = ngrams.judge_of_text(text, most=100, lengths=(1, 2))
+    source = table({"y": text}, train=100, valid=0)
+    judge = ngrams.judge_of_text(source, most=100, lengths=(1, 2))
     found = judge.score({"y": text, "prediction": text})
     assert set(found) == set(judge.names)
     assert found["ngrams"] == found["ngrams_real"] == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dljax.contract import Judge
+from dljax.contract import Judge, Source
 
 LONGEST = 4  # characters of a run
 
@@ -57,7 +57,7 @@ def chain(rows: Any, count: int) -> np.ndarray:
 
 
 def judge_of_text(
-    train: Any, *, most: int, lengths: Sequence[int] = range(1, LONGEST + 1)
+    source: Source, *, most: int, lengths: Sequence[int] = range(1, LONGEST + 1)
 ) -> Judge:
     """Judges samples "prediction", tokens (b, t), by the first half of the test's "y".
 
@@ -67,13 +67,14 @@ def judge_of_text(
     characters in any order.
 
     Args:
-      train: tokens (n, t) of the training text.
+      source: of which the training text is, as tokens "y" (n, t).
       most: test examples that it is given at most.
     """
 
     @functools.cache
     def chained(count: int) -> np.ndarray:
-        return chain(train, count)
+        rows = source.split(0)["train"]
+        return chain(source.gather(source.arrays, rows)["y"], count)
 
     def score(sample: Mapping[str, Any]) -> dict[str, float]:
         half = len(sample["y"]) // 2
