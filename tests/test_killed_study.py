@@ -28,9 +28,10 @@ def start(directory, *more):
     )
 
 
-JOBS = pytest.param(("--jobs=2", "--retries=5"), marks=pytest.mark.long)
+JOBS = ("--jobs=2", "--retries=5")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [(), JOBS], ids=["one", "jobs"])
 def test_results_are_the_same_to_the_byte(tmp_path, more):
     """3 x 2 variants, 8 seeds each, tuned before; killed whole five times."""
