@@ -16,7 +16,7 @@ def write(
     directory: pathlib.Path, program: Program, source: Source, state: State
 ) -> None:
     """Writes arrays (s, COUNT, ...) of batch and sample, and what the source says."""
-    arrays = jax.device_get(program.sample(state, "test", COUNT))
+    arrays = jax.device_get(program.sample(state, COUNT))
     count = len(program.seeds)
     arrays = {name: np.asarray(array)[:count] for name, array in arrays.items()}
     if source.say is not None:

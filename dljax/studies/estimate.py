@@ -86,7 +86,7 @@ def _seconds(one: Prepared) -> float:
         kept = loop.begin(program, trial.best_by)
         kept, _ = loop.warm_up(program, kept, test=trial.test)
         if trial.test:
-            jax.block_until_ready(program.sample(kept.tested, "test", samples.COUNT))
+            jax.block_until_ready(program.sample(kept.tested, samples.COUNT))
         cost.flops(task(trial.runs[0].numbers), source, trial.config.batch_size)
         return program, kept.state
 

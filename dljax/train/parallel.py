@@ -45,7 +45,7 @@ class Program(NamedTuple):
       with the probes and, if `judging`, by the host's judge
     held: the splits that can be evaluated.
     measures(state, split) -> the names that `evaluate` gives; compiles nothing
-    sample(state, split, n) -> the first n examples of each seed's split, (s, n, ...)
+    sample(state, n) -> n test examples a seed, and what it makes of them, (s, n, ...)
     take(tree) / put(tree): states, and other arrays with a seed axis, of the device as
       host arrays of exactly the seeds asked for, and back; the host's do not depend on
       how the seeds were spread.
@@ -60,7 +60,7 @@ class Program(NamedTuple):
     advance: Callable[[State, Any, int, int], tuple[State, Any]]
     evaluate: Callable[..., Any]
     measures: Callable[[State, str], tuple[str, ...]]
-    sample: Callable[[State, str, int], Any]
+    sample: Callable[[State, int], Any]
     take: Callable[[Any], Any]
     put: Callable[[Any], Any]
 
@@ -228,10 +228,6 @@ def program(
     shared = devices[0] if alone else NamedSharding(mesh, P())
     arrays = jax.device_put(source.arrays, shared)
     train, numbers = jax.device_put((train, numbers), by_seed)
-    if judge:
-        mixed = [_mixed(part["test"])[: judge.most] for part in parts]
-        whole = update.batches(mixed, max(map(len, mixed)), 1)
-        judged_rows = jax.device_put(whole[:, 0], by_seed)
     keys = jax.vmap(jax.random.key)(np.array(padded, np.uint32))
 
     def put(tree):
@@ -244,8 +240,10 @@ def program(
         host = jax.device_get(_keys(jax.random.key_data, tree))
         return jax.tree.map(lambda leaf: leaf[: len(seeds)], host)
 
-    def first(name, n):
-        return held[name].reshape(len(padded), -1)[:, :n]
+    def shown(state, n):
+        mixed = [_mixed(part["test"])[:n] for part in parts]
+        rows = update.batches(mixed, max(map(len, mixed)), 1)[:, 0]
+        return sample(state, numbers, jax.device_put(rows, by_seed), arrays)
 
     def evaluated_on(state, split, *, judging=True):
         if split != "test":
@@ -253,8 +251,8 @@ def program(
         found = probe(state, numbers, held["test"], arrays)
         if judge is None or not judging:
             return found
-        shown = sample(state, numbers, judged_rows, arrays)
-        return {**found, **judged(judge, shown, [len(rows) for rows in mixed])}
+        lengths = [len(part["test"][: judge.most]) for part in parts]
+        return {**found, **judged(judge, shown(state, judge.most), lengths)}
 
     return Program(
         seeds=tuple(seeds),
@@ -268,7 +266,7 @@ def program(
         held=tuple(held),
         evaluate=evaluated_on,
         measures=measures,
-        sample=lambda state, split, n: sample(state, numbers, first(split, n), arrays),
+        sample=shown,
         take=take,
         put=put,
     )
