@@ -131,6 +131,8 @@ def task(config):
         adamw(rate, clip=1.0),
         example=example(data.source, "x")["x"],
         mask="y_mask",
+        generate=2 * config.context,
+        draw=True,
     )
 
 
