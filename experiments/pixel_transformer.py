@@ -87,7 +87,7 @@ STUDY = Study(
     },
     rule=rule,
     sizes={
-        "mnist": {"batch_size": 16, "seeds": 3, "knows": ("all",), "eval_every": 500}
+        "mnist": {"batch_size": 16, "seeds": 3, "knows": ("all",), "eval_every": 1500}
     },
     full={"digits": {"steps": 2000}, "mnist": {"steps": 1500}},
     smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "recogniser": 2}

@@ -122,7 +122,7 @@ def test_a_program_is_compiled_once(family):
     state, _ = compiled.advance(
         compiled.init(), (orders := compiled.orders(compiled.init(), 0)), 0, 1
     )
-    compiled.evaluate(state, "valid")
+    compiled.compile(state, "valid")
     assert traces == [*(turn.name for turn in f.task.turns), "metrics"]
     for offset, steps in ((1, 1), (2, 4), (6, 0), (6, 9)):
         state, _ = compiled.advance(state, orders, offset, steps)

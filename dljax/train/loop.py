@@ -86,14 +86,12 @@ class Outcome(NamedTuple):
 def warm_up(
     program: Program, kept: Kept, *, test: bool = True
 ) -> tuple[Kept, np.ndarray]:
-    """Compiles what the loop calls, by doing no steps; also says who is alive."""
+    """Compiles what the loop calls, and does no steps; also says who is alive."""
     if kept.best is not None:  # of its own: `advance` uses up what it is given
         kept = kept._replace(best=jax.tree.map(jnp.copy, kept.best))
     state, report = program.advance(kept.state, program.orders(kept.state, 0), 0, 0)
-    reports = [program.evaluate(state, "valid")]
-    reports += [_tested(program, state, judging=False)] if test else []
-    for total, _ in (pair for report in reports for pair in report.values()):
-        np.asarray(total)
+    for split in program.held if test else ("valid",):
+        program.compile(state, split)
     alive = np.asarray(report["alive"])[: len(program.seeds)]
     return kept._replace(state=state), alive
 
@@ -107,9 +105,9 @@ def begin(program: Program, best_by: tuple[str, bool] | None) -> Kept:
     return Kept(state, Best(jax.device_put(worst, state.step.sharding), state))
 
 
-def _tested(program: Program, state: State, *, judging: bool = True) -> dict[str, Any]:
+def _tested(program: Program, state: State) -> dict[str, Any]:
     """All that is measured at the end: on test data, and on "seen" where there are."""
-    found = program.evaluate(state, "test", judging=judging)
+    found = program.evaluate(state, "test")
     if "seen" in program.held:
         seen = program.evaluate(state, "seen")
         found = {**found, **{f"train_{name}": pair for name, pair in seen.items()}}

@@ -41,8 +41,9 @@ class Program(NamedTuple):
     advance(state, orders, offset, steps) -> (State, report): `steps` updates from step
       `offset` of the block on. The state given is used up. `report` has "metrics" of
       the last update, "alive" and "step", each (s,).
-    evaluate(state, split, *, judging=True) -> {name: (sum (s,), count (s,))}; on "test"
-      with the probes and, if `judging`, by the host's judge
+    evaluate(state, split) -> {name: (sum (s,), count (s,))}; on "test" with the probes
+      and by the host's judge
+    compile(state, split): compiles what `evaluate` runs, and runs nothing
     held: the splits that can be evaluated.
     measures(state, split) -> the names that `evaluate` gives; compiles nothing
     sample(state, n) -> n test examples a seed, and what it makes of them, (s, n, ...)
@@ -59,6 +60,7 @@ class Program(NamedTuple):
     orders: Callable[[State, int], Any]
     advance: Callable[[State, Any, int, int], tuple[State, Any]]
     evaluate: Callable[..., Any]
+    compile: Callable[[State, str], Any]
     measures: Callable[[State, str], tuple[str, ...]]
     sample: Callable[[State, int], Any]
     take: Callable[[Any], Any]
@@ -89,7 +91,7 @@ def _lower(
     how: str,
     mesh: Any,
     donate: bool = False,
-) -> Callable:
+) -> Any:
     """Compiles `function` of one seed for a leading seed axis of `mapped` arguments."""
     used = (0,) if donate else ()
     axes = tuple(0 if m else None for m in mapped)
@@ -216,7 +218,7 @@ def program(
     over = (True, True, True, False)
     sample = lower(sampled, over)
     judge = one.judge
-    evaluate, probe = (lower(partial(evaluated, p), over) for p in (False, True))
+    evaluate = [lower(partial(evaluated, test), over) for test in (False, True)]
 
     def measures(state, split):
         each = jax.vmap(partial(evaluated, split == "test"), in_axes=(0, 0, 0, None))
@@ -245,11 +247,12 @@ def program(
         rows = update.batches(mixed, max(map(len, mixed)), 1)[:, 0]
         return sample(state, numbers, jax.device_put(rows, by_seed), arrays)
 
-    def evaluated_on(state, split, *, judging=True):
-        if split != "test":
-            return evaluate(state, numbers, held[split], arrays)
-        found = probe(state, numbers, held["test"], arrays)
-        if judge is None or not judging:
+    def compiled(state, split):
+        evaluate[split == "test"].lower(state, numbers, held[split], arrays).compile()
+
+    def evaluated_on(state, split):
+        found = evaluate[split == "test"](state, numbers, held[split], arrays)
+        if split != "test" or judge is None:
             return found
         lengths = [len(part["test"][: judge.most]) for part in parts]
         return {**found, **judged(judge, shown(state, judge.most), lengths)}
@@ -265,6 +268,7 @@ def program(
         ),
         held=tuple(held),
         evaluate=evaluated_on,
+        compile=compiled,
         measures=measures,
         sample=shown,
         take=take,
