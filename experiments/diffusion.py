@@ -72,7 +72,7 @@ STUDY = Study(
     sizes={"mnist": {"seeds": 3, "channels": 24, "change": ("nothing",)}},
     full={
         "digits": {"steps": 1000, "seeds": 10, "channels": 32, "sampling": 50},
-        "mnist": {"steps": 3000, "sampling": 50},
+        "mnist": {"steps": 3000, "sampling": 50, "eval_every": 600},
     },
     smoke={"steps": 2, "seeds": 2, "channels": 8, "recogniser": 2}
     | {"change": ("nothing",), "net": "dit", "sampling": 5},
