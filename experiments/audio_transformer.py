@@ -57,8 +57,9 @@ class Config(RunConfig):
     dropout: float = flag(0.1, "of what each part adds", low=0, below=1)
     learning_rate: float = flag(2e-3, "Adam's highest, after 50 updates", low=0)
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
-    seeds: int = flag(8, "how many seeds", low=1)
-    steps: int = flag(60, "updates", low=1)
+    seeds: int = flag(4, "how many seeds", low=1)
+    steps: int = flag(100, "updates", low=1)
+    eval_every: int = flag(25, "updates between validations", low=1)
     batch_size: int = flag(16, "sounds an update", low=1)
 
 
@@ -81,7 +82,7 @@ STUDY = Study(
     select="best_valid",
     contrasts={"asked": ("all@as_asked", 0.5), "place": ("place", "all")},
     rule=rule,
-    full={"spoken_digit": {"steps": 1000}},
+    full={"spoken_digit": {"steps": 1000, "eval_every": 50, "seeds": 8}},
     smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "recogniser": 2}
     | {"knows": ("all",)},
 )

@@ -57,7 +57,7 @@ class Config(RunConfig):
     learning_rate: float = flag(2e-3, "Adam's highest, after 50 updates", low=0)
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
-    steps: int = flag(300, "updates", low=1)
+    steps: int = flag(150, "updates", low=1)
     batch_size: int = flag(32, "images an update", low=1)
 
 
