@@ -22,9 +22,9 @@ than one that is not told where it is (0.327 to 0.392; simultaneous intervals). 
 10 seeds, 2,000 updates, 50 minutes on one x86-64 core beside other work, means and 95 %
 intervals:
 
-                        all                     place    pixels   real    Gaussian
+                        all                      place    pixels   real     Gaussian
     bits a pixel        1.849 (1.816 to 1.883)   2.239    2.209
-    Frechet distance    10.4 (6.2 to 14.7)       42.5     93.4     6.5    29.2
+    Frechet distance    10.4 (6.2 to 14.7)       42.5     93.4     6.5      29.2
     precision           0.740 (0.642 to 0.837)   0.521    0.214    0.913   0.548
     recall              0.935 (0.898 to 0.972)   0.445    0.579    0.929   0.630
 

@@ -59,7 +59,9 @@ def test_half_precision_is_near_and_keeps_float32(name):
         np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
         for tree in ((y, old), (z, new), gradient, other)
     ]
-    for a, b, share in ((*flat[:2], 0.02), (*flat[2:], 0.2)):
+    # Of so small a ResNet, 0.07 to 0.15 by the draw of x.
+    most = 0.2 if name == "resnet" else 0.1
+    for a, b, share in ((*flat[:2], 0.02), (*flat[2:], most)):
         assert np.linalg.norm(a - b) < share * np.linalg.norm(a)
 
 
