@@ -82,7 +82,9 @@ STUDY = Study(
     select="best_valid",
     contrasts={"asked": ("all@as_asked", 0.5), "place": ("place", "all")},
     rule=rule,
-    full={"spoken_digit": {"steps": 1000, "eval_every": 50, "seeds": 8}},
+    full=dict.fromkeys(
+        ("notes", "spoken_digit"), {"steps": 1000, "eval_every": 50, "seeds": 8}
+    ),
     smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "recogniser": 2}
     | {"knows": ("all",)},
 )
