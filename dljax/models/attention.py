@@ -28,7 +28,11 @@ def waves(positions_T: Any, size: int) -> tuple[Any, Any]:
 
 
 def sinusoids(positions_T: Any, width: int) -> Any:
-    """(t, width): what is added to embeddings to tell their positions."""
+    """(t, width): what is added to embeddings to tell their positions.
+
+    All sines come first, where the paper has them by turns with the cosines: an order
+    of the numbers, which the layers after it learn.
+    """
     return jnp.concatenate(waves(positions_T, width), -1)
 
 
@@ -81,7 +85,8 @@ def attend(
     scores *= q_BxTxHxD.shape[-1] ** -0.5
     if mask is not None:
         scores = jnp.where(mask > 0, scores, MASKED)
-    return jnp.einsum("bhts,bshd->bthd", softmax(scores), v_BxSxHxD)
+    weights = softmax(scores.astype(jnp.promote_types(scores.dtype, jnp.float32)))
+    return jnp.einsum("bhts,bshd->bthd", weights.astype(v_BxSxHxD.dtype), v_BxSxHxD)
 
 
 def causal_mask(at: Any, t: int, s: int) -> Any:

@@ -66,7 +66,12 @@ def compute(network: Net, dtype: str) -> Net:
         )
         return cast(y, jnp.float32), cast(stats, jnp.float32)
 
-    return network._replace(apply=apply)
+    def generate(params, stats, x, **options):
+        assert network.generate is not None
+        its = cast(params, dtype), stats, cast(x, dtype)
+        return network.generate(*its, **options)
+
+    return Net(network.init, apply, generate if network.generate else None)
 
 
 def of_input(network: Net, change: Callable[[Any], Any]) -> Net:

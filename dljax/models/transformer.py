@@ -99,6 +99,8 @@ class Transformer(nn.Module):
         return logits.reshape(*y.shape[:-1], self.outputs), past
 
     def _placed(self, x, at, train):
+        if self.positions == "learned" and x.shape[1] > self.longest:
+            raise ValueError(f"{x.shape[1]} places: longest is {self.longest}")
         places = at + jnp.arange(x.shape[1])
         if self.positions == "learned":
             x = x + self.place(places)[None]
@@ -166,8 +168,9 @@ def transformer(
     initial weights, of which what ends a block is smaller the more blocks there are.
 
     Raises:
-      ValueError: an unknown option.
-      Refusal: heads that do not divide the width.
+      ValueError: an unknown option; or, when it is applied, a sequence that is longer
+        than the learned positions.
+      Refusal: heads that do not divide the width, or an odd one.
     """
     for name, value, known in (
         ("architecture", architecture, ARCHITECTURES),
@@ -178,8 +181,11 @@ def transformer(
     ):
         if value not in known:
             raise ValueError(f"{name} {value}: must be one of {known}")
-    if width % heads or (positions in ("rotary", "sinusoidal") and width // heads % 2):
-        raise Refusal(f"heads {heads}: must divide the width {width} into even parts")
+    if width % heads or (positions == "rotary" and width // heads % 2):
+        even = "even parts" if positions == "rotary" else "equal parts"
+        raise Refusal(f"heads {heads}: must divide the width {width} into {even}")
+    if positions == "sinusoidal" and width % 2:
+        raise Refusal(f"width {width}: must be even, with sinusoidal positions")
     block = {
         "width": width,
         "heads": heads,

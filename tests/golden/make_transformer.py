@@ -1,9 +1,11 @@
 """Makes transformer.npz with PyTorch: python tests/golden/make_transformer.py.
 
-Weights, logits and gradients of a decoder and of an encoder and decoder, in float64 and
-in dljax's layout. Checked by tests/test_transformer.py.
+Weights, logits and gradients of a decoder, of an encoder and decoder, of an encoder,
+and of a block by itself, in float64 and in dljax's layout. Checked by
+tests/test_transformer.py.
 """
 
+import math
 import pathlib
 
 import numpy as np
@@ -18,34 +20,97 @@ TOKENS, WIDTH, DEPTH, HEADS, T = 7, 8, 2, 2, 5
 
 
 def make() -> dict[str, np.ndarray]:
-    """{net: {"x", "y", "loss", "params/PATH", "grads/PATH"}}, joined by "/"."""
+    """{net: {"x", "y", "logits", "params/PATH", "grads/PATH"}}, joined by "/"; the mask
+    of places; and of the block "to_x", the gradient of (y * logits).sum().
+    """
     torch.manual_seed(3)
     gpt = Gpt(TOKENS, WIDTH, DEPTH, HEADS, T)
     translator = Translator(TOKENS, WIDTH, DEPTH, HEADS, 2, T)
     there = torch.ones(3, T, dtype=torch.bool)
     there[1, 3:] = False
-    found = {"translator/mask": there.double().numpy()}
+    found = {"mask": there.double().numpy()}
     for name, net, width, others in (
         ("gpt", gpt, T, ()),
         ("translator", translator, 2 * T, (there,)),
+        ("reader", Reader(), T, (there,)),
     ):
-        net.double()
-        with torch.no_grad():
-            for value in net.parameters():
-                value.copy_(0.5 * torch.randn_like(value) + (value.ndim == 1))
+        away(net)
         x = torch.randint(0, TOKENS, (3, width))
-        y = torch.randint(0, TOKENS, (3, T))
+        y = torch.randint(0, TOKENS, (3,) if name == "reader" else (3, T))
         logits = net(x, *others)
         functional.cross_entropy(logits, y).backward()
         found |= {
             f"{name}/x": x.numpy(),
             f"{name}/y": y.numpy(),
-            f"{name}/logits": logits.detach().transpose(1, 2).numpy(),
+            f"{name}/logits": logits.detach().movedim(1, -1).numpy(),
         }
         for kind in ("params", "grads"):
             for path, array in arrays(net, of=kind).items():
                 found[f"{name}/{kind}/{path}"] = array
-    return found
+    return found | block_alone(there)
+
+
+def away(net: nn.Module) -> None:
+    """Weights in float64, away from where they begin."""
+    net.double()
+    with torch.no_grad():
+        for value in net.parameters():
+            value.copy_(0.5 * torch.randn_like(value) + (value.ndim == 1))
+
+
+def layer() -> nn.TransformerEncoderLayer:
+    """Norms are before; GELU; three times as wide inside."""
+    return nn.TransformerEncoderLayer(
+        WIDTH,
+        HEADS,
+        3 * WIDTH,
+        dropout=0.0,
+        activation="gelu",
+        batch_first=True,
+        norm_first=True,
+    )
+
+
+class Reader(nn.Module):
+    """An encoder: tokens (n, t) -> logits (n, vocabulary), of the mean of the places
+    that are there. Positions are of sines, then of cosines.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.theirs = nn.Embedding(TOKENS, WIDTH)
+        self.encoder = nn.ModuleList(layer() for _ in range(DEPTH))
+        self.norm = nn.LayerNorm(WIDTH)
+        self.head = nn.Linear(WIDTH, TOKENS)
+
+    def forward(self, tokens, there):
+        waves = torch.zeros(T, WIDTH, dtype=torch.float64)
+        for t in range(T):
+            for i in range(half := WIDTH // 2):
+                angle = t / 10_000 ** (2 * i / WIDTH)
+                waves[t, i], waves[t, half + i] = math.sin(angle), math.cos(angle)
+        x = self.theirs(tokens) + waves
+        for block in self.encoder:
+            x = block(x, src_key_padding_mask=~there)
+        x = self.norm(x) * there[..., None]
+        return self.head(x.sum(1) / there.sum(1, keepdim=True))
+
+
+def block_alone(there: torch.Tensor) -> dict[str, np.ndarray]:
+    """Of values (3, t, width), with a mask."""
+    block = layer()
+    away(block)
+    x = torch.randn(3, T, WIDTH, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(3, T, WIDTH, dtype=torch.float64)
+    out = block(x, src_key_padding_mask=~there)
+    (out * y).sum().backward()
+    assert x.grad is not None
+    found = {"x": x.detach(), "y": y, "logits": out.detach(), "to_x": x.grad}
+    kept = {f"block/{name}": value.numpy() for name, value in found.items()}
+    for kind in ("params", "grads"):
+        for path, array in arrays(block, of=kind).items():
+            kept[f"block/{kind}/{path}"] = array
+    return kept
 
 
 def arrays(net: nn.Module, *, of: str) -> dict[str, np.ndarray]:
@@ -79,12 +144,11 @@ def arrays(net: nn.Module, *, of: str) -> dict[str, np.ndarray]:
                     found[f"{path}/{part}/{name}"] = its.T
         dense(f"{path}/join", layer.out_proj)
 
-    stacks = (
-        {"decoder": net.blocks}
-        if isinstance(net, Gpt)
-        else {"encoder": net.encoder, "decoder": net.decoder}
-    )
-    for stack, blocks in stacks.items():
+    own = [net] if isinstance(net, nn.TransformerEncoderLayer) else []
+    for stack, blocks in {
+        "decoder": getattr(net, "blocks", getattr(net, "decoder", [])),
+        "encoder": getattr(net, "encoder", own),
+    }.items():
         for i, block in enumerate(blocks):
             path = f"{stack}/block_{i}"
             attention(f"{path}/attention", block.self_attn)
@@ -96,13 +160,17 @@ def arrays(net: nn.Module, *, of: str) -> dict[str, np.ndarray]:
                 norm(f"{path}/{name}", getattr(block, f"norm{j}"))
             dense(f"{path}/widen", block.linear1)
             dense(f"{path}/narrow", block.linear2)
-    put("place/embedding", net.place)
+    if isinstance(net, Gpt | Translator):
+        put("place/embedding", net.place)
     if isinstance(net, Gpt):
         put("embed_y/embedding", net.embed.weight)
         norm("decoder/norm", net.norm)
-    else:
-        put("embed_x/embedding", net.theirs.weight)
+    if isinstance(net, Translator):
         put("embed_y/embedding", net.ours.weight)
+    if isinstance(net, Reader):
+        norm("encoder/norm", net.norm)
+    if isinstance(net, Translator | Reader):
+        put("embed_x/embedding", net.theirs.weight)
         dense("head", net.head)
     return found
 
