@@ -52,14 +52,15 @@ class Turn(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """Measures samples: score({name: array (n, ...)}) -> a number for each of `names`.
+    """Measures samples: score({name: array (n, ...)}, seed) -> a number for each of
+    `names`.
 
-    The arrays are those of the batch and of `Task.sample`, of one run and of all its
-    test data in an order that says nothing, or of the first `most` of them.
+    The arrays are those of the batch and of `Task.sample`, of the run of this seed and
+    of all its test data in an order that says nothing, or of the first `most` of them.
     """
 
     names: tuple[str, ...]
-    score: Callable[[Mapping[str, Any]], Mapping[str, float]]
+    score: Callable[[Mapping[str, Any], int], Mapping[str, float]]
     most: int | None = None
 
 

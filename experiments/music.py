@@ -137,7 +137,8 @@ def judge(data):
         )
     chain = Chain(train)
 
-    def score(sample):
+    def score(sample, seed):
+        del seed
         steps = sample["prediction"].shape[1]
         lengths = [min(n, steps) for n in sample["y_mask"].sum(-1).astype(int)]
         said = zip(sample["prediction"], lengths, strict=True)

@@ -12,7 +12,7 @@ from dljax.tasks.classification import classification
 from dljax.train import parallel
 from dljax.train.judged import judged
 from dljax.train.optimizers import adamw
-from dljax.train.recogniser import judge_of_images
+from dljax.train.recogniser import first_alike, judge_of_images, recogniser
 
 
 def blots(count):
@@ -55,7 +55,8 @@ def test_what_is_asked_for_is_recognised_class_by_class():
     asked = np.where(np.arange(len(rows)) % 2, label, 0)
     found = judge.score(
         {"image": image, "label": label, "made": image, "worse": 0 * image}
-        | {"asked": asked}
+        | {"asked": asked},
+        0,
     )
     assert set(found) == set(judge.names)
     assert found["as_asked_below"] > 0.95
@@ -65,11 +66,36 @@ def test_what_is_asked_for_is_recognised_class_by_class():
     assert found["least_class"] == pytest.approx(label.mean(), abs=0.05)
 
 
+def test_each_fold_has_a_recogniser_of_its_own_training_images():
+    """What it was trained on is not what a run of that fold is judged by."""
+    source = blots(270)
+    image = np.random.default_rng(1).random((270, 8, 8, 1)).astype(np.float32)
+    image[:, 0, 0, 0] = np.arange(270) % 3 == 0  # a class that only chance tells else
+    label = np.random.default_rng(2).integers(0, 2, 270).astype(np.int32)
+    folds = [np.arange(0, 135), np.arange(135, 270)]
+
+    def split(seed):
+        own, other = folds[seed % 2], folds[(seed + 1) % 2]
+        return {"train": own, "valid": own[:4], "test": other}
+
+    source = source._replace(arrays={"image": image, "label": label}, split=split)
+    assert [first_alike(source, seed) for seed in range(5)] == [0, 1, 0, 1, 0]
+    for seed in range(4):
+        part = split(seed)
+        of = {}
+        for name in ("train", "test"):
+            _, told = recogniser(source, seed, steps=300)(image[part[name]])
+            of[name] = (told == label[part[name]]).mean()
+        assert of["train"] > 0.9 > 0.75 > of["test"]  # labels are by chance
+
+
 def test_a_run_whose_samples_are_not_finite_is_not_judged():
-    judge = Judge(("mean",), lambda sample: {"mean": float(sample["made"].mean())})
+    judge = Judge(
+        ("mean",), lambda sample, seed: {"mean": float(sample["made"].mean())}
+    )
     made = np.ones((3, 2, 4), np.float32)
     made[1, 0, 2] = np.nan
-    value, count = judged(judge, {"made": made}, [2, 2, 1])["mean"]
+    value, count = judged(judge, {"made": made}, [3, 4, 5], [2, 2, 1])["mean"]
     np.testing.assert_array_equal(value, [1, np.nan, 1])
     np.testing.assert_array_equal(count, 1)
 

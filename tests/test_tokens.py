@@ -83,12 +83,12 @@ def test_samples_are_the_likeliest_or_made_or_drawn():
 def test_a_judge_is_given_each_runs_own_examples():
     seen = []
 
-    def score(sample):
-        seen.append(len(sample["y"]))
+    def score(sample, seed):
+        seen.append((seed, len(sample["y"])))
         return {"total": float(sample["y"].sum())}
 
     shown = {"y": jnp.arange(6).reshape(2, 3)}
-    found = judged(Judge(("total",), score), shown, [3, 2])
-    assert seen == [3, 2]
+    found = judged(Judge(("total",), score), shown, [5, 6], [3, 2])
+    assert seen == [(5, 3), (6, 2)]
     np.testing.assert_array_equal(found["total"][0], [3, 7])
     np.testing.assert_array_equal(found["total"][1], [1, 1])

@@ -59,7 +59,8 @@ def chain(rows: Any, count: int) -> np.ndarray:
 def judge_of_text(
     source: Source, *, most: int, lengths: Sequence[int] = range(1, LONGEST + 1)
 ) -> Judge:
-    """Judges samples "prediction", tokens (b, t), by the first half of the test's "y".
+    """Judges samples "prediction", tokens (b, t), by the first half of the test's "y";
+    those that go on from the other half, where they go on from it.
 
     `ngramN`: the divergence of runs of N characters, and `ngrams`, the mean of all N;
     beside each its floors: "..._real", of the other half of the test, "..._chain", of
@@ -76,15 +77,16 @@ def judge_of_text(
         rows = source.split(0)["train"]
         return chain(source.gather(source.arrays, rows)["y"], count)
 
-    def score(sample: Mapping[str, Any]) -> dict[str, float]:
+    def score(sample: Mapping[str, Any], seed: int) -> dict[str, float]:
+        del seed
         half = len(sample["y"]) // 2
-        real, other = np.asarray(sample["y"][:half]), np.asarray(sample["y"][half:])
-        other = other[:half]
+        later = slice(half, 2 * half)
+        real, other = np.asarray(sample["y"][:half]), np.asarray(sample["y"][later])
         drawn = chained(len(real))
         shuffled = np.random.default_rng(0).permutation(other.reshape(-1))
         found: dict[str, float] = {}
         for end, rows in (
-            ("", np.asarray(sample["prediction"])[:half, : real.shape[1]]),
+            ("", np.asarray(sample["prediction"])[later, : real.shape[1]]),
             ("_real", other),
             ("_chain", drawn),
             ("_shuffled", shuffled.reshape(other.shape)),

@@ -9,7 +9,9 @@ import numpy as np
 from dljax.contract import Batch, Judge
 
 
-def judged(judge: Judge, shown: Batch, lengths: Sequence[int]) -> dict[str, Any]:
+def judged(
+    judge: Judge, shown: Batch, seeds: Sequence[int], lengths: Sequence[int]
+) -> dict[str, Any]:
     """{name: (sum (s,), count (s,))} of samples (s, n, ...), run by run.
 
     A run whose samples are not finite, as one that failed may make, has NaN for each.
@@ -19,12 +21,11 @@ def judged(judge: Judge, shown: Batch, lengths: Sequence[int]) -> dict[str, Any]
     """
     host = jax.device_get(shown)
     scores = []
-    for i, n in enumerate(lengths):
+    for i, (seed, n) in enumerate(zip(seeds, lengths, strict=True)):
         its = {name: array[i][:n] for name, array in host.items()}
         numbers = [a for a in its.values() if np.issubdtype(a.dtype, np.floating)]
         finite = all(np.isfinite(array).all() for array in numbers)
-        scores.append(
-            judge.score(its) if finite else dict.fromkeys(judge.names, np.nan)
-        )
+        failed = dict.fromkeys(judge.names, np.nan)
+        scores.append(judge.score(its, seed) if finite else failed)
     found = {name: np.array([one[name] for one in scores]) for name in judge.names}
     return {name: (value, np.ones_like(value)) for name, value in found.items()}

@@ -255,7 +255,7 @@ def program(
         if split != "test" or judge is None:
             return found
         lengths = [len(part["test"][: judge.most]) for part in parts]
-        return {**found, **judged(judge, shown(state, judge.most), lengths)}
+        return {**found, **judged(judge, shown(state, judge.most), seeds, lengths)}
 
     return Program(
         seeds=tuple(seeds),

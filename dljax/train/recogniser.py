@@ -26,32 +26,39 @@ MOST = 1000  # of each kind; the cost of precision and recall grows with the squ
 
 
 Look = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-_kept: dict[tuple[str, int], Look] = {}  # once a process
+_kept: dict[tuple[str, int, int], Look] = {}  # once a process
 
 
-def recogniser(source: Source, *, steps: int = STEPS) -> Look:
-    """A LeNet trained on the source's first training part, with seed 0, always alike:
-    images (n, h, w, c) -> features float32 (n, 64), and classes int (n,).
+def first_alike(source: Source, seed: int) -> int:
+    """The least seed of the same training part: of one part 0, of folds one of each."""
+    train = source.split(seed)["train"]
+    others = (s for s in range(seed) if np.array_equal(source.split(s)["train"], train))
+    return next(others, seed)
 
-    Its features are what its hidden layer passes on. Where a source is split by folds,
-    other seeds' test images are among what it was trained on.
+
+def recogniser(source: Source, seed: int, *, steps: int = STEPS) -> Look:
+    """A LeNet trained on the training part of a seed, always alike: images (n, h, w, c)
+    -> features float32 (n, 64), and classes int (n,).
+
+    Its features are what its hidden layer passes on.
 
     Raises:
       Refusal: there are no images.
     """
-    key = (source.fingerprint, steps)
+    first = first_alike(source, seed)
+    key = (source.fingerprint, first, steps)
     if key not in _kept:
-        _kept[key] = _trained(source, steps)
+        _kept[key] = _trained(source, first, steps)
     return _kept[key]
 
 
-def _trained(source, total):
+def _trained(source, seed, total):
     example, outputs = stills(source)
     net = cnn((16, 32), FEATURES, outputs)
     rate = warmup_cosine(2e-3, total, warmup=total // 20)
     task = classification(net, adamw(rate), example=example)
-    batch_size = min(BATCH, len(source.split(0)["train"]))
-    program = parallel.program(task, source, (0,), how="map", batch_size=batch_size)
+    size = min(BATCH, len(source.split(seed)["train"]))
+    program = parallel.program(task, source, (seed,), how="map", batch_size=size)
     state, done = program.init(), 0
     while done < total:
         block, offset = divmod(done, program.steps_per_block)
@@ -94,8 +101,8 @@ def judge_of_images(
     One half of the test images, 1,000 at most, is what is real; what was made beside
     the other half, of its classes where it is of classes, is held to it.
     `frechet`, `kid`, `precision`, `recall`: see `probes.generated`; beside each its
-    floors: "NAME_real", of the other half, "NAME_gaussian", of what a Gaussian of seed
-    0's training images draws, and "NAME_noise", of uniform noise. `least_class` and
+    floors: "NAME_real", of the other half, "NAME_gaussian", of what a Gaussian of the
+    training images draws, and "NAME_noise", of uniform noise. `least_class` and
     `most_class`: the smallest and the largest share of a class among all that was made.
     With `asked`, samples have classes of this name; `as_asked` is the share that is
     recognised as them, and "as_asked_CLASS" that of one class, 0 where it is asked of
@@ -118,24 +125,26 @@ def judge_of_images(
     classes = source.classes
 
     @functools.cache
-    def gaussian(count: int) -> np.ndarray:
-        return generated.gaussian(every(source)[source.split(0)["train"]], count)
+    def gaussian(seed: int, count: int) -> np.ndarray:
+        return generated.gaussian(every(source)[source.split(seed)["train"]], count)
 
     def distances(features, real):
         near = generated.precision_recall(features, real)
         found = (generated.frechet(features, real), generated.kernel(features, real))
         return dict(zip(NAMES, (*found, *near), strict=True))
 
-    def score(sample: Mapping[str, Any]) -> dict[str, float]:
+    def score(sample: Mapping[str, Any], seed: int) -> dict[str, float]:
         sample = seen(sample) if seen else sample
         images, half = sample["image"], len(sample["image"]) // 2
         other = slice(half, 2 * half)
-        look = recogniser(source, steps=steps)
+        look = recogniser(source, seed, steps=steps)
         real, told = look(images[:half])
         found = {"recognised": float((told == sample["label"][:half]).mean())}
         noise = np.random.default_rng(0).random(images[:half].shape, np.float32)
         for floor, its in zip(
-            FLOORS, (images[other], gaussian(half), noise), strict=True
+            FLOORS,
+            (images[other], gaussian(first_alike(source, seed), half), noise),
+            strict=True,
         ):
             apart = distances(look(its)[0], real)
             found |= {f"{k}_{floor}": v for k, v in apart.items()}

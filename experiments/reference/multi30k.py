@@ -135,11 +135,11 @@ def judge(data):
     def words(text):
         return " ".join(token.text for token in cut(" ".join(text.lower().split())))
 
-    def score(sample):
+    def score(sample, seed):
         told = data.translations(sample)
         said, right = ([words(t) for t in told[k]] for k in ("said", "reference"))
         own = bleu.corpus_score(said, [right]).score
-        return {**usual.score(sample), "bleu_spacy": own}
+        return {**usual.score(sample, seed), "bleu_spacy": own}
 
     return Judge((*usual.names, "bleu_spacy"), score)
 
