@@ -43,12 +43,12 @@ class Config(RunConfig):
 
 def rule(**shares):
     """Supported if with each of the three more than half of what is made is recognised
-    as what was asked for (Holm, 0.05); refuted if with each less than half is; else
-    undecided.
+    as what was asked for (Holm, 0.05); refuted if with one of them less than half is;
+    else undecided.
     """
     if all(share.above(0) for share in shares.values()):
         return "supported"
-    refuted = all(share.below(0) for share in shares.values())
+    refuted = any(share.below(0) for share in shares.values())
     return "refuted" if refuted else "undecided"
 
 

@@ -36,8 +36,8 @@ class Config(RunConfig):
 
 def rule(linear, **gains):
     """Supported if the linear net's error is less than a twentieth of PCA's above it,
-    and the dense net's, or the convolutional one's, below PCA's (simultaneous
-    intervals); refuted if both of theirs are above; else undecided.
+    and the dense net's, or the convolutional one's, below PCA's (Holm, 0.05); refuted
+    if both of theirs are above; else undecided.
     """
     if linear.below(0) and any(gain.above(0) for gain in gains.values()):
         return "supported"

@@ -4,7 +4,8 @@ Claim: "A denoising autoencoder restores images that noise has corrupted."
 
 Gaussian noise is added to images, and what the net makes of them is compared with the
 images as they were. Beside the net that is taught this way are one that only ever saw
-clean images, and a linear one that is taught alike.
+clean images, and a linear one that is taught alike; each with a learning rate of its
+own, from a search on validation data.
 
     python -m experiments.denoising
     python -m experiments.denoising --dataset=mnist --manual_dir=DIR --full
@@ -46,7 +47,10 @@ def rule(restored, **gains):
 STUDY = Study(
     claim="A denoising autoencoder restores images that noise has corrupted.",
     factors={"way": WAYS},
-    measure="left",
+    measure="noise_left",
+    array=("learning_rate",),
+    tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
+    tune_seeds=2,
     higher=False,
     contrasts={
         "restored": ("taught", 0.5),

@@ -45,13 +45,13 @@ class Config(RunConfig):
 
 def rule(transformer, diffusion, gan):
     """Supported if what diffusion and the GAN write is nearer to held-out text than
-    what a chain draws (Holm, 0.05); refuted if that of both is further; else undecided.
+    what a chain draws (Holm, 0.05); refuted if that of one of them is further; else
+    undecided.
     """
     del transformer  # reported
     if diffusion.below(0) and gan.below(0):
         return "supported"
-    both = diffusion.above(0) and gan.above(0)
-    return "refuted" if both else "undecided"
+    return "refuted" if diffusion.above(0) or gan.above(0) else "undecided"
 
 
 STUDY = Study(

@@ -9,6 +9,7 @@ from families import table, vae
 from dljax.data.pictures import binarised, showing
 from dljax.models.autoencoder import autoencoder
 from dljax.tasks.reconstruction import principal, reconstruction
+from dljax.tasks.vae import vae as of_vae
 from dljax.train import parallel
 from dljax.train.optimizers import adamw
 from experiments.reference import linear_vae
@@ -49,6 +50,74 @@ def test_the_importance_weighted_bound_is_the_tighter_one():
         float(found[k][0][0] / found[k][1][0]) for k in ("nelbo", "iw_nll")
     )
     assert tighter < bound
+
+
+def linear_vae_of(x, **options):
+    """A linear VAE of 2 numbers, its parameters drawn, and measures of images x."""
+    nets = autoencoder("linear", x.shape[1:], 2, codes=2)
+    task = of_vae(nets, adamw(0.01), example=x[:1], code=2, **options)
+    params, stats = task.init(jax.random.key(0))
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    moved = [
+        leaf + 0.2 * jax.random.normal(key, leaf.shape)
+        for leaf, key in zip(leaves, keys, strict=True)
+    ]
+    params = jax.tree.unflatten(structure, moved)
+    batch = {"image": jnp.asarray(x), "weight": jnp.ones(len(x))}
+    return task, params, stats, batch
+
+
+def test_of_many_draws_the_importance_weighted_bound_is_the_likelihood():
+    """Of a linear decoder that is a Gaussian's, of covariance W W' + s^2 I."""
+    from scipy import stats as of
+
+    x = images(20)
+    options = {"likelihood": "gaussian", "importance": 5000, "name": "grey"}
+    task, params, stats, batch = linear_vae_of(x, **options)
+    found = jax.jit(task.probe)(params, stats, batch, jax.random.key(2))
+    bound, tighter = (float(found[k][0]) / 20 for k in ("bound_grey", "iw_nll_grey"))
+    decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
+    weights, scale = decoder["kernel"], jnp.exp(params["net"]["log_scale"])
+    covariance = weights.T @ weights + scale**2 * jnp.eye(12)
+    exact = of.multivariate_normal(decoder["bias"], covariance)
+    expected = -exact.logpdf(x.reshape(20, -1)).mean()
+    assert tighter == pytest.approx(expected, abs=0.02)
+    assert bound > expected + 0.2  # its encoder is not the true posterior
+
+
+def test_pixels_that_are_drawn_anew_differ_by_draw_and_go_by_their_grey():
+    x = np.full((400, 3, 4, 1), 0.3, np.float32)
+    task, params, stats, batch = linear_vae_of(x, anew=True)
+    draw = jax.jit(task.sample)
+    one, other = (
+        np.asarray(draw(params, stats, batch, jax.random.key(k))["seen"])
+        for k in (0, 1)
+    )
+    assert set(np.unique(one)) == {0, 1}
+    assert (one != other).any()
+    assert one.mean() == pytest.approx(0.3, abs=0.03)
+    a, b = (
+        task.turns[0].loss(params, stats, batch, jax.random.key(k), 0)[0]
+        for k in (0, 1)
+    )
+    assert a != b
+
+
+def test_a_plane_of_codes_is_one_picture():
+    x = images(4)
+    task, params, stats, batch = linear_vae_of(x)
+    made = task.sample(params, stats, batch, jax.random.key(0))
+    source = showing(table({"image": x, "label": np.zeros(4, np.int32)}), "plane")
+    picture = source.say({"image": x, **made})["plane"]
+    assert picture.shape == (1, 30, 40, 1)
+    # The third row's fifth: the quantiles of 0.25 downwards and 0.45 to the right.
+    z = jax.scipy.stats.norm.ppf(jnp.array([[0.45, 0.25]]))
+    decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
+    expected = jax.nn.sigmoid(z @ decoder["kernel"] + decoder["bias"][None])
+    np.testing.assert_allclose(
+        picture[0, 6:9, 16:20].reshape(1, -1), expected, atol=1e-5
+    )
 
 
 def test_the_linear_vae_is_told_the_likelihood_of_probabilistic_pca():

@@ -3,6 +3,7 @@ report shows of them.
 """
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -67,6 +68,10 @@ def showing(source: Source, *names: str) -> Source:
         shown = {"real": sample["image"]}
         for name in names:
             shown[name] = np.clip(sample[name], 0, 1)
+            if name == "plane":  # its pictures stay where they are, as one
+                side = math.isqrt(len(shown[name]))
+                rows = shown[name].reshape(side, side, *shown[name].shape[1:])
+                shown[name] = np.concatenate(np.concatenate(rows, 1), 1)[None]
             if name == "made":
                 nearest = generated.nearest(shown[name], real())
                 shown["nearest real"] = real()[nearest]

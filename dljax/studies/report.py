@@ -215,6 +215,12 @@ def _pictures(
             samples.made(shown),
         ),
         (
+            "planes",
+            "Code space: what the first two numbers of a code stand for, over the "
+            "prior's quantiles; the others are 0",
+            samples.planes(shown),
+        ),
+        (
             "maps",
             "What each network makes of every pixel: red for, blue against",
             samples.maps(shown),

@@ -18,6 +18,7 @@ FRAMES = 4  # of a clip, evenly spaced
 TEXTS = 6  # examples that are text
 MAPS = 3  # of attention
 HEARD = 5  # sounds of each kind
+PLANE = "plane"  # a picture of what codes stand for
 SOUND = " sound"  # ends the name of what is to be heard
 
 Samples = Mapping[str, Mapping[str, np.ndarray]]
@@ -172,7 +173,7 @@ def made(samples: Samples):
     rows: dict[str, np.ndarray] = {}
     for variant, sample in list(samples.items())[:ROWS]:
         for title, pictures in _said(sample).items():
-            if _is_picture(pictures):
+            if _is_picture(pictures) and title != PLANE:
                 name = title if title == "real" else f"{variant}\n{title}"
                 rows.setdefault(name, pictures)
     if not rows:
@@ -181,6 +182,26 @@ def made(samples: Samples):
     for row, pictures in zip(axes, rows.values(), strict=True):
         for axis, picture in zip(row, pictures, strict=False):
             axis.imshow(_flat(picture), cmap="gray", vmin=0, vmax=1)
+    return figure
+
+
+def planes(samples: Samples):
+    """What codes stand for, a picture a network; None where there are none."""
+    told = {variant: _said(sample) for variant, sample in samples.items()}
+    shown = {k: its[PLANE][0] for k, its in told.items() if PLANE in its}
+    shown = dict(list(shown.items())[:ROWS])
+    if not shown:
+        return None
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    figure, axes = plt().subplots(
+        rows, columns, figsize=(3 * columns, 3.2 * rows), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (name, picture) in zip(axes.flat, shown.items(), strict=False):
+        axis.imshow(_flat(picture), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(name, fontsize=9)
     return figure
 
 

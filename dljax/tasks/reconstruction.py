@@ -30,9 +30,9 @@ def reconstruction(
       code: measures PCA too, of so many components, on test data: of the training
         images that the run saw, whose covariance it keeps.
 
-    Measures `mse`, the mean over pixels and images; with `corrupt`, `left`, its share
-    of that of what is encoded; with `code`, `pca_mse`, and `beyond_pca`, the share of
-    it by which `mse` is above.
+    Measures `mse`, the mean over pixels and images; with `corrupt`, `noise_left`, its
+    share of that of what is encoded; with `code`, `pca_mse`, and `beyond_pca`, the
+    share of it by which `mse` is above.
     """
 
     def init(key):
@@ -82,7 +82,7 @@ def reconstruction(
         if corrupt is None:
             return {"mse": (missed, count)}
         whole = (errors(batch["image"], x) * weight).sum()
-        return {"mse": (missed, count), "left": (missed, whole)}
+        return {"mse": (missed, count), "noise_left": (missed, whole)}
 
     def probe(params, stats, batch, key):
         del key

@@ -11,6 +11,7 @@ from dljax.models.autoencoder import Autoencoder
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 AT_ONCE = 10  # codes of an image, for the importance-weighted bound
+ACROSS = 10  # pictures to a side of the plane of codes
 BETWEEN = 10  # pictures from one image's code to another's
 
 
@@ -45,7 +46,8 @@ def vae(
       anew: pixels are drawn to be 0 or 1 by their grey at every update and test.
       importance: also measures, on test data, the importance-weighted bound of so many
         draws (Burda, Grosse, Salakhutdinov 2016), rounded up to a multiple of 10.
-      name: "_NAME" ends the measures' names: what was done to grey pixels.
+      name: "_NAME" ends the measures' names: what was done to grey pixels. There is
+        `nelbo` besides, by which variants are compared that differ in that.
       judge: as `Task.judge`, of samples "made" from the prior.
 
     Measures `nelbo`, `kl` and `missed`, in nats an image, of which the first is the sum
@@ -122,6 +124,7 @@ def vae(
         found = {"nelbo": missed + kl, "kl": kl, "missed": missed}
         count = weight.sum()
         told = {k + end: ((v * weight).sum(), count) for k, v in found.items()}
+        told["nelbo"] = told[f"nelbo{end}"]
         if likelihood == "gaussian":
             scale = jnp.exp(params["net"]["log_scale"])
             told["scale"] = (scale * count, count)
@@ -161,12 +164,17 @@ def vae(
         other = mean[1:2] if len(mean) > 1 else mean
         walk = (1 - share) * mean[:1] + share * other
         z = jax.random.normal(key, mean.shape)
+        # Of the prior's quantiles in the middle of ACROSS equal shares.
+        places = jax.scipy.stats.norm.ppf((jnp.arange(ACROSS) + 0.5) / ACROSS)
+        first, second = jnp.tile(places, ACROSS), jnp.repeat(places, ACROSS)
+        plane = jnp.stack([first, second, *[0 * first] * code], 1)[:, :code]
         label = batch.get("label", jnp.zeros(len(x), jnp.int32))
         found = {
             "seen": x,
             "reconstructed": pictures(params, stats, mean, label),
             "between": pictures(params, stats, walk, label[:1].repeat(BETWEEN)),
             "made": pictures(params, stats, z, label),
+            "plane": pictures(params, stats, plane, label[:1].repeat(ACROSS**2)),
             "code": mean,
         }
         return {**found, "asked": label} if classes else found

@@ -36,8 +36,8 @@ class Config(RunConfig):
 
 
 def rule(over):
-    """Supported if the mean accuracy is above 96 percent (simultaneous interval);
-    refuted if it is below; else undecided.
+    """Supported if the mean accuracy is above 96 percent (0.05); refuted if it is
+    below; else undecided.
     """
     if over.above(0):
         return "supported"

@@ -9,8 +9,10 @@ image's code, after the last update; `iw_nll` is the importance-weighted one of 
 
     python -m experiments.reference.vae_mnist --manual_dir=DIR
 
-DIR has MNIST's four files. To draw pixels at every update, or not at all, is another
-task, of other numbers, which is why it is in a number's name.
+DIR has MNIST's four files. Of its 60,000 images 55,000 are trained on. To draw pixels
+anew at every update, to cut them at a half or to leave them grey (`--greys=anew`,
+`thresholded`, `grey`, each with a --workdir of its own) is another task, of other
+numbers, which is why it is in a number's name.
 """
 
 import dataclasses
@@ -21,12 +23,13 @@ from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
 LOWEST, HIGHEST = 101.0, 105.0
+GREYS = ("once", "anew", "thresholded", "grey")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("mnist", "data set to train on")
-    greys: str = flag("once", "what is done to the greys of pixels", choices=("once",))
+    greys: str = flag("once", "what is done to the greys of pixels", choices=GREYS)
     code: int = flag(20, "numbers of a code", low=1)
     hidden: int = flag(500, "width of the hidden layers", low=1)
     importance: int = flag(100, "draws of the importance-weighted bound", low=1)
@@ -37,8 +40,8 @@ class Config(RunConfig):
 
 
 def rule(low, high):
-    """Supported if the mean is above 101 nats and below 105 (simultaneous intervals);
-    refuted if it is below 101 or above 105; else undecided.
+    """Supported if the mean is above 101 nats and below 105 (Holm, 0.05); refuted if it
+    is below 101 or above 105; else undecided.
     """
     if low.above(0) and high.below(0):
         return "supported"
@@ -49,7 +52,7 @@ STUDY = Study(
     claim="A VAE of 500-20-500 reaches a bound of 101 to 105 nats on MNIST in 10 "
     "epochs.",
     factors={"greys": ("once",)},
-    measure="nelbo_once",
+    measure="nelbo",
     higher=False,
     contrasts={"low": ("once", LOWEST), "high": ("once", HIGHEST)},
     rule=rule,
@@ -64,7 +67,7 @@ def source(config):
     from dljax.data.source import load
 
     images = binarised(load(config), config.greys)
-    return showing(images, "seen", "reconstructed", "between", "made")
+    return showing(images, "seen", "reconstructed", "between", "made", "plane")
 
 
 def task(config):
@@ -84,6 +87,7 @@ def task(config):
         example=example,
         code=config.code,
         importance=config.importance,
+        anew=config.greys == "anew",
         name=config.greys,
     )
 
