@@ -160,7 +160,7 @@ def gan() -> Family:
     return Family(task._replace(metrics=metrics), source, "distance", batch_size=24)
 
 
-def _blots() -> Source:
+def blots() -> Source:
     """Images (4, 4, 1) that are light above or below, and which."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 140).astype(np.int32)
@@ -181,7 +181,7 @@ def vae() -> Family:
         classes=2,
         importance=10,
     )
-    return Family(task, _blots(), "nelbo")
+    return Family(task, blots(), "nelbo")
 
 
 def diffusion() -> Family:
@@ -198,7 +198,7 @@ def denoising(net: Net) -> Family:
         classes=2,
         samplers={"made": of_diffusion.Sampler(steps=4, guidance=1.0)},
     )
-    return Family(task, _blots(), "mse")
+    return Family(task, blots(), "mse")
 
 
 VOCABULARY, LENGTH = 6, 5

@@ -13,7 +13,7 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
-TASKS = ("classifier", "gan", "diffusion", "seq2seq")
+TASKS = ("classifier", "gan", "diffusion", "seq2seq", "dcgan", "transformer")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,10 +53,11 @@ def shift(key, images):
 
 def _family(config):
     from families import FAMILIES
+    from networks import NETWORKS
 
     if config.family == "classifier":
         return FAMILIES["classifier"](augment=shift, accumulate=2)
-    family = FAMILIES[config.family]()
+    family = {**FAMILIES, **NETWORKS}[config.family]()
     measured = family.task.metrics
 
     def metrics(*args):

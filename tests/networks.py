@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
-from families import Family, denoising, table
+import optax
+from families import Family, blots, denoising, table
 
 from dljax.models.all_conv import all_conv
 from dljax.models.ann import mlp
@@ -16,7 +17,8 @@ from dljax.models.resnet import resnet
 from dljax.models.transformer import patches, transformer
 from dljax.models.video import cnn_3d, cnn_frames
 from dljax.tasks.classification import classification
-from dljax.train.optimizers import adamw
+from dljax.tasks.makers import maker
+from dljax.train.optimizers import adamw, average, sgd
 
 
 def vit():
@@ -58,4 +60,21 @@ def _family(name: str) -> Callable[[], Family]:
 
 
 NETWORKS = {name: _family(name) for name in NETS}
+
+
+def dcgan() -> Family:
+    """A game of images of classes: batch and spectral norm, an EMA of what is made.
+
+    By SGD: biases before a norm have no gradient but rounding, which Adam enlarges.
+    """
+    optimizers = {
+        "generator": optax.chain(sgd(0.05), average(0.9)),
+        "critic": sgd(0.05),
+    }
+    example = jnp.zeros((1, *IMAGE))
+    task = maker("gan", example, classes=2, width=8, optimizers=optimizers)
+    return Family(task, blots(), "gap")
+
+
+NETWORKS["dcgan"] = dcgan
 NETWORKS["unet"] = lambda: denoising(unet((16,), classes=2, heads=2, dropout=0.1))

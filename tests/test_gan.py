@@ -7,6 +7,8 @@ import pytest
 
 from dljax.contract import Net
 from dljax.models.gan import critic, generator
+from dljax.models.net import net as of_module
+from dljax.models.strided import Down
 from dljax.tasks.gan import gan
 from dljax.train.optimizers import sgd
 from experiments.reference import wgan_critic
@@ -86,6 +88,32 @@ def test_spectral_norm_makes_the_largest_singular_value_1():
     a, _ = net.apply(params, stats, x, key=None, train=True)
     b, _ = net.apply(biases, stats, x, key=None, train=True)
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_spectral_norm_divides_by_what_svd_finds():
+    """Of the kernel as a matrix to its outputs (Miyato et al. 2018, section 2.1)."""
+    net = of_module(Down((4,), 3, norm="spectral", activation=lambda x: x))
+    x = np.random.default_rng(0).random((3, 4, 4, 2)).astype(np.float32)
+    params, stats = net.init(jax.random.key(0), x)
+    for _ in range(100):
+        _, stats = net.apply(params, stats, x, key=None, train=True)
+    found, _ = net.apply(params, stats, x, key=None, train=False)
+
+    def divided(kernel):
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        return kernel / np.linalg.svd(matrix, compute_uv=False)[0]
+
+    conv, dense = params["Conv_0"], params["Dense_0"]
+    y = jax.lax.conv_general_dilated(
+        x,
+        divided(conv["kernel"]),
+        (2, 2),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    y = (y + conv["bias"].reshape(1, 1, 1, -1)).reshape(3, -1)
+    expected = y @ divided(dense["kernel"]) + dense["bias"].reshape(1, -1)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (7, 5, 3)])
