@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import scipy.io.wavfile
 from pieces import rolls, saved
 
 from dljax.data.known import OWN
@@ -68,6 +70,37 @@ def data_of(module, folder):
     return [] if there else [f"--dataset={other}"]
 
 
+# What dljax.sample is asked for of a run, and what it then writes; else it prints.
+MAKES = {
+    "audio_transformer": (["--prompt=organ"], {"0.png", "1.png", "0.wav", "1.wav"}),
+    "char_lm": (["--prompt=The", "--length=5"], set()),
+    "music": ([], {"0.mid", "1.mid", "0.wav", "1.wav"}),
+    "pixel_transformer": ([], {"0.png", "1.png"}),
+    "text_generation": ([], set()),
+    "translation": (["--prompt=Berlin"], set()),
+}
+
+
+def makes(name, folder, capsys):
+    """dljax.sample makes of a finished run what its network is for."""
+    from dljax import sample
+
+    flags, files = MAKES[name]
+    trial = next(path.parent for path in folder.glob("*/DONE"))
+    capsys.readouterr()
+    out = folder / "out"
+    assert sample.main([str(trial), "--n=2", f"--out={out}", *flags]) == 0
+    said = capsys.readouterr().out
+    if files:
+        assert {path.name for path in out.iterdir()} == files
+        assert set(said.split()) == {str(path) for path in out.iterdir()}
+    else:
+        assert said.count("\n\n") == 2
+    for path in out.glob("*.wav"):
+        rate, wave = scipy.io.wavfile.read(path)
+        assert (rate, wave.dtype, wave.ndim) == (8000, np.int16, 1)
+
+
 @pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
@@ -87,6 +120,8 @@ def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["verdict"] == "undecided"
     assert "UNDECIDED" in capsys.readouterr().out
+    if name in MAKES:
+        makes(name, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

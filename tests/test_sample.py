@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.io.wavfile
 from families import diffusion
 from PIL import Image
 
@@ -94,6 +93,7 @@ def test_it_prints_as_many_texts_as_asked_for(trial, capsys):
         (["RUN", "--seed=7"], r"--seed=7: the seeds of .* are \[0, 1\]"),
         (["RUN", "--promt=a"], "--promt: no such flag; did you mean --prompt?"),
         (["RUN", "--n=0"], "--n=0: must be at least 1"),
+        (["RUN", "--top_p=5"], "--top_p=5.0: must be at most 1"),
         (["nowhere"], "nowhere: no config.json there"),
     ],
 )
@@ -113,22 +113,27 @@ def test_a_net_that_makes_no_text_says_so(tmp_path, data_dir):
         sample.main([str(found)])
 
 
-def test_images_and_sounds_are_written(tmp_path, data_dir, capsys):
-    from experiments import audio_transformer
+def test_a_class_that_is_none_of_its_own_is_told(data_dir):
+    from experiments import audio_transformer, translation
 
-    flags = ["--smoke", f"--data_dir={data_dir}", f"--workdir={tmp_path}"]
-    assert cli.run(audio_transformer, flags) == 0
-    (found,) = tmp_path.glob("all-*")
-    out = tmp_path / "out"
-    said(capsys, str(found), "--prompt=organ", "--n=2", f"--out={out}")
-    names = {path.name for path in out.iterdir()}
-    assert names == {"0.png", "1.png", "0.wav", "1.wav"}
-    rate, wave = scipy.io.wavfile.read(out / "0.wav")
-    assert (rate, wave.dtype, wave.ndim) == (8000, np.int16, 1)
-    with Image.open(out / "0.png") as picture:
-        assert picture.size == (32, 32)
+    config = audio_transformer.Config(data_dir=data_dir)
     with pytest.raises(Refusal, match="--prompt=organs: must be one of piano, bell"):
-        sample.main([str(found), "--prompt=organs"])
+        audio_transformer.source(config).ask(["organs"])
+    config = translation.Config(data_dir=data_dir)
+    with pytest.raises(Refusal, match="--prompt: give what is to be translated"):
+        translation.source(config).ask([""])
+
+
+def test_a_run_is_chosen_by_variant_and_seed():
+    runs = [("a", 3), ("a", 4), ("b", 3), ("b", 4)]
+
+    def place(**options):
+        return sample._place("RUN", sample.Config(**options), runs)
+
+    assert [place(), place(seed=4), place(variant="b")] == [0, 1, 2]
+    assert place(variant="b", seed=4) == 3
+    with pytest.raises(Refusal, match="--variant=c: the variants of RUN are a, b"):
+        place(variant="c")
 
 
 def test_what_is_asked_for_has_no_real_one_beside(data_dir):
@@ -157,7 +162,7 @@ def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
     said(capsys, found, "--n=1", f"--out={tmp_path / 'one'}")
     assert (tmp_path / "one/0.png").is_file()
     for flag, told in (
-        ("--greedy", "--greedy: is of tokens, and .* makes images at once"),
+        ("--greedy", "--greedy: is of what is drawn token by token from a prompt"),
         ("--prompt=3", "--prompt: .* makes images of no class that is asked for"),
         ("--prompt=three", "--prompt=three: must be one of 0, 1"),
     ):

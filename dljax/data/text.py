@@ -258,6 +258,8 @@ def pairs(
         }
 
     def ask(texts: Sequence[str]) -> dict[str, Any]:
+        if not all(texts):
+            raise Refusal("--prompt: give what is to be translated")
         x = padded([fitted["source"].encode(text) for text in texts], most)
         mask = (x != PAD).astype(np.float32)
         return {"x": x, "mask": mask, "before": np.full((len(x), 1), BEGIN, np.int32)}

@@ -36,10 +36,23 @@ def written(
         return [{"name": "music", "note": str(refusal)}]
     found = []
     for name, roll in heard.items():
-        tune = _tune(roll[:HEARD])
-        tune.write(str(folder / f"{_stem(name)}.mid"))
-        found.append(_kept(name, _played(tune), folder))
+        *_, wave = music(roll[:HEARD], folder / _stem(name))
+        found.append(_linked(name, wave.read_bytes()))
     return found
+
+
+def music(roll: np.ndarray, stem: pathlib.Path) -> list[pathlib.Path]:
+    """Writes STEM.mid and STEM.wav of a roll (steps, 88) of zeros and ones.
+
+    Raises:
+      Refusal: the extra `music` is not installed.
+    """
+    package("pretty_midi", extra="music", what="to be heard, a piano roll")
+    tune = _tune(roll)
+    score, wave = stem.with_name(f"{stem.name}.mid"), stem.with_name(f"{stem.name}.wav")
+    tune.write(str(score))
+    wave.write_bytes(_played(tune))
+    return [score, wave]
 
 
 def recorded(
@@ -55,6 +68,10 @@ def _stem(name: str) -> str:
 
 def _kept(name: str, data: bytes, folder: pathlib.Path) -> dict[str, str]:
     (folder / f"{_stem(name)}.wav").write_bytes(data)
+    return _linked(name, data)
+
+
+def _linked(name: str, data: bytes) -> dict[str, str]:
     uri = f"data:audio/wav;base64,{base64.b64encode(data).decode()}"
     return {"name": name, "data": uri}
 
