@@ -62,6 +62,16 @@ def data_of(module, folder):
         lengths = {"traindata": [25] * 16, "validdata": [24], "testdata": [26]}
         saved(folder, rolls(lengths))
         return ["--dataset=piano_roll", f"--manual_dir={folder}"]
+    own = folder / "own"
+    own.mkdir()
+    if default == "names":  # one's own sentences
+        for name in ("text.de", "text.en"):
+            lines = [f"{name[-2:]} {i} is {i * 37 % 101}" for i in range(300)]
+            (own / name).write_text("\n".join(lines))
+        return ["--dataset=parallel_text", f"--manual_dir={own}"]
+    if module.__name__ == "experiments.char_lm":  # one's own text
+        (own / "own.txt").write_text("The quick brown fox, again. " * 300)
+        return ["--dataset=text_file", f"--manual_dir={own / 'own.txt'}"]
     if default == "multi30k":
         pytest.importorskip("spacy", reason="spaCy is in the extra `spacy`")
     there = not (OWN[default].files or OWN[default].needs)

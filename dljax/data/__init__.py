@@ -120,7 +120,7 @@ def find(
     if name in OWN and (needs := OWN[name].needs):
         if manual is None:
             raise Refusal(f"--dataset={name}: give --manual_dir=DIR with {needs}")
-        if not manual.is_dir():
+        if not (manual.is_dir() or (manual.is_file() and name == "text_file")):
             raise Refusal(f"--manual_dir={manual_dir}: is not a directory")
         _module(name).find(manual)
         return Place(name, root, None, manual, False, resize)

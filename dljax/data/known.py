@@ -55,7 +55,7 @@ OWN = {
     "tatoeba_es": Own(_sentences("spa"), images=False),
     "tiny_shakespeare": Own(("input.txt",), images=False),
     "python_reference": Own(images=False),
-    "text_file": Own(needs="one .txt file", images=False),
+    "text_file": Own(needs="one .txt file, or FILE itself", images=False),
     "notes": Own(images=False),
     "spoken_digit": Own(("free-spoken-digit-dataset-1.0.9.tar.gz",), images=False),
     "vader": Own(needs="the files *_GroundTruth.txt", images=False),

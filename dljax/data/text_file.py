@@ -1,4 +1,4 @@
-"""`text_file`: your own running text, one .txt file of any name.
+"""`text_file`: your own running text, a file, or the one .txt file of a folder.
 
 Its first nine tenths are for training, then a twentieth for validation and one to test
 on. Read where it is.
@@ -25,6 +25,8 @@ def find(root: pathlib.Path) -> pathlib.Path:
     Raises:
       Refusal: there is none, or more than one.
     """
+    if root.is_file():
+        return root
     files = sorted(root.glob("*.txt"))
     if len(files) != 1:
         names = ", ".join(path.name for path in files) or "none"

@@ -1,0 +1,93 @@
+"""Published sets of text, from small files of their layout."""
+
+import gzip
+
+import numpy as np
+import pytest
+from published import publish
+
+from dljax.data import find, load, splits
+from dljax.data.text_builders import BUILDERS
+
+
+def write(path, lines):
+    text = "".join(f"{line}\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
+
+
+@pytest.fixture
+def read(tmp_path, monkeypatch):
+    """Reads a set by its name from files {name: lines}."""
+
+    def reads(name, **files):
+        folder = tmp_path / "files"
+        folder.mkdir()
+        for file, lines in files.items():
+            write(folder / file, lines)
+        builder = BUILDERS[name]
+        publish(monkeypatch, builder, builder.URL.removesuffix("input.txt"), folder)
+        return load(find(name, data_dir=str(tmp_path), manual_dir=str(folder)))
+
+    return reads
+
+
+@pytest.mark.parametrize(
+    ("name", "language"), [("multi30k", "de"), ("multi30k_fr", "fr")]
+)
+def test_captions_have_the_parts_of_their_files(read, name, language):
+    files, counts = {}, {"train": 20, "val": 4, "test_2016_flickr": 5}
+    for part, count in counts.items():
+        for side in (language, "en"):
+            lines = [f"{side} {part} {i}\u2028odd" for i in range(count)]
+            files[f"{part}.{side}.gz"] = lines
+    table = read(name, **files)
+    sizes = {part: len(rows) for part, rows in table.parts.items()}
+    assert sizes == {"train": 20, "valid": 4, "test": 5}
+    row = table.parts["test"][3]
+    found = [table.arrays[side][row].decode() for side in ("source", "target")]
+    assert found == [f"{s} test_2016_flickr 3\u2028odd" for s in (language, "en")]
+
+
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [("tatoeba_de", "deu"), ("tatoeba_fr", "fra"), ("tatoeba_es", "spa")],
+)
+def test_sentences_are_split_by_a_hash_of_their_source(read, name, language):
+    sides = {
+        side: [f"{side} {i % 90}" for i in range(100)] for side in (language, "eng")
+    }
+    stem = f"tatoeba.{language}-eng"
+    table = read(name, **{f"{stem}.{side}": lines for side, lines in sides.items()})
+    assert set(table.parts) == {"train", "valid", "test"}
+    assert sum(map(len, table.parts.values())) == 100
+    told = {
+        part: {table.arrays["source"][row] for row in rows}
+        for part, rows in table.parts.items()
+    }
+    assert not told["train"] & told["test"]  # what comes twice is in one part
+    pairs = zip(table.arrays["source"], table.arrays["target"], strict=True)
+    assert all(s.split()[1] == t.split()[1] for s, t in pairs)
+
+
+def test_the_last_tenth_of_shakespeare_is_validated_and_tested_on(read):
+    text = [f"{i:03d} to be" for i in range(100)]
+    table = read("tiny_shakespeare", **{"input.txt": text})
+    whole = "".join(f"{line}\n" for line in text)
+    cut = round(0.9 * len(whole)), round(0.95 * len(whole))
+    found = [table.arrays["text"][table.parts[k][0]].decode() for k in table.parts]
+    assert found == [whole[: cut[0]], whole[cut[0] : cut[1]], whole[cut[1] :]]
+
+
+def test_sentences_of_reviews_have_folds_of_both_classes(read):
+    files = {
+        f"rt-polarity.{kind}": [f"{kind} {i}" for i in range(50)]
+        for kind in ("pos", "neg")
+    }
+    table = read("rt_polarity", **files)
+    assert table.classes == ("negative", "positive")
+    kinds = [text.decode()[:3] for text in table.arrays["text"]]
+    assert [("neg", "pos")[label] for label in table.arrays["label"]] == kinds
+    for rows in splits(table, 3).values():
+        assert set(table.arrays["label"][rows]) == {0, 1}
+    tests = np.concatenate([splits(table, seed)["test"] for seed in range(table.folds)])
+    assert sorted(tests) == list(range(100))
