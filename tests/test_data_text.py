@@ -74,8 +74,10 @@ def test_the_last_tenth_of_shakespeare_is_validated_and_tested_on(read):
     table = read("tiny_shakespeare", **{"input.txt": text})
     whole = "".join(f"{line}\n" for line in text)
     cut = round(0.9 * len(whole)), round(0.95 * len(whole))
-    found = [table.arrays["text"][table.parts[k][0]].decode() for k in table.parts]
-    assert found == [whole[: cut[0]], whole[cut[0] : cut[1]], whole[cut[1] :]]
+    found = {k: table.arrays["text"][rows[0]] for k, rows in table.parts.items()}
+    assert found["train"].decode() == whole[: cut[0]]
+    assert found["valid"].decode() == whole[cut[0] : cut[1]]
+    assert found["test"].decode() == whole[cut[1] :]
 
 
 def test_sentences_of_reviews_have_folds_of_both_classes(read):
