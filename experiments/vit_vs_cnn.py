@@ -12,9 +12,9 @@ validation data is tested. An update takes the Transformer eight times the opera
     python -m experiments.vit_vs_cnn --dataset=mnist --manual_dir=DIR --full
 
 Supported: with 300 images the CNN is 17.3 points better (15.2 to 19.5), with 3,000 5.2
-(4.8 to 5.6), with 55,000 3.7 (3.5 to 3.9, by itself); with 300 it leads by 13.6 (11.5 to 15.7) more than with
-all (simultaneous intervals). MNIST, 8 seeds, 1,500 updates, 151 minutes on one x86-64
-core beside other work, accuracy:
+(4.8 to 5.6), with 55,000 3.7 (3.5 to 3.9, by itself); with 300 it leads by 13.6 (11.5
+to 15.7) more than with all (simultaneous intervals). MNIST, 8 seeds, 1,500 updates, 151
+minutes on one x86-64 core beside other work, accuracy:
 
     images      CNN                         Transformer
     300         0.912 (0.904 to 0.919)      0.738 (0.727 to 0.750)

@@ -81,64 +81,91 @@ def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.n
 def curves(results: Results, measure: str):
     """Validation `measure` and training loss by step: mean and 95 % band over seeds.
 
-    Where the measure is of test data alone, the validation loss. None where nothing was
-    trained.
+    Where the measure is of test data alone, what is validated instead. Variants that
+    measure other things have panels of their own. None where nothing was trained.
     """
-    if not any(
-        row["split"] == "train" for rows in results.curves.values() for row in rows
-    ):
+    trained = {
+        variant: rows
+        for variant, rows in results.curves.items()
+        if any(row["split"] == "train" for row in rows)
+    }
+    if not trained:
         return None
-    figure, axes = plt().subplots(1, 2, figsize=(9, 3.6))
-    lines = [row for rows in results.curves.values() for row in rows]
-    validated = any(row["split"] == "valid" and measure in row for row in lines)
-    loss = _loss(results)
-    panels = (("valid", measure if validated else loss), ("train", loss))
-    for axis, (split, metric) in zip(axes, panels, strict=True):
-        series = {v: _series(rows, split, metric) for v, rows in results.curves.items()}
-        # On the logarithmic axis of a loss: the mean and interval of its log.
-        log = metric.endswith("loss") and all((v > 0).all() for _, v in series.values())
-        to, back = (np.log, np.exp) if log else (np.array, np.array)
-        for i, (variant, (steps, values)) in enumerate(series.items()):
-            if not len(steps):
-                continue
-            style = {"color": COLOURS[i % len(COLOURS)], "label": variant}
-            bands = [
-                statistics.interval(to(column), shared=results.shared)
-                for column in values.T
-            ]
-            mean = back([b.mean for b in bands])
-            axis.plot(steps, mean, LINES[i // 2 % len(LINES)], **style)
-            if len(values) > 1:
-                low, high = (
-                    back(np.array(end, float))
-                    for end in zip(*(b[2:] for b in bands), strict=True)
-                )
-                axis.fill_between(
-                    steps, low, high, color=style["color"], alpha=0.15, lw=0
-                )
-        axis.set_xlabel("update")
-        axis.set_yscale("log" if log else "linear")
-        low, high = axis.get_ylim()
-        if log and high < 10 * low:  # powers of ten are for more than one of them
-            axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_formatter("{x:g}")
-        axis.set_title({"valid": "validation ", "train": "training "}[split] + metric)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for variant, rows in trained.items():
+        groups.setdefault(_told(rows, "valid"), []).append(variant)
+    figure, axes = plt().subplots(
+        len(groups), 2, figsize=(9, 3.6 * len(groups)), squeeze=False
+    )
+    styles = {
+        variant: {
+            "color": COLOURS[i % len(COLOURS)],
+            "linestyle": LINES[i // 2 % len(LINES)],
+            "label": variant,
+        }
+        for i, variant in enumerate(trained)
+    }
+    for row, (validated, variants) in zip(axes, groups.items(), strict=True):
+        losses = _told([line for v in variants for line in trained[v]], "train")
+        for axis, split, names in (
+            (row[0], "valid", validated),
+            (row[1], "train", losses),
+        ):
+            metric = _shown(names, measure if split == "valid" else "loss")
+            series = {v: _series(trained[v], split, metric) for v in variants}
+            _curve(axis, series, styles, metric, results.shared)
+            of = {"valid": "validation ", "train": "training "}[split]
+            axis.set_title(of + (metric or "loss"))
     if measure == "accuracy":
-        _zoom(axes[0], results)
-    handles, labels = axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=4, frameon=False
-        )
+        _zoom(axes[0, 0], results)
+    lines = {line.get_label(): line for axis in axes[:, 1] for line in axis.lines}
+    figure.legend(
+        lines.values(), lines.keys(), loc="outside lower center", ncols=4, frameon=False
+    )
     return figure
 
 
-def _loss(results: Results) -> str:
-    """The training loss: of the first player, where there are several."""
-    names = {
-        name: None for rows in results.curves.values() for name in (rows or [{}])[0]
-    }
-    return next((name for name in names if name.endswith("loss")), "loss")
+def _told(rows: list[dict], split: str) -> tuple[str, ...]:
+    """What rows of a split measure."""
+    others = ("step", "seed", "variant", "split")
+    names = {name: None for row in rows if row["split"] == split for name in row}
+    return tuple(name for name in names if name not in others)
+
+
+def _shown(names: tuple[str, ...], measure: str) -> str:
+    """The measure, or what is next to it: a loss, a bound, an error, a critic's gap."""
+    for wanted in (measure, "loss", "nelbo", "mse", "gap"):
+        for name in names:
+            if name == wanted or (wanted == "loss" and name.endswith("loss")):
+                return name
+            if wanted == "nelbo" and name.startswith("nelbo"):
+                return name
+    return next(iter(names), "")
+
+
+def _curve(axis, series, styles, metric, shared):
+    """A line of the mean over seeds for each variant, in its band."""
+    # On the logarithmic axis of a loss: the mean and interval of its log.
+    log = metric.endswith("loss") and all((v > 0).all() for _, v in series.values())
+    to, back = (np.log, np.exp) if log else (np.array, np.array)
+    for variant, (steps, values) in series.items():
+        if not len(steps):
+            continue
+        style = styles[variant]
+        bands = [statistics.interval(to(column), shared=shared) for column in values.T]
+        axis.plot(steps, back([b.mean for b in bands]), **style)
+        if len(values) > 1:
+            low, high = (
+                back(np.array(end, float))
+                for end in zip(*(b[2:] for b in bands), strict=True)
+            )
+            axis.fill_between(steps, low, high, color=style["color"], alpha=0.15, lw=0)
+    axis.set_xlabel("update")
+    axis.set_yscale("log" if log else "linear")
+    low, high = axis.get_ylim()
+    if log and high < 10 * low:  # powers of ten are for more than one of them
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:g}")
 
 
 def _zoom(axis: Any, results: Results) -> None:
