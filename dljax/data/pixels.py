@@ -91,13 +91,19 @@ def pixels(
     def say(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
         pictures = seen(sample)
         shown = {"made": pictures["made"]}
+        if by_class and "label" in sample:
+            shown["asked"] = sample["label"]
         if "completion" in sample:
             whole = np.concatenate([sample["half"][:, 1:], sample["completion"]], 1)
             real = {"real": pictures["image"], "half given": picture(whole)}
             shown = real | shown
         if "voice" not in table.arrays:
             return shown
-        heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
+        heard = {
+            f"{k} sound": spectrogram.heard(its)
+            for k, its in shown.items()
+            if k != "asked"
+        }
         return shown | heard
 
     return Pixels(

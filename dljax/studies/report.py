@@ -12,7 +12,7 @@ from typing import Any
 
 from dljax.errors import Refusal
 from dljax.runs.disk import write_json, write_text
-from dljax.studies import figures, profiles, results, samples, sound
+from dljax.studies import figures, heard, profiles, results, samples, sound
 from dljax.studies.experiment import Experiment
 from dljax.studies.page import (
     data_uri,
@@ -72,8 +72,8 @@ def write(
         "doc": experiment.doc.strip(),
         "images": images,
         "texts": samples.texts(shown),
-        "sounds": sound.written(samples.music(shown), folder)
-        + sound.recorded(samples.sounds(shown), folder),
+        "sounds": sound.written(heard.music(shown), folder)
+        + sound.recorded(heard.sounds(shown, _classes(manifests)), folder),
         "costs": _costs(manifests),
         "tuning_cost": _tuning_cost(manifests, declared),
         "manifests": {
@@ -171,8 +171,8 @@ def _pictures(
     drawn = [
         (
             "curves",
-            f"Learning curves: validation {measure} and training loss by update, mean "
-            "and 95 % band over seeds",
+            "Learning curves: what is validated, and the training loss, by update, "
+            "mean and 95 % band over seeds",
             figures.curves(found, measure),
         ),
         (
@@ -203,6 +203,7 @@ def _pictures(
         )
         drawn.append(("effects", added, figures.effects(summary["effects"], measure)))
     classes = _classes(found.manifests)
+    spectrograms = " (spectrograms: time goes down, low bands are at the left)"
     drawn += [
         (
             "examples",
@@ -211,8 +212,9 @@ def _pictures(
         ),
         (
             "made",
-            "Real test images, and what each network makes",
-            samples.made(shown),
+            "Real test images, and what each network makes"
+            + (spectrograms if heard.sounds(shown, classes) else ""),
+            samples.made(shown, classes),
         ),
         (
             "planes",
@@ -233,7 +235,7 @@ def _pictures(
         (
             "rolls",
             "Piano rolls: a real test piece, and what each network makes of it",
-            samples.rolls(samples.music(shown)),
+            heard.rolls(heard.music(shown)),
         ),
     ]
     return [picture for picture in drawn if picture[2] is not None]

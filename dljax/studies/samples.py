@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from dljax.data.piano_roll import KEYS, LOWEST
 from dljax.errors import DAMAGED_DATA, Refusal
 from dljax.runs.samples import SAID
 from dljax.studies.figures import COLOURS, INK, plt
@@ -17,9 +16,7 @@ COLUMNS = 10  # examples of each
 FRAMES = 4  # of a clip, evenly spaced
 TEXTS = 6  # examples that are text
 MAPS = 3  # of attention
-HEARD = 5  # sounds of each kind
 PLANE = "plane"  # a picture of what codes stand for
-SOUND = " sound"  # ends the name of what is to be heard
 
 Samples = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -139,55 +136,44 @@ def maps(samples: Samples):
     return figure
 
 
-def music(samples: Samples) -> dict[str, np.ndarray]:
-    """{"real", and each variant: a piano roll (steps, 88)}: the first test example, and
-    what each net made of its beginning.
-    """
-    found: dict[str, np.ndarray] = {}
-    for variant, sample in list(samples.items())[:ROWS]:
-        if f"{SAID}roll" in sample:
-            found.setdefault("real", sample[f"{SAID}real roll"][0])
-            found[variant] = sample[f"{SAID}roll"][0]
-    return found
-
-
-def _said(sample: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def said(sample: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the source says of a sample, by its title."""
     return {k.removeprefix(SAID): v for k, v in sample.items() if k.startswith(SAID)}
 
 
-def sounds(samples: Samples) -> dict[str, np.ndarray]:
-    """{"real", "VARIANT, what": int16 (samples,)}: a few examples one after another."""
-    found: dict[str, np.ndarray] = {}
-    for variant, sample in list(samples.items())[:ROWS]:
-        for title, waves in _said(sample).items():
-            if title.endswith(SOUND):
-                what = title.removesuffix(SOUND)
-                name = what if what == "real" else f"{variant}, {what}"
-                found.setdefault(name, waves[:HEARD].reshape(-1))
-    return found
+def asked_for(sample: Mapping[str, np.ndarray], classes: list[str]) -> list[str]:
+    """The classes that were asked for, if it was of classes."""
+    asked = sample.get("asked", sample.get(f"{SAID}asked", ()))
+    return [classes[i] if i < len(classes) else str(i) for i in map(int, asked)]
 
 
-def made(samples: Samples):
-    """Pictures that each network makes, a row a kind, under real ones; None without."""
+def made(samples: Samples, classes: list[str]):
+    """Pictures that each network makes, a row a kind, under real ones, with the classes
+    that were asked for; None without.
+    """
     rows: dict[str, np.ndarray] = {}
+    titles: dict[str, list[str]] = {}
     for variant, sample in list(samples.items())[:ROWS]:
-        for title, pictures in _said(sample).items():
+        for title, pictures in said(sample).items():
             if _is_picture(pictures) and title != PLANE:
                 name = title if title == "real" else f"{variant}\n{title}"
                 rows.setdefault(name, pictures)
+                if title == "made":
+                    titles[name] = asked_for(sample, classes)
     if not rows:
         return None
     figure, axes = _rows(list(rows), list(rows.values()))
-    for row, pictures in zip(axes, rows.values(), strict=True):
+    for row, (name, pictures) in zip(axes, rows.items(), strict=True):
         for axis, picture in zip(row, pictures, strict=False):
             axis.imshow(_flat(picture), cmap="gray", vmin=0, vmax=1)
+        for axis, asked in zip(row, titles.get(name, ()), strict=False):
+            axis.set_title(asked, fontsize=8, pad=2)
     return figure
 
 
 def planes(samples: Samples):
     """What codes stand for, a picture a network; None where there are none."""
-    told = {variant: _said(sample) for variant, sample in samples.items()}
+    told = {variant: said(sample) for variant, sample in samples.items()}
     shown = {k: its[PLANE][0] for k, its in told.items() if PLANE in its}
     shown = dict(list(shown.items())[:ROWS])
     if not shown:
@@ -202,38 +188,6 @@ def planes(samples: Samples):
     for axis, (name, picture) in zip(axes.flat, shown.items(), strict=False):
         axis.imshow(_flat(picture), cmap="gray", vmin=0, vmax=1)
         axis.set_title(name, fontsize=9)
-    return figure
-
-
-def rolls(pieces: Mapping[str, np.ndarray]):
-    """Piano rolls, one above the other, time to the right; None without any."""
-    if not pieces:
-        return None
-    figure, axes = plt().subplots(
-        len(pieces),
-        1,
-        figsize=(9, 1.3 * len(pieces)),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-    )
-    played = np.flatnonzero(np.max([roll.max(0) for roll in pieces.values()], 0) > 0.5)
-    low, high = (played[0], played[-1]) if len(played) else (0, KEYS - 1)
-    for axis, (name, roll) in zip(axes[:, 0], pieces.items(), strict=True):
-        axis.imshow(
-            roll.T.astype(float),
-            cmap="Greys",
-            vmin=0,
-            vmax=1,
-            aspect="auto",
-            origin="lower",
-            extent=(0, len(roll), LOWEST - 0.5, LOWEST + KEYS - 0.5),
-            interpolation="nearest",
-        )
-        axis.set_ylim(LOWEST + low - 1, LOWEST + high + 1)
-        axis.set_ylabel(name, fontsize=8)
-        axis.grid(False)
-    axes[-1, 0].set_xlabel("step")
     return figure
 
 
@@ -271,9 +225,7 @@ def texts(samples: Samples) -> list[dict[str, Any]]:
     """
     told = {
         variant: {
-            k: v
-            for k, v in _said(sample).items()
-            if v.dtype.kind == "U" and v.ndim == 1
+            k: v for k, v in said(sample).items() if v.dtype.kind == "U" and v.ndim == 1
         }
         for variant, sample in list(samples.items())[:ROWS]
     }

@@ -63,7 +63,8 @@ def recorded(
 
 
 def _stem(name: str) -> str:
-    return name.replace("/", "_").replace(", ", "_").replace(" ", "_")
+    """The name of a file: without the classes that follow a colon."""
+    return name.split(":")[0].replace("/", "_").replace(", ", "_").replace(" ", "_")
 
 
 def _kept(name: str, data: bytes, folder: pathlib.Path) -> dict[str, str]:
