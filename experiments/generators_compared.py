@@ -25,22 +25,24 @@ from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
 KINDS = ("vae", "gan", "diffusion", "transformer")
-# Features, and numbers of a place in the Transformer.
+SIDES = {"digits": 8, "mnist": 28, "fashion_mnist": 28}
+# Features, and numbers of a place in the Transformer, by the side of an image.
 WIDTHS = {
-    "digits": {"vae": 36, "gan": 39, "diffusion": 16, "transformer": 52},
-    "mnist": {"vae": 22, "gan": 41, "diffusion": 24, "transformer": 68},
+    8: {"vae": 36, "gan": 39, "diffusion": 16, "transformer": 52},
+    28: {"vae": 22, "gan": 41, "diffusion": 24, "transformer": 68},
 }
 # 10^9 of an update with 32 images.
 OPERATIONS = {
-    "digits": {"vae": 0.0565, "gan": 0.0648, "diffusion": 0.380, "transformer": 1.595},
-    "mnist": {"vae": 0.337, "gan": 1.007, "diffusion": 12.35, "transformer": 57.42},
+    8: {"vae": 0.0565, "gan": 0.0648, "diffusion": 0.380, "transformer": 1.595},
+    28: {"vae": 0.337, "gan": 1.007, "diffusion": 12.35, "transformer": 57.42},
 }
+OF_28 = [name for name, side in SIDES.items() if side == 28]
 RATES = {"vae": 2e-3, "gan": 5e-4, "diffusion": 2e-3, "transformer": 2e-3}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    dataset: str = flag("digits", "data set to train on", choices=tuple(WIDTHS))
+    dataset: str = flag("digits", "data set to train on", choices=tuple(SIDES))
     kind: str = flag("diffusion", "what makes images", choices=KINDS)
     operations: int = flag(200, "of a run's training, in 10^9", low=1)
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
@@ -50,7 +52,7 @@ class Config(RunConfig):
     def updates(self, per_epoch):
         """As many as the operations allow, or --steps."""
         del per_epoch
-        an_update = OPERATIONS[self.dataset][self.kind] * self.batch_size / 32
+        an_update = OPERATIONS[SIDES[self.dataset]][self.kind] * self.batch_size / 32
         return self.steps or max(1, round(self.operations / an_update))
 
 
@@ -78,11 +80,11 @@ STUDY = Study(
         },
     },
     rule=rule,
-    sizes={"mnist": {"operations": 2_000, "seeds": 3}},
+    sizes=dict.fromkeys(OF_28, {"operations": 2_000, "seeds": 3}),
     full={
         "digits": {"operations": 2_000},
         # Validation takes the Transformer as long as 50 of its 348 updates.
-        "mnist": {"operations": 20_000, "eval_every": 20_000},
+        **dict.fromkeys(OF_28, {"operations": 20_000, "eval_every": 20_000}),
     },
     smoke={"steps": 2, "seeds": 2, "recogniser": 2, "kind": ("transformer",)},
 )
@@ -139,7 +141,7 @@ def task(config):
         kind,
         stills(data)[0],
         classes=0,
-        width=WIDTHS[config.dataset][kind],
+        width=WIDTHS[SIDES[config.dataset]][kind],
         optimizers={
             "net": adamw(rate, clip=1.0, ema=0.995),
             "generator": adamw(peak, b1=0.5, ema=0.995),
@@ -155,7 +157,7 @@ def pixel_by_pixel(config, optimizer, judge):
     from dljax.models.transformer import transformer
     from dljax.tasks import tokens as objective
 
-    data, width = tokens(config), WIDTHS[config.dataset][config.kind]
+    data, width = tokens(config), WIDTHS[SIDES[config.dataset]][config.kind]
     net = transformer("decoder", width, data.tokens, depth=3, longest=data.length)
     return objective.tokens(
         net,

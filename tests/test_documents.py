@@ -149,6 +149,7 @@ def test_help_says_the_claim_and_the_flags(name, capsys):
 # one run.
 DESCRIPTIVE = [
     *((name, "mnist") for name in ("diffusion", "gan", "generators_compared")),
+    ("generators_compared", "fashion_mnist"),
     ("pixel_transformer", "mnist"),
     ("reference.multi30k_transformer", "multi30k"),
 ]

@@ -10,7 +10,7 @@ from experiments import generators_compared as compared
 SHAPES = {"digits": (8, 16), "mnist": (28, 255)}  # side, and the largest value
 
 
-@pytest.fixture(params=compared.WIDTHS)
+@pytest.fixture(params=SHAPES)
 def dataset(request, monkeypatch):
     """The name of a data set, of which there are only sixty random images."""
     side, largest = SHAPES[request.param]

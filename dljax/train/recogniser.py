@@ -88,6 +88,13 @@ SHARES = ("least_class", "most_class")
 FLOORS = ("real", "gaussian", "noise")
 
 
+def distances(features: Any, real: Any) -> dict[str, float]:
+    """What `NAMES` says, of features (n, d) and real ones (m, d)."""
+    near = generated.precision_recall(features, real)
+    found = (generated.frechet(features, real), generated.kernel(features, real))
+    return dict(zip(NAMES, (*found, *near), strict=True))
+
+
 def judge_of_images(
     source: Source,
     *,
@@ -128,11 +135,6 @@ def judge_of_images(
     def gaussian(seed: int, count: int) -> np.ndarray:
         return generated.gaussian(every(source)[source.split(seed)["train"]], count)
 
-    def distances(features, real):
-        near = generated.precision_recall(features, real)
-        found = (generated.frechet(features, real), generated.kernel(features, real))
-        return dict(zip(NAMES, (*found, *near), strict=True))
-
     def score(sample: Mapping[str, Any], seed: int) -> dict[str, float]:
         sample = seen(sample) if seen else sample
         images, half = sample["image"], len(sample["image"]) // 2
@@ -151,17 +153,17 @@ def judge_of_images(
         for name, end in ends.items():
             features, which = look(np.clip(sample[name], 0, 1))
             share = generated.shares(which, len(classes))
-            told = distances(features[other], real) | {
+            its = distances(features[other], real) | {
                 "least_class": share.min(),
                 "most_class": share.max(),
             }
             if asked:
                 right = which == sample["asked"]
-                told["as_asked"] = float(right.mean())
+                its["as_asked"] = float(right.mean())
                 for i, of in enumerate(classes if not end else ()):
-                    its = right[sample["asked"] == i]
-                    told[f"as_asked_{of}"] = float(its.mean()) if len(its) else 0.0
-            found |= {k + end: v for k, v in told.items()}
+                    those = right[sample["asked"] == i]
+                    its[f"as_asked_{of}"] = float(those.mean()) if len(those) else 0.0
+            found |= {k + end: v for k, v in its.items()}
         return found
 
     ends = {"made": "", **{name: f"_{name}" for name in others}}

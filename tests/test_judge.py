@@ -1,0 +1,56 @@
+"""The command that judges a folder of images."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dljax import judge
+from dljax.data import find, load
+from dljax.errors import Refusal
+
+
+def write(folder, images):
+    folder.mkdir()
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{i}.png")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def digits(data_dir):
+    table = load(find("digits", data_dir=data_dir))
+    grey = np.round(table.arrays["image"][..., 0] * (255 / 16)).astype(np.uint8)
+    return grey, table.arrays["label"]
+
+
+@pytest.mark.usefixtures("compiled_fast")
+def test_images_are_beside_real_ones_and_noise(tmp_path, data_dir, digits, capsys):
+    grey, label = digits
+    ones = write(tmp_path / "ones", grey[label == 1][:150])
+    assert judge.main([ones, f"--data_dir={data_dir}", "--recogniser=200"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("150 images each, digits, fold of seed 0")
+    found = dict(re.findall(r"^(\w+) +(-?[\d.]+) ", said, re.M))
+    made, real, noise = (float(found[name]) for name in ("made", "real", "noise"))
+    assert 3 * real < made  # one class of ten is not what digits are like
+    assert 3 * real < noise
+    share = re.search(r"classes of 150: .*, 1 ([\d.]+)%", said)
+    assert float(share[1]) > 90
+
+
+def test_mistakes_are_told(tmp_path, data_dir, digits):
+    where = f"--data_dir={data_dir}"
+    (tmp_path / "none").mkdir()
+    few = write(tmp_path / "few", digits[0][:3])
+    wide = write(tmp_path / "wide", np.zeros((5, 8, 9), np.uint8))
+    for arguments, told in (
+        ([], "usage: python -m dljax.judge DIR"),
+        ([str(tmp_path / "none")], "none: no PNG files there"),
+        ([few, where], "3 images, of 360 to test on, are too few"),
+        ([wide, where], "0.png: is 8x9, and the data set's images are 8x8"),
+        ([few, "--data=digits"], "--data: no such flag"),
+    ):
+        with pytest.raises(Refusal, match=re.escape(told)):
+            judge.main(arguments)
