@@ -14,7 +14,7 @@ FLOORS = (
     {"studies"},
     {"loading"},
     {"cli"},
-    {"report", "evaluate", "replay", "sample"},
+    {"report", "evaluate", "replay", "sample", "judge"},
 )
 
 
