@@ -1,15 +1,15 @@
 """Diffusion: schedules, what is predicted, samplers; against what is known exactly."""
 
+import families
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from families import denoising
 
 from dljax.contract import Net
 from dljax.models.diffusion import dit, unet
 from dljax.tasks import diffusion
-from dljax.train.optimizers import sgd
+from dljax.train import optimizers, update
 from experiments.reference import gaussian_diffusion as exact
 
 
@@ -94,7 +94,7 @@ def test_guidance_leads_away_from_what_is_told_without_a_class():
     net = dit(2, 8, classes=2)._replace(
         init=lambda key, x: ({"unused": jnp.zeros([])}, {}), apply=apply
     )
-    base = denoising(net).task
+    base = families.denoising(net).task
     task = diffusion.diffusion(
         net,
         base.turns[0].optimizer,
@@ -126,7 +126,9 @@ def test_the_time_of_an_example_is_not_its_place_in_the_batch():
 
     net = Net(lambda key, given: ({}, {}), apply)
     example = jnp.zeros((1, 16, 16, 1))
-    task = diffusion.diffusion(net, sgd(0.0), example=example, predicted="noise")
+    task = diffusion.diffusion(
+        net, optimizers.sgd(0.0), example=example, predicted="noise"
+    )
     batch = {"image": jnp.zeros((8, 16, 16, 1)), "weight": jnp.eye(8)[0]}
     found = [
         float(task.metrics({"net": {}}, {}, batch, jax.random.key(k))["mse"][0])
@@ -173,3 +175,27 @@ def test_a_dit_puts_squares_back_where_they_were():
     )
     moved = np.abs(np.asarray(y - z))[0, ..., 0]
     np.testing.assert_array_equal(moved > 0, x[0, ..., 0] > 0)
+
+
+def test_samples_are_of_the_averaged_weights():
+    """Of the last weights nothing is asked."""
+    family = families.diffusion()
+    state = update.init(family.task, jax.random.key(0))
+    rows = jnp.arange(3)
+    args = family.task, family.source
+    made = update.sample(*args, state, rows, family.source.arrays)["made"]
+    gone = state._replace(params=jax.tree.map(jnp.zeros_like, state.params))
+    again = update.sample(*args, gone, rows, family.source.arrays)["made"]
+    np.testing.assert_array_equal(made, again)
+    (averaged,) = (
+        opt for opt in state.opt["net"] if isinstance(opt, optimizers.AverageState)
+    )
+    links = tuple(
+        opt._replace(params=jax.tree.map(lambda p: p + 0.1, averaged.params))
+        if opt is averaged
+        else opt
+        for opt in state.opt["net"]
+    )
+    other = state._replace(opt={"net": links})
+    changed = update.sample(*args, other, rows, family.source.arrays)["made"]
+    assert (changed != made).any()
