@@ -10,7 +10,7 @@ part's place: without attention a third fewer weights are left, with one block t
 thirds fewer. Every variant makes as many updates and has its learning rate tuned on
 validation data.
 
-    python -m experiments.transformer_parts
+    python -m experiments.transformer_parts  # 4 minutes on 2 cores
     python -m experiments.transformer_parts --dataset=tiny_shakespeare \
         --manual_dir=DIR --full
 
@@ -59,8 +59,9 @@ class Config(RunConfig):
     depth: int = flag(3, "blocks", low=1)
     heads: int = flag(4, "heads of a block", low=1)
     learning_rate: float = flag(3e-3, "Adam's highest, after 50 updates", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
-    steps: int = flag(120, "updates", low=1)
+    seeds: int = flag(4, "how many seeds", low=1)
+    steps: int = flag(80, "updates", low=1)
+    eval_every: int = flag(40, "updates between validations", low=1)
     batch_size: int = flag(32, "windows an update", low=1)
 
 
@@ -85,7 +86,10 @@ STUDY = Study(
     higher=False,
     contrasts={part: (part, "nothing") for part in PARTS},
     rule=rule,
-    full={"tiny_shakespeare": {"steps": 1000}},
+    full=dict.fromkeys(
+        ("python_reference", "tiny_shakespeare"),
+        {"steps": 1000, "eval_every": 50, "seeds": 8},
+    ),
     smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1}
     | {"without": ("nothing", "attention")},
 )

@@ -8,7 +8,7 @@ has to learn both. Both have about as many weights, at 8x8 and at 28x28, make as
 updates on few images or on many, and have their learning rate tuned; what was best on
 validation data is tested. An update takes the Transformer eight times the operations.
 
-    python -m experiments.vit_vs_cnn
+    python -m experiments.vit_vs_cnn  # 4 minutes on 2 cores
     python -m experiments.vit_vs_cnn --dataset=mnist --manual_dir=DIR --full
 
 Supported: with 300 images the CNN is 17.3 points better (15.2 to 19.5), with 3,000 5.2
