@@ -169,6 +169,14 @@ def test_translations_are_judged_as_sacrebleu_does():
     assert judge.score(told, 0)["bleu"] < 100
 
 
+@pytest.mark.parametrize("name", ["BLEU", "CHRF"])
+def test_the_signatures_that_are_stated_are_sacrebleus(name):
+    metric = getattr(sacrebleu.metrics, name)()
+    metric.corpus_score(["a b"], [["a b"]])
+    signature = str(metric.get_signature()).partition("|version")[0]
+    assert signature in of_translations.__doc__
+
+
 @pytest.mark.parametrize(
     ("name", "rows", "names"), [("lexicon", 7506, 2), ("names", 1414, 0)]
 )
