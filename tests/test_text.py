@@ -171,10 +171,13 @@ def test_translations_are_judged_as_sacrebleu_does():
 
 @pytest.mark.parametrize("name", ["BLEU", "CHRF"])
 def test_the_signatures_that_are_stated_are_sacrebleus(name):
+    sacrebleu = pytest.importorskip("sacrebleu", reason="it is in the extra `text`")
+    from dljax.data.score import of_translations
+
     metric = getattr(sacrebleu.metrics, name)()
     metric.corpus_score(["a b"], [["a b"]])
     signature = str(metric.get_signature()).partition("|version")[0]
-    assert signature in of_translations.__doc__
+    assert signature in " ".join(of_translations.__doc__.split())
 
 
 @pytest.mark.parametrize(
