@@ -104,12 +104,18 @@ def task(config):
     data = images(config)
     example, classes = stills(data)
     if config.net == "dit":
-        if (side := example.shape[1]) % (side // 4):
+        side, width = example.shape[1:3]
+        if side != width:
+            raise Refusal(
+                f"--net=dit: takes square images, and those of {data.name} are "
+                f"{side}x{width}; --resize={side} makes them so"
+            )
+        if side % (side // 4):
             raise Refusal(
                 f"--net=dit: cuts an image into patches of {side // 4} pixels, and the "
                 f"side of {data.name} is {side}; --resize={side // 4 * 4} fits"
             )
-        net = dit(example.shape[1] // 4, 3 * config.channels, classes=classes)
+        net = dit(side // 4, 3 * config.channels, classes=classes)
     else:
         net = unet((config.channels, 2 * config.channels), classes=classes)
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)

@@ -7,7 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from dljax.contract import Task, Turn
+from dljax.errors import Refusal
 from dljax.models.autoencoder import Autoencoder
+
+MOST = 4096  # values of an image whose covariance is kept
 
 
 def reconstruction(
@@ -33,7 +36,15 @@ def reconstruction(
     Measures `mse`, the mean over pixels and images; with `corrupt`, `noise_left`, its
     share of that of what is encoded; with `code`, `pca_mse`, and `beyond_pca`, the
     share of it by which `mse` is above.
+
+    Raises:
+      Refusal: PCA of images that have more than `MOST` values.
     """
+    if code and example[0].size > MOST:
+        raise Refusal(
+            f"--resize: PCA of {example[0].size} values an image takes too much "
+            f"memory; make images smaller, of {MOST} at most"
+        )
 
     def init(key):
         first, second = jax.random.split(key)
