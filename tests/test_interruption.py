@@ -144,7 +144,7 @@ def interrupt_all(families, root, kills, terms):
 
 def test_kills_and_terminations_change_no_bit(tmp_path):
     for found in interrupt_all(SHORTLY, tmp_path, kills=2, terms=2):
-        assert found["resumed"] > 2, found
+        assert found["resumed"] > 1, found
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR2"])
