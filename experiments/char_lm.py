@@ -13,6 +13,19 @@ data.
 
 By default the text is Python's reference; DIR has input.txt; or --dataset=text_file and
 your own, and --pieces=word or bpe.
+
+Refuted. Tiny Shakespeare, 8 seeds, 2,000 updates, about 150 minutes on one x86-64 core
+beside other work, nats a character, and how far the Transformer's is above
+(simultaneous intervals):
+
+    Transformer               1.732 (1.724 to 1.740)   rate 0.003
+    LSTM, as many weights     1.696 (1.686 to 1.706)   +0.036 (0.022 to 0.050), 0.03
+    LSTM, operations          1.677 (1.665 to 1.690)   +0.055 (0.043 to 0.067), 0.03
+    simple net, weights       1.684 (1.670 to 1.698)   +0.049 (0.027 to 0.070), 0.01
+    simple net, operations    1.690 (1.674 to 1.705)   +0.043 (0.028 to 0.058), 0.01
+
+That is with 0.23 million weights and windows of 64 characters. The LSTM's rate is the
+highest that was tried; higher ones could only widen its lead.
 """
 
 import dataclasses
