@@ -6,6 +6,7 @@ import numpy as np
 import optax
 
 from dljax.contract import Judge, Net
+from dljax.tasks import tokens as tokens_module
 from dljax.tasks.tokens import tokens
 from dljax.train.judged import judged
 from dljax.train.optimizers import sgd
@@ -78,6 +79,25 @@ def test_samples_are_the_likeliest_or_made_or_drawn():
         for k in (0, 1)
     )
     assert (a != b).any()
+
+
+def test_many_sequences_are_made_some_at_a_time(monkeypatch):
+    """Each from its own beginning, and each drawn by itself."""
+    monkeypatch.setattr(tokens_module, "AT_ONCE", 4)
+
+    def make(x, key):
+        noise = jax.random.bits(key, (len(x["a"]), 2))
+        return {"prediction": x["a"] + x["b"], "noise": noise}
+
+    x = {"a": jnp.arange(10), "b": 100 * jnp.arange(10)}
+    found = tokens_module.in_parts(make, x, jax.random.key(0))
+    np.testing.assert_array_equal(found["prediction"], 101 * np.arange(10))
+    assert found["noise"].shape == (10, 2)
+    assert len(np.unique(found["noise"])) == 20
+    few = jax.tree.map(lambda array: array[:4], x)
+    once = tokens_module.in_parts(make, few, jax.random.key(0))["noise"]
+    alone = make(few, jax.random.key(0))["noise"]
+    np.testing.assert_array_equal(once, alone)
 
 
 def test_a_judge_is_given_each_runs_own_examples():

@@ -147,9 +147,11 @@ class Attention(nn.Module):
                 jax.lax.dynamic_update_slice_in_dim(old, new, at, 2)
                 for old, new in zip(past, kept_BxHxSxD, strict=True)
             ]
+        first = past is None or (isinstance(at, int) and at == 0)
+        if not first:  # else there is nothing before it
             k_BxSxHxD, v_BxSxHxD = (part.swapaxes(1, 2) for part in kept_BxHxSxD)
             mask = causal_mask(at, x.shape[1], k_BxSxHxD.shape[1])
-        causal = self.causal and past is None
+        causal = self.causal and first
         taken = attend(q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask, causal=causal)
         join = Dense(
             self.width,

@@ -1,12 +1,14 @@
 """Tokens: which of k is it, at each step of a sequence?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from dljax.contract import Judge, Net, Task, Turn
+
+AT_ONCE = 250  # sequences that are made
 
 
 def tokens(
@@ -87,9 +89,12 @@ def tokens(
         numbers, words = jax.random.split(key)
 
         def made(x, steps, key):
-            assert net.generate is not None
-            key = key if draw else None
-            return net.generate(params["net"], stats, x, steps=steps, key=key)
+            def some(x, key):
+                assert net.generate is not None
+                key = key if draw else None
+                return net.generate(params["net"], stats, x, steps=steps, key=key)
+
+            return in_parts(some, x, key)
 
         found = {} if prompts else made(taken(batch), generate, words)
         shortest = min((batch[k].shape[1] for k in (prompts or {}).values()), default=0)
@@ -111,6 +116,21 @@ def tokens(
         generate=goes_on if net.generate else None,
         judge=judge,
     )
+
+
+def in_parts(make: Callable[..., Any], x: Any, key: Any) -> Any:
+    """make(x, key) of arrays (n, ...), AT_ONCE at a time: what is kept of the past of
+    all of them may not fit into memory.
+    """
+    n = len(jax.tree.leaves(x)[0])
+    if n <= AT_ONCE:
+        return make(x, key)
+    parts = -(-n // AT_ONCE)
+    rows = (jnp.arange(parts * AT_ONCE) % n).reshape(parts, AT_ONCE)  # the last again
+    keys = jax.random.split(key, parts)
+    several = jax.tree.map(lambda array: jnp.take(array, rows, axis=0), x)
+    found = jax.lax.map(lambda part: make(*part), (several, keys))
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], found)
 
 
 def nats(z: Any, y: Any) -> jax.Array:
