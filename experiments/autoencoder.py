@@ -10,6 +10,15 @@ training images. Every net has its learning rate tuned.
 
     python -m experiments.autoencoder
     python -m experiments.autoencoder --dataset=mnist --manual_dir=DIR --full
+
+Supported. Digits, 8 numbers a code, 10 seeds over five folds, 80 seconds on one x86-64
+core beside other work, mean squared error of a held-out pixel, 95 % intervals:
+
+    linear   0.0246 (0.0238 to 0.0254), 1.3 % above PCA's
+    dense    0.0132 (0.0128 to 0.0136), 0.0112 (0.0101 to 0.0123) below PCA's
+    conv     0.0144 (0.0138 to 0.0150), 0.0099 (0.0089 to 0.0109) below PCA's
+
+The last two beside simultaneous intervals. All three had the higher of two rates, 0.01.
 """
 
 import dataclasses

@@ -9,6 +9,17 @@ own, from a search on validation data.
 
     python -m experiments.denoising
     python -m experiments.denoising --dataset=mnist --manual_dir=DIR --full
+
+Supported: it leaves a fifth of the noise. Digits, noise of 0.3, 10 seeds over five
+folds, 56 seconds on one x86-64 core beside other work, the share of the noise's mean
+squared error that is left, 95 % intervals, and beyond the net that is taught, the
+simultaneous ones:
+
+    taught   0.196 (0.190 to 0.201)
+    linear   0.265 (0.258 to 0.271), +0.069 (0.062 to 0.076)
+    clean    0.654 (0.633 to 0.676), +0.459 (0.433 to 0.485)
+
+The first two had the highest of three rates, 0.01, the third the lowest, 0.001.
 """
 
 import dataclasses

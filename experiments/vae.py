@@ -12,8 +12,8 @@ weight 0 (beta).
     python -m experiments.vae --dataset=mnist --manual_dir=DIR --full
 
 The report shows images that were made, each above the nearest real one, those between
-the codes of two images, and the space of the codes' first two numbers. Beside the bound
-of one draw there is the importance-weighted one of 100 (`iw_nll`).
+the codes of two images, and the space of the two numbers that differ most. Beside the
+bound of one draw there is the importance-weighted one of 100 (`iw_nll`).
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from families import table, vae
 
-from dljax.data.pictures import binarised, showing
+from dljax.data.pictures import GAP, binarised, showing
 from dljax.models.autoencoder import autoencoder
 from dljax.tasks.reconstruction import principal, reconstruction
 from dljax.tasks.vae import vae as of_vae
@@ -110,14 +110,16 @@ def test_a_plane_of_codes_is_one_picture():
     made = task.sample(params, stats, batch, jax.random.key(0))
     source = showing(table({"image": x, "label": np.zeros(4, np.int32)}), "plane")
     picture = source.say({"image": x, **made})["plane"]
-    assert picture.shape == (1, 30, 40, 1)
-    # The third row's fifth: the quantiles of 0.25 downwards and 0.45 to the right.
-    z = jax.scipy.stats.norm.ppf(jnp.array([[0.45, 0.25]]))
+    assert picture.shape == (1, 40, 50, 1)
+    assert (picture[0, 3::4] == GAP).all()
+    # The third row's fifth: the quantiles of 0.25 downwards and 0.45 to the right, of
+    # the number that differs most to the right.
+    z = jax.scipy.stats.norm.ppf(jnp.array([0.45, 0.25]))
+    z = z[jnp.argsort(jnp.argsort(-made["code"].var(0)))][None]
     decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
     expected = jax.nn.sigmoid(z @ decoder["kernel"] + decoder["bias"][None])
-    np.testing.assert_allclose(
-        picture[0, 6:9, 16:20].reshape(1, -1), expected, atol=1e-5
-    )
+    found = picture[0, 8:11, 20:24].reshape(1, -1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_the_linear_vae_is_told_the_likelihood_of_probabilistic_pca():

@@ -17,6 +17,7 @@ from dljax.errors import Refusal
 from dljax.probes import generated
 
 GREYS = ("grey", "thresholded", "once", "anew")
+GAP = 0.4  # the grey between pictures of a plane
 WHITE = 0.5  # and above, where pixels are thresholded
 _kept: dict[str, np.ndarray] = {}  # by fingerprint: once a process
 
@@ -70,8 +71,10 @@ def showing(source: Source, *names: str) -> Source:
             shown[name] = np.clip(sample[name], 0, 1)
             if name == "plane":  # its pictures stay where they are, as one
                 side = math.isqrt(len(shown[name]))
-                rows = shown[name].reshape(side, side, *shown[name].shape[1:])
-                shown[name] = np.concatenate(np.concatenate(rows, 1), 1)[None]
+                edges = [(0, 0), (0, 1), (0, 1), (0, 0)]
+                tiles = np.pad(shown[name], edges, constant_values=GAP)
+                tiles = tiles.reshape(side, side, *tiles.shape[1:])
+                shown[name] = np.concatenate(np.concatenate(tiles, 1), 1)[None]
             if name == "made":
                 nearest = generated.nearest(shown[name], real())
                 shown["nearest real"] = real()[nearest]

@@ -218,8 +218,8 @@ def _pictures(
         ),
         (
             "planes",
-            "Code space: what the first two numbers of a code stand for, over the "
-            "prior's quantiles; the others are 0",
+            "Code space: what the two numbers of a code that differ most stand for, "
+            "over the prior's quantiles; the others are 0",
             samples.planes(shown),
         ),
         (

@@ -161,13 +161,14 @@ def vae(
         x = images(batch, pixels)
         mean, _, _ = encoded(params, stats, x, False)
         share = jnp.linspace(0, 1, BETWEEN)[:, None]
-        other = mean[1:2] if len(mean) > 1 else mean
-        walk = (1 - share) * mean[:1] + share * other
+        apart = ((mean - mean[:1]) ** 2).sum(-1)
+        walk = (1 - share) * mean[:1] + share * mean[apart.argmax()][None]
         z = jax.random.normal(key, mean.shape)
         # Of the prior's quantiles in the middle of ACROSS equal shares.
         places = jax.scipy.stats.norm.ppf((jnp.arange(ACROSS) + 0.5) / ACROSS)
-        first, second = jnp.tile(places, ACROSS), jnp.repeat(places, ACROSS)
-        plane = jnp.stack([first, second, *[0 * first] * code], 1)[:, :code]
+        sides = jnp.stack([jnp.tile(places, ACROSS), jnp.repeat(places, ACROSS)], 1)
+        most = jnp.argsort(-mean.var(0))[:2]  # the numbers that say most
+        plane = jnp.zeros((ACROSS**2, code)).at[:, most].set(sides[:, : len(most)])
         label = batch.get("label", jnp.zeros(len(x), jnp.int32))
         found = {
             "seen": x,
