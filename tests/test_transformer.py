@@ -1,7 +1,5 @@
 """Transformers against PyTorch's; causality, padding, and what is kept of the past."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +8,6 @@ from conftest import golden_arrays
 
 from dljax.errors import Refusal
 from dljax.models import attention
-from dljax.models.attention import attend, rotated
 from dljax.models.block import Block
 from dljax.models.net import compute
 from dljax.models.transformer import (
@@ -322,27 +319,6 @@ def test_without_positions_an_encoder_cannot_tell_the_order():
         assert np.allclose(a, b, atol=1e-5) == (positions == "none")
 
 
-def test_rotary_positions_turn_pairs_as_complex_numbers():
-    """Source: Su et al. 2021, section 3.2.1, with halves of a head for pairs."""
-    x = np.random.default_rng(0).normal(size=(2, T, 3, 8))
-    pairs = x[..., :4] + 1j * x[..., 4:]
-    places = np.array([0, 3, 1, 70, 5])
-    angles = places[:, None] * 10_000.0 ** (-2 * np.arange(4) / 8)
-    turned = pairs * np.exp(1j * angles)[:, None]
-    expected = np.concatenate([turned.real, turned.imag], -1)
-    found = rotated(jnp.asarray(x, jnp.float32), jnp.asarray(places))
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-def test_rotary_positions_are_relative():
-    q, k = jax.random.normal(jax.random.key(0), (2, 1, T, 1, 8))
-    scores = [
-        jnp.einsum("bthd,bshd->ts", *(rotated(x, at + jnp.arange(T)) for x in (q, k)))
-        for at in (0, 100)
-    ]
-    np.testing.assert_allclose(*scores, atol=1e-4)
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -377,27 +353,3 @@ def test_patches_are_squares_row_by_row():
     assert found.shape == (2, 2 * 3, 4)
     np.testing.assert_array_equal(found[0, 1], images[0, :2, 2:4].ravel())
     np.testing.assert_array_equal(found[1, 5], images[1, 2:4, 4:].ravel())
-
-
-@pytest.mark.parametrize("masked", [False, True])
-def test_accelerators_one_operation_is_the_same(monkeypatch, masked):
-    q, k, v = jax.random.normal(jax.random.key(0), (3, 2, T, 2, 8))
-    mask = jnp.tri(T)[None, None] if masked else None
-    expected = attend(q, k, v, mask)
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    np.testing.assert_allclose(attend(q, k, v, mask), expected, atol=1e-5)
-    found = attend(q, k, v, causal=masked)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(("places", "parts"), [(1, 9), (1, 2), (2, 9), (T, 9)])
-def test_causal_attention_in_parts_is_that_with_a_mask(monkeypatch, places, parts):
-    monkeypatch.setattr(attention, "PLACES", places)
-    monkeypatch.setattr(attention, "PARTS", parts)
-    q, k, v, g = jax.random.normal(jax.random.key(0), (4, 2, T, 2, 8))
-    found, to_found = jax.vjp(functools.partial(attend, causal=True), q, k, v)
-    masked = functools.partial(attend, mask=jnp.tri(T)[None, None])
-    expected, to_expected = jax.vjp(masked, q, k, v)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    for a, b in zip(to_found(g), to_expected(g), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
