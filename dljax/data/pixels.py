@@ -91,20 +91,16 @@ def pixels(
     def say(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
         pictures = seen(sample)
         shown = {"made": pictures["made"]}
-        if by_class and "label" in sample:
-            shown["asked"] = sample["label"]
         if "completion" in sample:
             whole = np.concatenate([sample["half"][:, 1:], sample["completion"]], 1)
             real = {"real": pictures["image"], "half given": picture(whole)}
             shown = real | shown
-        if "voice" not in table.arrays:
-            return shown
-        heard = {
-            f"{k} sound": spectrogram.heard(its)
-            for k, its in shown.items()
-            if k != "asked"
-        }
-        return shown | heard
+        if "voice" in table.arrays:
+            heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
+            shown |= heard
+        if by_class and "label" in sample:
+            shown["asked"] = sample["label"]
+        return shown
 
     return Pixels(
         source._replace(
