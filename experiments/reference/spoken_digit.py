@@ -11,6 +11,9 @@ speakers that it does not know, `experiments.audio_classification` says.
     python -m experiments.reference.spoken_digit --manual_dir=DIR
 
 DIR has free-spoken-digit-dataset-1.0.9.tar.gz.
+
+Supported: 98.2 % (97.5 to 98.8), mean and 95 % interval of 8 seeds from 96.8 to 98.8 %,
+of the 250 recordings to test on; 16 minutes on one x86-64 core beside other work.
 """
 
 import dataclasses
