@@ -3,7 +3,7 @@
 # make test-all  the long ones too
 # make lint      ruff and mypy
 # make bench     the tables of BUILD.md, against PyTorch
-# make claims    README's table of claims, from claims.toml
+# make claims    README's tables of claims and numbers, from claims.toml
 # make lock      resolve requirements.lock anew
 
 PYTHON ?= python3

@@ -1,35 +1,46 @@
-"""README's table of claims, made from claims.toml: python -m dljax.studies.claims."""
+"""README's tables of claims and of published numbers, made from claims.toml.
+
+python -m dljax.studies.claims
+"""
 
 import pathlib
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
+# What a row has besides the experiment, in claims.toml.
+CLAIM = ("sentence", "verdict", "evidence")
+REFERENCE = ("measured", "published", "here")
 
 
-def table(claims: list[dict[str, str]]) -> str:
-    """A Markdown table: claim, experiment, verdict, evidence."""
-    rows = ["| claim | experiment | verdict | evidence |", "|---|---|---|---|"]
-    for claim in claims:
-        name = claim["experiment"]
-        link = f"[{name}](experiments/{name}.py)" if name else "to come"
-        verdict, evidence = claim.get("verdict", ""), claim.get("evidence", "")
-        rows.append(f"| {claim['sentence']} | {link} | {verdict} | {evidence} |")
-    return "\n".join(rows)
+def table(rows: list[dict[str, str]], head: str, fields: tuple[str, ...]) -> str:
+    """A Markdown table of `fields`, with a link to the experiment after the first."""
+    names = head.split()
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    for row in rows:
+        name = row["experiment"]
+        link = f"[{name}](experiments/{name.replace('.', '/')}.py)"
+        cells = [row[field] for field in fields]
+        lines.append(f"| {' | '.join([cells[0], link, *cells[1:]])} |")
+    return "\n".join(lines)
 
 
-def with_table(readme: str, claims: list[dict[str, str]]) -> str:
-    """README's text with its table of claims replaced."""
-    head, rest = readme.split(BEGIN)
-    _, tail = rest.split(END)
-    return f"{head}{BEGIN}\n{table(claims)}\n{END}{tail}"
+def with_tables(readme: str, found: dict[str, list[dict[str, str]]]) -> str:
+    """README's text with its tables replaced."""
+    claims = table(found["claim"], "claim experiment verdict evidence", CLAIM)
+    numbers = table(found["reference"], "number experiment published here", REFERENCE)
+    for name, text in {"claims": claims, "references": numbers}.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        head, rest = readme.split(begin)
+        _, tail = rest.split(end)
+        readme = f"{head}{begin}\n{text}\n{end}{tail}"
+    return readme
 
 
-def read() -> list[dict[str, str]]:
-    """The claims of claims.toml."""
-    return tomllib.loads((ROOT / "claims.toml").read_text())["claim"]
+def read() -> dict[str, list[dict[str, str]]]:
+    """What claims.toml has: a list of each kind."""
+    return tomllib.loads((ROOT / "claims.toml").read_text())
 
 
 if __name__ == "__main__":
     path = ROOT / "README.md"
-    path.write_text(with_table(path.read_text(), read()))
+    path.write_text(with_tables(path.read_text(), read()))
