@@ -1,14 +1,12 @@
-"""Transformers against PyTorch's; causality, padding, and what is kept of the past."""
+"""Transformers: causality, padding, and what is kept of the past."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import golden_arrays
 
 from dljax.errors import Refusal
 from dljax.models import attention
-from dljax.models.block import Block
 from dljax.models.net import compute
 from dljax.models.transformer import (
     ARCHITECTURES,
@@ -20,93 +18,6 @@ from dljax.models.transformer import (
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 TOKENS, WIDTH, DEPTH, HEADS, T = 7, 8, 2, 2, 5
-BLOCK = {"width": WIDTH, "heads": HEADS, "ratio": 3, "norm": "before"}
-BLOCK |= {"activation": "gelu", "rotary": False, "bias": True, "dropout": 0.0}
-BLOCK_PATH = "block/{}/encoder/block_0/"
-BLOCK |= {"attention": True, "residual": True, "ends": 1.0, "across": False}
-PARITY = {
-    "gpt": {"architecture": "decoder", "bias": False, "tied": True},
-    "translator": {
-        "architecture": "encoder_decoder",
-        "vocabulary": TOKENS,
-        "norm": "after",
-        "activation": "relu",
-        "ratio": 2,
-    },
-    "reader": {
-        "architecture": "encoder",
-        "vocabulary": TOKENS,
-        "positions": "sinusoidal",
-        "ratio": 3,
-    },
-}
-
-
-@pytest.fixture(scope="module", params=["kept", "live"])
-def arrays(request):
-    """PyTorch's arrays: those kept in the repository, and made anew where it is."""
-    return golden_arrays(request.param, "transformer.npz", "make_transformer")
-
-
-def tree(arrays, prefix):
-    """Those below a path, as nested dicts."""
-    found = {}
-    for path, value in arrays.items():
-        if path.startswith(prefix):
-            *parts, last = path.removeprefix(prefix).split("/")
-            at = found
-            for part in parts:
-                at = at.setdefault(part, {})
-            at[last] = value
-    return found
-
-
-@pytest.mark.parametrize("name", list(PARITY))
-def test_it_is_pytorchs_in_values_and_gradients(arrays, name):
-    net = make(**PARITY[name])
-    params, x = tree(arrays, f"{name}/params/"), arrays[f"{name}/x"]
-    y = arrays[f"{name}/y"]
-    given = x
-    if name == "reader":
-        given = {"x": x, "mask": arrays["mask"]}
-    if name == "translator":
-        source, before = np.split(x, 2, 1)
-        given = {"x": source, "before": before, "mask": arrays["mask"]}
-
-    def loss(params):
-        logits, _ = net.apply(params, {}, given, key=None, train=True)
-        told = jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], -1)
-        return -told.mean(), logits
-
-    with jax.enable_x64(True):
-        grads, logits = jax.jit(jax.grad(loss, has_aux=True))(params)
-    np.testing.assert_allclose(logits, arrays[f"{name}/logits"], atol=1e-5)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
-        grads,
-        tree(arrays, f"{name}/grads/"),
-    )
-
-
-def test_a_block_is_pytorchs_in_values_and_gradients(arrays):
-    block = Block(**BLOCK, causal=False, train=True)
-    params, x = tree(arrays, BLOCK_PATH.format("params")), arrays["block/x"]
-    mask = arrays["mask"][:, None, None]
-
-    def loss(params, x):
-        y, _ = block.apply({"params": params}, x, None, mask, None, None, 0)
-        return (y * arrays["block/y"]).sum(), y
-
-    with jax.enable_x64(True):
-        its = jax.jit(jax.grad(loss, (0, 1), has_aux=True))(params, x)
-    (to_params, to_x), y = its
-    np.testing.assert_allclose(y, arrays["block/logits"], atol=1e-5)
-    np.testing.assert_allclose(to_x, arrays["block/to_x"], atol=1e-5)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
-        to_params,
-        tree(arrays, BLOCK_PATH.format("grads")),
-    )
 
 
 def make(architecture="decoder", **options):

@@ -2,7 +2,7 @@
 
 Weights, logits and gradients of a decoder, of an encoder and decoder, of an encoder,
 and of a block by itself, in float64 and in dljax's layout. Checked by
-tests/test_transformer.py.
+tests/test_transformer_parity.py.
 """
 
 import math
