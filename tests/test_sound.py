@@ -12,6 +12,7 @@ from dljax import data
 from dljax.data import soundfont, spectrogram
 from dljax.data.pixels import pixels
 from dljax.data.spectrogram import BANDS, FRAMES, HOP, RATE
+from dljax.studies import samples
 
 LENGTH = FRAMES * HOP
 pretty_midi = pytest.importorskip("pretty_midi")
@@ -34,6 +35,17 @@ def test_a_higher_tone_is_in_a_higher_band():
     assert found.dtype == np.uint8
     loudest = found[:, 5:25, :, 0].astype(float).mean(1).argmax(-1)
     assert loudest[0] < loudest[1] < loudest[2]
+
+
+def test_the_report_has_time_to_the_right_and_low_bands_below():
+    time = np.arange(RATE) / RATE
+    wave = np.where(time > 0.5, np.sin(2 * np.pi * 3000 * time), 0)  # high, and late
+    image = spectrogram.pictures([np.int16(2**14 * wave)])
+    shown = samples.upright({"a": {"image": image, "map": image[..., 0]}})["a"]
+    for loud in (shown["image"][0, ..., 0], shown["map"][0]):
+        rows, columns = np.nonzero(loud > loud.max() / 2)
+        assert rows.max() < BANDS / 2
+        assert columns.min() > FRAMES / 3
 
 
 def test_silence_follows_what_is_short_and_what_is_long_is_cut():

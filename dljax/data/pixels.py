@@ -102,9 +102,10 @@ def pixels(
             shown["asked"] = sample["label"]
         return shown
 
+    kept = {k: v for k, v in table.arrays.items() if k in ("label", "voice")}
     return Pixels(
         source._replace(
-            arrays={"pixels": values, "label": table.arrays["label"]},
+            arrays={"pixels": values, **kept},
             gather=gather,
             fingerprint=f"{source.fingerprint}-pixels{levels}.{across}"
             + ("-by_class" if by_class else ""),

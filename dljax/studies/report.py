@@ -51,6 +51,9 @@ def write(
     results.write_csv(directory / "results.csv", found)
     folder = directory / "figures"
     shown = samples.read(directory, declared)
+    data = _data(manifests)
+    if data.get("sound"):
+        shown = samples.upright(shown)
     pictures = _pictures(study, found, compared, summary, shown)
     images = [
         {
@@ -73,7 +76,7 @@ def write(
         "images": images,
         "texts": samples.texts(shown),
         "sounds": sound.written(heard.music(shown), folder)
-        + sound.recorded(heard.sounds(shown, _classes(manifests)), folder),
+        + sound.recorded(heard.sounds(shown, data.get("classes", [])), folder),
         "costs": _costs(manifests),
         "tuning_cost": _tuning_cost(manifests, declared),
         "manifests": {
@@ -202,18 +205,19 @@ def _pictures(
             "intervals that are not adjusted for their number"
         )
         drawn.append(("effects", added, figures.effects(summary["effects"], measure)))
-    classes = _classes(found.manifests)
-    spectrograms = " (spectrograms: time goes down, low bands are at the left)"
+    data = _data(found.manifests)
+    classes = data.get("classes", [])
+    upright = " (spectrograms: time to the right, low bands below)"
+    spectrograms = upright if data.get("sound") else ""
     drawn += [
         (
             "examples",
-            "Test images as each network sees them, and its answer",
+            "Test images as each network sees them, and its answer" + spectrograms,
             samples.examples(shown, classes),
         ),
         (
             "made",
-            "Real test images, and what each network makes"
-            + (spectrograms if heard.sounds(shown, classes) else ""),
+            "Real test images, and what each network makes" + spectrograms,
             samples.made(shown, classes),
         ),
         (
@@ -241,9 +245,9 @@ def _pictures(
     return [picture for picture in drawn if picture[2] is not None]
 
 
-def _classes(manifests: Mapping[str, Any]) -> list[str]:
+def _data(manifests: Mapping[str, Any]) -> dict[str, Any]:
     first: dict[str, Any] = next(iter(manifests.values()), {})
-    return first.get("data", {}).get("classes", [])
+    return first.get("data", {})
 
 
 def _costs(manifests: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -39,6 +39,21 @@ def read(directory: pathlib.Path, declared: Mapping[str, Any]) -> Samples:
     return samples
 
 
+def upright(samples: Samples) -> Samples:
+    """Spectrograms (n, frames, bands, 1), and what has their size, as one reads them:
+    time to the right, low bands below.
+    """
+
+    def turned(sample: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        size = _image(sample).shape[:3]
+        return {
+            k: np.rot90(v, axes=(1, 2)) if _is_picture(v) or v.shape == size else v
+            for k, v in sample.items()
+        }
+
+    return {variant: turned(sample) for variant, sample in samples.items()}
+
+
 def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as arrays:
