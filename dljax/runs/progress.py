@@ -43,18 +43,23 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update(step - self._bar.n)
-        elif time.monotonic() - self._said >= LINE_SECS:
-            self._said = time.monotonic()
+            if step == self._total:
+                self._bar.set_description(f"{self._label}, testing")
+            return
+        now, last = time.monotonic(), step == self._total
+        if now - (self._begun if last else self._said) >= LINE_SECS:
+            self._said = now
             rate = (step - self._from) / (self._said - self._begun)
             left = (self._total - step) / rate if rate else float("inf")
             losses = " ".join(f"{k} {v}" for k, v in shown.items())
             self.say(
                 f"{self._label}: step {step}/{self._total}, {losses}, "
-                f"{rate:.1f} steps/s, {left:.0f} s left"
+                f"{rate:.1f} steps/s, {'testing' if last else f'{left:.0f} s left'}"
             )
 
     def end(self) -> None:
         """The trial has ended."""
         if self._bar is not None:
+            self._bar.set_description(self._label)
             self._bar.close()
             self._bar = None

@@ -204,6 +204,8 @@ def train(
         last = step == steps
         logged = last or step % log_every == 0
         pending.append(("train" if logged else "", step, report))
+        if last:  # it is seen before what may take long: the test
+            write_pending()
         if last or step % eval_every == 0:  # 3
             found = program.evaluate(state, "valid")
             pending.append(("valid", step, found))
