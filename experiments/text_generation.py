@@ -137,7 +137,14 @@ def task(config):
             pool="none",
             **options,
         )
-        return masked(net, optimizer, example=one["y"], tokens=size, judge=judge)
+        return masked(
+            net,
+            optimizer,
+            example=one["y"],
+            tokens=size,
+            mask="y_mask",
+            judge=judge,
+        )
     return gan_of_text(config, size, one["shares"], judge)
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from dljax.contract import Judge, Net, Task, Turn
 from dljax.models.decoding import drawn
-from dljax.tasks.tokens import nats
+from dljax.tasks.tokens import counted, nats
 
 AT_ONCE = 250  # sequences that are made
 
@@ -18,6 +18,7 @@ def masked(
     *,
     example: Any,
     tokens: int,
+    mask: str = "",
     steps: int = 64,
     judge: Judge | None = None,
 ) -> Task:
@@ -31,6 +32,7 @@ def masked(
     Args:
       net: tokens (b, t), of `tokens` + 1, -> logits (b, t, tokens), which see all.
       example: one batch of y, for its shape.
+      mask: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
       judge: as `Task.judge`, of samples "prediction".
 
     Measures `loss`, that bound in nats a token, at times that are spread evenly over
@@ -45,7 +47,7 @@ def masked(
         return {"net": params}, stats
 
     def bounds(params, stats, batch, key, train):
-        """The bound of each sequence, (b,), in nats a token; and stats."""
+        """The bound of each token, (b, t), in nats; and stats."""
         when, what, noise, turn = jax.random.split(key, 4)
         y = batch["y"]
         # One time of each b-th of the whole, which spreads them evenly.
@@ -60,17 +62,18 @@ def masked(
             key=noise if train else None,
             train=train,
         )
-        return (nats(z, y) * hidden / time).mean(-1), stats
+        return nats(z, y) * hidden / time, stats
 
     def loss(params, stats, batch, key, step):
         del step
         found, stats = bounds(params, stats, batch, key, True)
-        return found.mean(), ({}, stats)
+        count = counted(batch, mask)
+        return (found * count).sum() / count.sum(), ({}, stats)
 
     def metrics(params, stats, batch, key):
         found, _ = bounds(params, stats, batch, key, False)
-        weight = batch["weight"]
-        return {"loss": ((found * weight).sum(), weight.sum())}
+        count = batch["weight"].reshape(-1, 1) * counted(batch, mask)
+        return {"loss": ((found * count).sum(), count.sum())}
 
     def sample(params, stats, batch, key):
         length = batch["y"].shape[1]

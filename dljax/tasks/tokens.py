@@ -58,10 +58,6 @@ def tokens(
     def logits(params, stats, batch, key, train):
         return net.apply(params["net"], stats, taken(batch), key=key, train=train)
 
-    def counted(batch, name):
-        there = batch["y"].shape
-        return batch[name] if name else jnp.ones(there, jnp.float32)
-
     def loss(params, stats, batch, key, step):
         del step
         z, stats = logits(params, stats, batch, key, True)
@@ -116,6 +112,11 @@ def tokens(
         generate=goes_on if net.generate else None,
         judge=judge,
     )
+
+
+def counted(batch: Any, name: str) -> jax.Array:
+    """The array (b, t) of a batch that is 1 where y counts; where "" has no name."""
+    return batch[name] if name else jnp.ones(batch["y"].shape, jnp.float32)
 
 
 def in_parts(make: Callable[..., Any], x: Any, key: Any) -> Any:
