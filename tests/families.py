@@ -13,7 +13,7 @@ from flax import linen as nn
 
 from dljax.contract import Net, Source, Task, Turn
 from dljax.data import Table
-from dljax.data.running import running
+from dljax.data.running import Running, running
 from dljax.data.source import order
 from dljax.models.autoencoder import autoencoder
 from dljax.models.conv import Conv
@@ -24,9 +24,11 @@ from dljax.models.recurrent import recurrent
 from dljax.models.transformer import transformer
 from dljax.tasks import diffusion as of_diffusion
 from dljax.tasks import gan as of_gan
+from dljax.tasks import masked as of_masks
 from dljax.tasks import vae as of_vae
 from dljax.tasks.classification import classification
 from dljax.tasks.probing import probing
+from dljax.tasks.reconstruction import reconstruction
 from dljax.tasks.tokens import tokens
 from dljax.train.optimizers import adamw, sgd
 
@@ -170,6 +172,17 @@ def blots() -> Source:
     return table({"image": image, "label": label})
 
 
+def reconstructing() -> Family:
+    """An autoencoder that keeps the covariance that PCA needs."""
+    task = reconstruction(
+        autoencoder("dense", (4, 4, 1), 2, hidden=(8,)),
+        adamw(0.01),
+        example=jnp.zeros((1, 4, 4, 1)),
+        code=2,
+    )
+    return Family(task, blots(), "mse")
+
+
 def vae() -> Family:
     """A convolutional variational autoencoder; its noise comes from the turn's key."""
     nets = autoencoder("conv", (4, 4, 1), 2, channels=(4,), codes=2)
@@ -228,18 +241,34 @@ def seq2seq() -> Family:
     return Family(task, source, "loss")
 
 
-def decoder() -> Family:
-    """A Transformer's decoder with dropout, scanned, on windows of running text."""
+def windows() -> Running:
+    """Windows of a running text, the last ones padded."""
     rng = np.random.default_rng(5)
     text = " ".join(rng.choice(["one", "and", "another"], 400)).encode()
     parts = np.array([text[:1500], text[1500:1700], text[1700:]])
     rows = {name: np.array([i]) for i, name in enumerate(("train", "valid", "test"))}
-    data = running(Table("text", "1", {"text": parts}, rows, ()), context=8)
+    return running(Table("text", "1", {"text": parts}, rows, ()), context=8)
+
+
+def decoder() -> Family:
+    """A Transformer's decoder with dropout, scanned."""
+    data = windows()
     # Without biases: those of keys have no gradient but rounding, which Adam enlarges.
     options = {"longest": 8, "bias": False, "dropout": 0.1, "scan": True, "remat": True}
     net = transformer("decoder", 16, data.vocabulary.size, heads=2, **options)
     example = jnp.zeros((1, 8), jnp.int32)
     task = tokens(net, adamw(0.01), example=example, mask="y_mask", generate=6)
+    return Family(task, data.source, "loss")
+
+
+def masked() -> Family:
+    """Masked diffusion, by a Transformer that sees both ways."""
+    data = windows()
+    size = data.vocabulary.size
+    options = {"longest": 8, "bias": False, "dropout": 0.1, "pool": "none"}
+    net = transformer("encoder", 16, size, vocabulary=size + 1, heads=2, **options)
+    options = {"example": jnp.zeros((1, 8), jnp.int32), "mask": "y_mask"}
+    task = of_masks.masked(net, adamw(0.03), tokens=size, **options)
     return Family(task, data.source, "loss")
 
 
@@ -254,9 +283,11 @@ FAMILIES = {
     "classifier": classifier,
     "plain": plain,
     "gan": gan,
+    "autoencoder": reconstructing,
     "vae": vae,
     "diffusion": diffusion,
     "seq2seq": seq2seq,
     "transformer": decoder,
+    "masked": masked,
     "probed": probed,
 }
