@@ -16,6 +16,25 @@ share of each class.
     python -m experiments.gan --dataset=mnist --manual_dir=DIR --full
 
 The verdict rests on the digits; of MNIST three seeds' numbers are stated.
+
+Supported by all three. Digits, 10 seeds over five folds, 13 minutes on one x86-64 core
+beside other work: Frechet distance with 95 % intervals, how much it differs from seed
+to seed, that of the worst seed, and of its images the share of the rarest of ten
+classes, on average:
+
+    non-saturating, batch norm     8.7 (4.7 to 12.7)    sd 2.7   13.4   7.4 %
+    non-saturating, none          14.9 (7.3 to 22.5)    sd 5.1   26.9   4.8 %
+    hinge, spectral norm          12.7 (8.4 to 17.0)    sd 2.9   19.8   6.7 %
+    hinge, none                   10.8 (6.7 to 14.8)    sd 2.7   15.2   5.7 %
+    Wasserstein, five turns        8.4 (3.8 to 13.1)    sd 3.1   15.9   7.6 %
+    Wasserstein, one turn          9.5 (6.0 to 13.0)    sd 2.3   12.8   6.7 %
+    other real images              7.2 (4.0 to 10.4)
+    Gaussian                      32.0 (27.3 to 36.7)
+
+All 60 runs end nearer than the Gaussian, and none without a class: at this size none is
+unstable. That a norm, or more turns, makes it better is not known (simultaneous
+intervals, without it less with): batch norm +6.2 (-3.1 to +15.5), spectral norm -1.9
+(-8.5 to +4.7), one turn less five +1.0 (-3.9 to +6.0).
 """
 
 import dataclasses

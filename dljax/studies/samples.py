@@ -1,6 +1,7 @@
 """Samples of the test data: what each network sees, answers and makes of them."""
 
 import pathlib
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -93,7 +94,8 @@ def _rows(names: list[str], pictures: list[np.ndarray]):
         axis.grid(False)
         axis.spines[["left", "bottom"]].set_visible(False)
     for name, row in zip(names, axes, strict=True):
-        row[0].set_ylabel(name.replace("/", "\n"), fontsize=8, rotation=0, ha="right")
+        lines = (textwrap.fill(s.replace("/", " "), 20) for s in name.split("\n"))
+        row[0].set_ylabel("\n".join(lines), fontsize=8, rotation=0, ha="right", va="center")
     return figure, axes
 
 
