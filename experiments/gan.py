@@ -32,9 +32,9 @@ classes, on average:
     Gaussian                      32.0 (27.3 to 36.7)
 
 All 60 runs end nearer than the Gaussian, and none without a class: at this size none is
-unstable. That a norm, or more turns, makes it better is not known (simultaneous
-intervals, without it less with): batch norm +6.2 (-3.1 to +15.5), spectral norm -1.9
-(-8.5 to +4.7), one turn less five +1.0 (-3.9 to +6.0).
+unstable. That a norm, or more turns, makes it better is not known; the distance without
+it less that with it: batch norm +6.2 (-3.1 to +15.5), spectral norm -1.9 (-8.5 to
++4.7), five turns +1.0 (-3.9 to +6.0; simultaneous intervals).
 """
 
 import dataclasses

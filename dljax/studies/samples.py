@@ -95,7 +95,9 @@ def _rows(names: list[str], pictures: list[np.ndarray]):
         axis.spines[["left", "bottom"]].set_visible(False)
     for name, row in zip(names, axes, strict=True):
         lines = (textwrap.fill(s.replace("/", " "), 20) for s in name.split("\n"))
-        row[0].set_ylabel("\n".join(lines), fontsize=8, rotation=0, ha="right", va="center")
+        row[0].set_ylabel(
+            "\n".join(lines), fontsize=8, rotation=0, ha="right", va="center"
+        )
     return figure, axes
 
 
