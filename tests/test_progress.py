@@ -1,0 +1,34 @@
+"""What a person sees of a run that is no terminal's."""
+
+import pytest
+
+from dljax.runs import progress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """[seconds]: what the clock shows."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_line_is_written_every_ten_seconds(clock, capsys):
+    show = progress.Progress()
+    show.begin(100, 20, "cnn")
+    for step in range(21, 61):
+        clock[0] += 1
+        show.update(step, {"loss": 0.5, "grad_norm": 2.0})
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    assert lines[0] == "cnn: step 30/100, loss 0.5, 1.0 steps/s, 70 s left"
+
+
+@pytest.mark.parametrize(("secs", "said"), [(11, True), (5, False)])
+def test_that_it_is_tested_is_said_of_what_takes_long(clock, capsys, secs, said):
+    show = progress.Progress()
+    show.begin(22, 0, "cnn")
+    clock[0] += secs
+    show.update(22, {"loss": 0.5})
+    line = "cnn: step 22/22, loss 0.5, 2.0 steps/s, testing\n"
+    assert capsys.readouterr().err == (line if said else "")
