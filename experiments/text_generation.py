@@ -18,6 +18,23 @@ the character before the 32.)
 
 By default the text is Python's reference; DIR has input.txt; or --dataset=text_file and
 your own. What they write is in the report.
+
+Refuted: what diffusion writes is nearer to held-out text than what a chain draws, what
+the GAN writes is further. Python's reference, 8 seeds, 3,000 updates, 71 minutes on one
+x86-64 core beside other work, of which the GAN took 45: the distance, 0 to 1, mean over
+runs of one to four characters, 95 % intervals, that beyond the chain's (simultaneous
+intervals), and nats a character of held-out text:
+
+    Transformer        0.202 (0.198 to 0.206)  -0.154 (-0.159 to -0.149)  1.231
+    diffusion          0.315 (0.308 to 0.322)  -0.041 (-0.051 to -0.031)  at most 1.901
+    GAN                0.519 (0.514 to 0.524)  +0.163 (+0.156 to +0.170)
+    other real text    0.099
+    chain              0.356
+    shuffled           0.513
+
+The Transformer writes words, "context to the di"; diffusion half of them, "to
+objecceple"; the GAN letters that are about as frequent as they should be, "eiiagt
+esnen". Its rate was not tuned.
 """
 
 import dataclasses

@@ -11,7 +11,7 @@ import studies
 
 from dljax.data.source import with_seen
 from dljax.errors import Refusal
-from dljax.studies import profiles, samples
+from dljax.studies import page, profiles, samples
 from dljax.studies.experiment import of_module
 
 
@@ -131,3 +131,8 @@ def test_a_factor_that_another_goes_with_is_one_line():
     (line,) = axis.lines
     assert list(line.get_xdata()) == levels["context"]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["2", "8", "32"]
+
+
+def test_a_text_of_several_lines_is_one_cell_of_a_table():
+    row = page.environment().from_string("| {{ text | cell }} |")
+    assert row.render(text="a | b\n\nc") == r"| a \| b↵↵c |"

@@ -21,6 +21,7 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {
+        "cell": cell,
         "number": number,
         "p_value": p_value,
         "share": share,
@@ -55,6 +56,11 @@ def p_value(p: float | None) -> str:
     if p is None:
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def cell(text: str) -> str:
+    """A text of any characters as what a cell of a Markdown table can hold."""
+    return text.replace("|", "\\|").replace("\n", "↵")
 
 
 def values(chosen: Mapping[str, Any]) -> str:
