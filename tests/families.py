@@ -244,7 +244,7 @@ def seq2seq() -> Family:
 def windows() -> Running:
     """Windows of a running text, the last ones padded."""
     rng = np.random.default_rng(5)
-    text = " ".join(rng.choice(["one", "and", "another"], 400)).encode()
+    text = " ".join(rng.choice(["one", "and", "another"], 900)).encode()
     parts = np.array([text[:1500], text[1500:1700], text[1700:]])
     rows = {name: np.array([i]) for i, name in enumerate(("train", "valid", "test"))}
     return running(Table("text", "1", {"text": parts}, rows, ()), context=8)
@@ -265,8 +265,10 @@ def masked() -> Family:
     """Masked diffusion, by a Transformer that sees both ways."""
     data = windows()
     size = data.vocabulary.size
-    options = {"longest": 8, "bias": False, "dropout": 0.1, "pool": "none"}
-    net = transformer("encoder", 16, size, vocabulary=size + 1, heads=2, **options)
+    options = {"depth": 1, "longest": 8, "bias": False, "dropout": 0.1}
+    net = transformer(
+        "encoder", 16, size, vocabulary=size + 1, heads=2, pool="none", **options
+    )
     options = {"example": jnp.zeros((1, 8), jnp.int32), "mask": "y_mask"}
     task = of_masks.masked(net, adamw(0.03), tokens=size, **options)
     return Family(task, data.source, "loss")
