@@ -9,7 +9,7 @@ import pytest
 from families import FAMILIES
 from networks import NETWORKS
 
-from dljax.contract import State
+from dljax.contract import Judge, State
 from dljax.train import parallel, update
 
 SEEDS = (3, 4, 5)
@@ -204,6 +204,29 @@ def test_the_order_of_examples_changes_no_evaluation(family):
     padded = np.concatenate([shuffled, -np.ones(6, np.int32)]).reshape(5, 6)
     two = update.evaluate(*args, padded, f.source.arrays)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), one, two)
+
+
+@pytest.mark.parametrize("how", ["map", "cores", "vmap"])
+def test_each_run_is_judged_by_its_own_samples(how):
+    """On two devices three runs are four, of which the last is there for its shape."""
+    f = build("vae")
+
+    def score(sample, seed):
+        return {"images": len(sample["image"]), "told": seed}
+
+    task = f.task._replace(judge=Judge(("images", "told"), score, most=10**6))
+    compiled = parallel.program(
+        task,
+        f.source,
+        SEEDS,
+        how=how,
+        batch_size=f.batch_size,
+        devices=jax.devices()[: 1 if how == "map" else 2],
+    )
+    found = compiled.evaluate(compiled.init(), "test")
+    tests = [len(f.source.split(seed)["test"]) for seed in SEEDS]
+    np.testing.assert_array_equal(found["images"][0], tests)
+    np.testing.assert_array_equal(found["told"][0], SEEDS)
 
 
 def test_each_epoch_is_a_permutation_of_its_own():

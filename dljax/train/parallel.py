@@ -254,7 +254,7 @@ def program(
         found = evaluate[split == "test"](state, numbers, held[split], arrays)
         if split != "test" or judge is None:
             return found
-        lengths = [len(part["test"][: judge.most]) for part in parts]
+        lengths = [len(part["test"][: judge.most]) for part in parts[: len(seeds)]]
         return {**found, **judged(judge, shown(state, judge.most), seeds, lengths)}
 
     return Program(
