@@ -153,7 +153,7 @@ def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
 
     flags = ["--smoke", f"--data_dir={data_dir}", f"--workdir={tmp_path}"]
     assert cli.run(vae, flags) == 0
-    (found,) = (str(path) for path in tmp_path.glob("1.0-8-*"))
+    (found,) = (str(path) for path in tmp_path.glob("1.0-usual-*"))
     out = tmp_path / "out"
     said(capsys, found, "--n=3", f"--out={out}")
     assert {path.name for path in out.iterdir()} == {"0.png", "1.png", "2.png"}
