@@ -13,6 +13,19 @@ has not: each fifth of the voices is left out in turn.
 
 By default single notes of 128 instruments (extra `music`); DIR has the archive of the
 Free Spoken Digit Dataset 1.0.9; or --dataset=audio_folder and your own WAV files.
+
+Supported, of digits that are spoken. 10 seeds over five parts, 17 minutes on one x86-64
+core beside other work, accuracy, 95 % intervals:
+
+            known voices             new voices
+    CNN     0.981 (0.966 to 0.995)   0.773 (0.603 to 0.942)
+    MLP     0.969 (0.954 to 0.984)   0.663 (0.359 to 0.967)
+
+The speakers that were left out in turn, two seeds each: george 0.766 and 0.790, jackson
+0.712 and 0.684, nicolas 0.662 and 0.592, theo 0.934 and 0.934, yweweler 0.794 and
+0.860. That an unknown voice costs 20.8 points (-3.5 to +45.1) and that a CNN is ahead
+there by 11.0 (-13.3 to +35.3) is not certain with five speakers (simultaneous
+intervals).
 """
 
 import dataclasses

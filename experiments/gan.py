@@ -35,6 +35,10 @@ All 60 runs end nearer than the Gaussian, and none without a class: at this size
 unstable. That a norm, or more turns, makes it better is not known; the distance without
 it less that with it: batch norm +6.2 (-3.1 to +15.5), spectral norm -1.9 (-8.5 to
 +4.7), five turns +1.0 (-3.9 to +6.0; simultaneous intervals).
+
+MNIST, 3 seeds, 8,000 updates of the generator, 23 minutes: non-saturating 38.4 (31.5 to
+45.3), rarest class 3.7 %, commonest 21.0 %; hinge 23.0 (16.8 to 29.2), 5.7 and 14.8 %;
+other real images 1.8, Gaussian 146.7, noise 322.
 """
 
 import dataclasses
