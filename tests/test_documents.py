@@ -173,9 +173,11 @@ def test_the_tables_of_claims_and_numbers_are_current():
 
 def test_every_claim_names_an_experiment_that_is_there():
     for claim in claims.read()["claim"]:
+        assert claim["sentence"]
         assert claim["experiment"] in EXPERIMENTS
         assert claim["verdict"] in ("supported", "refuted", "undecided")
         assert claim["rule"]
+        assert claim["evidence"]
 
 
 def test_every_published_number_is_in_the_table():

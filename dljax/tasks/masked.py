@@ -7,9 +7,7 @@ import jax.numpy as jnp
 
 from dljax.contract import Judge, Net, Task, Turn
 from dljax.models.decoding import drawn
-from dljax.tasks.tokens import counted, nats
-
-AT_ONCE = 250  # sequences that are made
+from dljax.tasks.tokens import AT_ONCE, counted, nats
 
 
 def masked(
