@@ -29,14 +29,17 @@ def _forget_programs():
         gc.collect()
 
 
-@pytest.fixture(scope="module")
-def compiled_fast():
-    """Programs are compiled in two thirds of the time, and are slower: where they only
-    have to run.
+def _compiled_fast():
+    """Programs are compiled in a fifth to two thirds of the time, and are slower: where
+    they only have to run, or their numbers to be close.
     """
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+compiled_fast = pytest.fixture(_compiled_fast, scope="module")
+compiled_fast_once = pytest.fixture(_compiled_fast)
 
 
 @pytest.fixture(scope="session")
