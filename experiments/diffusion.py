@@ -34,6 +34,10 @@ change, simultaneous intervals; and what share is recognised as the class asked 
 Guidance makes images that are surely of their class, and alike: recall falls from 88 %
 (82 to 93) to 52 % (42 to 62). Of images of no class that is asked for, the rarest of
 ten classes has 6.1 % (4.3 to 7.9) and the commonest 15.4 % (13.1 to 17.8).
+
+An image of 16 pixels a side or more is halved twice. That was changed after a look: of
+300 that seed 0 made on MNIST with guidance, halved once and 24 features wide, 89 % were
+recognised; of seed 100, halved twice and 16 wide, 98 %. The full size has seeds 3 to 5.
 """
 
 import dataclasses
@@ -59,7 +63,9 @@ NETS = ("unet", "dit")
 class Config(RunConfig):
     change: str = flag("nothing", "which choice is another one", choices=tuple(CHANGES))
     net: str = flag("unet", "what tells the noise", choices=NETS)
-    channels: int = flag(16, "features, a multiple of 8; twice at half the side", low=8)
+    channels: int = flag(
+        16, "features, a multiple of 8; twice at each half of the side", low=8
+    )
     sampling: int = flag(20, "steps from noise to an image", low=5)
     learning_rate: float = flag(2e-3, "Adam's highest", low=0)
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
@@ -89,7 +95,7 @@ STUDY = Study(
         **{name: (f"nothing@frechet_{name}", "nothing@frechet") for name in SAMPLERS},
     },
     rule=rule,
-    sizes={"mnist": {"seeds": 3, "channels": 24, "change": ("nothing",)}},
+    sizes={"mnist": {"seed": 3, "seeds": 3, "change": ("nothing",)}},
     full={
         "digits": {"steps": 1000, "seeds": 10, "channels": 32, "sampling": 50},
         "mnist": {"steps": 3000, "sampling": 50, "eval_every": 600},
@@ -137,7 +143,9 @@ def task(config):
             )
         net = dit(side // 4, 3 * config.channels, classes=classes)
     else:
-        net = unet((config.channels, 2 * config.channels), classes=classes)
+        sides = 3 if min(example.shape[1:3]) >= 16 else 2
+        channels = tuple(config.channels * 2**i for i in range(sides))
+        net = unet(channels, classes=classes)
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     options: dict[str, Any] = {"schedule": "cosine", "predicted": "velocity"}
     return diffusion(

@@ -17,6 +17,7 @@ from dljax.contract import Judge, Net, Task, Turn
 SCHEDULES = ("linear", "cosine")
 PREDICTED = ("noise", "image", "velocity")
 AT_ONCE = 250  # examples that are made
+AT_ONCE_ON_CPU = 32  # what its cache holds: of MNIST 1.4 times as many a second
 HIDDEN = 0.1  # of labels, in training, for guidance
 
 
@@ -202,11 +203,12 @@ def diffusion(
     def sample(params, stats, batch, key):
         asked = batch["label"] if classes else jnp.zeros(len(batch["image"]), int)
         keys = jax.random.split(key, len(asked))
+        on_cpu = jax.default_backend() == "cpu"
         found = {
             name: jax.lax.map(
                 functools.partial(made, params, stats, sampler),
                 (keys, asked),
-                batch_size=AT_ONCE,
+                batch_size=AT_ONCE_ON_CPU if on_cpu else AT_ONCE,
             )
             for name, sampler in samplers.items()
         }
