@@ -39,7 +39,7 @@ def _compiled_fast():
 
 
 compiled_fast = pytest.fixture(_compiled_fast, scope="module")
-compiled_fast_once = pytest.fixture(_compiled_fast)
+fast = pytest.fixture(_compiled_fast)  # for one test
 
 
 @pytest.fixture(scope="session")

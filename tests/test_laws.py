@@ -62,7 +62,7 @@ def reference(family):
 
 @pytest.fixture
 def expected(family):
-    """Named before `compiled_fast_once`: where bits are compared, all is optimised."""
+    """Named before `fast`: where bits are compared, all is optimised."""
     return reference(family)
 
 
@@ -93,7 +93,7 @@ def test_training_makes_it_better_and_stays_finite(family):
 
 
 @EVERY
-@pytest.mark.usefixtures("compiled_fast_once")
+@pytest.mark.usefixtures("fast")
 def test_update_is_pure_and_jit_changes_little(family):
     f = build(family)
     state = update.init(f.task, jax.random.key(0))
@@ -159,33 +159,27 @@ def test_dispatches_of_any_length_change_no_bit(family):
 
 
 @WIDELY
-def test_vmapped_seeds_are_single_seeds(family, expected, compiled_fast_once):
+def test_vmapped_seeds_are_single_seeds(family, expected, fast):
     close(expected, trained(program(family, "vmap")))
 
 
 @WIDELY
-def test_sharded_seeds_are_single_seeds(family, expected, compiled_fast_once):
+def test_sharded_seeds_are_single_seeds(family, expected, fast):
     close(expected, trained(program(family, "shard", devices=6)))
 
 
 @pytest.mark.parametrize("family", ["plain"])
-def test_a_batch_is_shared_by_devices_that_no_seed_needs(
-    family, expected, compiled_fast_once
-):
+def test_a_batch_is_shared_by_devices_that_no_seed_needs(family, expected, fast):
     close(expected, trained(program(family, "shard", devices=8)))
 
 
 @pytest.mark.parametrize("family", ["plain", "autoencoder", "seq2seq"])
-def test_pmapped_seeds_are_single_seeds_where_nothing_is_random(
-    family, expected, compiled_fast_once
-):
+def test_pmapped_seeds_are_single_seeds_if_nothing_is_random(family, expected, fast):
     close(expected, trained(program(family, "pmap")))
 
 
 @EVERY
-def test_evaluation_counts_every_example_once_whatever_the_batches(
-    family, expected, compiled_fast_once
-):
+def test_evaluation_counts_every_example_once_in_any_batch(family, expected, fast):
     f = build(family)
     compiled = program(family, "map")
     state = compiled.put(expected)
@@ -206,7 +200,7 @@ def test_evaluation_counts_every_example_once_whatever_the_batches(
 
 
 @EVERY
-@pytest.mark.usefixtures("compiled_fast_once")
+@pytest.mark.usefixtures("fast")
 def test_the_order_of_examples_changes_no_evaluation(family):
     if family in NOISY:
         pytest.skip("its noise goes by place in the batch")
@@ -222,7 +216,7 @@ def test_the_order_of_examples_changes_no_evaluation(family):
 
 
 @pytest.mark.parametrize("how", ["map", "cores", "vmap"])
-@pytest.mark.usefixtures("compiled_fast_once")
+@pytest.mark.usefixtures("fast")
 def test_each_run_is_judged_by_its_own_samples(how):
     """On two devices three runs are four, of which the last is there for its shape."""
     f = build("vae")
@@ -291,7 +285,7 @@ def test_a_loss_that_is_not_finite_freezes_that_seed_alone():
 
 
 @EVERY
-@pytest.mark.usefixtures("compiled_fast_once")
+@pytest.mark.usefixtures("fast")
 def test_the_select_of_accelerators_does_what_the_branch_of_cpus_does(
     family, monkeypatch
 ):
