@@ -12,6 +12,8 @@ from dljax.tasks import diffusion
 from dljax.train import optimizers, update
 from experiments.reference import gaussian_diffusion as exact
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 
 def test_schedules_end_in_noise_and_begin_at_the_image():
     for name in diffusion.SCHEDULES:
