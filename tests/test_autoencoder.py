@@ -14,6 +14,8 @@ from dljax.train import parallel
 from dljax.train.optimizers import adamw
 from experiments.reference import linear_vae
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 
 def images(n=140, seed=0):
     rng = np.random.default_rng(seed)

@@ -13,6 +13,8 @@ from dljax.tasks.gan import gan
 from dljax.train.optimizers import sgd
 from experiments.reference import wgan_critic
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 
 def task(objective, slope=2.0, shift=0.5):
     """The critic scores slope * x + shift; the generator makes 1."""

@@ -14,6 +14,8 @@ from dljax.models.resnet import resnet
 from dljax.tasks.classification import classification
 from dljax.train import update
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 
