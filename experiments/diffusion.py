@@ -64,7 +64,7 @@ class Config(RunConfig):
     change: str = flag("nothing", "which choice is another one", choices=tuple(CHANGES))
     net: str = flag("unet", "what tells the noise", choices=NETS)
     channels: int = flag(
-        16, "features, a multiple of 8; twice at each half of the side", low=8
+        16, "features, a multiple of 8; doubled where the side is halved", low=8
     )
     sampling: int = flag(20, "steps from noise to an image", low=5)
     learning_rate: float = flag(2e-3, "Adam's highest", low=0)
