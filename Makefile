@@ -8,7 +8,7 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
-SPREAD := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+SPREAD := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all lint bench claims lock clean
 

@@ -1,5 +1,7 @@
 """Nets for clips: what they know of the order of frames."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,13 +22,14 @@ def applied(net):
 
 
 @pytest.mark.parametrize("frames", [2, 5, 7])
-def test_without_order_any_order_gives_the_same_bits(frames):
+def test_without_order_any_order_gives_the_same(frames):
     apply = applied(video.cnn_frames((3, 4), 6, 3))
     clips = CLIPS[:, :frames]
     y = apply(clips)
-    np.testing.assert_array_equal(y, apply(clips[:, ::-1]))
+    close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-6)
+    close(y, apply(clips[:, ::-1]))
     shuffled = np.random.default_rng(1).permutation(frames)
-    np.testing.assert_array_equal(y, apply(clips[:, shuffled]))
+    close(y, apply(clips[:, shuffled]))
 
 
 def test_without_order_each_frame_counts_and_gets_its_gradient():

@@ -98,19 +98,6 @@ def cnn_3d(
     return net(Cnn3d(tuple(channels), hidden, outputs, size))
 
 
-@jax.custom_vjp
-def _mean_over_time(x):
-    """x.mean(1), the same bits in whatever order: the values are sorted first."""
-    return jnp.sort(x, 1).mean(1)
-
-
-# The gradient needs no sorting: of a mean it is the same for every frame.
-_mean_over_time.defvjp(
-    lambda x: (_mean_over_time(x), x),
-    lambda x, g: (jnp.broadcast_to(g[:, None] / x.shape[1], x.shape),),
-)
-
-
 class CnnFrames(nn.Module):
     """(b, t, h, w, c) -> (b, outputs): a CNN on every frame, then all of them."""
 
@@ -125,7 +112,7 @@ class CnnFrames(nn.Module):
         b, t, *image = x.shape
         frames = Cnn(self.channels, self.hidden, 0, self.size)
         x = frames(x.reshape(b * t, *image), train=train).reshape(b, t, -1)
-        x = _mean_over_time(x) if self.order == "free" else x.reshape(b, -1)
+        x = x.mean(1) if self.order == "free" else x.reshape(b, -1)
         return nn.Dense(self.outputs)(x)
 
 
@@ -142,7 +129,7 @@ def cnn_frames(
     Args:
       channels, hidden, size: those of `cnn`, up to its fully connected layer.
       order: one of `ORDERS`. "free": the mean over time of each frame's values, which
-        knows nothing of their order: the same bits for the frames in another one.
+        knows nothing of their order: of frames in another one only rounding differs.
         "kept": all frames' values beside each other.
 
     Raises:
