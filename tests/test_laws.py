@@ -139,7 +139,7 @@ def test_a_program_is_compiled_once(family):
     assert len(traces) == len(f.task.turns) + 1
 
 
-@WIDELY
+@EVERY
 def test_a_seed_in_a_map_is_that_seed_alone_bit_for_bit(family):
     alone = trained(program(family, "map", SEEDS[1:2]))
     same(jax.tree.map(lambda leaf: leaf[1:2], reference(family)), alone)
@@ -147,7 +147,9 @@ def test_a_seed_in_a_map_is_that_seed_alone_bit_for_bit(family):
 
 @WIDELY
 def test_spreading_seeds_over_cores_changes_no_bit(family):
-    same(reference(family), trained(program(family, "cores", devices=2)))
+    """Two of three on a core; of networks each is alone on one."""
+    cores = 2 if family in FAMILIES else 3
+    same(reference(family), trained(program(family, "cores", devices=cores)))
 
 
 @WIDELY
