@@ -14,7 +14,7 @@ import scipy.io.wavfile
 from pieces import rolls, saved
 
 from dljax.data.known import OWN
-from dljax.studies import claims, verdict
+from dljax.studies import claims, figures, verdict
 
 ROOT = pathlib.Path(__file__).parents[1]
 BUILD = (ROOT / "BUILD.md").read_text()
@@ -111,7 +111,18 @@ def makes(name, folder, capsys):
         assert (rate, wave.dtype, wave.ndim) == (8000, np.int16, 1)
 
 
-@pytest.mark.usefixtures("compiled_fast")
+def closed(figure):
+    figures.plt().close(figure)
+    return ""
+
+
+@pytest.fixture
+def nothing_drawn(monkeypatch):
+    """Figures are made, and not drawn, which takes half of a short run's time."""
+    monkeypatch.setattr(figures, "save", lambda figure, *_: closed(figure))
+
+
+@pytest.mark.usefixtures("compiled_fast", "nothing_drawn")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
     from dljax import cli
