@@ -31,7 +31,11 @@ class Condition(nn.Module):
         x = nn.silu(nn.Dense(self.width)(sinusoids(TIMES * given["t"], self.width)))
         x = nn.Dense(self.width)(x)
         if self.classes:
-            label = nn.Embed(self.classes + 1, self.width, name="label")
+            # Of numbers as large as the time's, or it is long before labels are heard.
+            first = nn.initializers.normal(1.0)
+            label = nn.Embed(
+                self.classes + 1, self.width, embedding_init=first, name="label"
+            )
             x += label(given["label"])
         return x
 

@@ -6,7 +6,7 @@ from dljax.contract import Judge, Task
 from dljax.models.autoencoder import autoencoder
 from dljax.models.diffusion import unet
 from dljax.models.gan import critic, generator
-from dljax.tasks.diffusion import diffusion
+from dljax.tasks.diffusion import Sampler, diffusion
 from dljax.tasks.gan import gan
 from dljax.tasks.vae import vae
 
@@ -20,6 +20,7 @@ def maker(
     *,
     classes: int,
     width: int,
+    sides: int = 2,
     optimizers: dict[str, Any],
     judge: Judge | None = None,
 ) -> Task:
@@ -28,12 +29,13 @@ def maker(
 
     vae: its pixels are Gaussian about what is decoded. gan: hinge, a critic of spectral
     norm, one turn each. diffusion: a U-Net that tells velocities of the cosine
-    schedule.
+    schedule, and where there are classes guidance by them.
 
     Args:
       example: one batch of images, for its shape.
       width: features at half of the side, in the U-Net at the whole side, a multiple of
         8; twice as many at half of that.
+      sides: how many a U-Net has, each half of that before.
       optimizers: {"net"}, and of a GAN {"generator", "critic"}.
       judge: as `Task.judge`.
 
@@ -49,6 +51,7 @@ def maker(
         players = generator(shape, channels[::-1]), critic(channels, norm="spectral")
         return gan(*players, optimizers, noise=CODE, objective="hinge", **common)
     if kind == "diffusion":
-        net = unet(channels, classes=classes)
+        net = unet(tuple(width * 2**i for i in range(sides)), classes=classes)
+        common["samplers"] = {"made": Sampler(guidance=1.0 if classes else 0.0)}
         return diffusion(net, optimizers["net"], predicted="velocity", **common)
     raise ValueError(f"kind {kind}: must be one of {KINDS}")
