@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import os
 import pathlib
+import warnings
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
@@ -42,6 +43,24 @@ compiled_fast = pytest.fixture(_compiled_fast, scope="module")
 fast = pytest.fixture(_compiled_fast)  # for one test
 
 
+def _closed(figure, folder, name):
+    from dljax.studies import figures
+
+    del name
+    folder.mkdir(parents=True, exist_ok=True)
+    figures.plt().close(figure)
+    return ""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_drawn(request, monkeypatch):
+    """Figures are made, and not drawn, which takes half of a short study's time; but
+    where a test is marked `drawn`, and in what several tests share.
+    """
+    if not request.node.get_closest_marker("drawn"):
+        monkeypatch.setattr("dljax.studies.figures.save", _closed)
+
+
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """A place for prepared data sets that all tests of a session share."""
@@ -70,13 +89,15 @@ def golden_arrays(which, kept, script):
     if which == "kept":
         with np.load(folder / kept) as arrays:
             return dict(arrays)
-    pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
+    torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
     spec = importlib.util.spec_from_file_location(script, folder / f"{script}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.make()
+    # oneDNN's gradient of a strided kernel of one pixel is wrong at times (2.13, AVX2).
+    with warnings.catch_warnings(action="ignore"), torch.backends.mkldnn.flags(False):
+        return module.make()
 
 
 class Quiet:

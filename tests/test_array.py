@@ -111,6 +111,7 @@ def test_levels_are_one_trial_and_later_ones_another(tmp_path, packed):
     assert names == {"variant", "4/0.001", "8/0.001"}
 
 
+@pytest.mark.drawn
 def test_rows_and_reports_know_every_run(tmp_path, packed, capsys):
     run(packed, tmp_path, *SHORT)
     lines = (tmp_path / "results.csv").read_text().splitlines()

@@ -14,7 +14,7 @@ import scipy.io.wavfile
 from pieces import rolls, saved
 
 from dljax.data.known import OWN
-from dljax.studies import claims, figures, verdict
+from dljax.studies import claims, verdict
 
 ROOT = pathlib.Path(__file__).parents[1]
 BUILD = (ROOT / "BUILD.md").read_text()
@@ -24,9 +24,12 @@ EXAMPLES = dict(
 EXPERIMENTS = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
 for card in ("cnn_limits", "lstm_trace"):  # of a run, no studies: tests/test_limits.py
     EXPERIMENTS.remove(card)
-EXPERIMENTS += sorted(
+REFERENCE = sorted(
     f"reference.{p.stem}" for p in (ROOT / "experiments/reference").glob("[a-z]*.py")
 )
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in REFERENCE]
+RUN = [*EXPERIMENTS, *LONG]
+EXPERIMENTS += REFERENCE
 
 
 def test_there_is_an_example_of_each_kind():
@@ -111,21 +114,8 @@ def makes(name, folder, capsys):
         assert (rate, wave.dtype, wave.ndim) == (8000, np.int16, 1)
 
 
-def closed(figure, folder, name):
-    del name
-    folder.mkdir(parents=True, exist_ok=True)
-    figures.plt().close(figure)
-    return ""
-
-
-@pytest.fixture
-def nothing_drawn(monkeypatch):
-    """Figures are made, and not drawn, which takes half of a short run's time."""
-    monkeypatch.setattr(figures, "save", closed)
-
-
-@pytest.mark.usefixtures("compiled_fast", "nothing_drawn")
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.usefixtures("compiled_fast")
+@pytest.mark.parametrize("name", RUN)
 def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
     from dljax import cli
 

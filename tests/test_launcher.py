@@ -46,6 +46,7 @@ def start_and_wait(directory):
     return process
 
 
+@pytest.mark.long
 def test_processes_give_the_same_results(tmp_path, whole):
     process = start(tmp_path, "--jobs=2")
     said = process.communicate()[1]
@@ -64,6 +65,7 @@ def test_a_killed_launcher_leaves_nobody_behind_and_carries_on(tmp_path, whole):
     assert (tmp_path / "results.csv").read_bytes() == whole
 
 
+@pytest.mark.long
 def test_a_terminated_launcher_stops_its_processes(tmp_path, whole):
     process = start_and_wait(tmp_path)
     os.killpg(process.pid, signal.SIGTERM)

@@ -108,6 +108,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(study):
         assert f'alt="{word}' in page
 
 
+@pytest.mark.drawn
 def test_a_done_study_is_not_run_again_and_its_page_is_the_same(
     study, data_dir, experiment
 ):
