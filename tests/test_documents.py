@@ -27,8 +27,13 @@ for card in ("cnn_limits", "lstm_trace"):  # of a run, no studies: tests/test_li
 REFERENCE = sorted(
     f"reference.{p.stem}" for p in (ROOT / "experiments/reference").glob("[a-z]*.py")
 )
-LONG = [pytest.param(name, marks=pytest.mark.long) for name in REFERENCE]
-RUN = [*EXPERIMENTS, *LONG]
+# Of what they are made of, other experiments run shortly too.
+LATER = ["activations", "audio_transformer", "bias", "kernels", "learned_features"]
+LATER += ["input_shape", "pooling", "rnn_one_to_one", "recurrence", "weights"]
+RUN = [
+    pytest.param(name, marks=[pytest.mark.long] * (name in {*LATER, *REFERENCE}))
+    for name in [*EXPERIMENTS, *REFERENCE]
+]
 EXPERIMENTS += REFERENCE
 
 

@@ -21,6 +21,7 @@ def trial(tmp_path_factory, data_dir):
     return next(p for p in work.glob("lstm*") if (p / "samples.npz").is_file())
 
 
+@pytest.mark.drawn
 def test_every_step_is_there_for_every_character(trial):
     config = lstm_trace.Config(run=str(trial), example=5)
     parts, labels = lstm_trace.traced(config)

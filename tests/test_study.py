@@ -214,6 +214,7 @@ def test_evaluate_says_when_a_record_differs(study, tmp_path, capsys):
     assert "recorded accuracy differs by 0.25" in capsys.readouterr().out
 
 
+@pytest.mark.drawn
 def test_the_report_can_be_written_again(study, capsys):
     page = (study / "report.html").read_bytes()
     (study / "report.html").unlink()
