@@ -28,8 +28,9 @@ REFERENCE = sorted(
     f"reference.{p.stem}" for p in (ROOT / "experiments/reference").glob("[a-z]*.py")
 )
 # Of what they are made of, other experiments run shortly too.
-LATER = ["activations", "audio_transformer", "bias", "kernels", "learned_features"]
-LATER += ["input_shape", "pooling", "rnn_one_to_one", "recurrence", "weights"]
+LATER = ["activations", "audio_classification", "audio_transformer", "bias"]
+LATER += ["generators_compared", "input_shape", "kernels", "learned_features"]
+LATER += ["pooling", "recurrence", "rnn_one_to_one", "text_generation", "weights"]
 RUN = [
     pytest.param(name, marks=[pytest.mark.long] * (name in {*LATER, *REFERENCE}))
     for name in [*EXPERIMENTS, *REFERENCE]

@@ -114,6 +114,7 @@ def test_a_done_study_is_not_run_again_and_its_page_is_the_same(
 ):
     before = {p: p.read_bytes() for p in study.rglob("*") if p.is_file()}
     lines = run(experiment, study, data_dir, *SMALL)
+    assert lines[0].endswith("4 done (shortened: fewer steps than declared)")
     assert "everything is done; the report is written again" in lines
     assert sum("done already" in line for line in lines) == 4
     after = {p: p.read_bytes() for p in study.rglob("*") if p.is_file()}
