@@ -52,6 +52,8 @@ def maker(
         return gan(*players, optimizers, noise=CODE, objective="hinge", **common)
     if kind == "diffusion":
         net = unet(tuple(width * 2**i for i in range(sides)), classes=classes)
-        common["samplers"] = {"made": Sampler(guidance=1.0 if classes else 0.0)}
-        return diffusion(net, optimizers["net"], predicted="velocity", **common)
+        guided = {"made": Sampler(guidance=1.0 if classes else 0.0)}
+        return diffusion(
+            net, optimizers["net"], predicted="velocity", samplers=guided, **common
+        )
     raise ValueError(f"kind {kind}: must be one of {KINDS}")

@@ -88,6 +88,14 @@ SHARES = ("least_class", "most_class")
 FLOORS = ("real", "gaussian", "noise")
 
 
+def floors(other: np.ndarray, gaussian: np.ndarray) -> dict[str, np.ndarray]:
+    """What is judged beside images that were made, by the names of `FLOORS`: other real
+    images, as many that a Gaussian draws, and uniform noise.
+    """
+    noise = np.random.default_rng(0).random(other.shape, np.float32)
+    return dict(zip(FLOORS, (other, gaussian, noise), strict=True))
+
+
 def distances(features: Any, real: Any) -> dict[str, float]:
     """What `NAMES` says, of features (n, d) and real ones (m, d)."""
     near = generated.precision_recall(features, real)
@@ -142,13 +150,9 @@ def judge_of_images(
         look = recogniser(source, seed, steps=steps)
         real, told = look(images[:half])
         found = {"recognised": float((told == sample["label"][:half]).mean())}
-        noise = np.random.default_rng(0).random(images[:half].shape, np.float32)
-        for floor, its in zip(
-            FLOORS,
-            (images[other], gaussian(first_alike(source, seed), half), noise),
-            strict=True,
-        ):
-            apart = distances(look(its)[0], real)
+        drawn = gaussian(first_alike(source, seed), half)
+        for floor, pictures in floors(images[other], drawn).items():
+            apart = distances(look(pictures)[0], real)
             found |= {f"{k}_{floor}": v for k, v in apart.items()}
         for name, end in ends.items():
             features, which = look(np.clip(sample[name], 0, 1))
