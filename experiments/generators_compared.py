@@ -14,7 +14,7 @@ class. The report has their images, each above the nearest real one.
     python -m experiments.generators_compared --full
     python -m experiments.generators_compared --dataset=mnist --manual_dir=DIR --full
 
-The verdict rests on the digits; of MNIST three seeds' numbers are stated.
+The verdict rests on the digits.
 """
 
 import dataclasses

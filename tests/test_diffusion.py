@@ -146,11 +146,14 @@ def test_a_unet_gives_images_of_any_size_and_knows_time_and_label(size):
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(2, *size)), jnp.float32)
     given = {"x": x, "t": jnp.array([0.1, 0.1]), "label": jnp.array([1, 1])}
-    params, stats = net.init(jax.random.key(0), given)
+    params, stats = jax.jit(net.init)(jax.random.key(0), given)
+
+    @jax.jit
+    def apply(given):
+        return net.apply(params, stats, given, key=None, train=False)[0]
 
     def told(**changes):
-        y, _ = net.apply(params, stats, given | changes, key=None, train=False)
-        return y
+        return apply(given | changes)
 
     first = told()
     assert first.shape == x.shape
