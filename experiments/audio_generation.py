@@ -17,6 +17,26 @@ what is made cannot be as near.)
 By default single notes of 128 instruments (extra `music`); DIR has the archive of the
 Free Spoken Digit Dataset 1.0.9; or --dataset=audio_folder and your own WAV files. The
 sounds are in the report.
+
+Supported by all three. Spoken digits, 8 seeds, 2,000 updates of diffusion and 10,000 of
+the others, 27 minutes of a VAE, 20 of a GAN and 88 of diffusion on one x86-64 core:
+which share is recognised as the digit asked for, and the Frechet distance, 95 %
+intervals:
+
+    VAE          65.2 % (61.0 to 69.4)    179 (157 to 200)
+    GAN          79.0 % (74.2 to 83.8)     74 (57 to 91)
+    diffusion    92.1 % (90.8 to 93.3)    103 (89 to 117)
+    real         99.2 %                    51.7
+    Gaussian                               58.5
+    noise                                 15,733
+
+What a Gaussian draws is of no digit, but all of it together is nearer to real sounds
+than what diffusion and the VAE make. Diffusion's share is lowest of seven, 81.0 %, and
+highest of four, 99.5 %.
+
+Guidance by the class, the U-Net's three sides, the learning rate, and that a VAE and a
+GAN make five times as many updates were chosen by looks at seed 100; the full size has
+seeds 0 to 7.
 """
 
 import dataclasses
