@@ -29,8 +29,9 @@ REFERENCE = sorted(
 )
 # Of what they are made of, other experiments run shortly too.
 LATER = ["activations", "audio_classification", "audio_transformer", "bias"]
-LATER += ["generators_compared", "input_shape", "kernels", "learned_features"]
-LATER += ["pooling", "recurrence", "rnn_one_to_one", "text_generation", "weights"]
+LATER += ["context_length", "generators_compared", "input_shape", "kernels"]
+LATER += ["learned_features", "pooling", "recurrence", "rnn_one_to_one"]
+LATER += ["text_generation", "weights"]
 RUN = [
     pytest.param(name, marks=[pytest.mark.long] * (name in {*LATER, *REFERENCE}))
     for name in [*EXPERIMENTS, *REFERENCE]
