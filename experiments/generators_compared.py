@@ -59,7 +59,7 @@ RATES = {"vae": 2e-3, "gan": 5e-4, "diffusion": 2e-3, "transformer": 2e-3}
 class Config(RunConfig):
     dataset: str = flag("digits", "data set to train on", choices=tuple(SIDES))
     kind: str = flag("diffusion", "what makes images", choices=KINDS)
-    operations: int = flag(200, "of a run's training, in 10^9", low=1)
+    operations: int = flag(100, "of a run's training, in 10^9", low=1)
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
     batch_size: int = flag(32, "images an update", low=1)
