@@ -35,8 +35,8 @@ than what diffusion and the VAE make. Diffusion's share is lowest of seven, 81.0
 highest of four, 99.5 %.
 
 Guidance by the class, the U-Net's three sides, the learning rate, and that a VAE and a
-GAN make five times as many updates were chosen by looks at seed 100; the full size has
-seeds 0 to 7.
+GAN make five times as many updates were chosen by looks at seed 100, where a GAN had
+43 % without that, 79 % with it, and a VAE 85 % without; the full size has seeds 0 to 7.
 """
 
 import dataclasses
