@@ -27,6 +27,7 @@ for card in ("cnn_limits", "lstm_trace"):  # of a run, no studies: tests/test_li
 REFERENCE = sorted(
     f"reference.{p.stem}" for p in (ROOT / "experiments/reference").glob("[a-z]*.py")
 )
+EXPERIMENTS += REFERENCE
 # Of what they are made of, other experiments run shortly too.
 LATER = ["activations", "audio_classification", "audio_transformer", "bias"]
 LATER += ["context_length", "generators_compared", "input_shape", "kernels"]
@@ -34,9 +35,8 @@ LATER += ["learned_features", "pooling", "recurrence", "rnn_one_to_one"]
 LATER += ["text_generation", "weights"]
 RUN = [
     pytest.param(name, marks=[pytest.mark.long] * (name in {*LATER, *REFERENCE}))
-    for name in [*EXPERIMENTS, *REFERENCE]
+    for name in EXPERIMENTS
 ]
-EXPERIMENTS += REFERENCE
 
 
 def test_there_is_an_example_of_each_kind():
