@@ -91,8 +91,15 @@ def stop_at_once() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+STOPPING = (
+    b"stopping, once the step or the test that was begun is done and saved; "
+    b"Ctrl-C again ends at once\n"
+)
+
+
 def stop_on_signals() -> Callable[[], bool]:
-    """A first SIGINT, SIGTERM or SIGUSR2 asks to stop; a second Ctrl-C interrupts.
+    """A first SIGINT, SIGTERM or SIGUSR2 asks to stop, and is told so; a second Ctrl-C
+    ends the process, exit code 75: what is on disk stands any end.
 
     Returns:
       whether one came, or the launcher that started this process has died.
@@ -103,7 +110,10 @@ def stop_on_signals() -> Callable[[], bool]:
     def ask(number, frame):
         del frame
         if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            os.write(2, b"interrupted\n")
+            os._exit(PREEMPTED)  # what is raised in a callback of C is ignored
+        if not asked and launcher is None:
+            os.write(2, STOPPING)
         asked.append(number)
 
     for number in SIGNALS:

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
@@ -159,6 +160,24 @@ def test_a_signal_while_it_compiles_is_a_clean_stop(tmp_path, name):
     assert process.exitcode == PREEMPTED
     assert "stopped; the same command resumes in" in said.read_text()
     assert max(saved(tmp_path / "work")) == [1]  # it finished the step, and saved
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    lines = (
+        "import os, signal",
+        "from dljax import cli",
+        "stop = cli.stop_on_signals()",
+        "os.kill(os.getpid(), signal.SIGINT)",
+        "assert stop()",
+        "os.kill(os.getpid(), signal.SIGINT)",
+        "raise SystemExit('it goes on')",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == PREEMPTED
+    first, second = ended.stderr.splitlines()
+    assert first.startswith("stopping, ")
+    assert second == "interrupted"
 
 
 def test_a_run_says_what_is_its_own_and_nothing_else(tmp_path):
