@@ -24,6 +24,16 @@ def test_a_line_is_written_every_ten_seconds(clock, capsys):
     assert lines[0] == "cnn: step 30/100, loss 0.5, 1.0 steps/s, 70 s left"
 
 
+def test_time_left_is_told_without_the_time_it_compiled(clock, capsys):
+    show = progress.Progress()
+    show.begin(100, 0, "cnn")
+    for step, secs in ((1, 60), (2, 1)):
+        clock[0] += secs
+        show.update(step, {"loss": 0.5})
+    line = "cnn: step 2/100, loss 0.5, 1.0 steps/s, 98 s left\n"
+    assert capsys.readouterr().err == line
+
+
 @pytest.mark.parametrize(("secs", "said"), [(11, True), (5, False)])
 def test_that_it_is_tested_is_said_of_what_takes_long(clock, capsys, secs, said):
     show = progress.Progress()

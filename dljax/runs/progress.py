@@ -20,6 +20,7 @@ class Progress:
         self._said = self._begun = 0.0
         self._total = self._from = 0
         self._label = ""
+        self._compiled = False
 
     def say(self, line: str) -> None:
         """A line that stays."""
@@ -31,6 +32,7 @@ class Progress:
     def begin(self, total: int, start: int, label: str) -> None:
         """A trial of `total` steps begins at step `start`."""
         self._total, self._from, self._label = total, start, label
+        self._compiled = False
         self._begun = self._said = time.monotonic()
         if self._terminal:
             self._bar = tqdm(
@@ -47,6 +49,9 @@ class Progress:
                 self._bar.set_description(f"{self._label}, testing")
             return
         now, last = time.monotonic(), step == self._total
+        if not (self._compiled or last):  # the rate is that of what follows
+            self._compiled, self._begun, self._from = True, now, step
+            return
         if now - (self._begun if last else self._said) >= LINE_SECS:
             self._said = now
             rate = (step - self._from) / (self._said - self._begun)
