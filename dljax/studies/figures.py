@@ -200,7 +200,7 @@ def finals_of(values: Mapping[str, list[float]], measure: str, *, shared: float)
         if n > 1:
             axis.plot([low, high], [i, i], "-", color=colour, lw=2)
     axis.set_yticks(range(len(values)), list(values))
-    axis.invert_yaxis()
+    axis.set_ylim(len(values) - 0.4, -0.6)
     axis.set_xlabel(f"test {measure} (a dot a seed; mean and 95 % interval)")
     return figure
 
@@ -215,8 +215,7 @@ def differences(compared: Mapping[str, statistics.Comparison]):
             axis.plot([c.sure.low, c.sure.high], [i, i], "-", color=COLOURS[0], lw=2)
         axis.plot([c.difference], [i], "|", color=COLOURS[0], ms=18, mew=2)
     axis.set_yticks(range(len(compared)), list(compared))
-    axis.set_ylim(-0.6, len(compared) - 0.4)
-    axis.invert_yaxis()
+    axis.set_ylim(len(compared) - 0.4, -0.6)
     axis.set_xlabel("difference, paired by seed; mean and simultaneous interval")
     return figure
 

@@ -103,7 +103,8 @@ def _rows(names: list[str], pictures: list[np.ndarray]):
 
 def examples(samples: Samples, classes: list[str]):
     """Test images as each network sees them, with its predictions; None without."""
-    shown = {k: v for k, v in samples.items() if _is_picture(_image(v))}
+    told = {k: v for k, v in samples.items() if "prediction" in v}
+    shown = {k: v for k, v in told.items() if _is_picture(_image(v))}
     shown = dict(list(shown.items())[:ROWS])
     if not shown:
         return None
@@ -111,17 +112,16 @@ def examples(samples: Samples, classes: list[str]):
     for row, sample in zip(axes, shown.values(), strict=True):
         for j, axis in enumerate(row):
             axis.imshow(_flat(sample["image"][j]), cmap="gray", vmin=0, vmax=1)
-            if "prediction" in sample:
-                told, right = (int(sample[k][j]) for k in ("prediction", "label"))
-                name, true = (
-                    classes[k] if k < len(classes) else str(k) for k in (told, right)
-                )
-                axis.set_title(
-                    name if told == right else f"{name} ≠ {true}",
-                    fontsize=8,
-                    color=INK if told == right else COLOURS[1],
-                    pad=2,
-                )
+            answer, right = (int(sample[k][j]) for k in ("prediction", "label"))
+            name, true = (
+                classes[k] if k < len(classes) else str(k) for k in (answer, right)
+            )
+            axis.set_title(
+                name if answer == right else f"{name} ≠ {true}",
+                fontsize=8,
+                color=INK if answer == right else COLOURS[1],
+                pad=2,
+            )
     return figure
 
 
