@@ -138,9 +138,8 @@ def looked(study: Study, seeds: list[int], blocks: list[list[int]]) -> str:
 def _usual(experiment: Experiment, asked: Asked) -> Any:
     """The config as declared for this data set and size."""
     config = asked.config
-    same = {
-        n: getattr(config, n) for n in ("dataset", "data_dir", "manual_dir", "full")
-    }
+    kept = ("dataset", "data_dir", "manual_dir", "full", *experiment.study.factors)
+    same = {name: getattr(config, name) for name in kept}
     sizes = experiment.study.defaults({"full": config.full}, config.dataset)
     fields = {k: v for k, v in sizes.items() if k not in experiment.study.factors}
     return experiment.config(**same | fields)
@@ -173,6 +172,8 @@ def shortened(experiment: Experiment, asked: Asked) -> bool:
 def reduced(experiment: Experiment, asked: Asked) -> str:
     """Why a verdict would not count though every step is made, or ""."""
     config, study = asked.config, experiment.study
+    if config.dataset not in {*study.full, *study.sufficient}:
+        return f"no full size is declared for {config.dataset}"
     usual = _usual(experiment, asked)
     if config.seeds < usual.seeds and config.seeds not in study.looks:
         return f"{config.seeds} of {usual.seeds} seeds"
@@ -191,9 +192,7 @@ def reduced(experiment: Experiment, asked: Asked) -> str:
         return f"other settings: {', '.join(others)}"
     whole = study.full if config.full else ()
     if config.dataset not in {*whole, *study.sufficient}:
-        if config.dataset in study.full:
-            return "not the full size (--full)"
-        return f"no full size is declared for {config.dataset}"
+        return "not the full size (--full)"
     return ""
 
 
