@@ -205,7 +205,8 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
     files.
 
     Raises:
-      Refusal: the directory cannot be written, or for music the extra is missing.
+      Refusal: the directory cannot be written, or has files already, or for music the
+        extra is missing.
     """
     import numpy as np
     from PIL import Image
@@ -214,6 +215,11 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
     from dljax.studies import sound
 
     disk.check_writable(folder, "out")
+    if before := len(list(folder.iterdir())):
+        raise Refusal(
+            f"--out={folder}: has {before} files already, among which these would be "
+            "lost; give another"
+        )
     paths = []
     for i, roll in enumerate(said.get("roll", ())):
         paths += sound.music(roll, folder / str(i))

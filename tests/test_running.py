@@ -45,6 +45,8 @@ def test_what_is_not_in_the_training_text_is_unknown():
     found = made()
     assert found.vocabulary.encode("?") == [UNKNOWN]
     assert UNKNOWN in np.asarray(batch(found, "test")["x"])
+    with pytest.raises(Refusal, match=r"--prompt: \? is not in the text that it learned"):
+        found.source.ask(["ab?"])
 
 
 def test_an_epoch_is_windows_side_by_side_at_a_phase_of_its_own():

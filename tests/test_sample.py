@@ -165,6 +165,7 @@ def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
         ("--greedy", "--greedy: is of what is drawn token by token from a prompt"),
         ("--prompt=3", "--prompt: .* makes images of no class that is asked for"),
         ("--prompt=three", "--prompt=three: must be one of 0, 1"),
+        (f"--out={out}", "--out=.*: has 3 files already"),
     ):
         with pytest.raises(Refusal, match=told):
             sample.main([found, flag])

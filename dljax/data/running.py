@@ -13,7 +13,7 @@ import numpy as np
 from dljax.contract import Source
 from dljax.data import Table
 from dljax.data.text import once
-from dljax.data.vocabulary import Vocabulary, vocabulary
+from dljax.data.vocabulary import UNKNOWN, Vocabulary, vocabulary
 from dljax.errors import Refusal
 
 
@@ -98,6 +98,9 @@ def running(
         numbers = [fitted.encode(text or "\n") for text in texts]
         if not all(numbers):
             raise Refusal("--prompt: give at least a word to go on from")
+        for piece in "".join(texts) if kind == "character" else " ".join(texts).split():
+            if UNKNOWN in fitted.encode(piece):
+                raise Refusal(f"--prompt: {piece} is not in the text that it learned")
         return {"x": np.array(numbers)}
 
     def say(sample: Mapping[str, Any]) -> dict[str, Any]:
