@@ -52,7 +52,13 @@ def main(arguments: list[str]) -> int:
     from dljax.data.pictures import every
     from dljax.data.source import load
     from dljax.probes import generated
-    from dljax.train.recogniser import MOST, distances, floors, recogniser
+    from dljax.train.recogniser import (
+        FEATURES,
+        MOST,
+        distances,
+        floors,
+        recogniser,
+    )
 
     source = load(config)
     images, parts = every(source), source.split(config.seed)
@@ -63,6 +69,12 @@ def main(arguments: list[str]) -> int:
         raise Refusal(
             f"{folder}: {len(made)} images, of {len(rows)} to test on, are too few: "
             f"more than {generated.NEIGHBOURS} are compared with half of those"
+        )
+    if count <= FEATURES:
+        print(
+            f"{count} images are few: distances of {FEATURES} features are to be read "
+            "beside those of the others only",
+            file=sys.stderr,
         )
     look = recogniser(source, config.seed, steps=config.recogniser)
     real, other = images[rows[:count]], images[rows[count : 2 * count]]

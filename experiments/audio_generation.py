@@ -1,4 +1,4 @@
-"""Do a VAE, a GAN and diffusion generate sounds?
+r"""Do a VAE, a GAN and diffusion generate sounds?
 
 Claim: "VAEs, GANs and diffusion models generate audio."
 
@@ -90,9 +90,11 @@ STUDY = Study(
 
 def sounds(config):
     """Spectrograms in [0, 1]."""
-    from dljax.data.source import load
+    from dljax.data import source, voices
 
-    return load(config)
+    found = source.load(config)
+    voices.check(found)
+    return found
 
 
 def source(config):

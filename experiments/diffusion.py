@@ -147,7 +147,7 @@ def task(config):
         if side != width:
             raise Refusal(
                 f"--net=dit: takes square images, and those of {data.name} are "
-                f"{side}x{width}; --resize={side} makes them so"
+                f"{side}x{width}; --resize={side} makes them so, or --net=unet"
             )
         if side % (side // 4):
             raise Refusal(

@@ -9,6 +9,7 @@ name.
 
 import math
 import pathlib
+import warnings
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,9 @@ def sound(path: pathlib.Path) -> np.ndarray:
     import scipy.signal
 
     try:
-        rate, wave = scipy.io.wavfile.read(path)
+        with warnings.catch_warnings():  # of chunks that are no samples
+            warnings.simplefilter("ignore", scipy.io.wavfile.WavFileWarning)
+            rate, wave = scipy.io.wavfile.read(path)
         if not len(wave):
             raise ValueError("no samples")
         wave = _within_1(wave[: 2 * rate])  # more than a picture shows

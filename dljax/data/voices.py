@@ -17,7 +17,7 @@ def known(table: Table) -> Source:
     Raises:
       Refusal: see `new`.
     """
-    _check(table)
+    check(table)
     every = np.arange(len(table.arrays["label"]))
     return resident(table._replace(parts={"train": every}, folds=PARTS))
 
@@ -29,7 +29,7 @@ def new(table: Table) -> Source:
     Raises:
       Refusal: the table has no voices, or too few.
     """
-    _check(table)
+    check(table)
     if (count := len(np.unique(table.arrays["voice"]))) < PARTS:
         raise Refusal(
             f"--dataset={table.name}: has {count} voices, and to test on others than "
@@ -56,6 +56,9 @@ def new(table: Table) -> Source:
     )
 
 
-def _check(table: Table) -> None:
+def check(table: Table | Source) -> None:
+    """Raises:
+    Refusal: it is of no voices, so of no sounds.
+    """
     if "voice" not in table.arrays:
         raise Refusal(f"--dataset={table.name}: has no voices, and this takes them")

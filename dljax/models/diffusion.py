@@ -117,7 +117,8 @@ def unet(
       Refusal: channels that are not multiples of 8, the size of a group's number.
     """
     if any(features % GROUPS for features in channels):
-        raise Refusal(f"channels {channels}: must be multiples of {GROUPS}")
+        wide = ",".join(map(str, channels))
+        raise Refusal(f"--channels: {wide} must be multiples of {GROUPS}")
     return net(Unet(tuple(channels), classes, heads, dropout))
 
 
