@@ -59,7 +59,7 @@ class RunConfig:
     resize: int = flag(0, "images become NxN pixels; 0: as they are", low=0)
     download: bool = flag(False, "fetch the data set from the network if need be")
     full: bool = flag(False, "the full size, on which verdicts rest")
-    smoke: bool = flag(False, "a few steps of everything, to see that it runs")
+    smoke: bool = flag(False, "a few steps of small nets of some variants, as a trial")
     plan: bool = flag(False, "print the trials and their sizes, and stop")
     trial: str = flag("", "run only this trial of the study (a name of --plan)")
     launcher: str = flag(
@@ -234,13 +234,16 @@ def _texts(arguments, fields, types) -> dict[str, str]:
 def describe(cls: type, factors: Mapping[str, Sequence[Any]]) -> str:
     """The text of --help: the experiment's own flags first."""
     fields = dataclasses.fields(cls)
-    shared = {f.name for f in dataclasses.fields(RunConfig)}
-    groups = (
-        ("This experiment", [f for f in fields if f.name not in shared]),
-        ("Every experiment", [f for f in fields if f.name in shared]),
-    )
+    if issubclass(cls, RunConfig):
+        shared = {f.name for f in dataclasses.fields(RunConfig)}
+        groups = {
+            "This experiment": [f for f in fields if f.name not in shared],
+            "Every experiment": [f for f in fields if f.name in shared],
+        }
+    else:
+        groups = {"Flags": list(fields)}
     lines = []
-    for title, group in groups:
+    for title, group in groups.items():
         lines.append(f"{title}:")
         for f in group:
             default = f.default

@@ -1,4 +1,4 @@
-"""Does a CNN recognise sounds, and does it when it does not know the voice?
+r"""Does a CNN recognise sounds, and does it when it does not know the voice?
 
 Claim: "A CNN recognises sounds from their spectrograms."
 

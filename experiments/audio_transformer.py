@@ -1,4 +1,4 @@
-"""Does a Transformer learn how sounds go, token by token?
+r"""Does a Transformer learn how sounds go, token by token?
 
 Claim: "A Transformer generates audio."
 

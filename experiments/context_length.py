@@ -1,4 +1,4 @@
-"""What does a longer context bring a Transformer, and what does it cost?
+r"""What does a longer context bring a Transformer, and what does it cost?
 
 Claim: "A Transformer predicts text the better the more of it it sees."
 

@@ -1,4 +1,4 @@
-"""Are learned features better than specified ones?
+r"""Are learned features better than specified ones?
 
 Claim: "Networks learn features by themselves, better than people specify them."
 

@@ -1,4 +1,4 @@
-"""Do diffusion and a GAN write text, as a Transformer does token by token?
+r"""Do diffusion and a GAN write text, as a Transformer does token by token?
 
 Claim: "GANs and diffusion models generate text."
 

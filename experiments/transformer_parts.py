@@ -1,4 +1,4 @@
-"""Which parts of a Transformer does it need?
+r"""Which parts of a Transformer does it need?
 
 Claim: "Every part of a Transformer makes it predict text better."
 

@@ -1,4 +1,4 @@
-"""Does ResNet-20 reach its published accuracy, and in half precision too?
+r"""Does ResNet-20 reach its published accuracy, and in half precision too?
 
 Claim: "A residual net of 20 layers errs on 8.75 % of CIFAR-10's test images."
 

@@ -1,4 +1,4 @@
-"""Does a small Transformer reach its published loss on tiny Shakespeare?
+r"""Does a small Transformer reach its published loss on tiny Shakespeare?
 
 Claim: "A Transformer of 0.8 million weights predicts tiny Shakespeare at 1.88 nats."
 
