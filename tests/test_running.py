@@ -45,7 +45,7 @@ def test_what_is_not_in_the_training_text_is_unknown():
     found = made()
     assert found.vocabulary.encode("?") == [UNKNOWN]
     assert UNKNOWN in np.asarray(batch(found, "test")["x"])
-    with pytest.raises(Refusal, match=r"--prompt: \? is not in the text that it learned"):
+    with pytest.raises(Refusal, match=r"--prompt: \? is not in the text"):
         found.source.ask(["ab?"])
 
 

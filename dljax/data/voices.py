@@ -57,8 +57,6 @@ def new(table: Table) -> Source:
 
 
 def check(table: Table | Source) -> None:
-    """Raises:
-    Refusal: it is of no voices, so of no sounds.
-    """
+    """Refuses what is of no voices, so of no sounds."""
     if "voice" not in table.arrays:
         raise Refusal(f"--dataset={table.name}: has no voices, and this takes them")
