@@ -154,8 +154,8 @@ def task(config):
     example, _ = stills(data)
     if (count := len(data.split(config.seed)["train"])) < config.batch_size:
         raise Refusal(
-            f"--dataset={data.name}: has {count} images to train on, and these turns "
-            f"take {config.batch_size} an update; --turns=1 takes {2 * A_TURN}"
+            f"--dataset={data.name}: has {count} images to train on, and "
+            f"--turns={config.turns} takes {config.batch_size} an update"
         )
     channels = (config.channels, 2 * config.channels)
     b1, b2 = (0.0, 0.9) if config.objective == "wasserstein" else (0.5, 0.999)
