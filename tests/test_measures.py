@@ -111,7 +111,11 @@ def test_a_contrast_of_a_metric_that_is_not_measured_is_refused(experiment, tmp_
 
 def test_clips_are_shown_as_a_few_frames():
     clip = jnp.arange(16.0).reshape(1, 16, 1, 1, 1) * jnp.ones((3, 1, 2, 2, 1)) / 16
-    figure = samples.examples({"a": {"image": np.asarray(clip)}}, [])
+    shown = {"image": np.asarray(clip)}
+    assert samples.examples({"a": shown}, []) is None  # nothing is answered
+    shown |= {"prediction": np.array([0, 1, 0]), "label": np.zeros(3, int)}
+    figure = samples.examples({"a": shown}, ["up", "down"])
+    assert [axis.get_title() for axis in figure.axes] == ["up", "down ≠ up", "up"]
     (picture,) = figure.axes[0].get_images()
     np.testing.assert_array_equal(
         picture.get_array()[0] * 16, np.repeat([0, 5, 10, 15], 2)
