@@ -81,7 +81,7 @@ class Config(RunConfig):
     sampling: int = flag(20, "steps from noise to an image", low=5)
     learning_rate: float = flag(2e-3, "Adam's highest", low=0)
     recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
-    seeds: int = flag(8, "how many seeds", low=1)
+    seeds: int = flag(4, "how many seeds", low=1)
     steps: int = flag(300, "updates", low=1)
     batch_size: int = flag(64, "images an update", low=1)
 

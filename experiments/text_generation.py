@@ -56,7 +56,7 @@ class Config(RunConfig):
     depth: int = flag(2, "blocks", low=1)
     judged: int = flag(2000, "windows to judge by; half is what is real", low=8)
     learning_rate: float = flag(2e-3, "Adam's highest; a quarter in a GAN", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    seeds: int = flag(4, "how many seeds", low=1)
     steps: int = flag(300, "updates", low=1)
     batch_size: int = flag(64, "windows an update; a GAN's turn has a quarter", low=4)
 
@@ -80,8 +80,8 @@ STUDY = Study(
     contrasts={way: (way, f"{way}@ngrams_chain") for way in WAYS},
     rule=rule,
     full={
-        "python_reference": {"steps": 3000},
-        "tiny_shakespeare": {"steps": 3000},
+        "python_reference": {"steps": 3000, "seeds": 8},
+        "tiny_shakespeare": {"steps": 3000, "seeds": 8},
     },
     smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1, "judged": 100}
     | {"way": ("diffusion", "gan")},
