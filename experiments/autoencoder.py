@@ -18,7 +18,13 @@ core beside other work, mean squared error of a held-out pixel, 95 % intervals:
     dense    0.0132 (0.0128 to 0.0136), 0.0112 (0.0101 to 0.0123) below PCA's
     conv     0.0144 (0.0138 to 0.0150), 0.0099 (0.0089 to 0.0109) below PCA's
 
-The last two beside simultaneous intervals. All three had the higher of two rates, 0.01.
+MNIST, 16 numbers a code, 8 seeds, 6,000 updates, 77 minutes likewise, supported too:
+
+    linear   0.0269, PCA's to a ten-thousandth of it
+    dense    0.0132 (0.0130 to 0.0133), 0.0137 (0.0136 to 0.0139) below PCA's
+    conv     0.0094 (0.0091 to 0.0098), 0.0175 (0.0170 to 0.0179) below PCA's
+
+The last two beside simultaneous intervals. All had the higher of two rates, 0.01.
 """
 
 import dataclasses
