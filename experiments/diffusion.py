@@ -10,7 +10,7 @@ and no class at all. Images are judged by the features of a classifier of real o
 the Frechet distance to held-out images, beside that of other real images, of noise, and
 of what a Gaussian of the pixels draws; and by which classes they are.
 
-    python -m experiments.diffusion  # 4 minutes on 2 cores
+    python -m experiments.diffusion  # 3 minutes on 2 cores
     python -m experiments.diffusion --dataset=mnist --manual_dir=DIR --full
 
 The verdict rests on the digits; of MNIST three seeds' numbers are stated.
