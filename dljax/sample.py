@@ -37,7 +37,11 @@ class Config:
 
 
 def main(arguments: list[str]) -> int:
-    """Prints texts, or where the files are; exit code 0."""
+    """Prints texts, or where the files are; exit code 0.
+
+    Raises:
+      Refusal: --out has files already; see `made` and `write`.
+    """
     if {"--help", "-h"} & set(arguments):
         print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
         return DONE
@@ -48,12 +52,17 @@ def main(arguments: list[str]) -> int:
     from dljax import backend
 
     backend.prepare()
+    folder = pathlib.Path(config.out or f"{run}/made").expanduser()
+    if before := len(list(folder.glob("*"))):
+        raise Refusal(
+            f"--out={folder}: has {before} files already, among which these would be "
+            "lost; give another"
+        )
     said = made(run, config)
     if "said" in said:
         for text in said["said"]:
             print(str(text), end="\n\n")
         return DONE
-    folder = pathlib.Path(config.out or f"{run}/made").expanduser()
     for path in write(said, folder):
         print(path)
     return DONE
@@ -205,8 +214,7 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
     files.
 
     Raises:
-      Refusal: the directory cannot be written, or has files already, or for music the
-        extra is missing.
+      Refusal: the directory cannot be written, or for music the extra is missing.
     """
     import numpy as np
     from PIL import Image
@@ -215,11 +223,6 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
     from dljax.studies import sound
 
     disk.check_writable(folder, "out")
-    if before := len(list(folder.iterdir())):
-        raise Refusal(
-            f"--out={folder}: has {before} files already, among which these would be "
-            "lost; give another"
-        )
     paths = []
     for i, roll in enumerate(said.get("roll", ())):
         paths += sound.music(roll, folder / str(i))
