@@ -145,6 +145,11 @@ def _usual(experiment: Experiment, asked: Asked) -> Any:
     return experiment.config(**same | fields)
 
 
+def _judged(study: Study, dataset: str) -> bool:
+    """Whether a size is declared at which this data set is judged."""
+    return dataset in {*study.full, *study.sufficient}
+
+
 def size_hash(experiment: Experiment, asked: Asked) -> str:
     """A hash of the size at which this data set is judged, and whether it is."""
     study, dataset = experiment.study, asked.config.dataset
@@ -153,7 +158,7 @@ def size_hash(experiment: Experiment, asked: Asked) -> str:
     said = {
         "fields": {k: v for k, v in usual.items() if k not in left_out},
         "factors": {name: list(levels) for name, levels in study.factors.items()},
-        "judged": dataset in {*study.full, *study.sufficient},
+        "judged": _judged(study, dataset),
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -172,7 +177,7 @@ def shortened(experiment: Experiment, asked: Asked) -> bool:
 def reduced(experiment: Experiment, asked: Asked) -> str:
     """Why a verdict would not count though every step is made, or ""."""
     config, study = asked.config, experiment.study
-    if config.dataset not in {*study.full, *study.sufficient}:
+    if not _judged(study, config.dataset):
         return f"no full size is declared for {config.dataset}"
     usual = _usual(experiment, asked)
     if config.seeds < usual.seeds and config.seeds not in study.looks:
@@ -190,8 +195,7 @@ def reduced(experiment: Experiment, asked: Asked) -> str:
     ]
     if others:
         return f"other settings: {', '.join(others)}"
-    whole = study.full if config.full else ()
-    if config.dataset not in {*whole, *study.sufficient}:
+    if not config.full and config.dataset not in study.sufficient:
         return "not the full size (--full)"
     return ""
 
