@@ -79,10 +79,9 @@ STUDY = Study(
     higher=False,
     contrasts={way: (way, f"{way}@ngrams_chain") for way in WAYS},
     rule=rule,
-    full={
-        "python_reference": {"steps": 3000, "seeds": 8},
-        "tiny_shakespeare": {"steps": 3000, "seeds": 8},
-    },
+    full=dict.fromkeys(
+        ("python_reference", "tiny_shakespeare"), {"steps": 3000, "seeds": 8}
+    ),
     smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1, "judged": 100}
     | {"way": ("diffusion", "gan")},
 )
