@@ -4,13 +4,14 @@
 # make lint      ruff and mypy
 # make bench     the tables of BUILD.md, against PyTorch
 # make claims    README's tables of claims and numbers, from claims.toml
+# make golden    AGAINST=COMMIT: does that commit compute the same numbers?
 # make lock      resolve requirements.lock anew
 
 PYTHON ?= python3
 PY := .venv/bin/python
 SPREAD := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all lint bench claims lock clean
+.PHONY: demo test test-all lint bench claims golden lock clean
 
 demo: .venv/installed
 	$(PY) -m experiments.cnn_vs_mlp
@@ -36,6 +37,9 @@ bench: .venv/installed
 
 claims: .venv/installed
 	$(PY) -m dljax.studies.claims
+
+golden: .venv/installed
+	$(PY) tests/compare_commits.py $(AGAINST)
 
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -6,8 +6,9 @@ from typing import Any
 def load(run: str) -> Any:
     """A finished or half-done trial as Python values.
 
-    See `dljax.loading.Loaded`; `dljax.errors.Refusal` where there is nothing to load.
+    See `dljax.studies.loading.Loaded`; `dljax.errors.UserError` where there is nothing
+    to load.
     """
-    from dljax.loading import load as load_run
+    from dljax.studies.loading import load as load_run
 
     return load_run(run)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dljax import config as configs
-from dljax import data
-from dljax.errors import DONE, PREEMPTED, Refusal
-from dljax.runs.disk import check_writable
-from dljax.studies import declaration, launch
+from dljax.datasets import location
+from dljax.errors import DONE, PREEMPTED, UserError
+from dljax.launch import run_study
+from dljax.launch.processes import PARENT
+from dljax.studies import study_spec
 from dljax.studies.experiment import of_module
-from dljax.studies.launcher import PARENT
+from dljax.trials.disk import check_writable
 
 
 def main(module: Any, arguments: Sequence[str] | None = None) -> None:
@@ -27,7 +28,7 @@ def main(module: Any, arguments: Sequence[str] | None = None) -> None:
 
 
 def run(module: Any, arguments: Sequence[str]) -> int:
-    """`main` without exiting: returns the exit code, raises Refusal."""
+    """`main` without exiting: returns the exit code, raises UserError."""
     stop = stop_on_signals()
     experiment = of_module(module)
     study = experiment.study
@@ -43,7 +44,7 @@ def run(module: Any, arguments: Sequence[str]) -> int:
         sizes=lambda given: study.defaults(given, default),
     )
     config = asked.config
-    data.find(
+    location.find(
         config.dataset,
         data_dir=config.data_dir,
         manual_dir=config.manual_dir,
@@ -53,20 +54,20 @@ def run(module: Any, arguments: Sequence[str]) -> int:
     if config.plan:
         stop_at_once()  # nothing is lost
     else:
-        check_writable(declaration.workdir(asked, experiment.name), "workdir")
+        check_writable(study_spec.workdir(asked, experiment.name), "workdir")
 
     from dljax import backend
-    from dljax.runs.progress import Progress
+    from dljax.trials.progress import Progress
 
     backend.prepare()
-    return launch.launch(experiment, asked, stop=stop, show=Progress())
+    return run_study.launch(experiment, asked, stop=stop, show=Progress())
 
 
 def guarded(command: Callable[[], int]) -> int:
     """Runs a command; a user's mistake becomes one line on stderr and an exit code."""
     try:
         return command()
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return refusal.code
     except KeyboardInterrupt:

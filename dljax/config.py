@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from dljax.errors import Refusal, nearest
+from dljax.errors import UserError, nearest
 
 
 def flag(
@@ -22,14 +22,22 @@ def flag(
     choices: Sequence[Any] = (),
     low: float | None = None,
     below: float | None = None,
+    formerly: str = "",
 ) -> Any:
     """A dataclass field that is a flag: its default, its help, what it may be.
 
     Args:
       low: the least number. below: what a number has to be less than.
+      formerly: the flag's name in an earlier version, which is answered with this one.
     """
-    kept = {"help": text, "choices": tuple(choices), "low": low, "below": below}
-    return dataclasses.field(default=default, metadata=kept)
+    metadata = {
+        "help": text,
+        "choices": tuple(choices),
+        "low": low,
+        "below": below,
+        "formerly": formerly,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 FIRST_TUNING_SEED = 1_000_000  # seeds from here on tune, and decide nothing
@@ -113,7 +121,7 @@ SURROUNDINGS = ACTIONS | frozenset(
 )
 
 
-class Asked(typing.NamedTuple):
+class StudyRequest(typing.NamedTuple):
     """What a command line asks for.
 
     config: of the first variant. factors: {name: levels}. given: the names of the
@@ -130,7 +138,7 @@ def _types(cls: type) -> dict[str, type]:
 
 
 def parse_value(field: dataclasses.Field, kind: type, text: str) -> Any:
-    """One value of a field, as its flag would read it; raises Refusal naming it."""
+    """One value of a field, as its flag would read it; raises UserError naming it."""
     name, meta = field.name, field.metadata
     if kind is bool:
         return text == "True"  # absl has read it already
@@ -138,19 +146,19 @@ def parse_value(field: dataclasses.Field, kind: type, text: str) -> Any:
         value: Any = kind(text)
     except ValueError:
         what = {int: "a whole number", float: "a number"}[kind]
-        raise Refusal(f"--{name}={text}: must be {what}") from None
+        raise UserError(f"--{name}={text}: must be {what}") from None
     if kind is float and not math.isfinite(value):
-        raise Refusal(f"--{name}={text}: must be a finite number")
+        raise UserError(f"--{name}={text}: must be a finite number")
     if (low := meta.get("low")) is not None and not value >= low:
-        raise Refusal(f"--{name}={text}: must be at least {low}")
+        raise UserError(f"--{name}={text}: must be at least {low}")
     if (below := meta.get("below")) is not None and not value < below:
-        raise Refusal(f"--{name}={text}: must be less than {below}")
+        raise UserError(f"--{name}={text}: must be less than {below}")
     choices = meta.get("choices") or ()
     if choices and value not in choices:
         known = [str(choice) for choice in choices]
         near = nearest(text, known, cutoff=0.3) if kind is str else None
         hint = f"did you mean {near}? " if near else ""
-        raise Refusal(f"--{name}={text}: {hint}must be one of {', '.join(known)}")
+        raise UserError(f"--{name}={text}: {hint}must be one of {', '.join(known)}")
     return value
 
 
@@ -160,7 +168,7 @@ def parse(
     *,
     factors: Mapping[str, Sequence[Any]],
     sizes: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: {},
-) -> Asked:
+) -> StudyRequest:
     """Reads a command line.
 
     Args:
@@ -171,7 +179,7 @@ def parse(
         that data set, --full or --smoke; levels of a factor too.
 
     Raises:
-      Refusal: an unknown flag, a bad value, an unknown level.
+      UserError: an unknown flag, a bad value, an unknown level.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}
     types = _types(cls)
@@ -193,14 +201,14 @@ def parse(
         if name in factors:
             parts = [part for part in text.split(",") if part]
             if not parts:
-                raise Refusal(f"--{name}: needs at least one level")
+                raise UserError(f"--{name}: needs at least one level")
             levels[name] = tuple(
                 dict.fromkeys(
                     parse_value(fields[name], types[name], part) for part in parts
                 )
             )
     values |= {name: declared[0] for name, declared in levels.items()}
-    return Asked(cls(**values), levels, frozenset(texts))
+    return StudyRequest(cls(**values), levels, frozenset(texts))
 
 
 def _texts(arguments, fields, types) -> dict[str, str]:
@@ -214,20 +222,23 @@ def _texts(arguments, fields, types) -> dict[str, str]:
     try:
         rest = parser(["", *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
+        for name, field in fields.items():
+            if field.metadata.get("formerly") == error.flagname:
+                raise UserError(f"--{error.flagname}: is now --{name}") from None
         near = nearest(error.flagname, fields)
         hint = f"; did you mean --{near}?" if near else "; --help lists them"
-        raise Refusal(f"--{error.flagname}: no such flag{hint}") from None
+        raise UserError(f"--{error.flagname}: no such flag{hint}") from None
     except flags.IllegalFlagValueError as error:  # only of true-or-false flags
         flag_and_value = str(error).removeprefix("flag ").split(": ")[0]
-        raise Refusal(f"{flag_and_value}: must be true or false") from None
+        raise UserError(f"{flag_and_value}: must be true or false") from None
     except flags.Error as error:
-        raise Refusal(" ".join(str(error).split())) from None
+        raise UserError(" ".join(str(error).split())) from None
     if rest:
-        raise Refusal(f"{rest[0]}: flags begin with --; --help lists them")
+        raise UserError(f"{rest[0]}: flags begin with --; --help lists them")
     given = {name: parser[name].value for name in fields if parser[name].present}
     for name, value in given.items():
         if value == "" and types[name] is not str:
-            raise Refusal(f"--{name}=: needs a value")
+            raise UserError(f"--{name}=: needs a value")
     return {name: str(value) for name, value in given.items()}
 
 

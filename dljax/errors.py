@@ -15,7 +15,7 @@ DISK = 74  # a directory that cannot be written, or a full disk
 PREEMPTED = 75  # stopped by a signal; the same command resumes
 
 
-class Refusal(Exception):
+class UserError(Exception):
     """A user's mistake or a bad surrounding: one line for them, never a traceback.
 
     Args:
@@ -43,9 +43,14 @@ def package(name: str, *, extra: str, what: str) -> Any:
     """Imports a package that an extra brings.
 
     Raises:
-      Refusal: it is not installed; says that `what` needs it, and how to get it.
+      UserError: it is not installed; says that `what` needs it, and how to get it.
     """
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise Refusal(f"{what} needs {name}: pip install 'dljax[{extra}]'") from None
+        raise UserError(f"{what} needs {name}: pip install 'dljax[{extra}]'") from None
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says of an error, without the rest of its page."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -62,9 +62,9 @@ def rule(**over_identity):
 STUDY = Study(
     claim="Without an activation, layers are one linear map; with one they learn more.",
     factors={"network": NETWORKS, "activation": ("identity", "step", *SMOOTH)},
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         f"{network}_{name}": (f"{network}/{name}", f"{network}/identity")
         for network in NETWORKS
@@ -78,7 +78,7 @@ STUDY = Study(
         "channels": 2,
         "activation": ("identity", "relu"),
     },
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -87,18 +87,19 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square."""
-    from dljax.data.source import load, on_canvas
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas
 
     return on_canvas(load(config), config.canvas)
 
 
 def task(config):
     """Classification by two hidden layers, or two convolutions and one."""
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
+    from dljax.models.mlp import mlp
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
 

@@ -67,7 +67,7 @@ def rule(known, new, **others):
 STUDY = Study(
     claim="A CNN recognises sounds from their spectrograms.",
     factors={"net": NETS, "voices": VOICES},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "known": ("cnn/known", 0.9),
         "new": ("cnn/new", 0.5),
@@ -82,19 +82,23 @@ STUDY = Study(
 
 def source(config):
     """Spectrograms in [0, 1], tested on known voices or on new ones."""
-    from dljax.data import source, voices
+    from dljax.sources import loading, speaker_splits
 
-    table = source.read(config)
-    return voices.known(table) if config.voices == "known" else voices.new(table)
+    table = loading.read(config)
+    return (
+        speaker_splits.known(table)
+        if config.voices == "known"
+        else speaker_splits.new(table)
+    )
 
 
 def task(config):
     """Classification by a CNN, or by an MLP of about as many weights."""
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp, width_for
     from dljax.models.cnn import cnn, cnn_parameters
+    from dljax.models.mlp import mlp, width_for
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     example, outputs = stills(source(config))
     channels = (config.channels, 2 * config.channels)

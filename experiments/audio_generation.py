@@ -80,7 +80,7 @@ def rule(**shares):
 STUDY = Study(
     claim="VAEs, GANs and diffusion models generate audio.",
     factors={"kind": tuple(KINDS)},
-    measure="as_asked",
+    primary_metric="as_asked",
     contrasts={kind: (kind, 0.5) for kind in KINDS},
     rule=rule,
     full=dict.fromkeys(("notes", "spoken_digit"), {"steps": 2000, "seeds": 8}),
@@ -90,26 +90,26 @@ STUDY = Study(
 
 def sounds(config):
     """Spectrograms in [0, 1]."""
-    from dljax.data import source, voices
+    from dljax.sources import loading, speaker_splits
 
-    found = source.load(config)
-    voices.check(found)
+    found = loading.load(config)
+    speaker_splits.check(found)
     return found
 
 
 def source(config):
     """The same, and what is heard in the report."""
-    from dljax.data.pictures import showing
+    from dljax.sources.image_sources import showing
 
     return showing(sounds(config), "made")
 
 
 def task(config):
     """One of the three, of classes."""
-    from dljax.data.source import stills, updates
-    from dljax.tasks.makers import maker
-    from dljax.train.optimizers import adamw, warmup_cosine
-    from dljax.train.recogniser import judge_of_images
+    from dljax.sources.resident import stills, updates
+    from dljax.tasks.conditional_generators import maker
+    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = sounds(config)
     example, classes = stills(data)

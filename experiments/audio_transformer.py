@@ -78,7 +78,7 @@ def rule(asked, place):
 STUDY = Study(
     claim="A Transformer generates audio.",
     factors={"knows": tuple(CHANGES)},
-    measure="bits",
+    primary_metric="bits",
     higher=False,
     select="best_valid",
     contrasts={"asked": ("all@as_asked", 0.5), "place": ("place", "all")},
@@ -93,10 +93,10 @@ STUDY = Study(
 
 def sounds(config):
     """The sounds as tokens."""
-    from dljax.data import source
-    from dljax.data.pixels import pixels
+    from dljax.sources import loading
+    from dljax.sources.image_tokens import pixels
 
-    return pixels(source.read(config), levels=16, across=2, by_class=True)
+    return pixels(loading.read(config), levels=16, across=2, by_class=True)
 
 
 def source(config):
@@ -106,11 +106,12 @@ def source(config):
 
 def task(config):
     """The next token, from all before it."""
-    from dljax.data.source import example, load
     from dljax.models.transformer import transformer
+    from dljax.sources.loading import load
+    from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw, warmup_cosine
-    from dljax.train.recogniser import judge_of_images
+    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = sounds(config)
     judge = judge_of_images(

@@ -62,10 +62,10 @@ def rule(linear, **gains):
 STUDY = Study(
     claim="An autoencoder learns to compress images, better than a linear map can.",
     factors={"net": NETS},
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-3, 1e-2)},
     tune_seeds=2,
-    measure="mse",
+    primary_metric="mse",
     higher=False,
     contrasts={
         "linear": ("linear@beyond_pca", 0.05),
@@ -77,24 +77,24 @@ STUDY = Study(
     full={"mnist": {"steps": 6000, "seeds": 8}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "channels": 2}
     | {"net": ("linear", "conv")},
-    sufficient={"digits": "there are no more than these 1,797 images"},
+    default_is_full={"digits": "there are no more than these 1,797 images"},
 )
 
 
 def source(config):
     """Images in [0, 1]."""
-    from dljax.data.pictures import showing
-    from dljax.data.source import load
+    from dljax.sources.image_sources import showing
+    from dljax.sources.loading import load
 
     return showing(load(config), "reconstructed")
 
 
 def task(config):
     """Reconstruction by nets of one kind."""
-    from dljax.data.source import stills
     from dljax.models.autoencoder import autoencoder
+    from dljax.sources.resident import stills
     from dljax.tasks.reconstruction import reconstruction
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     example, _ = stills(source(config))
     nets = autoencoder(

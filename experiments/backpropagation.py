@@ -61,7 +61,7 @@ def rule(over_last_layer, over_alignment, by_hand, difference):
 STUDY = Study(
     claim="Backpropagation lets hidden layers learn, by sending the error back.",
     factors={"gradient": METHODS},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "over_last_layer": ("backprop", "last_layer"),
         "over_alignment": ("backprop", "alignment"),
@@ -70,7 +70,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 2},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -79,7 +79,7 @@ STUDY = Study(
 
 def source(config):
     """The digits."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
@@ -89,11 +89,15 @@ def task(config):
     import jax
     import jax.numpy as jnp
 
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp
+    from dljax.models.mlp import mlp
+    from dljax.sources.resident import stills
+    from dljax.tasks.backprop_variants import (
+        backward,
+        finite_differences,
+        with_gradient,
+    )
     from dljax.tasks.classification import classification
-    from dljax.tasks.credit import backward, finite_differences, with_gradient
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
     net = mlp((config.hidden, config.hidden), outputs)
@@ -101,13 +105,13 @@ def task(config):
     (turn,) = made.turns
 
     def init(key):
-        params, stats = made.init(key)
+        params, model_state = made.init(key)
         if config.gradient == "alignment":
             other, _ = made.init(jax.random.fold_in(key, 1))
-            stats["feedback"] = {k: v["kernel"] for k, v in other["net"].items()}
-        return params, stats
+            model_state["feedback"] = {k: v["kernel"] for k, v in other["net"].items()}
+        return params, model_state
 
-    def gradient(params, stats, batch, key, step):
+    def gradient(params, model_state, batch, key, step):
         labels = jax.nn.one_hot(batch["label"], outputs)
 
         def error(logits):  # of the mean cross-entropy, by the logits
@@ -117,7 +121,7 @@ def task(config):
             return finite_differences(
                 lambda net: turn.loss({"net": net}, {}, batch, key, step)[0], params
             )
-        found = backward(params, batch["image"], error, stats.get("feedback"))
+        found = backward(params, batch["image"], error, model_state.get("feedback"))
         if config.gradient == "last_layer":
             last = next(iter(found))  # where the way back begins
             return {k: v if k == last else _zeros(v) for k, v in found.items()}
@@ -126,12 +130,12 @@ def task(config):
     def _zeros(tree):
         return jax.tree.map(jnp.zeros_like, tree)
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         value, (metrics, _) = turn.loss(params, {}, batch, key, step)
         if config.gradient != "backprop":
-            now = gradient(params["net"], stats, batch, key, step)
+            now = gradient(params["net"], model_state, batch, key, step)
             value = with_gradient(value, params["net"], now)
-        return value, (metrics, stats)
+        return value, (metrics, model_state)
 
     return made._replace(init=init, turns=(turn._replace(loss=loss),))
 

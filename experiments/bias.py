@@ -55,7 +55,7 @@ def rule(neuron, deep, neuron_input, deep_input):
 STUDY = Study(
     claim="A bias shifts a neuron's threshold, as a constant additional input would.",
     factors={"layers": (0, 1), "bias": BIASES},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "neuron": ("0/bias", "0/none"),
         "deep": ("1/bias", "1/none"),
@@ -71,17 +71,17 @@ STUDY = Study(
 
 def source(config):
     """The images."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
 
 def task(config):
     """Classification by a linear layer, or by one hidden layer and one more."""
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp
+    from dljax.models.mlp import mlp
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
     net = mlp((config.hidden,) * config.layers, outputs, bias=config.bias)

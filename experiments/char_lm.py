@@ -78,10 +78,10 @@ STUDY = Study(
         *({"net": net, "equal": equal} for net in NETS[:2] for equal in EQUAL),
         {"net": "transformer", "equal": "weights"},
     ],
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2, 3e-2)},
     tune_seeds=1,
-    measure="loss",
+    primary_metric="loss",
     higher=False,
     contrasts={
         f"{net}_{equal}": ("transformer/weights", f"{net}/{equal}")
@@ -126,11 +126,11 @@ def neurons(config, vocabulary):
 
 def text(config):
     """Windows of the text, and its vocabulary."""
-    from dljax.data import source
-    from dljax.data.running import running
+    from dljax.sources import loading
+    from dljax.sources.lm_windows import running
 
     return running(
-        source.read(config),
+        loading.read(config),
         kind=config.pieces,
         size=config.size,
         context=config.context,
@@ -144,11 +144,11 @@ def source(config):
 
 def task(config):
     """The next character, from all before it in its window."""
-    from dljax.data.source import example
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
+    from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = text(config)
     outputs = data.vocabulary.size

@@ -64,7 +64,7 @@ STUDY = Study(
         *({"network": "cnn", "side": 16, "channels": c} for c in (8, 32)),
         *({"network": "mlp", "side": s, "channels": 16} for s in (8, 16, 32)),
     ],
-    measure="log2_step_us",
+    primary_metric="log2_step_us",
     higher=False,
     contrasts={
         "time": ("cnn/16/16", "mlp/16/16"),
@@ -74,7 +74,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "batch_size": 8, "side": (16,)},
-    sufficient={
+    default_is_full={
         "digits": "what is measured is time; the images are there to be computed on"
     },
 )
@@ -82,16 +82,17 @@ STUDY = Study(
 
 def source(config):
     """The digits on a square of the side; times do not depend on folds."""
-    from dljax.data.source import load, on_canvas
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas
 
     return on_canvas(load(config), config.side)._replace(shared=0.0)
 
 
 def network(config):
     """The CNN, or an MLP of one hidden layer and as many parameters; and an example."""
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp, width_for
     from dljax.models.cnn import cnn, cnn_parameters
+    from dljax.models.mlp import mlp, width_for
+    from dljax.sources.resident import stills
 
     example, outputs = stills(source(config))
     channels = (config.channels, 2 * config.channels)
@@ -106,7 +107,7 @@ def network(config):
 def task(config):
     """Classification."""
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     net, example = network(config)
     return classification(net, adamw(1e-3), example=example)
@@ -119,8 +120,8 @@ def measure(config, task, source):
 
     import jax
 
-    from dljax.train.cost import forward
-    from dljax.train.parallel import program
+    from dljax.training.cost import forward
+    from dljax.training.programs import program
 
     made = program(task, source, [0], how="map", batch_size=config.batch_size)
     cost = forward(*network(config))

@@ -65,7 +65,7 @@ def rule(hit, deletion, insertion, shuffled):
 STUDY = Study(
     claim="What a CNN decides by cannot be seen from outside.",
     factors={"network": NETWORKS},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "hit": ("cnn@integrated_hit", 0.0),
         "deletion": ("cnn@integrated_deletion", "cnn@random_deletion"),
@@ -74,7 +74,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "network": ("cnn",)},
-    sufficient={
+    default_is_full={
         "digits": "the evidence is planted; there are no more than these 1,797 images "
         "to plant it in"
     },
@@ -87,8 +87,9 @@ def source(config):
     import jax.numpy as jnp
     import numpy as np
 
-    from dljax.data.source import load, on_canvas, take
-    from dljax.probes.evidence import plant
+    from dljax.interpret.evidence import plant
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas, take
 
     images = on_canvas(load(config), config.canvas)
     rows = jnp.arange(len(images.arrays["label"]))
@@ -106,11 +107,11 @@ def task(config):
     """Classification, and on test data how right four attributions are."""
     import jax.numpy as jnp
 
-    from dljax.models.ann import mlp
+    from dljax.interpret.attribution_metrics import attributions, judged
     from dljax.models.cnn import cnn
-    from dljax.probes.judged import attributions, judged
+    from dljax.models.mlp import mlp
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     if config.network == "cnn":
         net = cnn((config.channels, 2 * config.channels), config.hidden, MARKS)
@@ -120,9 +121,9 @@ def task(config):
     example = jnp.zeros((1, config.canvas, config.canvas, 1))
     made = classification(net, adamw(config.learning_rate), example=example)
 
-    def sample(params, stats, batch, key):
-        maps = attributions(net, params["net"], stats, batch, layer=layer)
-        answers = made.sample(params, stats, batch, key) if made.sample else {}
+    def sample(params, model_state, batch, key):
+        maps = attributions(net, params["net"], model_state, batch, layer=layer)
+        answers = made.sample(params, model_state, batch, key) if made.sample else {}
         return {**answers, **maps}
 
     return made._replace(probe=judged(net, layer=layer), sample=sample)

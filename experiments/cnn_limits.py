@@ -34,16 +34,16 @@ class Config:
 
 
 def main(arguments):
-    """Exit code 0; raises Refusal where there is no such run, or of another kind."""
+    """Exit code 0; raises UserError where there is no such run, or of another kind."""
     from dljax import backend
     from dljax.errors import DONE
-    from dljax.runs.disk import write_text
+    from dljax.trials.disk import write_text
 
     if {"--help", "-h"} & set(arguments):
         print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
         return DONE
     config = configs.parse(Config, arguments, factors={}).config
-    from dljax import loading
+    from dljax.studies import loading
 
     directory = loading.writable(config.run)
     backend.prepare()
@@ -55,7 +55,7 @@ def main(arguments):
         for row in table if any(limit["heads"]) else table[1:]:
             cells = zip(row, widths, strict=True)
             print("  " + "  ".join(f"{cell:<{w}}" for cell, w in cells).rstrip())
-    from dljax.studies.page import environment
+    from dljax.reporting.templates import environment
 
     page = environment().get_template("limits.html").render(card)
     write_text(directory / "limits.html", page)
@@ -69,35 +69,37 @@ def measured(config):
     import numpy as np
 
     import dljax
-    from dljax.errors import Refusal
-    from dljax.probes.limits import answers, measure
-    from dljax.train import cost, update
+    from dljax.errors import UserError
+    from dljax.interpret.model_card import answers, measure
+    from dljax.training import cost, update
 
     run = dljax.load(config.run)
     seeds = [seed for _, seed, _ in run.runs]
     if config.seed not in (-1, *seeds):
-        raise Refusal(f"--seed={config.seed}: it has {', '.join(map(str, seeds))}")
+        raise UserError(f"--seed={config.seed}: it has {', '.join(map(str, seeds))}")
     index = max(0, seeds.index(config.seed) if config.seed >= 0 else 0)
     state = jax.tree.map(lambda leaf: leaf[index], run.tested)
     source, classes = run.source, len(run.source.classes)
-    params, stats = update.averages(run.task, state)
+    params, model_state = update.averages(run.task, state)
     parts = source.split(seeds[index])
     rows = np.random.default_rng(0).permutation(parts["test"])[: config.examples]
     batch = jax.jit(source.gather)(source.arrays, np.sort(rows))
     image = batch.get("image", np.zeros(0))
-    known = jax.eval_shape(run.task.metrics, params, stats, _weighted(batch), state.key)
+    known = jax.eval_shape(
+        run.task.metrics, params, model_state, _weighted(batch), state.key
+    )
     if image.ndim != 4 or not {"loss", "accuracy"} <= known.keys():
-        raise Refusal(f"--run={config.run}: does not classify images")
+        raise UserError(f"--run={config.run}: does not classify images")
     few = np.asarray(batch["image"][:3])
     told, _ = answers(run.task, classes).apply(
-        params, stats, few, key=None, train=False
+        params, model_state, few, key=None, train=False
     )
     if not np.allclose(np.exp(told).sum(1), 1, atol=1e-3):
-        raise Refusal(
+        raise UserError(
             f"--run={config.run}: its loss is not the cross-entropy of classes"
         )
     found, maps = jax.jit(lambda p, s, b: measure(run.task, p, s, b, classes=classes))(
-        params, stats, batch
+        params, model_state, batch
     )
     values = {k: float(total / count) for k, (total, count) in found.items()}
     accuracy = {
@@ -183,7 +185,7 @@ def _accuracy(run, state, rows):
     """The accuracy on some rows, all of them once."""
     import jax
 
-    from dljax.train import update
+    from dljax.training import update
 
     batches = update.batches([rows], 500, 1)[0]
     task, source = run.task, run.source
@@ -211,7 +213,7 @@ def _milliseconds(run):
 
 
 def _severities(values):
-    from dljax.studies.figures import COLOURS, LINES, plt
+    from dljax.reporting.figures import COLOURS, LINES, plt
 
     figure, axis = plt().subplots(figsize=(9, 3.6))
     for i, kind in enumerate(KINDS):
@@ -229,15 +231,15 @@ def _severities(values):
 def _maps(batch, maps):
     import numpy as np
 
-    from dljax.studies import samples
+    from dljax.reporting import sample_figures
 
     first = {k: np.asarray(v[:10]) for k, v in {**batch, **maps}.items()}
-    return samples.maps({"": first})
+    return sample_figures.maps({"": first})
 
 
 def _drawn(config, name, figure):
-    from dljax.studies import figures
-    from dljax.studies.page import data_uri
+    from dljax.reporting import figures
+    from dljax.reporting.templates import data_uri
 
     folder = pathlib.Path(config.run).expanduser().absolute() / "figures"
     return data_uri(figures.save(figure, folder, name))

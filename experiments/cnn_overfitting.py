@@ -73,7 +73,7 @@ STUDY = Study(
         for remedy in remedies
         for examples in EXAMPLES
     ],
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "gap": ("cnn/none/100@train_accuracy", "cnn/none/100"),
         "less_with_data": (_gap("cnn/none/100"), _gap("cnn/none/1077")),
@@ -91,7 +91,7 @@ STUDY = Study(
         "remedy": ("none", "augmentation"),
         "examples": (100,),
     },
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -100,8 +100,9 @@ STUDY = Study(
 
 def source(config):
     """Few of the digits, each anywhere on a larger square; measured on them too."""
-    from dljax.data.features import subset
-    from dljax.data.source import load, on_canvas, with_seen
+    from dljax.sources.features import subset
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas, with_seen
 
     return with_seen(subset(on_canvas(load(config), config.canvas), config.examples))
 
@@ -110,12 +111,12 @@ def task(config):
     """Classification with one remedy, or none."""
     import functools
 
-    from dljax.data.augment import chain, rotate, shift
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
+    from dljax.models.mlp import mlp
+    from dljax.sources.augment import chain, rotate, shift
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
 

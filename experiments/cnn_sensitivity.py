@@ -63,7 +63,7 @@ def rule(corrupted, attacked, corrupted_more_than_mlp, attacked_more_than_mlp):
 STUDY = Study(
     claim="CNNs are sensitive to small changes of their input.",
     factors={"network": NETWORKS},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "corrupted": ("cnn", "cnn@corrupted_2"),
         "attacked": ("cnn", "cnn@pgd_3"),
@@ -79,7 +79,7 @@ STUDY = Study(
         for kind in KINDS
     },
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -88,19 +88,20 @@ STUDY = Study(
 
 def source(config):
     """The digits, each in the centre of a larger square, so that it can be moved."""
-    from dljax.data.source import load, on_canvas
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas
 
     return on_canvas(load(config), config.canvas, centred=True)
 
 
 def task(config):
     """Classification, and on test data what corruption and attack leave of it."""
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp
+    from dljax.interpret.sensitivity import sensitivity
     from dljax.models.cnn import cnn
-    from dljax.probes.sensitivity import sensitivity
+    from dljax.models.mlp import mlp
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
 

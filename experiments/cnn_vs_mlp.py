@@ -81,7 +81,7 @@ IMAGES_28 = {
 STUDY = Study(
     claim="Flattening an image into one dimension loses information that a CNN keeps.",
     factors={"network": ("cnn", "mlp"), "pixels": ("in_place", "shuffled")},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "gap": ("cnn/in_place", "mlp/in_place"),
         "interaction": ("cnn/in_place - mlp/in_place", "cnn/shuffled - mlp/shuffled"),
@@ -98,7 +98,7 @@ STUDY = Study(
         "fashion_mnist": {"epochs": 10.0, "seeds": 10},
     },
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -107,7 +107,8 @@ STUDY = Study(
 
 def source(config):
     """Images in [0, 1], their pixels in place or moved by one fixed permutation."""
-    from dljax.data.source import load, on_canvas, shuffle_pixels
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas, shuffle_pixels
 
     images = load(config)
     if config.canvas:
@@ -119,11 +120,11 @@ def task(config):
     """Classification by a CNN, or by an MLP of one hidden layer and equal size."""
     import jax.numpy as jnp
 
-    from dljax.data.source import updates
-    from dljax.models.ann import mlp, width_for
     from dljax.models.cnn import cnn, cnn_parameters
+    from dljax.models.mlp import mlp, width_for
+    from dljax.sources.resident import updates
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     images = source(config)
     shape = images.arrays["image"].shape[1:]

@@ -66,7 +66,7 @@ def rule(batch, devices, sooner_by_batch, sooner_by_devices, same):
 STUDY = Study(
     claim="Computing in parallel over data raises performance.",
     factors={"devices": (1, 2), "batch_size": (16, 64, 256)},
-    measure="log2_examples_per_sec",
+    primary_metric="log2_examples_per_sec",
     contrasts={
         "batch": ("1/256", "1/16"),
         "devices": ("2/256", "1/256"),
@@ -76,7 +76,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "batch_size": (256,)},
-    sufficient={
+    default_is_full={
         "digits": "what is measured is time; the images are there to be computed on"
     },
 )
@@ -84,17 +84,18 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square; times do not depend on folds."""
-    from dljax.data.source import load, on_canvas
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas
 
     return on_canvas(load(config), config.canvas)._replace(shared=0.0)
 
 
 def task(config):
     """Classification by a CNN."""
-    from dljax.data.source import stills
     from dljax.models.cnn import cnn
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
 
@@ -112,14 +113,14 @@ def measure(config, task, source):
 
     import jax
 
-    from dljax.data.source import updates
-    from dljax.errors import Refusal
-    from dljax.train.loop import divide
-    from dljax.train.parallel import program
+    from dljax.errors import UserError
+    from dljax.sources.resident import updates
+    from dljax.training.loop import divide
+    from dljax.training.programs import program
 
     devices = jax.devices()[: config.devices]
     if len(devices) < config.devices:
-        raise Refusal(f"--devices={config.devices}: there are {len(devices)}")
+        raise UserError(f"--devices={config.devices}: there are {len(devices)}")
 
     def trained(seed):
         made = program(

@@ -64,8 +64,8 @@ def rule(restored, **gains):
 STUDY = Study(
     claim="A denoising autoencoder restores images that noise has corrupted.",
     factors={"way": WAYS},
-    measure="noise_left",
-    array=("learning_rate",),
+    primary_metric="noise_left",
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
     tune_seeds=2,
     higher=False,
@@ -78,14 +78,14 @@ STUDY = Study(
     sizes={"mnist": {"batch_size": 128}},
     full={"mnist": {"steps": 5000, "seeds": 8}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "way": ("taught", "clean")},
-    sufficient={"digits": "there are no more than these 1,797 images"},
+    default_is_full={"digits": "there are no more than these 1,797 images"},
 )
 
 
 def source(config):
     """Images in [0, 1]."""
-    from dljax.data.pictures import showing
-    from dljax.data.source import load
+    from dljax.sources.image_sources import showing
+    from dljax.sources.loading import load
 
     return showing(load(config), "given", "reconstructed")
 
@@ -94,10 +94,10 @@ def task(config):
     """Reconstruction of an image from itself with noise."""
     import jax
 
-    from dljax.data.source import stills
     from dljax.models.autoencoder import autoencoder
+    from dljax.sources.resident import stills
     from dljax.tasks.reconstruction import reconstruction
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     def noisy(key, images):
         return images + config.noise * jax.random.normal(key, images.shape)

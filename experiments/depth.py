@@ -54,9 +54,9 @@ def rule(one_over_none, two_over_one, three_over_one, four_over_one):
 STUDY = Study(
     claim="More hidden layers let a network learn more complex patterns.",
     factors={"layers": (0, 1, 2, 3, 4)},
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "one_over_none": ("1", "0"),
         "two_over_one": ("2", "1"),
@@ -65,7 +65,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "parameters": 500, "layers": (0, 2)},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -74,17 +74,18 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square."""
-    from dljax.data.source import load, on_canvas
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas
 
     return on_canvas(load(config), config.canvas)
 
 
 def task(config):
     """Classification by hidden layers of equal width."""
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp, width_for
+    from dljax.models.mlp import mlp, width_for
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
 

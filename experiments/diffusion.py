@@ -58,7 +58,7 @@ from typing import Any
 
 from dljax import cli
 from dljax.config import RunConfig, flag
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.studies.study import Study
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -99,7 +99,7 @@ def rule(made, **others):
 STUDY = Study(
     claim="Diffusion models generate images.",
     factors={"change": tuple(CHANGES)},
-    measure="frechet",
+    primary_metric="frechet",
     higher=False,
     contrasts={
         "made": ("nothing", "nothing@frechet_gaussian"),
@@ -119,37 +119,37 @@ STUDY = Study(
 
 def images(config):
     """Images in [0, 1]."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
 
 def source(config):
     """The same, and what the report shows."""
-    from dljax.data.pictures import showing
+    from dljax.sources.image_sources import showing
 
     return showing(images(config), "made", *SAMPLERS)
 
 
 def task(config):
     """Denoising, of images of a class."""
-    from dljax.data.source import stills
     from dljax.models.diffusion import dit, unet
+    from dljax.sources.resident import stills
     from dljax.tasks.diffusion import Sampler, diffusion
-    from dljax.train.optimizers import adamw, warmup_cosine
-    from dljax.train.recogniser import judge_of_images
+    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = images(config)
     example, classes = stills(data)
     if config.net == "dit":
         side, width = example.shape[1:3]
         if side != width:
-            raise Refusal(
+            raise UserError(
                 f"--net=dit: takes square images, and those of {data.name} are "
                 f"{side}x{width}; --resize={side} makes them so, or --net=unet"
             )
         if side % (side // 4):
-            raise Refusal(
+            raise UserError(
                 f"--net=dit: cuts an image into patches of {side // 4} pixels, and the "
                 f"side of {data.name} is {side}; --resize={side // 4 * 4} fits"
             )

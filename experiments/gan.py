@@ -47,7 +47,7 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.studies.study import Study
 
 OBJECTIVES = ("nonsaturating", "hinge", "wasserstein")
@@ -104,7 +104,7 @@ STUDY = Study(
     factors={"objective": OBJECTIVES, "turns": (1, 5), "norm": NORMS}
     | {"batch_size": (2 * A_TURN, 6 * A_TURN)},
     design=DESIGN,
-    measure="frechet",
+    primary_metric="frechet",
     higher=False,
     contrasts={
         **{one.split("/")[0]: (one, f"{one}@frechet_gaussian") for one in PUBLISHED},
@@ -130,30 +130,30 @@ STUDY = Study(
 
 def images(config):
     """Images in [0, 1]."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
 
 def source(config):
     """The same, and what the report shows."""
-    from dljax.data.pictures import showing
+    from dljax.sources.image_sources import showing
 
     return showing(images(config), "made")
 
 
 def task(config):
     """The game, by objective, order of play and norm."""
-    from dljax.data.source import stills
     from dljax.models.gan import critic, generator
+    from dljax.sources.resident import stills
     from dljax.tasks.gan import gan
-    from dljax.train.optimizers import adamw
-    from dljax.train.recogniser import judge_of_images
+    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.optimizers import adamw
 
     data = images(config)
     example, _ = stills(data)
     if (count := len(data.split(config.seed)["train"])) < config.batch_size:
-        raise Refusal(
+        raise UserError(
             f"--dataset={data.name}: has {count} images to train on, and "
             f"--turns={config.turns} takes {config.batch_size} an update"
         )

@@ -86,7 +86,7 @@ def rule(vae, gan, diffusion, transformer, **others):
 STUDY = Study(
     claim="Autoencoders, GANs, diffusion models and Transformers generate images.",
     factors={"kind": KINDS},
-    measure="frechet",
+    primary_metric="frechet",
     higher=False,
     contrasts={
         **{kind: (kind, f"{kind}@frechet_gaussian") for kind in KINDS},
@@ -107,22 +107,22 @@ STUDY = Study(
 
 def images(config):
     """Images in [0, 1]."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
 
 def tokens(config):
     """The same, pixel by pixel."""
-    from dljax.data import source
-    from dljax.data.pixels import pixels
+    from dljax.sources import loading
+    from dljax.sources.image_tokens import pixels
 
-    return pixels(source.read(config))
+    return pixels(loading.read(config))
 
 
 def source(config):
     """What the kind learns from, and what the report shows."""
-    from dljax.data.pictures import showing
+    from dljax.sources.image_sources import showing
 
     shown = showing(images(config), "made")
     if config.kind != "transformer":
@@ -139,10 +139,10 @@ def source(config):
 
 def task(config):
     """One of the four."""
-    from dljax.data.source import stills, updates
-    from dljax.tasks.makers import maker
-    from dljax.train.optimizers import adamw, warmup_cosine
-    from dljax.train.recogniser import judge_of_images
+    from dljax.sources.resident import stills, updates
+    from dljax.tasks.conditional_generators import maker
+    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data, kind = images(config), config.kind
     steps = updates(config, data)
@@ -168,8 +168,8 @@ def task(config):
 
 def pixel_by_pixel(config, optimizer, judge):
     """The next pixel, from all before it."""
-    from dljax.data.source import example
     from dljax.models.transformer import transformer
+    from dljax.sources.resident import example
     from dljax.tasks import tokens as objective
 
     data, width = tokens(config), WIDTHS[SIDES[config.dataset]][config.kind]

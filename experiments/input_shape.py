@@ -57,7 +57,7 @@ def rule(colour, smaller, larger):
 STUDY = Study(
     claim="Colour tells a CNN more than grey, and it takes images of other sizes.",
     factors={"colour": ("colour", "grey")},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "colour": ("colour", "grey"),
         "smaller": ("colour@accuracy_88", "colour"),
@@ -90,7 +90,7 @@ def source(config):
     """The images, in colour or as their luma (ITU-R BT.601)."""
     import jax.numpy as jnp
 
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     images = load(config)
     if config.colour == "colour":
@@ -111,10 +111,10 @@ def task(config):
     import jax
     import jax.numpy as jnp
 
-    from dljax.data.source import updates
     from dljax.models.cnn import cnn
+    from dljax.sources.resident import updates
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     images = source(config)
     batch = jax.eval_shape(images.gather, images.arrays, jnp.zeros(1, jnp.int32))
@@ -124,7 +124,7 @@ def task(config):
     rate = warmup_cosine(config.learning_rate, steps, warmup=steps // 20)
     made = classification(net, adamw(rate), example=jnp.zeros(batch["image"].shape))
 
-    def probe(params, stats, batch, key):
+    def probe(params, model_state, batch, key):
         found = {}
         b, h, w, c = batch["image"].shape
         for percent in PERCENTS:
@@ -133,7 +133,7 @@ def task(config):
                 **batch,
                 "image": jax.image.resize(batch["image"], size, "cubic"),
             }
-            right = made.metrics(params, stats, resized, key)["accuracy"]
+            right = made.metrics(params, model_state, resized, key)["accuracy"]
             found[f"accuracy_{percent}"] = right
         return found
 

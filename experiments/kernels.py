@@ -53,16 +53,16 @@ def rule(local, learned):
 STUDY = Study(
     claim="A CNN's kernels learn local patterns.",
     factors={"kernels": ("learned", "random"), "size": (1, 3, 5, 7)},
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "local": ("learned/3", "learned/1"),
         "learned": ("learned/3", "random/3"),
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "size": (1, 3)},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -71,18 +71,19 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square."""
-    from dljax.data.source import load, on_canvas
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas
 
     return on_canvas(load(config), config.canvas)
 
 
 def task(config):
     """Classification by a CNN whose kernels learn, or stay as they were drawn."""
-    from dljax.data.source import stills
     from dljax.models.cnn import cnn
     from dljax.models.net import frozen
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
 

@@ -62,7 +62,7 @@ def rule(first, second, third, learned):
 STUDY = Study(
     claim="Each layer finds patterns further than the one before.",
     factors={"net": ("trained", "untrained")},
-    measure=LAYERS[-1],
+    primary_metric=LAYERS[-1],
     contrasts={
         "first": (f"trained@{LAYERS[1]}", f"trained@{LAYERS[0]}"),
         "second": (f"trained@{LAYERS[2]}", f"trained@{LAYERS[1]}"),
@@ -76,7 +76,7 @@ STUDY = Study(
         }
     },
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -85,17 +85,18 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square."""
-    from dljax.data.source import load, on_canvas
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas
 
     return on_canvas(load(config), config.canvas)
 
 
 def task(config):
     """Classification by a CNN, and by a linear classifier from each of its layers."""
-    from dljax.data.source import stills
     from dljax.models.cnn import cnn
+    from dljax.sources.resident import stills
     from dljax.tasks.probing import probing
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
 

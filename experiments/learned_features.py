@@ -62,7 +62,7 @@ def rule(specified_many, untrained_many, specified_few):
 STUDY = Study(
     claim="Networks learn features by themselves, better than people specify them.",
     factors={"features": FEATURES, "share": (0.05, 0.2, 1.0)},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "specified_many": ("trained/1.0", "hog/1.0"),
         "untrained_many": ("trained/1.0", "untrained/1.0"),
@@ -87,8 +87,8 @@ STUDY = Study(
 
 def source(config):
     """Some of the images, or what people specified of them."""
-    from dljax.data.features import subset, with_features
-    from dljax.data.source import load
+    from dljax.sources.features import subset, with_features
+    from dljax.sources.loading import load
 
     images = load(config)
     whole = len(images.split(config.seed)["train"])
@@ -101,11 +101,11 @@ def task(config):
     """A linear classifier of features; the net that makes them learns or does not."""
     import jax.numpy as jnp
 
-    from dljax.data.source import updates
-    from dljax.models.ann import mlp
     from dljax.models.cnn import cnn
+    from dljax.models.mlp import mlp
+    from dljax.sources.resident import updates
     from dljax.tasks.probing import probing
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     images = source(config)
     shape = images.arrays["image"].shape[1:]
@@ -126,8 +126,8 @@ def task(config):
         train_net=config.features == "trained",
     )
 
-    def metrics(params, stats, batch, key):
-        found = made.metrics(params, stats, batch, key)
+    def metrics(params, model_state, batch, key):
+        found = made.metrics(params, model_state, batch, key)
         return {"accuracy": found[f"accuracy_{place}"]}
 
     return made._replace(metrics=metrics)

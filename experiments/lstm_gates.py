@@ -57,9 +57,9 @@ def rule(**costs):
 STUDY = Study(
     claim="An LSTM needs its gates: what to write, what to keep, what to show.",
     factors={"without": ("nothing", *PARTS)},
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-3, 1e-2, 3e-2)},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={part: ("nothing", part) for part in PARTS},
     rule=rule,
     full={
@@ -77,25 +77,25 @@ STUDY = Study(
 
 def source(config):
     """The images."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
 
 def task(config):
     """Classification from the memory after the last step."""
-    from dljax.data.source import stills
-    from dljax.errors import Refusal
+    from dljax.errors import UserError
     from dljax.models.net import of_input
     from dljax.models.recurrent import recurrent
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
     cell = "lstm" if config.without == "nothing" else f"lstm_{config.without}"
     net = recurrent("many_to_one", cell, config.hidden, outputs)
     if example[0, ..., 0].size % config.pixels:
-        raise Refusal(
+        raise UserError(
             f"--pixels={config.pixels}: must divide the {example[0, ..., 0].size} of "
             "an image"
         )

@@ -59,10 +59,10 @@ def rule(**recalls):
 STUDY = Study(
     claim="An LSTM keeps what it needs in memory, however long the sequence.",
     factors={"cell": CELLS, "blanks": BLANKS},
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 4e-3)},
     tune_seeds=1,
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={f"lstm_{n}": (f"lstm/{n}", 0.9) for n in BLANKS},
     rule=rule,
     sizes={"copying": {"blanks": BLANKS[:3]}},
@@ -74,7 +74,7 @@ STUDY = Study(
 
 def source(config):
     """Sequences, of one length."""
-    from dljax.data.synthetic import copying
+    from dljax.sources.synthetic import copying
 
     return copying(config.blanks)
 
@@ -83,10 +83,10 @@ def task(config):
     """What is to be said at each step, from the memory after it."""
     import jax.numpy as jnp
 
-    from dljax.data.synthetic import GO
     from dljax.models.recurrent import recurrent
+    from dljax.sources.synthetic import GO
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     symbols = GO + 1
     net = recurrent(

@@ -28,7 +28,7 @@ class Config:
 
 
 def main(arguments):
-    """Exit code 0; raises Refusal where there is no such run, or of another kind."""
+    """Exit code 0; raises UserError where there is no such run, or of another kind."""
     from dljax import backend
     from dljax.errors import DONE
 
@@ -36,14 +36,14 @@ def main(arguments):
         print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
         return DONE
     config = configs.parse(Config, arguments, factors={}).config
-    from dljax import loading
+    from dljax.studies import loading
 
     directory = loading.writable(config.run)
     backend.prepare()
     parts, labels = traced(config)
-    from dljax.studies import figures, traces
+    from dljax.reporting import figures, gate_figures
 
-    figures.save(traces.trace(parts, labels), directory, "trace")
+    figures.save(gate_figures.trace(parts, labels), directory, "trace")
     print(f"picture  {directory / 'trace.svg'}")
     return DONE
 
@@ -55,28 +55,30 @@ def traced(config):
     import numpy as np
 
     import dljax
-    from dljax.errors import Refusal
+    from dljax.errors import UserError
     from dljax.models.cell import watch_cells
-    from dljax.train import update
+    from dljax.training import update
 
     run = dljax.load(config.run)
     seeds = [seed for _, seed, _ in run.runs]
     if config.seed >= 0 and config.seed not in seeds:
-        raise Refusal(f"--seed={config.seed}: the run has {', '.join(map(str, seeds))}")
+        raise UserError(
+            f"--seed={config.seed}: the run has {', '.join(map(str, seeds))}"
+        )
     which = seeds.index(config.seed) if config.seed >= 0 else 0
     rows = run.source.split(seeds[which])[run.split]
     if config.example >= len(rows):
-        raise Refusal(f"--example={config.example}: there are {len(rows)}")
+        raise UserError(f"--example={config.example}: there are {len(rows)}")
     state = jax.tree.map(lambda leaf: leaf[which], run.tested)
     row = rows[config.example : config.example + 1]
     shown = update.sample(run.task, run.source, state, row, run.source.arrays)
-    params, stats = update.averages(run.task, state)
+    params, model_state = update.averages(run.task, state)
     seen: list[dict[str, Any]] = []
     with watch_cells(seen.append):
         batch = {**shown, "weight": jnp.ones(1)}
-        run.task.metrics(params, stats, batch, jax.random.key(0))
+        run.task.metrics(params, model_state, batch, jax.random.key(0))
     if not seen:
-        raise Refusal(f"--run={config.run}: its network has no recurrent layer")
+        raise UserError(f"--run={config.run}: its network has no recurrent layer")
     parts = {name: np.asarray(part)[:, 0] for name, part in seen[0].items()}
     host = {name: np.asarray(value) for name, value in shown.items()}
     steps = len(parts["output"])

@@ -62,7 +62,7 @@ def rule(chain, **others):
 STUDY = Study(
     claim="Recurrent networks of one to many make music.",
     factors={"cell": ("lstm", "rnn")},
-    measure="distance",
+    primary_metric="distance",
     higher=False,
     contrasts={
         "chain": ("lstm", "lstm@chain"),
@@ -72,17 +72,17 @@ STUDY = Study(
     rule=rule,
     sizes={"piano_roll": {"epochs": 40.0}},
     full={"chorales": {"epochs": 40.0}},
-    sufficient={"piano_roll": "it is the whole set; --full asks for nothing more"},
+    default_is_full={"piano_roll": "it is the whole set; --full asks for nothing more"},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 20},
 )
 
 
 def chords(config):
     """The pieces, and all chords of the training data."""
-    from dljax.data import piano_roll
-    from dljax.data import source as sources
+    from dljax.sources import piano_rolls
+    from dljax.sources.loading import load
 
-    return piano_roll.chords(sources.load(config), longest=config.longest)
+    return piano_rolls.chords(load(config), longest=config.longest)
 
 
 def source(config):
@@ -92,10 +92,10 @@ def source(config):
 
 def task(config):
     """The next chord, from the first and all that came after it."""
-    from dljax.data.source import example
     from dljax.models.recurrent import recurrent
+    from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     data = chords(config)
     net = recurrent(
@@ -124,14 +124,14 @@ def judge(data):
     """Distances to the real test pieces: of what is made, of a chain's, of others'."""
     import numpy as np
 
-    from dljax.contract import Judge
-    from dljax.errors import Refusal
-    from dljax.probes.harmony import Chain, distance
+    from dljax.errors import UserError
+    from dljax.metrics.harmony import Chain, distance
+    from dljax.types import SampleEvaluator
 
     rolls, length = (np.asarray(data.source.arrays[k]) for k in ("roll", "length"))
     train = [rolls[i][: length[i]] for i in data.source.split(0)["train"]]
     if len(train) < (tested := len(data.source.split(0)["test"])):
-        raise Refusal(
+        raise UserError(
             f"--dataset={data.source.name}: has {len(train)} pieces to train on and "
             f"{tested} to test on, and as many are compared"
         )
@@ -156,7 +156,7 @@ def judge(data):
         }
         return {name: distance(its, real) for name, its in sets.items()}
 
-    return Judge(("distance", "chain", "floor"), score)
+    return SampleEvaluator(("distance", "chain", "floor"), score)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def rule(made, place, **others):
 STUDY = Study(
     claim="A Transformer generates images.",
     factors={"knows": tuple(CHANGES)},
-    measure="bits",
+    primary_metric="bits",
     higher=False,
     select="best_valid",
     contrasts={
@@ -101,10 +101,10 @@ STUDY = Study(
 
 def images(config):
     """The images as tokens."""
-    from dljax.data import source
-    from dljax.data.pixels import pixels
+    from dljax.sources import loading
+    from dljax.sources.image_tokens import pixels
 
-    return pixels(source.read(config))
+    return pixels(loading.read(config))
 
 
 def source(config):
@@ -114,11 +114,12 @@ def source(config):
 
 def task(config):
     """The next pixel, from all before it."""
-    from dljax.data.source import example, load
     from dljax.models.transformer import transformer
+    from dljax.sources.loading import load
+    from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw, warmup_cosine
-    from dljax.train.recogniser import judge_of_images
+    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = images(config)
     judge = judge_of_images(load(config), steps=config.recogniser, seen=data.seen)

@@ -67,7 +67,7 @@ def rule(operations, accuracy, place, image):
 STUDY = Study(
     claim="Pooling reduces computation without loss of information.",
     factors={"pool": POOLS, "decoded": ("place", "image")},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "operations": ("none/place@log2_flop", "max/place@log2_flop"),
         "accuracy": ("max/place", "none/place"),
@@ -76,7 +76,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "pool": ("max",)},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -85,7 +85,8 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square, which knows the place."""
-    from dljax.data.source import load, on_canvas
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas
 
     return on_canvas(load(config), config.canvas)
 
@@ -96,7 +97,7 @@ def network(channels, hidden, pool, shape, outputs):
     import jax
 
     from dljax.models.cnn import cnn
-    from dljax.train.cost import forward
+    from dljax.training.cost import forward
 
     net = cnn((channels, 2 * channels), hidden, outputs, pool=pool)
     return net, forward(net, jax.ShapeDtypeStruct(shape, "float32"))
@@ -106,9 +107,9 @@ def task(config):
     """Classification by a CNN; beside it linear maps to the place, or to the pixels."""
     import jax.numpy as jnp
 
-    from dljax.data.source import stills
+    from dljax.sources.resident import stills
     from dljax.tasks.probing import probing
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     images = source(config)
     example, classes = stills(images)
@@ -124,8 +125,8 @@ def task(config):
         label=config.decoded,
     )
 
-    def probe(params, stats, batch, key):
-        del params, stats, key
+    def probe(params, model_state, batch, key):
+        del params, model_state, key
         count = batch["weight"].sum()
         numbers = {"log2_flop": cost.flops, "log2_activations": cost.activations}
         return {k: (jnp.log2(v) * count, count) for k, v in numbers.items()}

@@ -22,7 +22,7 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.studies.study import Study
 
 CELLS = ("rnn", "lstm")
@@ -54,7 +54,7 @@ def rule(**costs):
 STUDY = Study(
     claim="A recurrent net's hidden state, fed back, remembers what came before.",
     factors={"cell": CELLS, "rows": ROWS},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         f"{cell}_{name}": (f"{cell}/8", f"{cell}/{rows}")
         for cell in CELLS
@@ -62,7 +62,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "rows": (8, 1)},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -71,23 +71,23 @@ STUDY = Study(
 
 def source(config):
     """The images."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
 
 def task(config):
     """Classification from the memory after the last row."""
-    from dljax.data.source import stills
     from dljax.models.net import of_input
     from dljax.models.recurrent import recurrent, rows
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     data = source(config)
     example, outputs = stills(data)
     if example.shape[1] > max(ROWS):
-        raise Refusal(
+        raise UserError(
             f"--dataset={data.name}: its images have {example.shape[1]} rows, and this "
             f"takes at most {max(ROWS)}, over which a memory is kept"
         )

@@ -57,14 +57,14 @@ STUDY = Study(
     claim="A one-to-one recurrent net is like a feed-forward net, and unfit for "
     "sequences.",
     factors={"kind": KINDS},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "alike": ("one_to_one", "feed_forward"),
         "unfit": ("many_to_one", "last_row"),
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -73,19 +73,19 @@ STUDY = Study(
 
 def source(config):
     """The images."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
 
 def task(config):
     """Classification of the image, of its last row, or of its rows in turn."""
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp
+    from dljax.models.mlp import mlp
     from dljax.models.net import of_input
     from dljax.models.recurrent import recurrent, rows
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
     sees = {

@@ -54,9 +54,9 @@ def rule(**leads):
 STUDY = Study(
     claim="Gated cells remember longer sequences than the simple recurrent cell.",
     factors={"cell": CELLS, "parts": (1, 4)},
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         **{f"{c}_long": (f"{c}/4", "rnn/4") for c in GATED},
         **{f"{c}_more": (f"{c}/4 - rnn/4", f"{c}/1 - rnn/1") for c in GATED},
@@ -69,24 +69,24 @@ STUDY = Study(
 
 def source(config):
     """The images."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
 
 def task(config):
     """Classification from the memory after the last step."""
-    from dljax.data.source import stills
-    from dljax.errors import Refusal
+    from dljax.errors import UserError
     from dljax.models.net import of_input
     from dljax.models.recurrent import recurrent
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
     _, _, width, channels = example.shape
     if width % config.parts:
-        raise Refusal(f"--parts={config.parts}: must divide a row of {width} pixels")
+        raise UserError(f"--parts={config.parts}: must divide a row of {width} pixels")
     features = width // config.parts * channels
     net = recurrent("many_to_one", config.cell, config.hidden, outputs)
     net = of_input(net, lambda x: x.reshape(x.shape[0], -1, features))

@@ -68,10 +68,10 @@ STUDY = Study(
         *({"model": model, "order": "written"} for model in MODELS),
         {"model": "lstm", "order": "shuffled"},
     ],
-    array=("learning_rate", "dropout"),
+    vmapped_factors=("learning_rate", "dropout"),
     tune={"learning_rate": (1e-3, 3e-3), "dropout": (0.3, 0.6)},
     tune_seeds=2,
-    measure="accuracy",
+    primary_metric="accuracy",
     select="best_valid",
     contrasts={
         "right": ("lstm/written", 0.7),
@@ -88,16 +88,18 @@ STUDY = Study(
     },
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "embedding": 4}
     | {"model": ("bilstm",), "order": ("written",)},
-    sufficient={"rt_polarity": "it is the whole set; --full asks for nothing more"},
+    default_is_full={
+        "rt_polarity": "it is the whole set; --full asks for nothing more"
+    },
 )
 
 
 def sentences(config):
     """The sentences, and how large their vocabulary is."""
-    from dljax.data import source, text
+    from dljax.sources import loading, sentences
 
-    return text.sentences(
-        source.read(config),
+    return sentences.sentences(
+        loading.read(config),
         kind=config.pieces,
         longest=config.longest,
         shuffled=config.order == "shuffled",
@@ -111,13 +113,13 @@ def source(config):
 
 def task(config):
     """Negative or positive, after the last word."""
-    from dljax.data.source import example
-    from dljax.data.text import words_of
-    from dljax.models.ann import bag_of_words
+    from dljax.models.mlp import bag_of_words
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
+    from dljax.sources.resident import example
+    from dljax.sources.sentences import words_of
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     data = sentences(config)
     classes, size = len(data.source.classes), data.vocabulary

@@ -75,7 +75,7 @@ def rule(transformer, diffusion, gan):
 STUDY = Study(
     claim="GANs and diffusion models generate text.",
     factors={"way": WAYS},
-    measure="ngrams",
+    primary_metric="ngrams",
     higher=False,
     contrasts={way: (way, f"{way}@ngrams_chain") for way in WAYS},
     rule=rule,
@@ -89,10 +89,10 @@ STUDY = Study(
 
 def text(config):
     """Windows of the text, and its vocabulary."""
-    from dljax.data import source
-    from dljax.data.running import running
+    from dljax.sources import loading
+    from dljax.sources.lm_windows import running
 
-    return running(source.read(config), context=config.context)
+    return running(loading.read(config), context=config.context)
 
 
 def source(config):
@@ -119,12 +119,12 @@ def source(config):
 
 def task(config):
     """The next character, hidden characters, or the game of a GAN."""
-    from dljax.data.ngrams import judge_of_text
-    from dljax.data.source import example
+    from dljax.metrics.ngrams import judge_of_text
     from dljax.models.transformer import transformer
+    from dljax.sources.resident import example
     from dljax.tasks.masked import masked
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data, size = source(config), text(config).vocabulary.size
     one = example(data, "x", "y", "shares")
@@ -172,20 +172,20 @@ def gan_of_text(config, size, example, judge):
     from dljax.models.net import of_input
     from dljax.models.transformer import transformer
     from dljax.tasks.gan import gan
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     options = {"depth": config.depth, "longest": config.context}
     places = transformer("encoder", config.width, size, pool="none", **options)
     places = of_input(places, lambda z: z.reshape(len(z), config.context, -1))
     scores = transformer("encoder", config.width, 1, **options)
 
-    def shares(params, stats, z, **options):
-        y, stats = places.apply(params, stats, z, **options)
-        return jax.nn.softmax(y), stats
+    def shares(params, model_state, z, **options):
+        y, model_state = places.apply(params, model_state, z, **options)
+        return jax.nn.softmax(y), model_state
 
-    def score(params, stats, x, **options):
-        y, stats = scores.apply(params, stats, x, **options)
-        return y[:, 0], stats
+    def score(params, model_state, x, **options):
+        y, model_state = scores.apply(params, model_state, x, **options)
+        return y[:, 0], model_state
 
     rate = config.learning_rate / 4
     game = gan(
@@ -206,8 +206,8 @@ def gan_of_text(config, size, example, judge):
     write = game.sample
     assert write is not None
 
-    def sample(params, stats, batch, key):
-        made = write(params, stats, batch, key)["made"]
+    def sample(params, model_state, batch, key):
+        made = write(params, model_state, batch, key)["made"]
         return {"prediction": jnp.argmax(made, -1).astype(jnp.int32)}
 
     return game._replace(sample=sample)

@@ -54,7 +54,7 @@ def rule(and_over_xor, or_over_xor, layer_over_neuron, layer_like_and):
 STUDY = Study(
     claim="A neuron fires past a threshold; layers of them compute what one cannot.",
     factors={"network": ("neuron", "hidden_layer"), "gate": ("and", "or", "xor")},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "and_over_xor": ("neuron/and", "neuron/xor"),
         "or_over_xor": ("neuron/or", "neuron/xor"),
@@ -63,7 +63,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 2},
-    sufficient={
+    default_is_full={
         "digits": "that XOR is beyond a plane is a theorem; 2,000 pairs of 360 images "
         "show it on real pictures"
     },
@@ -72,8 +72,8 @@ STUDY = Study(
 
 def source(config):
     """Pairs of zeros and ones of the digits, and what the gate makes of them."""
-    from dljax.data.pairs import digit_pairs
-    from dljax.data.source import load
+    from dljax.sources.loading import load
+    from dljax.sources.logic_gates import digit_pairs
 
     return digit_pairs(load(config), config.gate)
 
@@ -82,9 +82,9 @@ def task(config):
     """One neuron by the perceptron's rule, or a hidden layer by its hinge loss."""
     import jax.numpy as jnp
 
-    from dljax.models.ann import mlp
+    from dljax.models.mlp import mlp
     from dljax.tasks.threshold import threshold
-    from dljax.train.optimizers import adamw, sgd
+    from dljax.training.optimizers import adamw, sgd
 
     example = jnp.zeros((1, 8, 16, 1))
     if config.network == "neuron":

@@ -79,10 +79,10 @@ def rule(**losses):
 STUDY = Study(
     claim="Every part of a Transformer makes it predict text better.",
     factors={"without": tuple(CHANGES)},
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)},
     tune_seeds=1,
-    measure="loss",
+    primary_metric="loss",
     higher=False,
     contrasts={part: (part, "nothing") for part in PARTS},
     rule=rule,
@@ -97,10 +97,10 @@ STUDY = Study(
 
 def text(config):
     """Windows of the text, and its vocabulary."""
-    from dljax.data import source
-    from dljax.data.running import running
+    from dljax.sources import loading
+    from dljax.sources.lm_windows import running
 
-    return running(source.read(config), context=config.context)
+    return running(loading.read(config), context=config.context)
 
 
 def source(config):
@@ -110,10 +110,10 @@ def source(config):
 
 def task(config):
     """The next character, from all before it in its window."""
-    from dljax.data.source import example
     from dljax.models.transformer import transformer
+    from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = text(config)
     whole = {"depth": config.depth, "heads": config.heads, "positions": "rotary"}

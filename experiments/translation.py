@@ -78,7 +78,7 @@ STUDY = Study(
         {"net": "attention", "shown": "blank"},
         {"net": "transformer", "shown": "source"},
     ],
-    measure="chrf",
+    primary_metric="chrf",
     contrasts={
         "reading": ("attention/source", "attention/blank"),
         "attention": ("attention/source", "encoder_decoder/source"),
@@ -95,10 +95,10 @@ STUDY = Study(
 
 def pairs(config):
     """The sentences, and their translations."""
-    from dljax.data import source, text
+    from dljax.sources import loading, sentences
 
-    return text.pairs(
-        source.read(config),
+    return sentences.pairs(
+        loading.read(config),
         kind=config.pieces,
         size=config.size,
         longest=config.longest,
@@ -113,12 +113,12 @@ def source(config):
 
 def task(config):
     """The next piece of the translation, from all before it."""
-    from dljax.data.score import of_translations
-    from dljax.data.source import example
+    from dljax.metrics.bleu import of_translations
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
+    from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     data = pairs(config)
     one = example(data.source, "x", "mask", "before")

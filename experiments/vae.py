@@ -89,7 +89,7 @@ STUDY = Study(
     claim="Variational autoencoders generate images.",
     factors={"beta": BETAS, "length": tuple(LENGTHS)},
     design="one_at_a_time",
-    measure="nelbo",
+    primary_metric="nelbo",
     higher=False,
     contrasts={
         "made": ("1.0/usual@frechet", "1.0/usual@frechet_gaussian"),
@@ -102,20 +102,20 @@ STUDY = Study(
     full={"mnist": {"steps": 6000, "seeds": 8, "seed": 8}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "recogniser": 2, "importance": 10}
     | {"beta": (1.0,), "length": ("usual",)},
-    sufficient={"digits": "there are no more than these 1,797 images"},
+    default_is_full={"digits": "there are no more than these 1,797 images"},
 )
 
 
 def images(config):
     """Images in [0, 1]."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
 
 def source(config):
     """The same, and what the report shows."""
-    from dljax.data.pictures import showing
+    from dljax.sources.image_sources import showing
 
     return showing(images(config), "reconstructed", "between", "made", "plane")
 
@@ -124,11 +124,11 @@ def task(config):
     """The evidence lower bound: a pixel is a Gaussian about what is decoded, or it is
     white by so much.
     """
-    from dljax.data.source import stills
     from dljax.models.autoencoder import autoencoder
+    from dljax.sources.resident import stills
     from dljax.tasks.vae import vae
-    from dljax.train.optimizers import adamw, warmup_cosine
-    from dljax.train.recogniser import judge_of_images
+    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data, code = images(config), round(config.code * LENGTHS[config.length])
     example, _ = stills(data)

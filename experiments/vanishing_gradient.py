@@ -85,7 +85,7 @@ STUDY = Study(
     "problem.",
     factors={"cell": CELLS, "length": LENGTHS},
     design=DESIGN,
-    measure="mse",
+    primary_metric="mse",
     higher=False,
     contrasts={
         "gradient": ("rnn/100@drawn_40", -3.0),
@@ -108,7 +108,7 @@ STUDY = Study(
 
 def source(config):
     """Sequences, of one length."""
-    from dljax.data.synthetic import adding
+    from dljax.sources.synthetic import adding
 
     return adding(config.length)
 
@@ -117,10 +117,10 @@ def task(config):
     """The sum, from the memory after the last step."""
     import jax.numpy as jnp
 
+    from dljax.interpret.gradient_flow import through_time
     from dljax.models.recurrent import CELLS, recurrent
-    from dljax.probes.through_time import through_time
     from dljax.tasks.regression import regression
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     turned = config.cell == "orthogonal"
     cell = "rnn" if turned else config.cell
@@ -140,8 +140,8 @@ def task(config):
         norms = jnp.log10(jnp.maximum(norms, 1e-30))
         return norms[-1 - jnp.array(LAGS)] - norms[-1:]
 
-    def probe(params, stats, batch, key):
-        del stats
+    def probe(params, model_state, batch, key):
+        del model_state
         drawn, _ = net.init(key, example)
         weight = batch["weight"]
         return {

@@ -66,7 +66,7 @@ def rule(over_half, over_frames):
 STUDY = Study(
     claim="CNNs process videos, as they do images.",
     factors={"network": NETWORKS},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         "over_half": ("3d", 0.5),
         "over_frames": ("3d", "frames"),
@@ -81,7 +81,7 @@ STUDY = Study(
         "mnist": {"epochs": 0.3, "seeds": 8},
     },
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
-    sufficient={
+    default_is_full={
         "digits": "that frames without their order cannot tell is a theorem; 3,594 "
         "clips of all 1,797 images show it"
     },
@@ -90,8 +90,8 @@ STUDY = Study(
 
 def source(config):
     """Clips of moving digits and their reversals, or of a microscope's video."""
-    from dljax.data.source import load
-    from dljax.data.video import moving_digits
+    from dljax.sources.loading import load
+    from dljax.sources.video import moving_digits
 
     images = load(config)
     if "image" not in images.arrays:  # a video
@@ -125,7 +125,7 @@ def task(config):
 
     from dljax.models.video import cnn_3d, cnn_frames
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     clips = source(config)
     batch = jax.eval_shape(clips.gather, clips.arrays, jnp.zeros(1, jnp.int32))

@@ -68,10 +68,10 @@ def rule(few, some, less):
 STUDY = Study(
     claim="A vision Transformer needs more training images than a CNN.",
     factors={"net": NETS, "images": IMAGES},
-    array=("learning_rate",),
+    vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-4, 1e-3, 3e-3, 1e-2)},
     tune_seeds=1,
-    measure="accuracy",
+    primary_metric="accuracy",
     select="best_valid",
     contrasts={
         "few": ("cnn/few", "vit/few"),
@@ -88,8 +88,8 @@ STUDY = Study(
 
 def source(config):
     """All of the images, or a part of the training images."""
-    from dljax.data.features import subset
-    from dljax.data.source import load
+    from dljax.sources.features import subset
+    from dljax.sources.loading import load
 
     images = load(config)
     if config.images == "all":
@@ -99,12 +99,12 @@ def source(config):
 
 def task(config):
     """Classification by a CNN, or by a Transformer of squares."""
-    from dljax.data.source import stills
     from dljax.models.cnn import cnn
     from dljax.models.net import of_input
     from dljax.models.transformer import patches, transformer
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     example, outputs = stills(source(config))
     if config.net == "cnn":

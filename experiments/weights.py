@@ -58,7 +58,7 @@ def rule(**contrasts):
 STUDY = Study(
     claim="A weight is the strength of a connection between two neurons.",
     factors={"network": NETWORKS},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={
         f"{network}_{more}_over_{less}": (
             f"{network}@{more}_mean",
@@ -76,7 +76,7 @@ STUDY = Study(
         for order in ORDERS
     },
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "channels": 2},
-    sufficient={
+    default_is_full={
         "digits": "there are no more than these 1,797 images; two rounds of five folds "
         "test on every one of them twice"
     },
@@ -85,7 +85,8 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square."""
-    from dljax.data.source import load, on_canvas
+    from dljax.sources.loading import load
+    from dljax.sources.resident import on_canvas
 
     return on_canvas(load(config), config.canvas)
 
@@ -95,12 +96,12 @@ def task(config):
     import jax
     import jax.numpy as jnp
 
-    from dljax.data.source import stills
-    from dljax.models.ann import mlp
+    from dljax.interpret.prune import prune
     from dljax.models.cnn import cnn
-    from dljax.probes.prune import prune
+    from dljax.models.mlp import mlp
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, outputs = stills(source(config))
 
@@ -111,14 +112,14 @@ def task(config):
     made = classification(net, adamw(config.learning_rate), example=example)
     fractions = jnp.array(PERCENTS) / 100
 
-    def probe(params, stats, batch, key):
+    def probe(params, model_state, batch, key):
         found: dict = {}
         for i, by in enumerate(ORDERS):
             draw = jax.random.fold_in(key, i)
 
             def right(fraction, by=by, draw=draw):
                 cut = prune(params, fraction, by=by, key=draw)
-                return made.metrics(cut, stats, batch, key)["accuracy"]
+                return made.metrics(cut, model_state, batch, key)["accuracy"]
 
             sums, counts = jax.lax.map(right, fractions)
             found |= {

@@ -44,7 +44,7 @@ fast = pytest.fixture(_compiled_fast)  # for one test
 
 
 def _closed(figure, folder, name):
-    from dljax.studies import figures
+    from dljax.reporting import figures
 
     del name
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def _nothing_drawn(request, monkeypatch):
     where a test is marked `drawn`, and in what several tests share.
     """
     if not request.node.get_closest_marker("drawn"):
-        monkeypatch.setattr("dljax.studies.figures.save", _closed)
+        monkeypatch.setattr("dljax.reporting.figures.save", _closed)
 
 
 @pytest.fixture(scope="session")

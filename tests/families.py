@@ -11,10 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from dljax.contract import Net, Source, Task, Turn
-from dljax.data import Table
-from dljax.data.running import Running, running
-from dljax.data.source import order
+from dljax.datasets.array_dataset import ArrayDataset
 from dljax.models.autoencoder import autoencoder
 from dljax.models.conv import Conv
 from dljax.models.diffusion import dit
@@ -22,6 +19,8 @@ from dljax.models.layers import Dropout, max_pool
 from dljax.models.net import net
 from dljax.models.recurrent import recurrent
 from dljax.models.transformer import transformer
+from dljax.sources.lm_windows import Running, running
+from dljax.sources.resident import order
 from dljax.tasks import diffusion as of_diffusion
 from dljax.tasks import gan as of_gan
 from dljax.tasks import masked as of_masks
@@ -30,7 +29,8 @@ from dljax.tasks.classification import classification
 from dljax.tasks.probing import probing
 from dljax.tasks.reconstruction import reconstruction
 from dljax.tasks.tokens import tokens
-from dljax.train.optimizers import adamw, sgd
+from dljax.training.optimizers import adamw, sgd
+from dljax.types import Net, Source, Task, Turn
 
 
 class Family(NamedTuple):
@@ -75,7 +75,7 @@ class _Classifier(nn.Module):
 
 
 def classifier(augment=None, **options) -> Family:
-    """Light above or below: BatchNorm, dropout, EMA of weights and stats."""
+    """Light above or below: BatchNorm, dropout, EMA of weights and model_state."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 140).astype(np.int32)
     image = rng.random((140, 4, 4, 1)).astype(np.float32)
@@ -109,21 +109,25 @@ def plain() -> Family:
     model = net(_Dense((8, 1)))
 
     def init(key):
-        params, stats = model.init(key, jnp.zeros((1, 2)))
-        return {"net": params}, stats
+        params, model_state = model.init(key, jnp.zeros((1, 2)))
+        return {"net": params}, model_state
 
-    def error(params, stats, batch):
-        y, _ = model.apply(params["net"], stats, batch["x"], key=None, train=False)
+    def error(params, model_state, batch):
+        y, _ = model.apply(
+            params["net"], model_state, batch["x"], key=None, train=False
+        )
         return ((y - batch["y"]) ** 2)[:, 0]
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del key, step
-        return error(params, stats, batch).mean(), ({}, stats)
+        return error(params, model_state, batch).mean(), ({}, model_state)
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         del key
         weight = batch["weight"]
-        return {"mse": ((error(params, stats, batch) * weight).sum(), weight.sum())}
+        return {
+            "mse": ((error(params, model_state, batch) * weight).sum(), weight.sum())
+        }
 
     return Family(Task(init, (Turn("net", loss, adamw(0.02)),), metrics), source, "mse")
 
@@ -134,8 +138,8 @@ def gan() -> Family:
     critic = net(_Dense((8, 1)))
 
     def score(*args, **options):
-        y, stats = critic.apply(*args, **options)
-        return y[:, 0], stats
+        y, model_state = critic.apply(*args, **options)
+        return y[:, 0], model_state
 
     task = of_gan.gan(
         net(_Dense((8, 2))),
@@ -149,12 +153,12 @@ def gan() -> Family:
         given="x",
     )
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         """How far the mean of what is made is from each real point."""
         weight = batch["weight"]
         assert task.sample is not None
         z = {"x": jnp.zeros((64, 2))}
-        made = task.sample(params, stats, z, jax.random.key(0))["made"].mean(0)
+        made = task.sample(params, model_state, z, jax.random.key(0))["made"].mean(0)
         del key
         error = ((batch["x"] - made[None]) ** 2).sum(-1)
         return {"distance": ((error * weight).sum(), weight.sum())}
@@ -247,7 +251,7 @@ def windows() -> Running:
     text = " ".join(rng.choice(["one", "and", "another"], 900)).encode()
     parts = np.array([text[:1500], text[1500:1700], text[1700:]])
     rows = {name: np.array([i]) for i, name in enumerate(("train", "valid", "test"))}
-    return running(Table("text", "1", {"text": parts}, rows, ()), context=8)
+    return running(ArrayDataset("text", "1", {"text": parts}, rows, ()), context=8)
 
 
 def decoder() -> Family:

@@ -33,7 +33,7 @@ def rule(gap):
 STUDY = Study(
     claim="An interrupted run ends with the bits of one that was never interrupted.",
     factors={"family": TASKS},
-    measure="loss",
+    primary_metric="loss",
     higher=False,
     select="best_valid",
     contrasts={"gap": ("classifier", "seq2seq")},
@@ -80,28 +80,30 @@ def broken(made, seed, step_of_nan):
     import jax
     import jax.numpy as jnp
 
-    from dljax.contract import INIT, fold
+    from dljax.types import INIT, fold
 
     last = made.turns[-1]
 
     def init(key):
-        params, stats = made.init(key)
+        params, model_state = made.init(key)
         bad = jax.random.key_data(fold(jax.random.key(seed), 0, INIT))
         marked = (jax.random.key_data(key) == bad).all().astype(jnp.float32)
-        return params, {"made": stats, "marked": marked}
+        return params, {"made": model_state, "marked": marked}
 
     def turned(turn):
-        def loss(params, stats, batch, key, step):
-            value, (metrics, inner) = turn.loss(params, stats["made"], batch, key, step)
+        def loss(params, model_state, batch, key, step):
+            value, (metrics, inner) = turn.loss(
+                params, model_state["made"], batch, key, step
+            )
             if turn is last:
-                now = (stats["marked"] > 0) & (step == step_of_nan)
+                now = (model_state["marked"] > 0) & (step == step_of_nan)
                 value += jnp.where(now, jnp.nan, 0.0)
-            return value, (metrics, {**stats, "made": inner})
+            return value, (metrics, {**model_state, "made": inner})
 
         return turn._replace(loss=loss)
 
-    def metrics(params, stats, batch, key):
-        return made.metrics(params, stats["made"], batch, key)
+    def metrics(params, model_state, batch, key):
+        return made.metrics(params, model_state["made"], batch, key)
 
     turns = tuple(turned(turn) for turn in made.turns)
     return made._replace(init=init, turns=turns, metrics=metrics, sample=None)

@@ -8,17 +8,17 @@ import optax
 from families import Family, blots, denoising, table
 
 from dljax.models.all_conv import all_conv
-from dljax.models.ann import mlp
 from dljax.models.cnn import cnn
 from dljax.models.diffusion import unet
+from dljax.models.mlp import mlp
 from dljax.models.net import of_input
 from dljax.models.recurrent import recurrent
 from dljax.models.resnet import resnet
 from dljax.models.transformer import patches, transformer
 from dljax.models.video import cnn_3d, cnn_frames
 from dljax.tasks.classification import classification
-from dljax.tasks.makers import maker
-from dljax.train.optimizers import adamw, average, sgd
+from dljax.tasks.conditional_generators import maker
+from dljax.training.optimizers import adamw, average, sgd
 
 
 def vit():

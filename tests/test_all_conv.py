@@ -11,8 +11,8 @@ from dljax.models.conv import plain_conv
 def test_it_is_its_convolutions_one_after_another():
     net = all_conv((2, 3), 4, repeats=1)
     x = np.random.default_rng(0).normal(size=(2, 9, 7, 1)).astype(np.float32)
-    params, stats = net.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
-    y, _ = net.apply(params, stats, x, key=None, train=False)
+    params, model_state = net.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    y, _ = net.apply(params, model_state, x, key=None, train=False)
     h = x
     for i, stride in enumerate((1, 2, 1, 2, 1, 1, 1)):
         layer = params[f"Conv_{i}"]

@@ -6,15 +6,15 @@ import pathlib
 import jax
 import numpy as np
 import pytest
-import small
-from studies import read_lines, run, same, trials
+import small_texts
+from study_fixtures import read_lines, run, same, trials
 
-from dljax import evaluate, replay
-from dljax.contract import Task
-from dljax.data.source import load
-from dljax.errors import DONE, FAILED_RUNS, Refusal
+from dljax.commands import evaluate, replay
+from dljax.errors import DONE, FAILED_RUNS, UserError
+from dljax.sources.loading import load
 from dljax.studies.experiment import import_experiment
-from dljax.train import parallel
+from dljax.training import programs
+from dljax.types import Task
 
 RATES = (0.001, 0.003, 0.01, 0.03)
 SEEDS = (*range(8),)
@@ -24,7 +24,7 @@ CLOSE = {"rtol": 2e-3, "atol": 2e-5}
 @pytest.fixture(scope="module")
 def packed():
     """The small experiment with learning rates as a factor, an array axis."""
-    found = import_experiment(small.__file__)
+    found = import_experiment(small_texts.__file__)
     study = found.study._replace(
         factors={"width": (4, 8), "learning_rate": RATES},
         contrasts={"faster": ("8/0.01", "8/0.001")},
@@ -36,13 +36,15 @@ def packed():
 
 def program(how, rates, seeds, *, traced=True):
     """Compiled for every rate with every seed; one rate may be a constant."""
-    config = small.Config(width=6)
+    config = small_texts.Config(width=6)
 
     def make(numbers):
-        return small.task(small.Config(width=6, learning_rate=numbers["learning_rate"]))
+        return small_texts.task(
+            small_texts.Config(width=6, learning_rate=numbers["learning_rate"])
+        )
 
     assert isinstance(make({"learning_rate": 0.01}), Task)
-    return parallel.program(
+    return programs.program(
         make if traced else make({"learning_rate": rates[0]}),
         load(config),
         [seed for _ in rates for seed in seeds],
@@ -147,14 +149,16 @@ def test_a_level_that_diverges_fails_alone(tmp_path, packed):
 
 def test_a_python_decision_on_a_traced_number_is_one_line(tmp_path, packed):
     def task(config):
-        return small.task(config) if config.learning_rate > 0 else None
+        return small_texts.task(config) if config.learning_rate > 0 else None
 
-    with pytest.raises(Refusal, match=r"STUDY.array: .*test_array.py:\d+ .*traced"):
+    with pytest.raises(
+        UserError, match=r"STUDY.vmapped_factors: .*test_array.py:\d+ .*traced"
+    ):
         run(packed._replace(task=task), tmp_path, *SHORT)
 
 
 def test_a_packed_trial_replays_identically(tmp_path, capsys):
-    script = pathlib.Path(small.__file__)
+    script = pathlib.Path(small_texts.__file__)
     run(import_experiment(str(script)), tmp_path, *SHORT, "--width=8", "--smoke")
     place = next(d for name, d in trials(tmp_path).items() if "tuning" in name)
     assert replay.main([str(place)]) == DONE

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from dljax.models.ann import mlp
-from dljax.probes import attack
+from dljax.interpret import attack
+from dljax.models.mlp import mlp
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)

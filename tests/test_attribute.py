@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from dljax.errors import Refusal
-from dljax.models.ann import mlp
+from dljax.errors import UserError
+from dljax.interpret import attribute
 from dljax.models.cnn import cnn
 from dljax.models.conv import Conv, conv
 from dljax.models.layers import average_pool
+from dljax.models.mlp import mlp
 from dljax.models.net import net
-from dljax.probes import attribute
 
 IMAGES = np.random.default_rng(0).random((3, 6, 5, 2)).astype(np.float32)
 WEIGHTS = np.random.default_rng(1).normal(size=(6, 5, 2)).astype(np.float32)
@@ -25,9 +25,9 @@ def linear(images):
     return (images * WEIGHTS[None]).sum((1, 2, 3)) + 3.0
 
 
-def logit(model, params, stats, labels):
+def logit(model, params, model_state, labels):
     def score(images):
-        logits, _ = model.apply(params, stats, images, key=None, train=False)
+        logits, _ = model.apply(params, model_state, images, key=None, train=False)
         return attribute.of_class(logits, labels)
 
     return score
@@ -35,8 +35,8 @@ def logit(model, params, stats, labels):
 
 def test_the_saliency_of_a_linear_net_is_its_weights():
     model, labels = mlp((), 4), np.array([2, 0, 3])
-    params, stats = model.init(jax.random.key(0), IMAGES)
-    found = attribute.saliency(logit(model, params, stats, labels), IMAGES)
+    params, model_state = model.init(jax.random.key(0), IMAGES)
+    found = attribute.saliency(logit(model, params, model_state, labels), IMAGES)
     kernel = np.asarray(params["Dense_0"]["kernel"])
     close(found, np.stack([kernel[:, k].reshape(6, 5, 2) for k in labels]))
 
@@ -64,8 +64,8 @@ def test_integrated_gradients_of_linear_and_quadratic_scores_are_exact():
 
 def test_integrated_gradients_sum_to_the_difference_of_scores():
     model, labels = mlp((16, 16), 3, activation="tanh"), np.array([0, 1, 2])
-    params, stats = model.init(jax.random.key(0), IMAGES)
-    score = logit(model, jax.tree.map(lambda w: 2 * w, params), stats, labels)
+    params, model_state = model.init(jax.random.key(0), IMAGES)
+    score = logit(model, jax.tree.map(lambda w: 2 * w, params), model_state, labels)
     found = attribute.integrated_gradients(score, IMAGES, baseline=0.5, steps=64)
     total = found.sum((1, 2, 3))
     close(total, score(IMAGES) - score(jnp.full_like(IMAGES, 0.5)), rtol=1e-3)
@@ -108,8 +108,10 @@ class _OneChannel(nn.Module):
 
 def test_grad_cam_is_the_map_of_the_only_channel_that_counts():
     model, labels = net(_OneChannel()), np.array([3, 1, 1])
-    params, stats = model.init(jax.random.key(0), IMAGES)
-    found = attribute.grad_cam(model, params, stats, IMAGES, labels, layer="Conv_9")
+    params, model_state = model.init(jax.random.key(0), IMAGES)
+    found = attribute.grad_cam(
+        model, params, model_state, IMAGES, labels, layer="Conv_9"
+    )
     features = np.asarray(conv(IMAGES, params["Conv_9"]["kernel"]))
     chosen = np.stack([f[..., k] for f, k in zip(features, labels, strict=True)])
     close(found, np.maximum(chosen, 0) * 5 / 30)
@@ -119,7 +121,7 @@ def test_grad_cam_is_the_map_of_the_only_channel_that_counts():
 def test_grad_cam_of_a_cnn_is_that_by_hand():
     images, labels = IMAGES[:, :4, :4], np.array([1, 0, 1])
     model = cnn((3, 4), 6, 2, activation="tanh", pool="average")
-    params, stats = model.init(jax.random.key(3), images)
+    params, model_state = model.init(jax.random.key(3), images)
     bias = {k: np.asarray(p["bias"]).reshape(1, -1) for k, p in params.items()}
 
     def head(features):  # what comes after Conv_1
@@ -136,7 +138,9 @@ def test_grad_cam_of_a_cnn_is_that_by_hand():
         slope = (head(features + moved) - head(features - moved)) / 2e-2
         weights[n, k] = slope[n, labels[n]] / 4
     by_hand = np.maximum((features * weights[:, None, None, :]).sum(-1), 0)
-    found = attribute.grad_cam(model, params, stats, images, labels, layer="Conv_1")
+    found = attribute.grad_cam(
+        model, params, model_state, images, labels, layer="Conv_1"
+    )
     assert by_hand.max() > 0
     resized = jax.image.resize(by_hand, (3, 4, 4), "bilinear")
     close(found, resized, rtol=1e-2, atol=1e-4)
@@ -154,10 +158,10 @@ def test_grad_cam_of_a_cnn_is_that_by_hand():
 )
 def test_a_layer_without_a_map_is_refused(layer, said):
     model = cnn((2, 2), 4, 2)
-    params, stats = model.init(jax.random.key(0), IMAGES)
-    with pytest.raises(Refusal, match=said):
+    params, model_state = model.init(jax.random.key(0), IMAGES)
+    with pytest.raises(UserError, match=said):
         attribute.grad_cam(
-            model, params, stats, IMAGES, np.array([0, 1, 0]), layer=layer
+            model, params, model_state, IMAGES, np.array([0, 1, 0]), layer=layer
         )
 
 
@@ -165,18 +169,20 @@ def test_all_of_them_jit_and_vmap_over_nets():
     images, labels = jnp.asarray(IMAGES), jnp.array([1, 0, 1])
     model = cnn((2,), 4, 2)
     keys = jax.random.split(jax.random.key(0), 2)
-    params, stats = jax.vmap(lambda key: model.init(key, images))(keys)
+    params, model_state = jax.vmap(lambda key: model.init(key, images))(keys)
 
-    def maps(params, stats):
-        score = logit(model, params, stats, labels)
+    def maps(params, model_state):
+        score = logit(model, params, model_state, labels)
         return (
             attribute.saliency(score, images),
             attribute.integrated_gradients(score, images, steps=3),
             attribute.occlusion(score, images, size=3, stride=2),
-            attribute.grad_cam(model, params, stats, images, labels, layer="Conv_0"),
+            attribute.grad_cam(
+                model, params, model_state, images, labels, layer="Conv_0"
+            ),
         )
 
-    together = jax.jit(jax.vmap(maps))(params, stats)
+    together = jax.jit(jax.vmap(maps))(params, model_state)
     for i in range(2):
-        alone = maps(*jax.tree.map(lambda leaf, i=i: leaf[i], (params, stats)))
+        alone = maps(*jax.tree.map(lambda leaf, i=i: leaf[i], (params, model_state)))
         jax.tree.map(close, jax.tree.map(lambda m, i=i: m[i], together), alone)

@@ -5,8 +5,11 @@ import pytest
 import scipy.io.wavfile
 
 from dljax.config import RunConfig
-from dljax.data import audio_folder, find, load, source, spectrogram
-from dljax.errors import DAMAGED_DATA, USAGE, Refusal
+from dljax.datasets import audio_folder, spectrogram
+from dljax.datasets.loading import load
+from dljax.datasets.location import find
+from dljax.errors import DAMAGED_DATA, USAGE, UserError
+from dljax.sources import loading, resident
 from experiments import audio_generation
 
 
@@ -74,8 +77,8 @@ def test_any_rate_and_kind_is_read(tmp_path, kind, rate):
 
 def test_a_classifier_and_a_player_take_it(root):
     config = RunConfig(dataset="audio_folder", manual_dir=str(root))
-    its = source.load(config)
-    assert source.stills(its)[0].shape == (1, 32, 32, 1)
+    its = loading.load(config)
+    assert resident.stills(its)[0].shape == (1, 32, 32, 1)
     shown = audio_generation.source(config).say(
         {"image": np.zeros((2, 32, 32, 1)), "made": np.ones((2, 32, 32, 1))}
     )
@@ -86,7 +89,7 @@ def test_a_classifier_and_a_player_take_it(root):
 def test_a_damaged_sound_is_named(root, damage):
     path = root / "low/b_1.wav"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         load(place(root))
     assert raised.value.code == DAMAGED_DATA
     assert str(raised.value).startswith(f"{path}: cannot be read as a WAV file (")
@@ -96,18 +99,18 @@ def test_a_damaged_sound_is_named(root, damage):
 def test_an_empty_sound_is_named(root):
     path = root / "low/b_1.wav"
     write(path, np.zeros(0, np.int16))
-    with pytest.raises(Refusal, match=r"b_1.wav: cannot be read .* \(no samples\)"):
+    with pytest.raises(UserError, match=r"b_1.wav: cannot be read .* \(no samples\)"):
         load(place(root))
 
 
 def test_what_is_missing_is_said_at_once(tmp_path):
-    with pytest.raises(Refusal, match=r"it needs CLASS/\*.wav, or") as raised:
+    with pytest.raises(UserError, match=r"it needs CLASS/\*.wav, or") as raised:
         place(tmp_path)
     assert raised.value.code == USAGE
     (tmp_path / "low").mkdir()
-    with pytest.raises(Refusal, match="no wav in its folder low"):
+    with pytest.raises(UserError, match="no wav in its folder low"):
         place(tmp_path)
     for i in range(3):
         write(tmp_path / "low" / f"{i}.wav", np.zeros(9, np.int16))
-    with pytest.raises(Refusal, match="low has 3 of the 5 sounds at least"):
+    with pytest.raises(UserError, match="low has 3 of the 5 sounds at least"):
         place(tmp_path)

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import ndimage, stats
+from scipy import model_state, ndimage
 
-from dljax.contract import Net
-from dljax.data import augment
+from dljax.sources import augment
 from dljax.tasks.classification import classification
-from dljax.train.optimizers import sgd
+from dljax.training.optimizers import sgd
+from dljax.types import Net
 
 KEY = jax.random.key(7)
 FUNCTIONS = {
@@ -76,9 +76,9 @@ def test_shifting_is_pytorchs_pad_and_crop(golden):
 
 
 def test_the_loss_of_soft_labels_is_pytorchs(golden):
-    def apply(params, stats, x, *, key, train):
+    def apply(params, model_state, x, *, key, train):
         del key, train
-        return params + x, stats
+        return params + x, model_state
 
     task = classification(
         Net(lambda key, example: (0.0 * example, {}), apply),
@@ -86,10 +86,10 @@ def test_the_loss_of_soft_labels_is_pytorchs(golden):
         example=golden["soft_x"],
         mix=lambda key, images, labels: (images, golden["soft_shares"]),
     )
-    params, stats = task.init(KEY)
+    params, model_state = task.init(KEY)
     batch = {"image": golden["soft_x"], "label": jnp.zeros(3, jnp.int32)}
     loss, gradient = jax.value_and_grad(
-        lambda params: task.turns[0].loss(params, stats, batch, KEY, 0)[0]
+        lambda params: task.turns[0].loss(params, model_state, batch, KEY, 0)[0]
     )(params)
     close(loss, golden["soft_loss"])
     close(gradient["net"], golden["soft_dx"])
@@ -169,7 +169,7 @@ def test_shifts_are_uniform_over_images_and_over_seeds():
     for y in (moved, seeds):
         counts = np.asarray(y[..., 0].sum(0))
         assert counts[1:6, 1:6].sum() == 5000
-        assert stats.chisquare(counts[1:6, 1:6].ravel()).pvalue > 0.01
+        assert model_state.chisquare(counts[1:6, 1:6].ravel()).pvalue > 0.01
 
 
 def test_angles_are_uniform():
@@ -180,7 +180,7 @@ def test_angles_are_uniform():
     y = np.asarray(augment.rotate(KEY, x, most_degrees=60.0))[:, 2, 3]
     degrees = np.rad2deg(np.arctan2(-y[:, 0], y[:, 1]))
     assert np.abs(degrees).max() < 60.01
-    assert stats.kstest(degrees, stats.uniform(-60, 120).cdf).pvalue > 0.01
+    assert model_state.kstest(degrees, model_state.uniform(-60, 120).cdf).pvalue > 0.01
 
 
 def test_half_of_the_images_are_flipped():
@@ -189,7 +189,7 @@ def test_half_of_the_images_are_flipped():
     flipped = (y == np.asarray(x)[:, :, ::-1]).all((1, 2, 3))
     kept = (y == np.asarray(x)).all((1, 2, 3))
     assert (flipped ^ kept).all()
-    assert stats.binomtest(int(flipped.sum()), 4000).pvalue > 0.01
+    assert model_state.binomtest(int(flipped.sum()), 4000).pvalue > 0.01
 
 
 @pytest.mark.parametrize("size", [1, 4, 5])
@@ -208,7 +208,7 @@ def test_cutout_is_a_clipped_square_centred_anywhere(size):
         counts = dict.fromkeys(possible, 0)
         for line in found:
             counts[tuple(line)] += 1  # KeyError: where no square can be
-        assert stats.chisquare(list(counts.values())).pvalue > 0.01
+        assert model_state.chisquare(list(counts.values())).pvalue > 0.01
     middles = [(a * np.arange(side)).sum(1) / a.sum(1) for a in (rows, columns)]
     assert abs(np.corrcoef(*middles)[0, 1]) < 0.06
 

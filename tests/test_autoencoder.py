@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from families import table, vae
 
-from dljax.data.pictures import GAP, binarised, showing
 from dljax.models.autoencoder import autoencoder
+from dljax.sources.image_sources import GAP, binarised, showing
 from dljax.tasks.reconstruction import principal, reconstruction
 from dljax.tasks.vae import vae as of_vae
-from dljax.train import parallel
-from dljax.train.optimizers import adamw
+from dljax.training import programs
+from dljax.training.optimizers import adamw
 from experiments.reference import linear_vae
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -27,10 +27,12 @@ def test_pca_is_of_the_training_images_that_were_seen():
     source = table({"image": x})
     nets = autoencoder("linear", (3, 4, 1), 2)
     task = reconstruction(nets, adamw(0.01), example=jnp.zeros((1, 3, 4, 1)), code=2)
-    program = parallel.program(task, source, (0,), how="map", batch_size=16)
+    program = programs.program(task, source, (0,), how="map", batch_size=16)
     state = program.init()  # 96 of them, six updates an epoch
     state, _ = program.advance(state, program.orders(state, 0), 0, 6)
-    moments = jax.tree.map(lambda leaf: leaf[0], program.take(state).stats["moments"])
+    moments = jax.tree.map(
+        lambda leaf: leaf[0], program.take(state).model_state["moments"]
+    )
     mean, basis = principal(moments, 2)
     seen = x[:96].reshape(96, -1)
     np.testing.assert_allclose(mean, seen.mean(0), rtol=1e-4)
@@ -46,7 +48,7 @@ def test_pca_is_of_the_training_images_that_were_seen():
 
 def test_the_importance_weighted_bound_is_the_tighter_one():
     f = vae()
-    program = parallel.program(f.task, f.source, (0,), how="map", batch_size=16)
+    program = programs.program(f.task, f.source, (0,), how="map", batch_size=16)
     found = program.evaluate(program.init(), "test")
     bound, tighter = (
         float(found[k][0][0] / found[k][1][0]) for k in ("nelbo", "iw_nll")

@@ -8,9 +8,9 @@ import subprocess
 
 import numpy as np
 import pytest
-import small
+import small_texts
 from PIL import Image
-from studies import run
+from study_fixtures import run
 
 from dljax.studies.experiment import import_experiment
 
@@ -37,7 +37,7 @@ PROBE = """<script>addEventListener("load", () => setTimeout(() => {
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     directory = tmp_path_factory.mktemp("study")
-    run(import_experiment(small.__file__), directory, "--steps=30", "--seeds=3")
+    run(import_experiment(small_texts.__file__), directory, "--steps=30", "--seeds=3")
     return directory / "report.html"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dljax.train import cost
+from dljax.training import cost
 from experiments import char_lm
 
 

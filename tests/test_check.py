@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from dljax.config import RunConfig, flag
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.studies.check import check_study
 from dljax.studies.study import Study, Term, terms, variants
 
@@ -19,7 +19,7 @@ def rule(gap):
 STUDY = Study(
     claim="",
     factors={"width": (1, 2), "rate": (0.1, 0.2)},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={"gap": ("1/0.1", "2/0.1")},
     rule=rule,
 )
@@ -40,7 +40,7 @@ def rule_of_nothing():
     ("wrong", "said"),
     [
         ({"factors": {"widht": (1,)}}, "no field widht; did you mean width"),
-        ({"array": ("width",)}, "width is not a float"),
+        ({"vmapped_factors": ("width",)}, "width is not a float"),
         ({"tune": {"rate": (0.1,)}}, "rate is a factor already"),
         ({"tune": {"momentum": (0.1,)}}, "no field momentum"),
         ({"looks": (20, 10)}, "STUDY.looks"),
@@ -50,7 +50,7 @@ def rule_of_nothing():
         ({"rule": rule_of_nothing}, "the contrasts gap, by name"),
         ({"rule": lambda gap: "undecided"}, "a docstring"),
         ({"contrasts": {}}, "at least one"),
-        ({"array": "rate"}, "must be names"),
+        ({"vmapped_factors": "rate"}, "must be names"),
         ({"tune": {"decay": ()}}, "needs values"),
         ({"tune": {"decay": 0.1}}, "needs values"),
         ({"tune": {"decay": (-1,)}}, "decay=-1: must be at least 0"),
@@ -60,12 +60,12 @@ def rule_of_nothing():
     ],
 )
 def test_a_declaration_that_cannot_be_meant_is_refused(wrong, said):
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(UserError, match=said):
         check_study(STUDY._replace(**wrong), Config)
 
 
 def test_levels_become_what_their_flags_would_make_of_them():
-    study = STUDY._replace(array=("rate",), tune={"decay": (0, 0.1)})
+    study = STUDY._replace(vmapped_factors=("rate",), tune={"decay": (0, 0.1)})
     assert check_study(study, Config).tune == {"decay": (0.0, 0.1)}
 
 

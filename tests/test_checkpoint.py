@@ -10,8 +10,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from dljax.errors import FAILED_RUNS, USAGE, Refusal
-from dljax.runs import checkpoint
+from dljax.errors import FAILED_RUNS, USAGE, UserError
+from dljax.trials import checkpoint
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 FIXED = {"fixed": {"batch_size": 16, "dropout": 0.5}, "seeds": [0, 1]}
@@ -161,7 +161,7 @@ def test_when_none_is_left_the_directory_is_named_every_time(trial):
     for step in ("00000010", "00000020"):
         (trial / "checkpoints" / step / "page/metadata").write_text("{}")
     for _ in range(2):
-        with pytest.raises(Refusal) as raised:
+        with pytest.raises(UserError) as raised:
             restore(trial / "checkpoints")
         assert raised.value.code == FAILED_RUNS
         assert str(trial) in str(raised.value)
@@ -206,7 +206,7 @@ def changed(name, value):
     ids=["shape", "dtype", "extra", "missing", "config"],
 )
 def test_a_mismatch_is_refused_by_name_and_is_no_damage(trial, like, fixed, named):
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         restore(trial / "checkpoints", like, fixed)
     assert raised.value.code == USAGE
     for text in named:

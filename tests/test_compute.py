@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.models import all_conv, ann, cnn, recurrent, resnet, transformer, video
+from dljax.models import all_conv, cnn, mlp, recurrent, resnet, transformer, video
 from dljax.models.net import compute, of_input
 
 
@@ -18,7 +18,7 @@ def sequences(x):
 ATTENTION = recurrent.recurrent("attention", "gru", 8, 3, bidirectional=True)
 NETS = {
     "attention": (of_input(ATTENTION, sequences), (6, 4)),
-    "mlp": (ann.mlp((8,), 3, dropout=0.2), (8, 8, 1)),
+    "mlp": (mlp.mlp((8,), 3, dropout=0.2), (8, 8, 1)),
     "cnn": (cnn.cnn((4,), 8, 3, dropout=0.2), (8, 8, 1)),
     "resnet": (resnet.resnet(8, 3, width=4), (4, 4, 1)),
     "all_conv": (all_conv.all_conv((4,), 3, repeats=1), (4, 4, 1)),
@@ -38,13 +38,13 @@ def test_half_precision_is_near_and_keeps_float32(name):
     net, shape = NETS[name]
     x = np.random.default_rng(0).normal(size=(16, *shape)).astype(np.float32)
     half = compute(net, "bfloat16")
-    params, stats = jax.jit(half.init)(jax.random.key(0), x[:1])
+    params, model_state = jax.jit(half.init)(jax.random.key(0), x[:1])
 
     @functools.partial(jax.jit, static_argnums=1)
     def trained(params, net):
         def loss(params):
             key = jax.random.key(1)
-            y, new = net.apply(params, stats, x, key=key, train=True)
+            y, new = net.apply(params, model_state, x, key=key, train=True)
             return (y**2).mean(), (y, new)
 
         gradient, (y, new) = jax.grad(loss, has_aux=True)(params)
@@ -66,11 +66,11 @@ def test_half_precision_is_near_and_keeps_float32(name):
 
 
 def test_integers_are_not_cast():
-    def apply(params, stats, x, *, key, train):
+    def apply(params, model_state, x, *, key, train):
         assert x.dtype == jnp.int32
-        return params["table"][x], stats
+        return params["table"][x], model_state
 
-    net = compute(ann.Net(lambda key, x: ({}, {}), apply), "bfloat16")
+    net = compute(mlp.Net(lambda key, x: ({}, {}), apply), "bfloat16")
     tokens = jnp.arange(3)
     y, _ = net.apply({"table": jnp.ones(3)}, {}, tokens, key=None, train=False)
     assert y.dtype == jnp.float32

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from dljax.config import Asked, RunConfig, describe, flag, parse
-from dljax.errors import Refusal
+from dljax.config import RunConfig, StudyRequest, describe, flag, parse
+from dljax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Config(RunConfig):
 FACTORS = {"network": ("cnn", "mlp"), "width": (8, 16)}
 
 
-def ask(*arguments, sizes=lambda given: {}) -> Asked:
+def ask(*arguments, sizes=lambda given: {}) -> StudyRequest:
     return parse(Config, arguments, factors=FACTORS, sizes=sizes)
 
 
@@ -34,7 +34,7 @@ def test_defaults_and_declared_levels():
 
 def test_numbers_have_choices_too():
     assert ask("--depth=20").config.depth == 20
-    with pytest.raises(Refusal, match="--depth=9: must be one of 8, 20"):
+    with pytest.raises(UserError, match="--depth=9: must be one of 8, 20"):
         ask("--depth=9")
     assert "(one of 8, 20)" in describe(Config, FACTORS)
 
@@ -80,7 +80,7 @@ def test_sizes_are_defaults_that_flags_override():
     ],
 )
 def test_mistakes_are_named(argument, says):
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         ask(argument)
     assert raised.value.code == 2
     message = str(raised.value)
@@ -137,5 +137,5 @@ def test_a_mistake_is_one_line_before_jax_is_imported(arguments, code, says, tmp
 def test_numbers_have_bounds(text, what):
     from experiments.cnn_vs_mlp import Config
 
-    with pytest.raises(Refusal, match=what):
+    with pytest.raises(UserError, match=what):
         parse(Config, [f"--dropout={text}"], factors={})

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 import pytest
 
-from dljax.models.ann import mlp, mlp_parameters
 from dljax.models.cnn import cnn, cnn_parameters
-from dljax.train.cost import forward
+from dljax.models.mlp import mlp, mlp_parameters
+from dljax.training.cost import forward
 
 
 def test_an_mlp_costs_two_operations_a_weight():

@@ -4,11 +4,11 @@ import itertools
 import shutil
 
 import pytest
-from studies import run, trials
+from study_fixtures import run, trials
 
-from dljax import evaluate, replay, report
-from dljax.errors import DAMAGED_DATA, Refusal
-from dljax.studies import figures
+from dljax.commands import evaluate, replay, report
+from dljax.errors import DAMAGED_DATA, UserError
+from dljax.reporting import figures
 
 SHORT = ("--family=gan", "--seeds=1", "--steps=20")
 FILES = (
@@ -53,7 +53,7 @@ def test_damage_is_one_line_or_no_harm(
     for name, command in commands.items():
         try:
             command()
-        except Refusal as refusal:
+        except UserError as refusal:
             refused[name] = refusal
     for refusal in refused.values():
         assert "\n" not in str(refusal)
@@ -71,7 +71,7 @@ def test_damage_is_one_line_or_no_harm(
 
 @pytest.mark.parametrize("command", [evaluate, replay, report])
 def test_a_file_is_no_directory(study, command):
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         command.main([str(study / "study.json")])
 
 

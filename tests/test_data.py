@@ -9,12 +9,15 @@ import tarfile
 import jax
 import numpy as np
 import pytest
-from published import publish
+from published_numbers import publish
 
-from dljax import data
-from dljax.data import builders, find, load, splits
-from dljax.data.source import resident, shuffle_pixels
-from dljax.errors import DAMAGED_DATA, DISK, Refusal
+from dljax.datasets import builders, loading
+from dljax.datasets.loading import load
+from dljax.datasets.location import find
+from dljax.datasets.registry import REGISTRY
+from dljax.datasets.splits import splits
+from dljax.errors import DAMAGED_DATA, DISK, UserError
+from dljax.sources.resident import resident, shuffle_pixels
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +168,7 @@ def test_checksums_are_those_that_tfds_publishes(name):
     theirs = pathlib.Path(tensorflow_datasets.__file__).parent / "url_checksums"
     ours = pathlib.Path(builders.__file__).with_name("checksums.tsv").read_text()
     lines = (theirs / f"{name}.txt").read_text().splitlines()
-    assert len(lines) == len(data.OWN[name].files)
+    assert len(lines) == len(REGISTRY[name].files)
     assert set(lines) <= set(ours.splitlines())
 
 
@@ -173,7 +176,7 @@ def test_checksums_are_those_that_tfds_publishes(name):
 def test_a_wrong_file_is_refused(tmp_path, name):
     idx_files(tmp_path)  # not the published ones
     place = find(name, data_dir=str(tmp_path / "d"), manual_dir=str(tmp_path))
-    with pytest.raises(Refusal, match="not the published one") as raised:
+    with pytest.raises(UserError, match="not the published one") as raised:
         load(place)
     assert raised.value.code == DAMAGED_DATA
 
@@ -182,7 +185,7 @@ def test_a_damaged_prepared_set_is_named(tmp_path):
     folder = load_digits_into(tmp_path)
     record = next(folder.glob("*.array_record*"))
     record.write_bytes(record.read_bytes()[:5000])
-    with pytest.raises(Refusal, match=str(folder)) as raised:
+    with pytest.raises(UserError, match=str(folder)) as raised:
         load(find("digits", data_dir=str(tmp_path)))
     assert raised.value.code == DAMAGED_DATA
 
@@ -207,7 +210,7 @@ def load_digits_into(root: pathlib.Path) -> pathlib.Path:
     ],
 )
 def test_what_cannot_be_had_is_said(tmp_path, name, options, says):
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         find(name, data_dir=str(tmp_path), **options)
     assert raised.value.code == 2
     assert says in str(raised.value)
@@ -222,14 +225,14 @@ def test_no_network_is_said_at_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     place = find("mnist", data_dir=str(tmp_path), download=True)
-    with pytest.raises(Refusal, match="--manual_dir") as raised:
+    with pytest.raises(UserError, match="--manual_dir") as raised:
         load(place)
     assert raised.value.code == 2
 
 
 def test_a_data_dir_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(Refusal, match="--data_dir") as raised:
+    with pytest.raises(UserError, match="--data_dir") as raised:
         load(find("digits", data_dir=str(tmp_path / "file")))
     assert raised.value.code == DISK
 
@@ -253,7 +256,7 @@ def test_a_prepared_catalogue_set_is_found(tmp_path, name):
     source = load_digits_into(tmp_path)
     (tmp_path / name).mkdir()
     source.rename(tmp_path / name / "3.0.1")
-    table = data.load(find(name, data_dir=str(tmp_path)))
+    table = loading.load(find(name, data_dir=str(tmp_path)))
     assert table.version == "3.0.1"
     assert len(table.arrays["label"]) == 1797
 

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from dljax.config import RunConfig
-from dljax.data import features
-from dljax.data.features import hog, subset, with_features, zoning
-from dljax.data.source import load, on_canvas
-from dljax.errors import USAGE, Refusal
-from dljax.models.ann import mlp
+from dljax.errors import USAGE, UserError
+from dljax.models.mlp import mlp
+from dljax.sources import features
+from dljax.sources.features import hog, subset, with_features, zoning
+from dljax.sources.loading import load
+from dljax.sources.resident import on_canvas
 from dljax.tasks.classification import classification
-from dljax.train import parallel
-from dljax.train.optimizers import adamw
+from dljax.training import programs
+from dljax.training.optimizers import adamw
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +98,10 @@ def test_what_cannot_be_computed_is_said(digits, monkeypatch):
     with pytest.raises(KeyError):
         with_features(digits, "sift")
     for compute in (lambda x: zoning(x, 3), lambda x: hog(x, cells=3)):
-        with pytest.raises(Refusal, match="8x8 do not divide into 3x3"):
+        with pytest.raises(UserError, match="8x8 do not divide into 3x3"):
             compute(digits.arrays["image"])
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         hog(digits.arrays["image"])
     assert raised.value.code == USAGE
     assert "pip install 'dljax[features]'" in str(raised.value)
@@ -115,7 +116,7 @@ def test_raw_pixels_need_no_scikit_image(digits, monkeypatch):
 def test_a_net_trains_on_features(digits):
     source = with_features(digits, "hog")
     task = classification(mlp((), 10), adamw(0.01), example=jnp.zeros((1, 324)))
-    program = parallel.program(task, source, [0], how="map", batch_size=64)
+    program = programs.program(task, source, [0], how="map", batch_size=64)
     state = program.init()
     state, _ = program.advance(state, program.orders(state, 0), 0, 150)
     sums = program.evaluate(state, "test")["accuracy"]
@@ -150,5 +151,5 @@ def test_subsets_are_balanced_nested_and_their_seeds_own(digits):
 
 @pytest.mark.parametrize("n", [0, 1078])
 def test_more_than_there_are_is_refused(digits, n):
-    with pytest.raises(Refusal, match=f"^{n} training examples are asked for"):
+    with pytest.raises(UserError, match=f"^{n} training examples are asked for"):
         subset(digits, n)

@@ -5,12 +5,15 @@ import zipfile
 
 import numpy as np
 import pytest
-from pictures import frame_files, image_files
+from image_files import frame_files, image_files
 from PIL import Image
 
 from dljax.config import RunConfig
-from dljax.data import find, load, source, splits
-from dljax.errors import DAMAGED_DATA, USAGE, Refusal
+from dljax.datasets.loading import load
+from dljax.datasets.location import find
+from dljax.datasets.splits import splits
+from dljax.errors import DAMAGED_DATA, USAGE, UserError
+from dljax.sources import loading
 
 
 def place(root, resize=0, name="image_folder"):
@@ -18,7 +21,7 @@ def place(root, resize=0, name="image_folder"):
 
 
 def refused(root, resize=0, name="image_folder"):
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         load(place(root, resize, name))
     assert "\n" not in str(raised.value)
     return raised.value
@@ -67,7 +70,7 @@ def test_one_tree_is_split_by_stratified_folds(tmp_path):
             assert np.ptp(np.bincount(table.arrays["label"][rows])) == 0
         tested += [*parts["test"]]
     assert sorted(tested) == [*range(20)]
-    assert source.load(
+    assert loading.load(
         RunConfig(dataset="image_folder", manual_dir=str(tmp_path))
     ).shared
 
@@ -108,7 +111,7 @@ def test_two_folders_are_never_mixed_up(tmp_path):
             data_dir=str(tmp_path / "data"),
             manual_dir=str(tmp_path / name),
         )
-        found = source.load(config)
+        found = loading.load(config)
         assert prints.setdefault(name, found.fingerprint) == found.fingerprint
         assert load(place(tmp_path / name)).fingerprint == found.fingerprint
     assert len(set(prints.values())) == 2
@@ -178,7 +181,7 @@ def test_images_of_16_bits_are_not_clipped(tmp_path):
 def test_what_is_wrong_with_a_folder_is_said_at_once(tmp_path, make, says):
     root = tmp_path / "images"
     make(root)
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         place(root)
     assert raised.value.code == USAGE
     assert str(raised.value).startswith(f"--manual_dir={root}: ")

@@ -4,10 +4,12 @@ import gzip
 
 import numpy as np
 import pytest
-from published import publish
+from published_numbers import publish
 
-from dljax.data import find, load, splits
-from dljax.data.text_builders import BUILDERS
+from dljax.datasets.loading import load
+from dljax.datasets.location import find
+from dljax.datasets.splits import splits
+from dljax.datasets.text_builders import BUILDERS
 
 
 def write(path, lines):

@@ -5,17 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from families import table as tiny
-from pictures import frame_files
+from image_files import frame_files
 
 from dljax.config import RunConfig
-from dljax.data import Table
-from dljax.data.source import load
-from dljax.data.video import COMPASS, frame_stride, moving_digits
-from dljax.errors import Refusal
-from dljax.models.ann import mlp
+from dljax.datasets.array_dataset import ArrayDataset
+from dljax.errors import UserError
+from dljax.models.mlp import mlp
+from dljax.sources.loading import load
+from dljax.sources.video import COMPASS, frame_stride, moving_digits
 from dljax.tasks.classification import classification
-from dljax.train import parallel
-from dljax.train.optimizers import adamw
+from dljax.training import programs
+from dljax.training.optimizers import adamw
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_nothing_is_stored_but_images_and_integers(digits):
 
 
 def test_no_room_to_move_is_said(digits):
-    with pytest.raises(Refusal, match="8x8 need at least 23 to move over 16 frames"):
+    with pytest.raises(UserError, match="8x8 need at least 23 to move over 16 frames"):
         moving_digits(digits, size=22)
 
 
@@ -143,7 +143,7 @@ def frames():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (300, 70, 135, 1), np.uint8)
     parts = {"train": np.arange(240), "test": np.arange(240, 300)}
-    return Table("video", "1", {"image": image}, parts, ())
+    return ArrayDataset("video", "1", {"image": image}, parts, ())
 
 
 @pytest.mark.parametrize("size", [64, 32, 16])
@@ -198,9 +198,9 @@ def test_clips_of_another_size_are_other_data(frames):
     prints = {frame_stride(frames, size=size).fingerprint for size in (64, 32, 32)}
     assert len(prints) == 2
     for size in (48, 128):
-        with pytest.raises(Refusal, match=f"--resize={size}: clips are 64x64"):
+        with pytest.raises(UserError, match=f"--resize={size}: clips are 64x64"):
             frame_stride(frames, size=size)
-    with pytest.raises(Refusal, match="of frames of 70x135"):
+    with pytest.raises(UserError, match="of frames of 70x135"):
         frame_stride(frames, crop=128)
 
 
@@ -229,7 +229,7 @@ def test_a_net_trains_on_clips_and_without_their_order_is_at_chance(digits):
         rows = jnp.zeros(1, jnp.int32)
         example = gather(jax.device_put(source.arrays), rows)["image"]
         task = classification(mlp((16,), 2), adamw(0.01), example=example)
-        program = parallel.program(task, seen, [0], how="map", batch_size=64)
+        program = programs.program(task, seen, [0], how="map", batch_size=64)
         state = program.init()
         state, _ = program.advance(state, program.orders(state, 0), 0, 60)
         sums = program.evaluate(state, "test")["accuracy"]

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.contract import Net
 from dljax.models.diffusion import dit, unet
 from dljax.tasks import diffusion
-from dljax.train import optimizers, update
+from dljax.training import optimizers, update
+from dljax.types import Net
 from experiments.reference import gaussian_diffusion as exact
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -48,9 +48,9 @@ def test_a_prediction_stands_for_an_image_and_a_noise(predicted):
 def test_samplers_have_the_moments_of_their_own_recursion(schedule):
     share = diffusion.kept_share(schedule, exact.NOISING)
     task = exact.predicting("velocity", schedule)
-    params, stats = task.init(jax.random.key(0))
+    params, model_state = task.init(jax.random.key(0))
     zeros = {"image": jnp.zeros((200, exact.SIDE, exact.SIDE, 1))}
-    made = task.sample(params, stats, zeros, jax.random.key(1))
+    made = task.sample(params, model_state, zeros, jax.random.key(1))
     for name, way in exact.WAYS.items():
         mean, variance = exact.exact(share, way)
         x = np.asarray(2 * made[name] - 1, np.float64)
@@ -88,10 +88,10 @@ def test_ancestral_sampling_of_all_steps_is_that_of_the_paper():
 def test_guidance_leads_away_from_what_is_told_without_a_class():
     """Of a net that tells its label, which of none is 2."""
 
-    def apply(params, stats, given, *, key, train):
+    def apply(params, model_state, given, *, key, train):
         del key, train
         told = given["label"].reshape(-1, 1, 1, 1).astype(jnp.float32)
-        return told + 0 * params["unused"] + 0 * given["x"], stats
+        return told + 0 * params["unused"] + 0 * given["x"], model_state
 
     net = dit(2, 8, classes=2)._replace(
         init=lambda key, x: ({"unused": jnp.zeros([])}, {}), apply=apply
@@ -109,9 +109,9 @@ def test_guidance_leads_away_from_what_is_told_without_a_class():
             "classless": diffusion.Sampler(2, guidance=-1.0, clip=False),
         },
     )
-    params, stats = task.init(jax.random.key(0))
+    params, model_state = task.init(jax.random.key(0))
     batch = {"image": jnp.zeros((2, 4, 4, 1)), "label": jnp.array([0, 1])}
-    made = task.sample(params, stats, batch, jax.random.key(0))
+    made = task.sample(params, model_state, batch, jax.random.key(0))
     expected = {"made": (0, 1), "guided": (4 * 0 - 6, 4 * 1 - 6), "classless": (2, 2)}
     for name, values in expected.items():
         for image, value in zip(made[name], values, strict=True):
@@ -121,10 +121,10 @@ def test_guidance_leads_away_from_what_is_told_without_a_class():
 def test_the_time_of_an_example_is_not_its_place_in_the_batch():
     """Of a net that tells the time; its error is that squared and the noise squared."""
 
-    def apply(params, stats, given, *, key, train):
+    def apply(params, model_state, given, *, key, train):
         del params, key, train
         time = given["t"].reshape(-1, 1, 1, 1)
-        return jnp.broadcast_to(time, given["x"].shape), stats
+        return jnp.broadcast_to(time, given["x"].shape), model_state
 
     net = Net(lambda key, given: ({}, {}), apply)
     example = jnp.zeros((1, 16, 16, 1))
@@ -146,11 +146,11 @@ def test_a_unet_gives_images_of_any_size_and_knows_time_and_label(size):
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(2, *size)), jnp.float32)
     given = {"x": x, "t": jnp.array([0.1, 0.1]), "label": jnp.array([1, 1])}
-    params, stats = jax.jit(net.init)(jax.random.key(0), given)
+    params, model_state = jax.jit(net.init)(jax.random.key(0), given)
 
     @jax.jit
     def apply(given):
-        return net.apply(params, stats, given, key=None, train=False)[0]
+        return net.apply(params, model_state, given, key=None, train=False)[0]
 
     def told(**changes):
         return apply(given | changes)
@@ -168,14 +168,14 @@ def test_a_dit_puts_squares_back_where_they_were():
     net = dit(2, 4, depth=1)
     x = np.zeros((1, 4, 6, 1), np.float32)
     given = {"x": jnp.asarray(x), "t": jnp.zeros(1)}
-    params, stats = net.init(jax.random.key(0), given)
+    params, model_state = net.init(jax.random.key(0), given)
     params = jax.tree_util.tree_map_with_path(
         lambda path, p: p * (not {"join", "narrow"} & {part.key for part in path}),
         params,
     )
     x[0, 2:4, 2:4] = 1
     y, z = (
-        net.apply(params, stats, given | {"x": image}, key=None, train=False)[0]
+        net.apply(params, model_state, given | {"x": image}, key=None, train=False)[0]
         for image in (jnp.asarray(x), given["x"])
     )
     moved = np.abs(np.asarray(y - z))[0, ..., 0]

@@ -11,10 +11,11 @@ import sys
 import numpy as np
 import pytest
 import scipy.io.wavfile
-from pieces import rolls, saved
+from piano_rolls import rolls, saved
 
-from dljax.data.known import OWN
-from dljax.studies import claims, verdict
+from dljax.datasets.registry import REGISTRY
+from dljax.reporting import readme_tables
+from dljax.studies import verdict
 
 ROOT = pathlib.Path(__file__).parents[1]
 BUILD = (ROOT / "BUILD.md").read_text()
@@ -22,7 +23,10 @@ EXAMPLES = dict(
     re.findall(r"^## (Add an? [a-z ]+)$.*?```python\n(.*?)```", BUILD, re.M | re.S)
 )
 EXPERIMENTS = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
-for card in ("cnn_limits", "lstm_trace"):  # of a run, no studies: tests/test_limits.py
+for card in (
+    "cnn_limits",
+    "lstm_trace",
+):  # of a run, no studies: tests/test_model_card.py
     EXPERIMENTS.remove(card)
 REFERENCE = sorted(
     f"reference.{p.stem}" for p in (ROOT / "experiments/reference").glob("[a-z]*.py")
@@ -84,13 +88,14 @@ def data_of(module, folder):
         return ["--dataset=text_file", f"--manual_dir={own / 'own.txt'}"]
     if default == "multi30k":
         pytest.importorskip("spacy", reason="spaCy is in the extra `spacy`")
-    there = not (OWN[default].files or OWN[default].needs)
+    there = not (REGISTRY[default].files or REGISTRY[default].needs)
     others = {"multi30k": "names", "rt_polarity": "lexicon"}
     other = (others | {"tiny_shakespeare": "python_reference"}).get(default, "digits")
     return [] if there else [f"--dataset={other}"]
 
 
-# What dljax.sample is asked for of a run, and what it then writes; else it prints.
+# What dljax sample is asked for of a run, and what it then writes; else it
+# prints.
 MAKES = {
     "audio_transformer": (["--prompt=organ"], {"0.png", "1.png", "0.wav", "1.wav"}),
     "char_lm": (["--prompt=The", "--length=5"], set()),
@@ -102,8 +107,8 @@ MAKES = {
 
 
 def makes(name, folder, capsys):
-    """dljax.sample makes of a finished run what its network is for."""
-    from dljax import sample
+    """dljax sample makes of a finished run what its network is for."""
+    from dljax.commands import sample
 
     flags, files = MAKES[name]
     trial = next(path.parent for path in folder.glob("*/DONE"))
@@ -178,11 +183,11 @@ def test_a_full_size_has_seeds_enough_for_a_verdict(name):
 
 def test_the_tables_of_claims_and_numbers_are_current():
     readme = (ROOT / "README.md").read_text()
-    assert readme == claims.with_tables(readme, claims.read())
+    assert readme == readme_tables.with_tables(readme, readme_tables.read())
 
 
 def test_every_claim_names_an_experiment_that_is_there():
-    for claim in claims.read()["claim"]:
+    for claim in readme_tables.read()["claim"]:
         assert claim["sentence"]
         assert claim["experiment"] in EXPERIMENTS
         assert claim["verdict"] in ("supported", "refuted", "undecided")
@@ -191,5 +196,5 @@ def test_every_claim_names_an_experiment_that_is_there():
 
 
 def test_every_published_number_is_in_the_table():
-    named = [row["experiment"] for row in claims.read()["reference"]]
+    named = [row["experiment"] for row in readme_tables.read()["reference"]]
     assert sorted(named) == [name for name in EXPERIMENTS if "reference" in name]

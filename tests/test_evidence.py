@@ -9,11 +9,11 @@ import pytest
 from families import table
 from scipy import stats as scipy_stats
 
+from dljax.interpret import attribute, evidence
 from dljax.models.cnn import cnn
-from dljax.probes import attribute, evidence
 from dljax.tasks.classification import classification
-from dljax.train import parallel
-from dljax.train.optimizers import adamw
+from dljax.training import programs
+from dljax.training.optimizers import adamw
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((5, 6, 8, 2)).astype(np.float32)
@@ -182,7 +182,7 @@ def test_a_net_that_learned_planted_evidence_looks_at_it():
         return {k: ((v * weight).sum(), weight.sum()) for k, v in values.items()}
 
     source = table({k: np.asarray(v) for k, v in planted.items()})
-    program = parallel.program(
+    program = programs.program(
         task._replace(probe=probe), source, (0, 1), how="map", batch_size=16
     )
     state = program.init()

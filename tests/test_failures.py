@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from families import Family, plain, table
 from flax import linen as nn
-from studies import read_lines, run, trials
+from study_fixtures import read_lines, run, trials
 
-from dljax.contract import Task, Turn
 from dljax.errors import FAILED_RUNS
 from dljax.models.net import net
-from dljax.runs import checkpoint
-from dljax.train import nonfinite, update
-from dljax.train.optimizers import adamw
+from dljax.training import nonfinite, update
+from dljax.training.optimizers import adamw
+from dljax.trials import checkpoint
+from dljax.types import Task, Turn
 
 SHORT = ("--family=gan,seq2seq", "--steps=30", "--log_every=10", "--seeds=3")
 
@@ -51,7 +51,7 @@ def test_one_run_is_frozen_and_the_others_keep_their_bits(whole, failed, variant
     a, b = (
         checkpoint.read(d / "checkpoints", say=pytest.fail).leaves for d in (good, bad)
     )
-    b = {k.replace("stats.made", "stats"): v for k, v in b.items()}
+    b = {k.replace("model_state.made", "model_state"): v for k, v in b.items()}
     for name, leaf in a.items():
         np.testing.assert_array_equal(leaf[1:], b[name][1:])
         assert np.isfinite(b[name].astype(np.float64)).all() or "score" in name
@@ -132,14 +132,14 @@ def fragile(where, value):
     model = net(_Fragile(where))
 
     def init(key):
-        params, stats = model.init(key, jnp.ones((1, 2)))
-        return {"net": params}, stats
+        params, model_state = model.init(key, jnp.ones((1, 2)))
+        return {"net": params}, model_state
 
-    def loss(params, stats, batch, key, step):
-        y, _ = model.apply(params["net"], stats, batch["x"], key=None, train=True)
+    def loss(params, model_state, batch, key, step):
+        y, _ = model.apply(params["net"], model_state, batch["x"], key=None, train=True)
         y = jnp.log(y * 0 + value) if where == "loss" else y
         y = jnp.sqrt(y**2) if where == "gradient" else y
-        return y.mean() * (0 if where == "gradient" else 1), ({}, stats)
+        return y.mean() * (0 if where == "gradient" else 1), ({}, model_state)
 
     task = Task(init, (Turn("net", loss, adamw(0.01)),), lambda *_: {})
     return Family(task, source, "")

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.contract import Net
+from dljax.models.conv_stacks import Down
 from dljax.models.gan import critic, generator
 from dljax.models.net import net as of_module
-from dljax.models.strided import Down
 from dljax.tasks.gan import gan
-from dljax.train.optimizers import sgd
+from dljax.training.optimizers import sgd
+from dljax.types import Net
 from experiments.reference import wgan_critic
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.usefixtures("compiled_fast")
 def task(objective, slope=2.0, shift=0.5):
     """The critic scores slope * x + shift; the generator makes 1."""
 
-    def scores(params, stats, x, *, key, train):
+    def scores(params, model_state, x, *, key, train):
         del key, train
-        return (params["slope"] * x + params["shift"])[:, 0], stats
+        return (params["slope"] * x + params["shift"])[:, 0], model_state
 
-    def ones(params, stats, z, *, key, train):
+    def ones(params, model_state, z, *, key, train):
         del key, train
-        return params["one"] * jnp.ones((len(z), 1)), stats
+        return params["one"] * jnp.ones((len(z), 1)), model_state
 
     def init(values):
         return lambda key, x: ({k: jnp.float32(v) for k, v in values.items()}, {})
@@ -56,11 +56,11 @@ def task(objective, slope=2.0, shift=0.5):
 )
 def test_objectives_by_hand(objective, of_critic, of_generator):
     game = task(objective)
-    params, stats = game.init(jax.random.key(0))
+    params, model_state = game.init(jax.random.key(0))
     batch = {"x": jnp.full((4, 1), 3.0)}
     right = {"critic": of_critic, "generator": of_generator}
     for turn in game.turns:
-        loss, _ = turn.loss(params, stats, batch, jax.random.key(1), 0)
+        loss, _ = turn.loss(params, model_state, batch, jax.random.key(1), 0)
         assert float(loss) == pytest.approx(right[turn.name], rel=1e-4)
     with pytest.raises(ValueError, match="objective least"):
         task("least")
@@ -77,18 +77,18 @@ def test_the_best_gap_is_beyond_the_distance(distance, over):
 def test_spectral_norm_makes_the_largest_singular_value_1():
     net = critic((4,), norm="spectral")
     x = jnp.asarray(np.random.default_rng(0).random((3, 4, 4, 1)), jnp.float32)
-    params, stats = net.init(jax.random.key(0), x)
+    params, model_state = net.init(jax.random.key(0), x)
     params = jax.tree.map(lambda p: 3 * p, params)
     for _ in range(30):  # power iterations, one a training pass
-        _, stats = net.apply(params, stats, x, key=None, train=True)
+        _, model_state = net.apply(params, model_state, x, key=None, train=True)
     tall = jax.tree.map(lambda p: 7 * p, params)
     biases = jax.tree_util.tree_map_with_path(
         lambda path, p, q: p if "bias" in jax.tree_util.keystr(path) else q,
         params,
         tall,
     )
-    a, _ = net.apply(params, stats, x, key=None, train=True)
-    b, _ = net.apply(biases, stats, x, key=None, train=True)
+    a, _ = net.apply(params, model_state, x, key=None, train=True)
+    b, _ = net.apply(biases, model_state, x, key=None, train=True)
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
@@ -96,10 +96,10 @@ def test_spectral_norm_divides_by_what_svd_finds():
     """Of the kernel as a matrix to its outputs (Miyato et al. 2018, section 2.1)."""
     net = of_module(Down((4,), 3, norm="spectral", activation=lambda x: x))
     x = np.random.default_rng(0).random((3, 4, 4, 2)).astype(np.float32)
-    params, stats = net.init(jax.random.key(0), x)
+    params, model_state = net.init(jax.random.key(0), x)
     for _ in range(100):
-        _, stats = net.apply(params, stats, x, key=None, train=True)
-    found, _ = net.apply(params, stats, x, key=None, train=False)
+        _, model_state = net.apply(params, model_state, x, key=None, train=True)
+    found, _ = net.apply(params, model_state, x, key=None, train=False)
 
     def divided(kernel):
         matrix = kernel.reshape(-1, kernel.shape[-1])
@@ -122,7 +122,7 @@ def test_spectral_norm_divides_by_what_svd_finds():
 def test_a_generator_makes_images_of_a_shape(shape):
     net = generator(shape, (8, 4))
     z = jax.random.normal(jax.random.key(1), (3, 5))
-    params, stats = net.init(jax.random.key(0), z)
-    x, _ = net.apply(params, stats, z, key=None, train=True)
+    params, model_state = net.init(jax.random.key(0), z)
+    x, _ = net.apply(params, model_state, z, key=None, train=True)
     assert x.shape == (3, *shape)
     assert 0 < float(x.min()) < float(x.max()) < 1

@@ -49,13 +49,13 @@ def test_it_is_pytorchs(arrays, name):
             return {"x": x, **others} if name in ("unet", "dit") else x
 
         x = jnp.asarray(own["x"])
-        shapes, stats = model.init(jax.random.key(0), given(x))
+        shapes, model_state = model.init(jax.random.key(0), given(x))
         params = jax.tree_util.tree_map_with_path(
             lambda path, _: jnp.asarray(own[f"params/{joined(path)}"]), shapes
         )
 
         def told(params, x):
-            return model.apply(params, stats, given(x), key=None, train=True)[0]
+            return model.apply(params, model_state, given(x), key=None, train=True)[0]
 
         y, back = jax.vjp(told, params, x)
         grads, dx = back(jnp.asarray(own["g"]))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from dljax.data import Table, source
-from dljax.train import cost
+from dljax.datasets.array_dataset import ArrayDataset
+from dljax.sources import loading, resident
+from dljax.training import cost
 from experiments import generators_compared as compared
 
 SHAPES = {"digits": (8, 16), "mnist": (28, 255)}  # side, and the largest value
@@ -18,9 +19,9 @@ def dataset(request, monkeypatch):
     images = rng.integers(0, largest + 1, (60, side, side, 1)).astype(np.uint8)
     arrays = {"image": images, "label": rows.astype(np.int32) % 10}
     names = tuple("0123456789")
-    table = Table(request.param, "1", arrays, {"train": rows}, names, largest)
-    monkeypatch.setattr(source, "read", lambda config: table)
-    monkeypatch.setattr(source, "load", lambda config: source.resident(table))
+    table = ArrayDataset(request.param, "1", arrays, {"train": rows}, names, largest)
+    monkeypatch.setattr(loading, "read", lambda config: table)
+    monkeypatch.setattr(loading, "load", lambda config: resident.resident(table))
     return request.param
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from dljax.errors import DONE, PREEMPTED
-from dljax.runs import checkpoint
+from dljax.trials import checkpoint
 
 STEPS = {"classifier": 15_000, "dcgan": 6_000, "diffusion": 2_500}
 STEPS |= {"transformer": 3_000, "gan": 15_000, "seq2seq": 3_000}
@@ -27,7 +27,7 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
         *("interrupted", "families", "networks", "orbax.checkpoint"),
-        *("dljax.runs.execute", "dljax.studies.report"),
+        *("dljax.trials.run_trial", "dljax.reporting.report"),
     ]
 )
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dljax import judge
-from dljax.data import find, load
-from dljax.errors import Refusal
+from dljax.commands import judge
+from dljax.datasets.loading import load
+from dljax.datasets.location import find
+from dljax.errors import UserError
 
 
 def write(folder, images):
@@ -46,11 +47,11 @@ def test_mistakes_are_told(tmp_path, data_dir, digits):
     few = write(tmp_path / "few", digits[0][:3])
     wide = write(tmp_path / "wide", np.zeros((5, 8, 9), np.uint8))
     for arguments, told in (
-        ([], "usage: python -m dljax.judge DIR"),
+        ([], "usage: dljax judge DIR"),
         ([str(tmp_path / "none")], "none: no PNG files there"),
         ([few, where], "3 images, of 360 to test on, are too few"),
         ([wide, where], "0.png: is 8x9, and the data set's images are 8x8"),
         ([few, "--data=digits"], "--data: no such flag"),
     ):
-        with pytest.raises(Refusal, match=re.escape(told)):
+        with pytest.raises(UserError, match=re.escape(told)):
             judge.main(arguments)

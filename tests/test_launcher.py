@@ -10,11 +10,11 @@ import time
 import interrupted
 import pytest
 from conftest import Quiet
-from studies import run
+from study_fixtures import run
 
 from dljax import cli
 from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, PREEMPTED, USAGE
-from dljax.studies import launcher
+from dljax.launch import processes
 
 SHORT = ("--family=gan,classifier", "--steps=400", "--seeds=2", "--log_every=100")
 
@@ -93,9 +93,9 @@ def test_commands_are_printed_and_run_the_study(tmp_path, experiment, capsys, wh
 @pytest.mark.parametrize(("launched", "stops"), [(False, False), (True, True)])
 def test_only_a_launchers_death_stops_a_run(monkeypatch, launched, stops):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.delenv(launcher.PARENT, raising=False)
+    monkeypatch.delenv(processes.PARENT, raising=False)
     if launched:
-        monkeypatch.setenv(launcher.PARENT, str(os.getppid()))
+        monkeypatch.setenv(processes.PARENT, str(os.getppid()))
     stop = cli.stop_on_signals()
     assert not stop()
     monkeypatch.setattr(os, "getppid", lambda: 1)  # as of one whose parent is gone
@@ -135,8 +135,8 @@ sys.exit({codes}[min(count, {n}) - 1])
 def test_exit_codes_decide_what_is_tried_again(tmp_path, codes, tries, expected):
     text = COUNTED.format(codes=codes, n=len(codes))
     todo = {"a": command(tmp_path, "a", text)}
-    start = launcher.start_with(Local(), tmp_path, Quiet())
-    code = launcher.run_all(
+    start = processes.start_with(Local(), tmp_path, Quiet())
+    code = processes.run_all(
         todo, start, jobs=1, retries=2, stop=lambda: False, show=Quiet()
     )
     assert code == expected
@@ -153,7 +153,7 @@ def test_damage_is_told_before_failed_runs(codes, expected):
             self.poll = lambda: code
 
     todo = {str(i): str(code) for i, code in enumerate(codes)}
-    code = launcher.run_all(
+    code = processes.run_all(
         todo,
         lambda its: {name: Ended(int(text)) for name, text in its.items()},
         jobs=1,
@@ -165,5 +165,5 @@ def test_damage_is_told_before_failed_runs(codes, expected):
 
 
 def test_what_is_asked_of_a_study_is_asked_of_its_trials():
-    told = launcher.commands("python -m x --seeds=2", ["a"], "W", ["retry_failed"])
+    told = processes.commands("python -m x --seeds=2", ["a"], "W", ["retry_failed"])
     assert told["a"].endswith("-m x --seeds=2 --workdir=W --retry_failed --trial=a")

@@ -9,8 +9,8 @@ import pytest
 from families import FAMILIES
 from networks import NETWORKS
 
-from dljax.contract import Judge, State
-from dljax.train import parallel, update
+from dljax.training import programs, update
+from dljax.types import SampleEvaluator, State
 
 SEEDS = (3, 4, 5)
 STEPS = 15
@@ -37,7 +37,7 @@ def build(family):
 def program(family, how, seeds=SEEDS, devices=None):
     count = len(jax.devices()) if devices is None else devices
     f = build(family)
-    return parallel.program(
+    return programs.program(
         f.task,
         f.source,
         seeds,
@@ -138,7 +138,7 @@ def test_a_program_is_compiled_once(family):
 
     turns = tuple(counted(turn) for turn in f.task.turns)
     task = f.task._replace(turns=turns, metrics=metrics)
-    compiled = parallel.program(
+    compiled = programs.program(
         task, f.source, SEEDS, how="map", batch_size=f.batch_size
     )
     state, _ = compiled.advance(
@@ -199,7 +199,7 @@ def test_evaluation_counts_every_example_once_in_any_batch(family, expected, fas
     for split in ("valid", "test"):
         sizes = [len(f.source.split(seed)[split]) for seed in SEEDS]
         found = compiled.evaluate(state, split)
-        whole = parallel.program(
+        whole = programs.program(
             f.task, f.source, SEEDS, how="map", batch_size=f.batch_size
         ).evaluate(state, split)
         if name := MASKS.get(family):
@@ -237,8 +237,8 @@ def test_each_run_is_judged_by_its_own_samples(how):
     def score(sample, seed):
         return {"images": len(sample["image"]), "told": seed}
 
-    task = f.task._replace(judge=Judge(("images", "told"), score, most=10**6))
-    compiled = parallel.program(
+    task = f.task._replace(judge=SampleEvaluator(("images", "told"), score, most=10**6))
+    compiled = programs.program(
         task,
         f.source,
         SEEDS,
@@ -256,18 +256,18 @@ def test_a_loss_that_is_not_finite_freezes_that_seed_alone():
     f = build("plain")
     bad = 4
 
-    def loss(params, stats, batch, key, step):
-        value, rest = f.task.turns[0].loss(params, stats, batch, key, step)
+    def loss(params, model_state, batch, key, step):
+        value, rest = f.task.turns[0].loss(params, model_state, batch, key, step)
         broken = (params["net"]["mark"] == bad) & (step == 6)
         return value + jnp.where(broken, jnp.nan, 0.0), rest
 
     def init(key):
-        params, stats = f.task.init(key)
-        return {"net": {**params["net"], "mark": jnp.float32(0)}}, stats
+        params, model_state = f.task.init(key)
+        return {"net": {**params["net"], "mark": jnp.float32(0)}}, model_state
 
     turn = f.task.turns[0]._replace(loss=loss)
     task = f.task._replace(init=init, turns=(turn,))
-    compiled = parallel.program(task, f.source, SEEDS, how="map", batch_size=16)
+    compiled = programs.program(task, f.source, SEEDS, how="map", batch_size=16)
     host = compiled.take(compiled.init())
     host.params["net"]["mark"] = np.array(SEEDS, np.float32)
     after = trained(compiled, start=(compiled.put(host), 0))

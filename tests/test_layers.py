@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from dljax.models import ann, cnn, layers
+from dljax.models import cnn, layers, mlp
 from dljax.models.conv import Conv, plain_conv
 from dljax.tasks.classification import classification
-from dljax.train import update
-from dljax.train.optimizers import adamw
+from dljax.training import update
+from dljax.training.optimizers import adamw
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -77,29 +77,29 @@ class _Small(cnn.nn.Module):
 
 def test_mlp_is_matrix_products_by_hand():
     x = np.random.default_rng(0).normal(size=(5, 2, 3)).astype(np.float32)
-    net = ann.mlp((4,), 2, activation="tanh")
-    params, stats = net.init(jax.random.key(0), x)
-    y, _ = net.apply(params, stats, x, key=None, train=False)
+    net = mlp.mlp((4,), 2, activation="tanh")
+    params, model_state = net.init(jax.random.key(0), x)
+    y, _ = net.apply(params, model_state, x, key=None, train=False)
     a, b = params["Dense_0"], params["Dense_1"]
     hidden = np.tanh(x.reshape(5, 6) @ a["kernel"] + np.asarray(a["bias"])[None])
     close(y, hidden @ b["kernel"] + np.asarray(b["bias"])[None])
 
 
 def test_an_mlp_may_have_no_hidden_layer_and_no_bias():
-    net = ann.mlp((), 3, bias="none")
+    net = mlp.mlp((), 3, bias="none")
     params, _ = net.init(jax.random.key(0), jnp.zeros((1, 4)))
     assert jax.tree.map(np.shape, params) == {"Dense_0": {"kernel": (4, 3)}}
 
 
-@pytest.mark.parametrize("name", list(ann.ACTIVATIONS))
+@pytest.mark.parametrize("name", list(mlp.ACTIVATIONS))
 def test_activations_by_name(name):
-    net = ann.mlp((3,), 2, activation=name)
-    params, stats = net.init(jax.random.key(0), jnp.zeros((1, 4)))
-    y, _ = net.apply(params, stats, np.ones((2, 4)), key=None, train=False)
+    net = mlp.mlp((3,), 2, activation=name)
+    params, model_state = net.init(jax.random.key(0), jnp.zeros((1, 4)))
+    y, _ = net.apply(params, model_state, np.ones((2, 4)), key=None, train=False)
     assert y.shape == (2, 2)
     assert np.isfinite(y).all()
     if name == "step":
-        values = ann.ACTIVATIONS[name](jnp.array([-1.0, 0.0, 2.0]))
+        values = mlp.ACTIVATIONS[name](jnp.array([-1.0, 0.0, 2.0]))
         np.testing.assert_array_equal(values, [0, 0, 1])
 
 
@@ -109,9 +109,9 @@ def test_a_cnn_pools_after_its_activation(pool, activation):
     """Or before it, where that gives the same values."""
     net = cnn.cnn((2,), 4, 3, pool=pool, activation=activation)
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype(np.float32)
-    params, stats = net.init(jax.random.key(0), x)
-    y, _ = net.apply(params, stats, x, key=None, train=False)
-    act = ann.ACTIVATIONS[activation]
+    params, model_state = net.init(jax.random.key(0), x)
+    y, _ = net.apply(params, model_state, x, key=None, train=False)
+    act = mlp.ACTIVATIONS[activation]
     conv, *dense = (params[k] for k in ("Conv_0", "Dense_0", "Dense_1"))
     h = plain_conv(x, conv["kernel"]) + conv["bias"].reshape(1, 1, 1, -1)
     h = layers.POOLS[pool](act(h)).reshape(2, -1)
@@ -124,15 +124,15 @@ def test_parameter_counts_and_equal_sizes():
     params, _ = net.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
     counted = sum(leaf.size for leaf in jax.tree.leaves(params))
     assert counted == cnn.cnn_parameters((8, 8, 1), (16, 32), 128, 10)
-    width = ann.width_for(counted, inputs=64, outputs=10)
-    assert abs(ann.mlp_parameters(64, (width,), 10) / counted - 1) < 0.05
+    width = mlp.width_for(counted, inputs=64, outputs=10)
+    assert abs(mlp.mlp_parameters(64, (width,), 10) / counted - 1) < 0.05
 
 
 def test_a_cnn_with_the_mean_of_all_places_takes_other_sizes():
     net = cnn.cnn((2,), 0, 3, head="average")
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype(np.float32)
-    params, stats = net.init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)))
-    y, _ = net.apply(params, stats, x, key=None, train=False)
+    params, model_state = net.init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)))
+    y, _ = net.apply(params, model_state, x, key=None, train=False)
     conv, dense = params["Conv_0"], params["Dense_0"]
     h = plain_conv(x, conv["kernel"]) + conv["bias"].reshape(1, 1, 1, -1)
     h = jax.nn.relu(layers.max_pool(h)).mean((1, 2))
@@ -157,9 +157,9 @@ def test_dropout_keeps_the_mean_takes_a_traced_rate_and_rests_in_evaluation():
     np.testing.assert_array_equal(still, np.ones(5))
 
 
-@pytest.mark.parametrize("make", [ann.mlp, cnn.cnn])
+@pytest.mark.parametrize("make", [mlp.mlp, cnn.cnn])
 def test_an_unknown_activation_is_an_error_at_once(make):
-    arguments = ((3,), 2) if make is ann.mlp else ((3,), 2, 2)
+    arguments = ((3,), 2) if make is mlp.mlp else ((3,), 2, 2)
     with pytest.raises(KeyError, match="relo"):
         make(*arguments, activation="relo")
 

@@ -9,12 +9,12 @@ import sys
 import psutil
 import pytest
 
-from dljax.errors import LOCKED, Refusal
-from dljax.runs.lock import locked
+from dljax.errors import LOCKED, UserError
+from dljax.trials.lock import locked
 
 HOLD = """
 import pathlib, sys, time
-from dljax.runs.lock import locked
+from dljax.trials.lock import locked
 with locked(pathlib.Path(sys.argv[1]), break_lock=False, say=print):
     print("held", flush=True)
     time.sleep(60)
@@ -35,7 +35,7 @@ def holder(directory, **page):
 
 
 def refusal(directory):
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         take(directory)
     assert raised.value.code == LOCKED
     assert "--break_lock" in str(raised.value)

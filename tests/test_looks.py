@@ -3,12 +3,12 @@
 import json
 
 import pytest
-import small
-from studies import run
+import small_texts
+from study_fixtures import run
 
-from dljax.studies.declaration import looked
+from dljax.reporting.templates import share
 from dljax.studies.experiment import import_experiment
-from dljax.studies.page import share
+from dljax.studies.study_spec import looked
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -30,13 +30,13 @@ FIRST, MORE = [*range(8)], [*range(8, 16)]
     ],
 )
 def test_when_a_study_may_be_judged(looks, seeds, blocks, allowed):
-    study = small.STUDY._replace(looks=looks)
+    study = small_texts.STUDY._replace(looks=looks)
     assert (looked(study, seeds, blocks) == "") == allowed
 
 
 @pytest.fixture(scope="module")
 def found():
-    experiment = import_experiment(small.__file__)
+    experiment = import_experiment(small_texts.__file__)
     study = experiment.study._replace(tune={}, factors={"width": (0, 16)})
     study = study._replace(contrasts={"wider": ("16", "0")})
     return experiment._replace(study=study)
@@ -75,13 +75,13 @@ def test_declared_looks_share_the_error(tmp_path, found):
 
 def test_twenty_seeds_have_bootstrap_intervals_and_solved_ones_a_share(tmp_path, found):
     def source(config):  # as where no seeds share examples
-        return small.source(config)._replace(shared=0.0)
+        return small_texts.source(config)._replace(shared=0.0)
 
     def task(config):
-        made = small.task(config)
+        made = small_texts.task(config)
 
-        def metrics(params, stats, batch, key):
-            right, count = made.metrics(params, stats, batch, key)["accuracy"]
+        def metrics(params, model_state, batch, key):
+            right, count = made.metrics(params, model_state, batch, key)["accuracy"]
             return {"accuracy": (1.0 * (right >= 0.94 * count), 1.0)}  # of one batch
 
         return made._replace(metrics=metrics)

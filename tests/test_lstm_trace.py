@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from pieces import rolls, saved
+from piano_rolls import rolls, saved
 
 import dljax
 from dljax import cli
-from dljax.errors import Refusal
-from dljax.studies.traces import STEPS
+from dljax.errors import UserError
+from dljax.reporting.gate_figures import STEPS
 from experiments import lstm_trace, music, sentiment
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -68,6 +68,6 @@ def test_of_a_net_that_makes_music_the_real_piece_is_traced(piece):
     ],
 )
 def test_mistakes_are_said_in_one_line(trial, flags, said):
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         lstm_trace.main([f"--run={trial}", *flags])
     assert said in str(raised.value)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from families import table
 
-from dljax.contract import Net
-from dljax.data import ngrams
+from dljax.metrics import ngrams
 from dljax.tasks.masked import masked
-from dljax.train.optimizers import sgd
+from dljax.training.optimizers import sgd
+from dljax.types import Net
 
 SHARES = np.array([0.5, 0.3, 0.2])
 LENGTH = 12
@@ -22,9 +22,9 @@ def task(steps=6):
         del key, example
         return {"logits": jnp.log(jnp.asarray(SHARES, jnp.float32))}, {}
 
-    def apply(params, stats, y, *, key, train):
+    def apply(params, model_state, y, *, key, train):
         del key, train
-        return jnp.broadcast_to(params["logits"], (*y.shape, 3)), stats
+        return jnp.broadcast_to(params["logits"], (*y.shape, 3)), model_state
 
     example = jnp.zeros((1, LENGTH), jnp.int32)
     net, options = Net(init, apply), {"tokens": 3, "mask": "y_mask", "steps": steps}
@@ -33,7 +33,7 @@ def task(steps=6):
 
 def test_the_bound_of_independent_tokens_is_their_likelihood():
     ours = task()
-    params, stats = ours.init(jax.random.key(0))
+    params, model_state = ours.init(jax.random.key(0))
     y = np.random.default_rng(0).choice(3, (4000, LENGTH), p=SHARES)
     padding = np.arange(LENGTH) >= LENGTH - 2
     batch = {
@@ -41,19 +41,19 @@ def test_the_bound_of_independent_tokens_is_their_likelihood():
         "y_mask": jnp.broadcast_to(1.0 - padding, y.shape),
         "weight": jnp.ones(len(y)),
     }
-    total, count = ours.metrics(params, stats, batch, jax.random.key(1))["loss"]
+    total, count = ours.metrics(params, model_state, batch, jax.random.key(1))["loss"]
     right = -np.log(SHARES)[y].mean()
     assert float(total / count) == pytest.approx(right, rel=0.03)
-    loss, _ = ours.turns[0].loss(params, stats, batch, jax.random.key(2), 0)
+    loss, _ = ours.turns[0].loss(params, model_state, batch, jax.random.key(2), 0)
     assert float(loss) == pytest.approx(right, rel=0.03)
 
 
 @pytest.mark.parametrize("steps", [1, 6])
 def test_what_is_written_is_drawn_and_nothing_stays_hidden(steps):
     ours = task(steps)
-    params, stats = ours.init(jax.random.key(0))
+    params, model_state = ours.init(jax.random.key(0))
     batch = {"y": jnp.zeros((500, LENGTH), jnp.int32)}
-    made = ours.sample(params, stats, batch, jax.random.key(1))["prediction"]
+    made = ours.sample(params, model_state, batch, jax.random.key(1))["prediction"]
     assert made.shape == (500, LENGTH)
     counts = np.bincount(np.asarray(made).reshape(-1), minlength=4)
     assert counts[3] == 0

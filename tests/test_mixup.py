@@ -9,11 +9,11 @@ import pytest
 from families import table
 from scipy import stats
 
-from dljax.data import augment
-from dljax.models.ann import mlp
+from dljax.models.mlp import mlp
+from dljax.sources import augment
 from dljax.tasks.classification import classification
-from dljax.train import parallel, update
-from dljax.train.optimizers import sgd
+from dljax.training import programs, update
+from dljax.training.optimizers import sgd
 
 KEY = jax.random.key(7)
 BATCH = {
@@ -115,7 +115,7 @@ def test_strengths_are_an_array_axis_of_a_program(how):
         )
 
     def trained(task, runs, how, hyper=None):
-        program = parallel.program(
+        program = programs.program(
             task, source, [5] * runs, how=how, batch_size=16, hyper=hyper
         )
         state = program.init()

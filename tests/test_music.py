@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
-from pieces import rolls, saved
+from piano_rolls import rolls, saved
 
 from dljax.config import RunConfig
-from dljax.data import find, load, source
-from dljax.data.piano_roll import KEYS, LOWEST, chords, next_frames
-from dljax.errors import Refusal
-from dljax.probes.harmony import LAGS, Chain, distance, histograms
-from dljax.studies import sound
+from dljax.datasets.loading import load
+from dljax.datasets.location import find
+from dljax.datasets.piano_roll import KEYS, LOWEST
+from dljax.errors import UserError
+from dljax.metrics.harmony import LAGS, Chain, distance, histograms
+from dljax.reporting import audio_files
+from dljax.sources import loading
+from dljax.sources.piano_rolls import chords, next_frames
 
 
 def roll(*steps):
@@ -78,8 +81,8 @@ def test_chords_are_frames_and_unheard_ones_the_most_alike(tmp_path):
 
 
 def test_a_set_without_music_is_refused_in_a_line(data_dir):
-    images = source.load(RunConfig(data_dir=data_dir))
-    with pytest.raises(Refusal, match="--dataset=digits: has no music"):
+    images = loading.load(RunConfig(data_dir=data_dir))
+    with pytest.raises(UserError, match="--dataset=digits: has no music"):
         chords(images)
 
 
@@ -88,7 +91,7 @@ def test_midi_files_have_the_notes_and_wav_files_their_pitch(tmp_path):
     import scipy.io.wavfile
 
     held = roll([48], [48], [48, 52], [])  # A4 for three steps
-    found = sound.written({"real": held, "a/b": held}, tmp_path)
+    found = audio_files.written({"real": held, "a/b": held}, tmp_path)
     assert [s["name"] for s in found] == ["real", "a/b"]
     assert all(s["data"].startswith("data:audio/wav;base64,") for s in found)
     (piano,) = pretty_midi.PrettyMIDI(str(tmp_path / "a_b.mid")).instruments
@@ -101,7 +104,9 @@ def test_midi_files_have_the_notes_and_wav_files_their_pitch(tmp_path):
 
 
 def test_likelihoods_are_not_heard(tmp_path):
-    assert not sound.written({"real": roll([1]), "net": roll([1]) * 0.5}, tmp_path)
+    assert not audio_files.written(
+        {"real": roll([1]), "net": roll([1]) * 0.5}, tmp_path
+    )
 
 
 @pytest.mark.long

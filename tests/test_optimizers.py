@@ -6,15 +6,17 @@ import numpy as np
 import optax
 import pytest
 
-from dljax.train import optimizers
+from dljax.training import optimizers
 
 
-def walk(optimizer, gradients, params=None, stats=None):
+def walk(optimizer, gradients, params=None, model_state=None):
     """Applies gradients one after another; returns params and optimiser state."""
     params = {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)} if params is None else params
-    opt = optimizers.with_stats(optimizer.init(params), stats or {})
+    opt = optimizers.with_model_state(optimizer.init(params), model_state or {})
     for i, gradient in enumerate(gradients):
-        extra = {} if stats is None else {"stats": {"mean": jnp.float32(i + 1)}}
+        extra = (
+            {} if model_state is None else {"model_state": {"mean": jnp.float32(i + 1)}}
+        )
         changes, opt = optimizer.update(gradient, opt, params, **extra)
         params = optax.apply_updates(params, changes)
     return params, opt
@@ -98,7 +100,7 @@ def test_the_average_is_of_weights_and_stats():
     decay = 0.5
     gradients = some(4)
     optimizer = optimizers.adamw(0.1, ema=decay)
-    _, opt = walk(optimizer, gradients, stats={"mean": jnp.float32(0)})
+    _, opt = walk(optimizer, gradients, model_state={"mean": jnp.float32(0)})
     params = {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)}
     plain, inner = optimizers.adamw(0.1), optimizers.adamw(0.1).init(params)
     expected, mean = params, 0.0
@@ -108,20 +110,20 @@ def test_the_average_is_of_weights_and_stats():
         d = min(decay, (1 + t) / (10 + t))
         expected = jax.tree.map(lambda a, b, d=d: d * a + (1 - d) * b, expected, params)
         mean = d * mean + (1 - d) * (t + 1)
-    found, stats = optimizers.averaged(opt)
+    found, model_state = optimizers.averaged(opt)
     jax.tree.map(
         lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), found, expected
     )
-    assert float(stats["mean"]) == pytest.approx(mean)
+    assert float(model_state["mean"]) == pytest.approx(mean)
 
 
 def test_the_average_moves_with_updates_not_with_accumulated_steps():
     optimizer = optimizers.adamw(0.1, ema=0.5, accumulate=2)
-    _, opt = walk(optimizer, some(4), stats={"mean": jnp.float32(0)})
+    _, opt = walk(optimizer, some(4), model_state={"mean": jnp.float32(0)})
     _, twice = walk(
         optimizers.adamw(0.1, ema=0.5),
         [jax.tree.map(lambda x, y: (x + y) / 2, *some(4)[i : i + 2]) for i in (0, 2)],
-        stats={"mean": jnp.float32(0)},
+        model_state={"mean": jnp.float32(0)},
     )
     a, b = optimizers.averaged(opt)[0], optimizers.averaged(twice)[0]
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), a, b)

@@ -5,14 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.io
-from pieces import rolls, saved
+from piano_rolls import rolls, saved
 
 from dljax.config import RunConfig
-from dljax.data import find, load, source
-from dljax.errors import DAMAGED_DATA, Refusal
+from dljax.datasets.loading import load
+from dljax.datasets.location import find
+from dljax.errors import DAMAGED_DATA, UserError
 from dljax.models.recurrent import recurrent
+from dljax.sources import loading, resident
 from dljax.tasks.next_frame import next_frame
-from dljax.train.optimizers import adamw
+from dljax.training.optimizers import adamw
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def folder(tmp_path):
 
 
 def music(folder):
-    return source.load(RunConfig(dataset="piano_roll", manual_dir=str(folder)))
+    return loading.load(RunConfig(dataset="piano_roll", manual_dir=str(folder)))
 
 
 def test_a_file_has_its_pieces_in_its_own_parts(folder):
@@ -47,8 +49,8 @@ def test_a_column_of_pieces_is_read_as_a_row_is(folder, tmp_path):
 
 
 def test_who_takes_images_refuses_music_in_a_line(folder):
-    with pytest.raises(Refusal, match="piano_roll: has no images"):
-        source.stills(music(folder))
+    with pytest.raises(UserError, match="piano_roll: has no images"):
+        resident.stills(music(folder))
 
 
 def test_each_frame_is_told_from_the_one_before(folder):
@@ -65,14 +67,14 @@ def test_nats_are_pooled_over_the_frames_of_all_pieces(folder):
     made = music(folder)
     net = recurrent("many_to_many", "rnn", 5, 88)
     task = next_frame(net, adamw(0.01), example=jnp.zeros((1, 6, 88)))
-    params, stats = task.init(jax.random.key(0))
+    params, model_state = task.init(jax.random.key(0))
     batch = made.gather(made.arrays, np.array([1, 5, 0]))
     weight = jnp.array([1.0, 1.0, 0.0])
-    found = task.metrics(params, stats, {**batch, "weight": weight}, None)
+    found = task.metrics(params, model_state, {**batch, "weight": weight}, None)
     total, frames, both, either = 0.0, 0, 0, 0
     for piece in (rolls()["traindata"][1], rolls()["testdata"][1]):
         alone = {"x": piece[None, :-1].astype(np.float32)}
-        logits, _ = net.apply(params["net"], stats, alone, key=None, train=False)
+        logits, _ = net.apply(params["net"], model_state, alone, key=None, train=False)
         p, y = 1 / (1 + np.exp(-np.asarray(logits[0], np.float64))), piece[1:]
         total -= np.log(np.where(y, p, 1 - p)).sum()
         frames += len(y)
@@ -81,7 +83,7 @@ def test_nats_are_pooled_over_the_frames_of_all_pieces(folder):
     np.testing.assert_allclose(found["nll"][0], total, rtol=1e-5)
     assert found["nll"][1] == frames
     np.testing.assert_array_equal(found["accuracy"], (both, either))
-    loss, _ = task.turns[0].loss(params, stats, batch, jax.random.key(1), 0)
+    loss, _ = task.turns[0].loss(params, model_state, batch, jax.random.key(1), 0)
     assert np.isfinite(loss)
 
 
@@ -99,15 +101,15 @@ def test_nats_are_pooled_over_the_frames_of_all_pieces(folder):
 )
 def test_a_wrong_folder_is_told_in_a_line(folder, spoil, says):
     spoil(folder)
-    with pytest.raises(Refusal, match=says) as raised:
+    with pytest.raises(UserError, match=says) as raised:
         load(find("piano_roll", manual_dir=str(folder)))
     assert "\n" not in str(raised.value)
 
 
 def test_a_damaged_file_is_told_in_a_line(folder):
     (folder / "music.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
-    with pytest.raises(Refusal, match="music.mat: cannot be read") as raised:
+    with pytest.raises(UserError, match="music.mat: cannot be read") as raised:
         load(find("piano_roll", manual_dir=str(folder)))
     assert raised.value.code == DAMAGED_DATA
-    with pytest.raises(Refusal, match="--resize"):
+    with pytest.raises(UserError, match="--resize"):
         load(find("piano_roll", manual_dir=str(folder), resize=8))

@@ -9,19 +9,19 @@ import pytest
 from families import table
 from flax import linen as nn
 
-from dljax.contract import Net
-from dljax.errors import Refusal
-from dljax.models.ann import mlp
+from dljax.errors import UserError
+from dljax.interpret import layers
 from dljax.models.cnn import cnn
 from dljax.models.conv import Conv, conv
 from dljax.models.layers import max_pool
+from dljax.models.mlp import mlp
 from dljax.models.net import net
-from dljax.probes import layers
 from dljax.tasks import probing as probing_file
 from dljax.tasks.classification import classification
 from dljax.tasks.probing import probing
-from dljax.train import parallel, update
-from dljax.train.optimizers import adamw, sgd
+from dljax.training import programs, update
+from dljax.training.optimizers import adamw, sgd
+from dljax.types import Net
 
 IMAGES = np.random.default_rng(0).random((3, 6, 5, 1)).astype(np.float32)
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
@@ -32,9 +32,9 @@ def made(model):
 
 
 def test_the_activations_and_what_is_between_them_are_those_by_hand():
-    model, params, stats = made(cnn((2, 3), 4, 2, dropout=0.5))
-    outputs = layers.activations(model, params, stats, IMAGES)
-    values = layers.between(model, params, stats, IMAGES)
+    model, params, model_state = made(cnn((2, 3), 4, 2, dropout=0.5))
+    outputs = layers.activations(model, params, model_state, IMAGES)
+    values = layers.between(model, params, model_state, IMAGES)
     x = jnp.asarray(IMAGES)
     given, put_out = {"input": x}, {}
     for name in ("Conv_0", "Conv_1"):
@@ -74,25 +74,27 @@ class _Twice(nn.Module):
 
 
 def test_a_layer_called_twice_and_layers_within_layers_have_their_names():
-    model, params, stats = made(net(_Twice()))
-    found = layers.activations(model, params, stats, IMAGES)
+    model, params, model_state = made(net(_Twice()))
+    found = layers.activations(model, params, model_state, IMAGES)
     assert list(found) == ["Shared", "_Place_0", "Shared#2", "Block"]
-    values = layers.between(model, params, stats, IMAGES)
+    values = layers.between(model, params, model_state, IMAGES)
     assert list(values) == ["input", "before_Shared#2", "before_Block", "output"]
     close(values["before_Shared#2"], found["Shared"] + found["_Place_0"])
     inner = "Block/Dense_1"
-    chosen = layers.activations(model, params, stats, IMAGES, layers=[inner])
+    chosen = layers.activations(model, params, model_state, IMAGES, layers=[inner])
     close(chosen[inner], found["Block"])
-    with pytest.raises(Refusal, match="layer Shared: is called 2 times"):
-        layers.replaced(model, params, stats, IMAGES, layer="Shared")
-    with pytest.raises(Refusal, match=r"layer Share: did you mean Shared\?"):
-        layers.activations(model, params, stats, IMAGES, layers=["Share"])
+    with pytest.raises(UserError, match="layer Shared: is called 2 times"):
+        layers.replaced(model, params, model_state, IMAGES, layer="Shared")
+    with pytest.raises(UserError, match=r"layer Share: did you mean Shared\?"):
+        layers.activations(model, params, model_state, IMAGES, layers=["Share"])
 
 
 def test_a_layers_output_can_be_replaced():
-    model, params, stats = made(mlp((4,), 2))
-    values, output = layers.replaced(model, params, stats, IMAGES, layer="Dense_0")
-    plain, _ = model.apply(params, stats, IMAGES, key=None, train=False)
+    model, params, model_state = made(mlp((4,), 2))
+    values, output = layers.replaced(
+        model, params, model_state, IMAGES, layer="Dense_0"
+    )
+    plain, _ = model.apply(params, model_state, IMAGES, key=None, train=False)
     close(output(values), plain)
     bias = np.asarray(params["Dense_1"]["bias"])
     close(output(jnp.zeros_like(values)), np.tile(bias, (3, 1)))
@@ -120,7 +122,7 @@ def task(probes=None, **options):
 
 def measured(task, steps=250):
     source = table(xor())
-    program = parallel.program(task, source, (0, 1), how="map", batch_size=16)
+    program = programs.program(task, source, (0, 1), how="map", batch_size=16)
     state = program.init()
     start = program.take(state)
     state, _ = program.advance(state, program.orders(state, 0), 0, steps)
@@ -186,9 +188,9 @@ def test_pixels_are_read_out_of_what_keeps_them_and_not_of_what_does_not():
     source = table({"image": images, "label": np.zeros(400, np.int32)}, train=300)
     pairs = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
 
-    def apply(params, stats, x, *, key, train):
+    def apply(params, model_state, x, *, key, train):
         del key, train
-        return x.reshape(len(x), 4) @ pairs, stats
+        return x.reshape(len(x), 4) @ pairs, model_state
 
     task = probing(
         Net(lambda key, example: ({}, {}), apply),
@@ -199,7 +201,7 @@ def test_pixels_are_read_out_of_what_keeps_them_and_not_of_what_does_not():
         train_net=False,
         label="image",
     )
-    program = parallel.program(task, source, [0], how="map", batch_size=20)
+    program = programs.program(task, source, [0], how="map", batch_size=20)
     state = program.init()
     orders = program.orders(state, 0)
     state, _ = program.advance(state, orders, 0, program.steps_per_block)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dljax.runs import progress
+from dljax.trials import progress
 
 
 @pytest.fixture

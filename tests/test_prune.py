@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.probes.prune import prune
+from dljax.interpret.prune import prune
 
 RNG = np.random.default_rng(0)
 PARAMS = {

@@ -211,16 +211,16 @@ def built(architecture, cell, **options):
 @CELL
 @pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a not in MAKERS])
 def test_what_comes_out_has_the_architectures_shape(architecture, name):
-    net, params, stats, x = built(architecture, name, layers=2)
-    y, _ = net.apply(params, stats, x, key=None, train=False)
+    net, params, model_state, x = built(architecture, name, layers=2)
+    y, _ = net.apply(params, model_state, x, key=None, train=False)
     assert y.shape == ((B, T, 5) if architecture == "many_to_many" else (B, 5))
 
 
 def test_one_to_one_is_many_to_one_of_a_single_step():
-    net, params, stats, x = built("one_to_one", "lstm")
+    net, params, model_state, x = built("one_to_one", "lstm")
     many = recurrent("many_to_one", "lstm", H, 5)
-    a, _ = net.apply(params, stats, x, key=None, train=False)
-    b, _ = many.apply(params, stats, x[:, None], key=None, train=False)
+    a, _ = net.apply(params, model_state, x, key=None, train=False)
+    b, _ = many.apply(params, model_state, x[:, None], key=None, train=False)
     np.testing.assert_array_equal(a, b)
 
 
@@ -228,16 +228,16 @@ def test_one_to_one_is_many_to_one_of_a_single_step():
 @pytest.mark.parametrize("architecture", ["many_to_one", "many_to_many"])
 def test_padding_changes_nothing(architecture, name):
     options = {"layers": 2, "bidirectional": True}
-    net, params, stats, x = built(architecture, name, **options)
+    net, params, model_state, x = built(architecture, name, **options)
     padded = jnp.pad(x, ((0, 0), (0, 3), (0, 0)), constant_values=9.0)
     mask = jnp.tile(jnp.arange(T + 3) < T, (B, 1))
-    y, _ = net.apply(params, stats, x, key=None, train=False)
+    y, _ = net.apply(params, model_state, x, key=None, train=False)
     inputs = {"x": padded, "mask": mask}
-    z, _ = net.apply(params, stats, inputs, key=None, train=False)
+    z, _ = net.apply(params, model_state, inputs, key=None, train=False)
     np.testing.assert_allclose(z if z.ndim == 2 else z[:, :T], y, atol=1e-6)
     grad = jax.grad(
         lambda x: net.apply(
-            params, stats, {"x": x, "mask": mask}, key=None, train=False
+            params, model_state, {"x": x, "mask": mask}, key=None, train=False
         )[0][:, :T].sum()
     )(padded)
     assert (grad[:, T:] == 0).all()
@@ -247,12 +247,12 @@ def test_padding_changes_nothing(architecture, name):
 @CELL
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_many_to_many_looks_ahead_only_where_it_goes_both_ways(name, bidirectional):
-    net, params, stats, x = built(
+    net, params, model_state, x = built(
         "many_to_many", name, layers=2, bidirectional=bidirectional
     )
 
     def seen(t):
-        y = lambda x: net.apply(params, stats, x, key=None, train=False)[0]  # noqa: E731
+        y = lambda x: net.apply(params, model_state, x, key=None, train=False)[0]  # noqa: E731
         return np.abs(jax.grad(lambda x: y(x)[:, t].sum())(x)).sum((0, 2)) > 0
 
     for t in range(T):
@@ -264,9 +264,9 @@ def test_tokens_become_vectors_and_layers_give_their_traces():
     options = {"vocabulary": 7, "embedding": 3, "trace": True, "layers": 2}
     net = recurrent("many_to_one", "gru", H, 5, **options)
     tokens = jnp.array([[1, 2, 6, 0], [3, 3, 0, 0]])
-    params, stats = net.init(jax.random.key(0), tokens)
+    params, model_state = net.init(jax.random.key(0), tokens)
     assert params["Embed_0"]["embedding"].shape == (7, 3)
-    (y, traces), _ = net.apply(params, stats, tokens, key=None, train=False)
+    (y, traces), _ = net.apply(params, model_state, tokens, key=None, train=False)
     assert y.shape == (2, 5)
     assert list(traces) == ["forward_0", "forward_1"]
     assert traces["forward_1"]["reset_gate"].shape == (2, 4, H)
@@ -282,13 +282,13 @@ def test_a_net_that_cannot_be_is_refused():
 
 
 def test_watched_cells_tell_what_a_trace_does():
-    net, params, stats, x = built("many_to_one", "lstm", trace=True)
+    net, params, model_state, x = built("many_to_one", "lstm", trace=True)
     quiet = recurrent("many_to_one", "lstm", H, 5)
     seen = []
     with watch_cells(seen.append):
-        quiet.apply(params, stats, x, key=None, train=False)
-    quiet.apply(params, stats, x, key=None, train=False)
-    (_, traces), _ = net.apply(params, stats, x, key=None, train=False)
+        quiet.apply(params, model_state, x, key=None, train=False)
+    quiet.apply(params, model_state, x, key=None, train=False)
+    (_, traces), _ = net.apply(params, model_state, x, key=None, train=False)
     (found,) = seen
     np.testing.assert_array_equal(found.pop("input"), x.swapaxes(0, 1))
     assert found.keys() == traces["forward_0"].keys()

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from studies import run, trials
+from study_fixtures import run, trials
 
-from dljax import replay
-from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, USAGE, Refusal
-from dljax.runs import checkpoint, compare
+from dljax.commands import replay
+from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, USAGE, UserError
+from dljax.trials import checkpoint, compare
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +103,14 @@ def test_other_data_are_refused(trial):
     config = json.loads((trial / "config.json").read_text())
     config["fixed"]["data"][2] = "other"
     (trial / "config.json").write_text(json.dumps(config))
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         replay.main([str(trial)])
     assert raised.value.code == DAMAGED_DATA
 
 
 def test_an_unfinished_trial_is_refused(trial):
     (trial / "DONE").unlink()
-    with pytest.raises(Refusal, match="is not finished") as raised:
+    with pytest.raises(UserError, match="is not finished") as raised:
         replay.main([str(trial)])
     assert raised.value.code == USAGE
 
@@ -118,12 +118,12 @@ def test_an_unfinished_trial_is_refused(trial):
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--nothing=1", "a"]])
 def test_wrong_arguments_are_one_line(arguments):
     done = subprocess.run(
-        [sys.executable, "-m", "dljax.replay", *arguments],
+        [sys.executable, "-m", "dljax", "replay", *arguments],
         capture_output=True,
         text=True,
     )
     assert done.returncode == USAGE
-    assert "usage: python -m dljax.replay RUN" in done.stderr
+    assert "usage: dljax replay RUN" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

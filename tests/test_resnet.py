@@ -12,7 +12,7 @@ from dljax.models.layers import BatchNorm
 from dljax.models.net import compute
 from dljax.models.resnet import resnet
 from dljax.tasks.classification import classification
-from dljax.train import update
+from dljax.training import update
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -29,38 +29,40 @@ def applied(net, *, train):
 
 
 def trees(golden, name):
-    """(params, stats) of PyTorch's net; of its paths the last names are the kinds."""
-    params, stats = {}, {"batch_stats": {}}
+    """(params, model_state) of PyTorch's net; of its paths the last names are the
+    kinds.
+    """
+    params, model_state = {}, {"batch_stats": {}}
     for path, value in golden.items():
         if path.startswith(f"{name}/"):
             _, *parts, kind = path.split("/")
-            at = stats["batch_stats"] if kind in ("mean", "var") else params
+            at = model_state["batch_stats"] if kind in ("mean", "var") else params
             for part in parts:
                 at = at.setdefault(part, {})
             at[kind] = value
-    return params, stats
+    return params, model_state
 
 
 def test_two_training_steps_are_pytorchs(golden):
     """SGD with momentum and coupled weight decay; running averages too."""
     net = resnet(8, 3, width=2)
-    params, stats = trees(golden, "resnet_before")
+    params, model_state = trees(golden, "resnet_before")
     x = golden["resnet_x"]
     made = jax.eval_shape(net.init, jax.random.key(0), x)
-    assert jax.tree.map(np.shape, made) == jax.tree.map(np.shape, (params, stats))
-    y, _ = applied(net, train=True)(params, stats, x)
+    assert jax.tree.map(np.shape, made) == jax.tree.map(np.shape, (params, model_state))
+    y, _ = applied(net, train=True)(params, model_state, x)
     close(y, golden["resnet_y"])
     optimizer = optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.1, 0.9))
     task = classification(net, optimizer, example=x)
     state = jax.jit(lambda key: update.init(task, key))(jax.random.key(0))
-    state = state._replace(params={"net": params}, stats=stats)
+    state = state._replace(params={"net": params}, model_state=model_state)
     batch = {"image": x, "label": golden["resnet_labels"]}
     step = jax.jit(lambda state: update.update(task, state, batch))
     for _ in range(2):
         state, _ = step(state)
     after, averages = trees(golden, "resnet_after")
     close(state.params["net"], after)
-    close(state.stats, averages)
+    close(state.model_state, averages)
     y, _ = applied(net, train=False)(after, averages, x)
     close(y, golden["resnet_evaluated"])
 
@@ -76,16 +78,16 @@ def test_a_whole_resnet_20_and_a_step_of_it_are_pytorchs():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(8, 32, 32, 3)).astype(np.float32)
     labels = rng.integers(0, 10, 8)
-    params, stats = trees(resnet_arrays("before", theirs), "before")
+    params, model_state = trees(resnet_arrays("before", theirs), "before")
     net = resnet(20, 10)
     made = jax.eval_shape(net.init, jax.random.key(0), x)
-    assert jax.tree.map(np.shape, made) == jax.tree.map(np.shape, (params, stats))
+    assert jax.tree.map(np.shape, made) == jax.tree.map(np.shape, (params, model_state))
 
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1, weight_decay=1e-4)
     expected = theirs(torch.tensor(x).permute(0, 3, 1, 2))
     torch.nn.functional.cross_entropy(expected, torch.tensor(labels)).backward()
     optimizer.step()
-    y, _ = applied(net, train=True)(params, stats, x)
+    y, _ = applied(net, train=True)(params, model_state, x)
     close(y, expected.detach().numpy())
 
     sgd = optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.1))
@@ -93,13 +95,18 @@ def test_a_whole_resnet_20_and_a_step_of_it_are_pytorchs():
     state = jax.eval_shape(lambda: update.init(task, jax.random.key(0)))
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), state.opt)
     start = update.State(
-        jnp.int32(0), jnp.bool_(True), jax.random.key(0), {"net": params}, state, stats
+        jnp.int32(0),
+        jnp.bool_(True),
+        jax.random.key(0),
+        {"net": params},
+        state,
+        model_state,
     )
     batch = {"image": x, "label": jnp.asarray(labels)}
     after, _ = jax.jit(lambda state: update.update(task, state, batch))(start)
     # Twenty normalisations by eight images each enlarge what a last bit makes.
     expected = trees(resnet_arrays("a", theirs), "a")
-    close((after.params["net"], after.stats), expected, atol=5e-4)
+    close((after.params["net"], after.model_state), expected, atol=5e-4)
 
 
 @pytest.mark.parametrize(("depth", "count"), [(20, 269_722), (56, 853_018)])
@@ -124,9 +131,9 @@ def test_an_unknown_norm_is_refused():
 @pytest.mark.parametrize("norm", ["batch", "none"])
 def test_it_takes_any_size_of_image(size, norm):
     net = resnet(8, 2, width=2, norm=norm)
-    params, stats = jax.jit(net.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
-    assert bool(stats) == (norm == "batch")
-    y, _ = applied(net, train=False)(params, stats, jnp.ones((3, *size, 1)))
+    params, model_state = jax.jit(net.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    assert bool(model_state) == (norm == "batch")
+    y, _ = applied(net, train=False)(params, model_state, jnp.ones((3, *size, 1)))
     assert y.shape == (3, 2)
 
 

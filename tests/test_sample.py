@@ -9,10 +9,11 @@ import pytest
 from families import diffusion
 from PIL import Image
 
-from dljax import cli, sample
-from dljax.errors import Refusal
+from dljax import cli
+from dljax.commands import sample
+from dljax.errors import UserError
 from dljax.models.decoding import drawn
-from dljax.train import update
+from dljax.training import update
 from experiments.reference import tiny_shakespeare
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
@@ -88,8 +89,8 @@ def test_it_prints_as_many_texts_as_asked_for(trial, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "usage: python -m dljax.sample RUN"),
-        (["--n=3"], "usage: python -m dljax.sample RUN"),
+        ([], "usage: dljax sample RUN"),
+        (["--n=3"], "usage: dljax sample RUN"),
         (["RUN", "--seed=7"], r"--seed=7: the seeds of .* are \[0, 1\]"),
         (["RUN", "--promt=a"], "--promt: no such flag; did you mean --prompt?"),
         (["RUN", "--n=0"], "--n=0: must be at least 1"),
@@ -99,7 +100,7 @@ def test_it_prints_as_many_texts_as_asked_for(trial, capsys):
 )
 def test_mistakes_are_told(trial, arguments, told):
     arguments = [trial if word == "RUN" else word for word in arguments]
-    with pytest.raises(Refusal, match=told if "[" in told else re.escape(told)):
+    with pytest.raises(UserError, match=told if "[" in told else re.escape(told)):
         sample.main(arguments)
 
 
@@ -109,7 +110,7 @@ def test_a_net_that_makes_no_text_says_so(tmp_path, data_dir):
     flags = ["--smoke", "--dataset=lexicon", f"--data_dir={data_dir}"]
     assert cli.run(sentiment, [*flags, f"--workdir={tmp_path}"]) == 0
     found = next(tmp_path.glob("bilstm-*-[0-9a-f]*"))
-    with pytest.raises(Refusal, match="its network makes no text, images or sounds"):
+    with pytest.raises(UserError, match="its network makes no text, images or sounds"):
         sample.main([str(found)])
 
 
@@ -117,10 +118,10 @@ def test_a_class_that_is_none_of_its_own_is_told(data_dir):
     from experiments import audio_transformer, translation
 
     config = audio_transformer.Config(data_dir=data_dir)
-    with pytest.raises(Refusal, match="--prompt=organs: must be one of piano, bell"):
+    with pytest.raises(UserError, match="--prompt=organs: must be one of piano, bell"):
         audio_transformer.source(config).ask(["organs"])
     config = translation.Config(data_dir=data_dir)
-    with pytest.raises(Refusal, match="--prompt: give what is to be translated"):
+    with pytest.raises(UserError, match="--prompt: give what is to be translated"):
         translation.source(config).ask([""])
 
 
@@ -132,7 +133,7 @@ def test_a_run_is_chosen_by_variant_and_seed():
 
     assert [place(), place(seed=4), place(variant="b")] == [0, 1, 2]
     assert place(variant="b", seed=4) == 3
-    with pytest.raises(Refusal, match="--variant=c: the variants of RUN are a, b"):
+    with pytest.raises(UserError, match="--variant=c: the variants of RUN are a, b"):
         place(variant="c")
 
 
@@ -167,14 +168,14 @@ def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
         ("--prompt=three", "--prompt=three: must be one of 0, 1"),
         (f"--out={out}", "--out=.*: has 3 files already"),
     ):
-        with pytest.raises(Refusal, match=told):
+        with pytest.raises(UserError, match=told):
             sample.main([found, flag])
 
 
 def test_images_are_of_the_class_that_is_asked_for():
     family = diffusion()
     task = family.task._replace(
-        sample=lambda params, stats, batch, key: {
+        sample=lambda params, model_state, batch, key: {
             "made": batch["image"] + batch["label"].reshape(-1, 1, 1, 1) / 4,
             "asked": batch["label"],
         }

@@ -4,13 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from families import plain
-from studies import read_lines, run, trials
+from study_fixtures import read_lines, run, trials
 
 import dljax
-from dljax import evaluate
-from dljax.errors import DONE, Refusal
-from dljax.runs import checkpoint
-from dljax.train import loop, parallel
+from dljax.commands import evaluate
+from dljax.errors import DONE, UserError
+from dljax.training import loop, programs
+from dljax.trials import checkpoint
 
 SHORT = ("--family=classifier", "--log_every=50", "--eval_every=7", "--seeds=3")
 
@@ -60,7 +60,7 @@ def test_loading_and_evaluating_use_the_best_state(trial, capsys):
 def better(score, total, *, higher, alive=True):
     """The score of the best of 1 run after one more evaluation."""
     f = plain()
-    program = parallel.program(f.task, f.source, (0,), how="map", batch_size=16)
+    program = programs.program(f.task, f.source, (0,), how="map", batch_size=16)
     kept = loop.begin(program, ("mse", higher))
     best = kept.best._replace(score=jnp.float32([score]))
     state = kept.state._replace(alive=jnp.array([alive]))
@@ -84,6 +84,8 @@ def test_better_is_higher_or_lower_and_of_a_live_run():
 
 
 def test_a_measure_that_no_task_has_is_named(tmp_path, experiment):
-    wrong = experiment._replace(study=experiment.study._replace(measure="accuray"))
-    with pytest.raises(Refusal, match="measures loss, and not accuray"):
+    wrong = experiment._replace(
+        study=experiment.study._replace(primary_metric="accuray")
+    )
+    with pytest.raises(UserError, match="measures loss, and not accuray"):
         run(wrong, tmp_path, "--family=gan", "--steps=2")

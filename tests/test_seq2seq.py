@@ -26,7 +26,7 @@ def built(architecture, cell="lstm", **options):
     given = values() if architecture == "one_to_many" else sentences()
     options = {} if architecture == "one_to_many" else OPTIONS | options
     net = recurrent(architecture, cell, H, W, **options)
-    params, stats = net.init(jax.random.key(0), given)
+    params, model_state = net.init(jax.random.key(0), given)
     params = jax.tree.map(lambda p: 4 * p, params)  # so that answers differ
     return net, params, given
 

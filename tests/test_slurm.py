@@ -13,10 +13,10 @@ import sys
 import time
 
 import pytest
-import small
+import small_texts
 
 from dljax.errors import DONE
-from dljax.runs.trial import status
+from dljax.trials.trial import status
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch")
 MISSING = [name for name in NEEDED if shutil.which(name) is None]
@@ -122,7 +122,7 @@ def said(env, *words):
 
 def start(env, directory, *more):
     return subprocess.Popen(
-        [sys.executable, small.__file__, f"--workdir={directory}", *STUDY, *more],
+        [sys.executable, small_texts.__file__, f"--workdir={directory}", *STUDY, *more],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -10,15 +10,17 @@ import sys
 
 import interrupted
 import pytest
-import studies
+import study_fixtures
 from conftest import Quiet
-from studies import ask, read_lines, same, trials
+from study_fixtures import ask, read_lines, same, trials
 
 import dljax
-from dljax import cli, evaluate
-from dljax import report as report_command
-from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, Refusal
-from dljax.studies import launch, results, verdict
+from dljax import cli
+from dljax.commands import evaluate
+from dljax.commands import report as report_command
+from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, UserError
+from dljax.launch import run_study
+from dljax.studies import results, verdict
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash
 
@@ -41,7 +43,7 @@ def study(tmp_path_factory, data_dir, experiment):
 
 
 def run(experiment, directory, data_dir, *arguments, **options):
-    return studies.run(
+    return study_fixtures.run(
         experiment, directory, *arguments, f"--data_dir={data_dir}", **options
     )
 
@@ -136,7 +138,7 @@ def test_a_stopped_study_resumes_to_the_same_bytes(
     asked = ask(experiment, *SMALL, *where)
     codes = []
     while not codes or codes[-1] == PREEMPTED and len(codes) < 50:
-        codes.append(launch.launch(experiment, asked, stop=stop, show=Quiet()))
+        codes.append(run_study.launch(experiment, asked, stop=stop, show=Quiet()))
     assert codes[-1] == DONE
     assert len(codes) > 4
     for name, trial in trials(study).items():
@@ -174,7 +176,7 @@ def test_every_difference_from_a_whole_study_is_named(
     # A shortened study fixes nothing, so make it look like a whole one.
     declared = json.loads((study / "study.json").read_text())
     (copy / "study.json").write_text(json.dumps(declared | {"shortened": False}))
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(UserError) as raised:
         run(experiment, copy, data_dir, *SMALL, "--batch_size=32", "--dropout=0.1")
     assert "--batch_size=32 (there: 16)" in str(raised.value)
     assert "--dropout=0.1 (there: 0.5)" in str(raised.value)
@@ -200,7 +202,7 @@ def test_a_run_of_a_script_that_had_other_flags_is_not_loaded(study, tmp_path):
     page = json.loads((trial / "config.json").read_text())
     page["config"]["heigth"] = 3
     (trial / "config.json").write_text(json.dumps(page))
-    with pytest.raises(Refusal, match="had other flags then: heigth"):
+    with pytest.raises(UserError, match="had other flags then: heigth"):
         dljax.load(str(trial))
 
 
@@ -227,7 +229,7 @@ def test_the_report_can_be_written_again(study, capsys):
 @pytest.mark.parametrize("command", ["report", "evaluate"])
 def test_commands_name_a_wrong_directory(command, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", f"dljax.{command}", str(tmp_path)],
+        [sys.executable, "-m", "dljax", command, str(tmp_path)],
         capture_output=True,
         text=True,
     )
@@ -248,7 +250,7 @@ def test_a_rule_that_fails_is_one_line_and_loses_nothing(study, tmp_path, experi
         (lambda **found: "yes", "returned 'yes', not one of supported"),
         (lambda **found: found["gap"].over(0), "AttributeError: .*test_study.py:"),
     ):
-        with pytest.raises(Refusal, match=f"STUDY.rule: {said}"):
+        with pytest.raises(UserError, match=f"STUDY.rule: {said}"):
             verdict.verdict(experiment.study._replace(rule=rule), rows, compared)
 
 
@@ -259,7 +261,7 @@ def test_plan_prints_trials_and_runs_none(tmp_path, data_dir, experiment, capsys
 
 
 def test_a_signal_ends_a_plan_and_asks_a_run_to_stop(tmp_path, data_dir, monkeypatch):
-    monkeypatch.setattr(launch, "launch", lambda *args, **options: DONE)
+    monkeypatch.setattr(run_study, "launch", lambda *args, **options: DONE)
     where = (f"--data_dir={data_dir}", f"--workdir={tmp_path}")
     before = {number: signal.getsignal(number) for number in cli.SIGNALS}
     try:

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.data.synthetic import adding, copying
 from dljax.models.recurrent import recurrent
+from dljax.sources.synthetic import adding, copying
 from dljax.tasks.regression import regression
-from dljax.train import parallel
-from dljax.train.optimizers import adamw
+from dljax.training import programs
+from dljax.training.optimizers import adamw
 
 
 def batch(source, rows):
@@ -61,7 +61,7 @@ def test_a_net_learns_to_add():
     source = adding(6, train=2_000, held=200)
     net = recurrent("many_to_one", "gru", 16, 1)
     task = regression(net, adamw(0.02), example=jnp.zeros((1, 6, 2)))
-    program = parallel.program(task, source, (0,), how="map", batch_size=50)
+    program = programs.program(task, source, (0,), how="map", batch_size=50)
     state = program.init()
     state, _ = program.advance(state, program.orders(state, 0), 0, 400)
     total, count = program.evaluate(state, "test")["mse"]

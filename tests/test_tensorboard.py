@@ -3,12 +3,12 @@
 import struct
 
 import pytest
-import small
+import small_texts
 from conftest import Quiet
-from studies import ask, read_lines, run, trials
+from study_fixtures import ask, read_lines, run, trials
 
 from dljax.errors import DONE, PREEMPTED
-from dljax.studies import launch
+from dljax.launch import run_study
 from dljax.studies.experiment import import_experiment
 
 SHORT = ("--width=0", "--activation=relu", "--steps=60", "--seeds=2", "--log_every=5")
@@ -16,7 +16,7 @@ SHORT = ("--width=0", "--activation=relu", "--steps=60", "--seeds=2", "--log_eve
 
 @pytest.fixture(scope="module")
 def found():
-    experiment = import_experiment(small.__file__)
+    experiment = import_experiment(small_texts.__file__)
     return experiment._replace(study=experiment.study._replace(tune={}))
 
 
@@ -44,8 +44,8 @@ def stop_at(count):
 def test_every_row_is_there_once_after_a_resume(tmp_path, found):
     more = (*SHORT, "--tensorboard")
     asked = ask(found, *more, f"--workdir={tmp_path}")
-    assert launch.launch(found, asked, stop=stop_at(6), show=Quiet()) == PREEMPTED
-    assert launch.launch(found, asked, stop=lambda: False, show=Quiet()) == DONE
+    assert run_study.launch(found, asked, stop=stop_at(6), show=Quiet()) == PREEMPTED
+    assert run_study.launch(found, asked, stop=lambda: False, show=Quiet()) == DONE
     (place,) = trials(tmp_path).values()
     for seed in (0, 1):
         (path,) = (place / f"tensorboard/0-relu-seed{seed}").iterdir()

@@ -5,10 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.data import Table, find, load, text, vocabulary
-from dljax.errors import Refusal, package
-from dljax.models.ann import bag_of_words
+from dljax.datasets.array_dataset import ArrayDataset
+from dljax.datasets.loading import load
+from dljax.datasets.location import find
+from dljax.errors import UserError, package
+from dljax.models.mlp import bag_of_words
 from dljax.models.recurrent import recurrent
+from dljax.sources import sentences, vocabulary
 
 LINES = [f"a {w} film, {w}!" for w in ("good", "fine", "bad", "poor", "dull")] * 8
 
@@ -17,7 +20,7 @@ def table(parts=None, folds=5):
     label = np.array([i % 5 > 1 for i in range(len(LINES))], np.int32)
     arrays = {"text": np.array([t.encode() for t in LINES]), "label": label}
     rows = parts or {"train": np.arange(len(LINES))}
-    return Table("mine", "1", arrays, rows, ("up", "down"), folds=folds)
+    return ArrayDataset("mine", "1", arrays, rows, ("up", "down"), folds=folds)
 
 
 @pytest.mark.parametrize("kind", vocabulary.KINDS)
@@ -47,8 +50,8 @@ def test_each_fold_has_a_vocabulary_of_its_own_training_data():
         "text": np.array([t.encode() for t in lines]),
         "label": np.tile(np.array([0, 1], np.int32), 20),
     }
-    of = Table("mine", "1", arrays, {"train": np.arange(40)}, ("a", "b"))
-    source = text.sentences(of).source
+    of = ArrayDataset("mine", "1", arrays, {"train": np.arange(40)}, ("a", "b"))
+    source = sentences.sentences(of).source
     tested = []
     for seed in range(6):
         parts = source.split(seed)
@@ -62,7 +65,7 @@ def test_each_fold_has_a_vocabulary_of_its_own_training_data():
 
 
 def test_a_batch_of_sentences_is_what_they_say():
-    source, size = text.sentences(table())
+    source, size = sentences.sentences(table())
     rows = source.split(2)["valid"]
     batch = source.gather(source.arrays, rows)
     np.testing.assert_array_equal(
@@ -102,7 +105,7 @@ def test_what_is_pooled_over_the_words_knows_no_padding(pool):
 @pytest.mark.parametrize("longest", [0, 2])
 def test_shuffled_sentences_have_the_same_words(longest):
     plain, moved = (
-        text.sentences(table(), shuffled=s, longest=longest).source
+        sentences.sentences(table(), shuffled=s, longest=longest).source
         for s in (False, True)
     )
     a, b = plain.arrays["x"], moved.arrays["x"]
@@ -112,7 +115,7 @@ def test_shuffled_sentences_have_the_same_words(longest):
 
 
 def test_what_is_longer_loses_its_end():
-    whole, cut = (text.sentences(table(), longest=n).source for n in (0, 3))
+    whole, cut = (sentences.sentences(table(), longest=n).source for n in (0, 3))
     np.testing.assert_array_equal(whole.arrays["x"][:, :3], cut.arrays["x"])
 
 
@@ -123,7 +126,7 @@ def pairs(**options):
     }
     arrays = {k: np.array([t.encode() for t in v]) for k, v in sides.items()}
     rows = {"train": np.arange(30), "valid": np.arange(30, 35), "test": [36, 37]}
-    return text.pairs(Table("mine", "1", arrays, rows, ()), **options)
+    return sentences.pairs(ArrayDataset("mine", "1", arrays, rows, ()), **options)
 
 
 def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
@@ -154,7 +157,7 @@ def test_of_a_blank_nothing_can_be_known():
 def test_translations_are_judged_as_sacrebleu_does():
     sacrebleu = pytest.importorskip("sacrebleu")
 
-    from dljax.data.score import of_translations
+    from dljax.metrics.bleu import of_translations
 
     found = pairs(kind="character")
     rows = np.array([1, 3])
@@ -172,7 +175,7 @@ def test_translations_are_judged_as_sacrebleu_does():
 @pytest.mark.parametrize("name", ["BLEU", "CHRF"])
 def test_the_signatures_that_are_stated_are_sacrebleus(name):
     sacrebleu = pytest.importorskip("sacrebleu", reason="it is in the extra `text`")
-    from dljax.data.score import of_translations
+    from dljax.metrics.bleu import of_translations
 
     metric = getattr(sacrebleu.metrics, name)()
     metric.corpus_score(["a b"], [["a b"]])
@@ -236,7 +239,7 @@ def test_a_line_ends_where_an_editor_ends_it(tmp_path):
 
 
 def rated(folder, line):
-    from dljax.data import vader
+    from dljax.datasets import vader
 
     for name in vader.FILES:
         (folder / name).write_text(f"1\t2.5\tgood {name}\n2\t0.0\tflat\n3\t{line}\n")
@@ -267,8 +270,11 @@ WRONG = {
     "not two files": (lambda d: find("parallel_text", manual_dir=str(d)), "is none"),
     "a rating": (lambda d: rated(d, "bad"), "line 3 is not"),
     "no files": (lambda d: find("vader", manual_dir=str(d)), "no amazonReview"),
-    "images": (lambda d: text.sentences(Table("x", "1", {}, {}, ())), "no sentences"),
-    "no pairs": (lambda d: text.pairs(table()), "no translations"),
+    "images": (
+        lambda d: sentences.sentences(ArrayDataset("x", "1", {}, {}, ())),
+        "no sentences",
+    ),
+    "no pairs": (lambda d: sentences.pairs(table()), "no translations"),
     "a size": (
         lambda d: load(find("lexicon", data_dir=str(d), resize=8)),
         "has no images",
@@ -290,7 +296,7 @@ WRONG = {
 @pytest.mark.parametrize("mistake", WRONG)
 def test_mistakes_are_said_in_one_line(mistake, tmp_path):
     make, said = WRONG[mistake]
-    with pytest.raises(Refusal, match=".") as raised:
+    with pytest.raises(UserError, match=".") as raised:
         make(tmp_path)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)

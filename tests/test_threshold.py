@@ -9,12 +9,12 @@ import pytest
 from families import table
 
 from dljax.config import RunConfig
-from dljax.data.pairs import GATES, digit_pairs
-from dljax.data.source import load
-from dljax.models.ann import mlp
+from dljax.models.mlp import mlp
+from dljax.sources.loading import load
+from dljax.sources.logic_gates import GATES, digit_pairs
 from dljax.tasks.threshold import threshold
-from dljax.train import parallel, update
-from dljax.train.optimizers import sgd
+from dljax.training import programs, update
+from dljax.training.optimizers import sgd
 
 CORNERS = np.array([*itertools.product((0.0, 1.0), repeat=2)], np.float32)
 
@@ -58,7 +58,7 @@ def test_one_neuron_learns_a_truth_table_or_three_rows_of_it(gate, rows):
     source = table({"image": CORNERS, "label": label}, train=4, valid=0)
     whole = {"train": np.arange(4), "valid": np.arange(4), "test": np.arange(4)}
     source = source._replace(split=lambda seed: whole)
-    program = parallel.program(neuron(), source, range(20), how="vmap", batch_size=1)
+    program = programs.program(neuron(), source, range(20), how="vmap", batch_size=1)
     state, best = program.init(), 0
     for _ in range(40):
         state, _ = program.advance(state, program.orders(state, 0), 0, 4)

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dljax.contract import Judge, Net
 from dljax.tasks import tokens as tokens_module
 from dljax.tasks.tokens import tokens
-from dljax.train.judged import judged
-from dljax.train.optimizers import sgd
+from dljax.training.host_metrics import judged
+from dljax.training.optimizers import sgd
+from dljax.types import Net, SampleEvaluator
 
 B, T, K = 3, 4, 5
 Y = jax.random.randint(jax.random.key(1), (B, T), 0, K)
@@ -20,12 +20,12 @@ BATCH = {"x": jnp.ones((B, 2)), "y": Y, "there": MASK, "weight": jnp.array([1, 1
 def told():
     """A net whose logits are its parameters."""
 
-    def apply(params, stats, x, *, key, train):
+    def apply(params, model_state, x, *, key, train):
         del x, key, train
-        return params["z"], stats
+        return params["z"], model_state
 
-    def generate(params, stats, x, *, steps, key):
-        del params, stats, x
+    def generate(params, model_state, x, *, steps, key):
+        del params, model_state, x
         made = 3 if key is None else jax.random.randint(key, (B, steps), 0, K)
         return {"prediction": jnp.zeros((B, steps), int) + made}
 
@@ -39,10 +39,10 @@ def made(**options):
 
 
 def test_the_loss_is_optaxs_with_its_gradient_over_what_is_there():
-    task, params, stats = made(mask="there")
+    task, params, model_state = made(mask="there")
 
     def ours(params):
-        return task.turns[0].loss(params, stats, BATCH, None, 0)[0]
+        return task.turns[0].loss(params, model_state, BATCH, None, 0)[0]
 
     def theirs(params):
         z = params["net"]["z"]
@@ -56,8 +56,8 @@ def test_the_loss_is_optaxs_with_its_gradient_over_what_is_there():
 
 def test_what_is_asked_is_what_accuracy_counts():
     asked = jnp.zeros((B, T)).at[:, 1].set(1)
-    task, params, stats = made(mask="there", asked="asked")
-    found = task.metrics(params, stats, BATCH | {"asked": asked}, None)
+    task, params, model_state = made(mask="there", asked="asked")
+    found = task.metrics(params, model_state, BATCH | {"asked": asked}, None)
     right = jnp.argmax(params["net"]["z"], -1) == Y
     assert found["loss"][1] == 6  # of the two examples that are no padding
     assert found["accuracy"][1] == 2
@@ -65,17 +65,17 @@ def test_what_is_asked_is_what_accuracy_counts():
 
 
 def test_samples_are_the_likeliest_or_made_or_drawn():
-    task, params, stats = made()
-    shown = task.sample(params, stats, BATCH, jax.random.key(0))
+    task, params, model_state = made()
+    shown = task.sample(params, model_state, BATCH, jax.random.key(0))
     np.testing.assert_array_equal(
         shown["prediction"], jnp.argmax(params["net"]["z"], -1)
     )
-    task, params, stats = made(generate=7)
-    shown = task.sample(params, stats, BATCH, jax.random.key(0))
+    task, params, model_state = made(generate=7)
+    shown = task.sample(params, model_state, BATCH, jax.random.key(0))
     assert (shown["prediction"] == 3).all()
-    task, params, stats = made(generate=7, draw=True)
+    task, params, model_state = made(generate=7, draw=True)
     a, b = (
-        task.sample(params, stats, BATCH, jax.random.key(k))["prediction"]
+        task.sample(params, model_state, BATCH, jax.random.key(k))["prediction"]
         for k in (0, 1)
     )
     assert (a != b).any()
@@ -108,7 +108,7 @@ def test_a_judge_is_given_each_runs_own_examples():
         return {"total": float(sample["y"].sum())}
 
     shown = {"y": jnp.arange(6).reshape(2, 3)}
-    found = judged(Judge(("total",), score), shown, [5, 6], [3, 2])
+    found = judged(SampleEvaluator(("total",), score), shown, [5, 6], [3, 2])
     assert seen == [(5, 3), (6, 2)]
     np.testing.assert_array_equal(found["total"][0], [3, 7])
     np.testing.assert_array_equal(found["total"][1], [1, 1])

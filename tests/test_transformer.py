@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.models import attention
 from dljax.models.net import compute
 from dljax.models.transformer import (
@@ -31,14 +31,14 @@ def tokens(*shape, seed=0):
 
 def drawn(net, example):
     """Parameters away from their small beginnings, so that everything is in play."""
-    params, stats = net.init(jax.random.key(0), example)
+    params, model_state = net.init(jax.random.key(0), example)
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
     moved = [
         leaf + 0.3 * jax.random.normal(key, leaf.shape)
         for leaf, key in zip(leaves, keys, strict=True)
     ]
-    return jax.tree.unflatten(structure, moved), stats
+    return jax.tree.unflatten(structure, moved), model_state
 
 
 def given(architecture):
@@ -63,17 +63,17 @@ def test_what_is_kept_of_the_past_changes_nothing(architecture, norm, positions)
     """Token by token, the logits are those of the whole; and so is what is made."""
     net = make(architecture, norm=norm, positions=positions, **options_of(architecture))
     its = given(architecture)
-    params, stats = drawn(net, its)
+    params, model_state = drawn(net, its)
     begun = its if architecture == "decoder" else its["before"]
     first = begun[:, :1]
     its = first if architecture == "decoder" else its | {"before": first}
     made = jax.jit(net.generate, static_argnames="steps")(
-        params, stats, its, steps=T, key=None
+        params, model_state, its, steps=T, key=None
     )["prediction"]
     assert made.shape == (3, T)
     whole = jnp.concatenate([first, made[:, :-1]], 1)
     its = whole if architecture == "decoder" else its | {"before": whole}
-    logits, _ = net.apply(params, stats, its, key=None, train=False)
+    logits, _ = net.apply(params, model_state, its, key=None, train=False)
     np.testing.assert_array_equal(logits.argmax(-1), made)
 
 
@@ -88,8 +88,8 @@ def test_logits_from_kept_keys_and_values_are_the_whole_sequences(
     """Under jit, at a place that is traced, in arrays of the longest sequence."""
     net = make(architecture, **options_of(architecture), **options)
     its = given(architecture)
-    params, stats = drawn(net, its)
-    whole, _ = net.apply(params, stats, its, key=None, train=False)
+    params, model_state = drawn(net, its)
+    whole, _ = net.apply(params, model_state, its, key=None, train=False)
     y = its if architecture == "decoder" else its["before"]
     (module,) = net.generate.args
     variables, seen = {"params": params}, (None, None)
@@ -112,9 +112,9 @@ def test_logits_from_kept_keys_and_values_are_the_whole_sequences(
 
 def test_a_scan_makes_what_is_made_block_by_block():
     plain, x = make(), tokens(3, 1)
-    params, stats = drawn(plain, x)
+    params, model_state = drawn(plain, x)
     made = [
-        net.generate(its, stats, x, steps=T, key=jax.random.key(0))["prediction"]
+        net.generate(its, model_state, x, steps=T, key=jax.random.key(0))["prediction"]
         for net, its in ((plain, params), (make(scan=True), stacked(params)))
     ]
     np.testing.assert_array_equal(*made)
@@ -122,11 +122,11 @@ def test_a_scan_makes_what_is_made_block_by_block():
 
 def test_in_half_precision_it_makes_likely_tokens_too():
     net, x = make(), tokens(3, 1)
-    params, stats = drawn(net, x)
+    params, model_state = drawn(net, x)
     half = compute(net, "bfloat16")
-    made = half.generate(params, stats, x, steps=T, key=None)["prediction"]
+    made = half.generate(params, model_state, x, steps=T, key=None)["prediction"]
     whole = jnp.concatenate([x, made[:, :-1]], 1)
-    logits, _ = half.apply(params, stats, whole, key=None, train=False)
+    logits, _ = half.apply(params, model_state, whole, key=None, train=False)
     said = jnp.take_along_axis(logits, made[..., None], -1)[..., 0]
     assert (said > logits.max(-1) - 0.05 * jnp.abs(logits).max()).all()
 
@@ -134,12 +134,12 @@ def test_in_half_precision_it_makes_likely_tokens_too():
 def test_what_is_longer_than_it_can_take_goes_on_from_the_last_half():
     net = make()
     x = tokens(3, 2)
-    params, stats = drawn(net, x)
-    made = net.generate(params, stats, x, steps=3 * T, key=None)["prediction"]
+    params, model_state = drawn(net, x)
+    made = net.generate(params, model_state, x, steps=3 * T, key=None)["prediction"]
     assert made.shape == (3, 3 * T)
     # T + 1 - 2 are made of the first window, then the last T // 2 are gone on from.
     half = jnp.concatenate([x, made], 1)[:, T + 1 - T // 2 : T + 1]
-    again = net.generate(params, stats, half, steps=T - T // 2 + 1, key=None)
+    again = net.generate(params, model_state, half, steps=T - T // 2 + 1, key=None)
     found = made[:, T - 1 : T - 1 + T - T // 2 + 1]
     np.testing.assert_array_equal(again["prediction"], found)
 
@@ -153,7 +153,7 @@ def test_a_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
     monkeypatch.setattr(attention, "PLACES", 2 if options == EACH[-1] else T)
     net = make(architecture, **options_of(architecture), **options)
     its = given(architecture)
-    params, stats = drawn(net, its)
+    params, model_state = drawn(net, its)
     begun = its if architecture == "decoder" else its["before"]
     # Each token is one of its own, so that its embedding is no other's.
     own = jnp.arange(T)[None] % TOKENS
@@ -163,7 +163,7 @@ def test_a_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
 
     def logits(embedding):
         changed = {**params, "embed_y": {"embedding": embedding}}
-        return net.apply(changed, stats, its, key=None, train=False)[0][0]
+        return net.apply(changed, model_state, its, key=None, train=False)[0][0]
 
     gradient = jax.jacrev(logits)(params["embed_y"]["embedding"])  # (t, k, tokens, w)
     reach = jnp.abs(gradient[:, :, :T]).sum((1, 3)) > 0
@@ -174,13 +174,16 @@ def test_a_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
 def test_padding_changes_nothing(architecture):
     net = make(architecture, **options_of(architecture))
     its = given(architecture)
-    params, stats = drawn(net, its)
+    params, model_state = drawn(net, its)
     other = its | {"x": jnp.where(its["mask"] > 0, its["x"], TOKENS - 1)}
-    a, b = (net.apply(params, stats, x, key=None, train=False)[0] for x in (its, other))
+    a, b = (
+        net.apply(params, model_state, x, key=None, train=False)[0]
+        for x in (its, other)
+    )
     np.testing.assert_array_equal(a, b)
     there = {k: v[1:2, :3] for k, v in its.items() if k != "before"}
     there |= {k: v[1:2] for k, v in its.items() if k == "before"}
-    alone, _ = net.apply(params, stats, there, key=None, train=False)
+    alone, _ = net.apply(params, model_state, there, key=None, train=False)
     np.testing.assert_allclose(alone, a[1:2], atol=1e-5)
 
 
@@ -200,11 +203,11 @@ def stacked(params):
 def test_a_scan_over_layers_and_computing_again_change_nothing(architecture):
     its = given(architecture)
     plain = make(architecture, **options_of(architecture))
-    params, stats = drawn(plain, its)
+    params, model_state = drawn(plain, its)
     scanned = make(architecture, scan=True, remat=True, **options_of(architecture))
 
     def loss(params, net):
-        y, _ = net.apply(params, stats, its, key=None, train=True)
+        y, _ = net.apply(params, model_state, its, key=None, train=True)
         return jnp.square(y).mean()
 
     a, da = jax.value_and_grad(loss)(params, plain)
@@ -222,9 +225,9 @@ def test_without_positions_an_encoder_cannot_tell_the_order():
     for positions in POSITIONS:
         net = make("encoder", vocabulary=TOKENS, positions=positions)
         x = its["x"]
-        params, stats = drawn(net, x)
+        params, model_state = drawn(net, x)
         a, b = (
-            net.apply(params, stats, x, key=None, train=False)[0]
+            net.apply(params, model_state, x, key=None, train=False)[0]
             for x in (x, x[:, ::-1])
         )
         assert np.allclose(a, b, atol=1e-5) == (positions == "none")
@@ -243,19 +246,23 @@ def test_wrong_options_are_refused(options, said):
 
 
 def test_heads_that_do_not_divide_the_width_are_said_in_a_line():
-    with pytest.raises(Refusal, match="heads 3: must divide the width 8 into equal pa"):
+    with pytest.raises(
+        UserError, match="heads 3: must divide the width 8 into equal pa"
+    ):
         make(heads=3)
-    with pytest.raises(Refusal, match="heads 8: must divide the width 8 into even par"):
+    with pytest.raises(
+        UserError, match="heads 8: must divide the width 8 into even par"
+    ):
         make(heads=8, positions="rotary")
-    with pytest.raises(Refusal, match="width 7: must be even, with sinusoidal"):
+    with pytest.raises(UserError, match="width 7: must be even, with sinusoidal"):
         transformer("decoder", 7, 3, heads=1, longest=T, positions="sinusoidal")
 
 
 def test_what_is_longer_than_the_learned_positions_is_refused():
     net, x = make(), tokens(3, T + 1)
-    params, stats = net.init(jax.random.key(0), x[:, :T])
+    params, model_state = net.init(jax.random.key(0), x[:, :T])
     with pytest.raises(ValueError, match="6 places: longest is 5"):
-        net.apply(params, stats, x, key=None, train=False)
+        net.apply(params, model_state, x, key=None, train=False)
 
 
 def test_patches_are_squares_row_by_row():

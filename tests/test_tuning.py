@@ -5,24 +5,24 @@ import subprocess
 
 import numpy as np
 import pytest
-import small
-from studies import read_lines, run, trials
+import small_texts
+from study_fixtures import read_lines, run, trials
 
-from dljax import report
+from dljax.commands import report
 from dljax.config import FIRST_TUNING_SEED
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.studies import tuning
 from dljax.studies.experiment import import_experiment
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 SHORT = ("--steps=60", "--log_every=60", "--width=0,8", "--activation=tanh")
-CANDIDATES = small.STUDY.tune["learning_rate"]
+CANDIDATES = small_texts.STUDY.tune["learning_rate"]
 
 
 @pytest.fixture(scope="module")
 def found():
-    return import_experiment(small.__file__)
+    return import_experiment(small_texts.__file__)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_commands_come_in_two_rounds(tmp_path, study, found, capsys):
     assert any("these tune" in line for line in said)
     for line in first:
         subprocess.run(line, shell=True, check=False, capture_output=True)
-    with pytest.raises(Refusal, match="only tuned so far"):
+    with pytest.raises(UserError, match="only tuned so far"):
         report.main([str(tmp_path)])
     second, _ = commands()
     assert len(second) == 2
@@ -153,5 +153,5 @@ def prepared(score_rows, tmp_path):
 )
 def test_a_run_is_scored_as_it_will_be_tested(select, higher, expected, tmp_path):
     place = prepared([("a", 0, [0.9, None, 0.2])], tmp_path)
-    study = small.STUDY._replace(select=select, higher=higher)
+    study = small_texts.STUDY._replace(select=select, higher=higher)
     assert tuning._validated(study, place) == {("a", 0): expected}

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from families import FAMILIES
 
-from dljax.train import update
+from dljax.training import update
 
 
 def test_each_epoch_is_a_permutation_of_its_own():

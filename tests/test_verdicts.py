@@ -4,14 +4,14 @@ import json
 import shutil
 
 import pytest
-import small
-from studies import run, trials
+import small_texts
+from study_fixtures import run, trials
 
-from dljax.errors import FAILED_RUNS, Refusal
+from dljax.errors import FAILED_RUNS, UserError
 from dljax.studies import results, verdict
-from dljax.studies.declaration import read_study
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash, rule_text, task_hash
+from dljax.studies.study_spec import read_study
 
 MARGIN = 0.0
 
@@ -23,7 +23,7 @@ def wider_by_margin(wider):
 
 @pytest.fixture(scope="module")
 def found():
-    experiment = import_experiment(small.__file__)
+    experiment = import_experiment(small_texts.__file__)
     study = experiment.study._replace(tune={}, factors={"width": (0, 16)})
     study = study._replace(contrasts={"wider": ("16", "0")}, looks=(8, 10))
     return experiment._replace(study=study)
@@ -74,10 +74,13 @@ def test_seeds_too_few_for_the_contrasts_are_told_before_they_run(
 
 
 def test_a_size_that_is_changed_after_the_runs_decides_nothing(found, judged, tmp_path):
-    other = {"sufficient": {}, "full": {"digits": {}}}  # the same size by other words
+    other = {
+        "default_is_full": {},
+        "full": {"digits": {}},
+    }  # the same size by other words
     reason, _ = again(found, judged, tmp_path, "--full", **other)
     assert reason == ""
-    for changed in ({"sizes": {"digits": {"seeds": 9}}}, {"sufficient": {}}):
+    for changed in ({"sizes": {"digits": {"seeds": 9}}}, {"default_is_full": {}}):
         place = tmp_path / "-".join(changed)
         reason, _ = again(found, judged, place, "--seeds=8", **changed)
         assert "the size that it is judged at was changed after trials beg" in reason
@@ -122,7 +125,7 @@ def test_levels_that_are_not_combined_are_told(found, tmp_path):
             {"width": 16, "activation": "tanh"},
         ],
     )
-    with pytest.raises(Refusal, match="the study has 0/relu, 16/tanh"):
+    with pytest.raises(UserError, match="the study has 0/relu, 16/tanh"):
         run(found._replace(study=study), tmp_path, "--width=0", "--activation=tanh")
 
 
@@ -134,7 +137,7 @@ def test_a_data_set_without_a_declared_size_is_not_judged(found, judged, tmp_pat
 
 
 def test_a_constant_of_the_rule_is_part_of_it(monkeypatch):
-    study = small.STUDY._replace(rule=wider_by_margin)
+    study = small_texts.STUDY._replace(rule=wider_by_margin)
     before = rule_hash(study)
     assert "MARGIN = 0.0\n" in rule_text(study)
     monkeypatch.setitem(globals(), "MARGIN", 0.5)
@@ -187,7 +190,7 @@ def test_other_settings_than_declared_are_not_judged(found, tmp_path):
 
 
 def test_verdicts_and_tuning_share_no_seed(found, tmp_path):
-    with pytest.raises(Refusal, match="--seeds: the last has to be below 1000000"):
+    with pytest.raises(UserError, match="--seeds: the last has to be below 1000000"):
         run(found, tmp_path, "--seed=999995")
 
 
@@ -213,8 +216,8 @@ def test_trials_of_other_surroundings_are_noted(found, judged, tmp_path):
 
 
 def test_a_measure_that_the_task_lacks_is_named_at_once(found, tmp_path):
-    wrong = found._replace(study=found.study._replace(measure="acuracy"))
-    with pytest.raises(Refusal, match="and not acuracy; did you mean accuracy"):
+    wrong = found._replace(study=found.study._replace(primary_metric="acuracy"))
+    with pytest.raises(UserError, match="and not acuracy; did you mean accuracy"):
         run(wrong, tmp_path)
 
 
@@ -228,7 +231,9 @@ def test_a_hook_that_fails_ends_itself_alone(found, tmp_path):
 
 
 def test_many_failed_runs_are_counted(found, tmp_path):
-    study = found.study._replace(array=(), factors={"learning_rate": (0.01, 1e38)})
+    study = found.study._replace(
+        vmapped_factors=(), factors={"learning_rate": (0.01, 1e38)}
+    )
     study = study._replace(contrasts={"wider": ("1e+38", "0.01")})
     run(found._replace(study=study), tmp_path, code=FAILED_RUNS)
     assert why(tmp_path) == "failed runs: 8 of 1e+38"

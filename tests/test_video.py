@@ -13,10 +13,10 @@ CLIPS = np.random.default_rng(0).normal(size=(5, 7, 8, 8, 1)).astype(np.float32)
 
 
 def applied(net):
-    params, stats = jax.jit(net.init)(jax.random.key(0), CLIPS[:1])
+    params, model_state = jax.jit(net.init)(jax.random.key(0), CLIPS[:1])
 
     def apply(x):
-        return net.apply(params, stats, x, key=None, train=False)[0]
+        return net.apply(params, model_state, x, key=None, train=False)[0]
 
     return jax.jit(apply)
 

@@ -3,10 +3,10 @@
 import jax
 from flax import linen as nn
 
-from dljax.contract import Net
 from dljax.models.conv import Conv
 from dljax.models.layers import Dropout
 from dljax.models.net import net
+from dljax.types import Net
 
 
 class AllConv(nn.Module):

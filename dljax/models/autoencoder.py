@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from flax import linen as nn
 
-from dljax.contract import Net
-from dljax.models.ann import Mlp, mlp
+from dljax.models.conv_stacks import Down, Up
+from dljax.models.mlp import Mlp, mlp
 from dljax.models.net import net
-from dljax.models.strided import Down, Up
+from dljax.types import Net
 
 KINDS = ("linear", "dense", "conv")
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from flax import linen as nn
 
-from dljax.contract import Net
-from dljax.models.ann import ACTIVATIONS, mlp_parameters
 from dljax.models.conv import Conv
 from dljax.models.layers import POOLS, Dropout
+from dljax.models.mlp import ACTIVATIONS, mlp_parameters
 from dljax.models.net import net
+from dljax.types import Net
 
 MONOTONE = ("identity", "step", "sigmoid", "tanh", "relu")
 

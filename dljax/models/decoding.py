@@ -37,14 +37,14 @@ def drawn(
     return jax.random.categorical(key, logits).astype(jnp.int32)
 
 
-def generate(module, params, stats, given, *, steps, key, draw=drawn):
+def generate(module, params, model_state, given, *, steps, key, draw=drawn):
     """See `contract.Net`; of a decoder, or of an encoder and decoder.
 
     Keys and values of what is there are kept, so that a step computes its own alone. A
     decoder goes on from all it is given; where more is made than it can take, it begins
     anew from the last half of that.
     """
-    variables = {"params": params, **stats}
+    variables = {"params": params, **model_state}
     if module.architecture == "encoder_decoder":
         before = given["before"][:, :1]
         seen = module.apply(variables, given, method="encode")

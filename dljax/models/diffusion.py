@@ -5,14 +5,14 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.contract import Net
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.models.attention import Attention, sinusoids
 from dljax.models.block import Stack
 from dljax.models.conv import Conv
 from dljax.models.layers import Dense, Dropout
 from dljax.models.net import net
 from dljax.models.transformer import patches
+from dljax.types import Net
 
 GROUPS = 8  # of channels, that are normalised together
 TIMES = 1000.0  # what a share of the noising becomes, for its sinusoids
@@ -114,11 +114,11 @@ def unet(
     Source: Ronneberger, Fischer, Brox 2015; Ho, Jain, Abbeel 2020.
 
     Raises:
-      Refusal: channels that are not multiples of 8, the size of a group's number.
+      UserError: channels that are not multiples of 8, the size of a group's number.
     """
     if any(features % GROUPS for features in channels):
         wide = ",".join(map(str, channels))
-        raise Refusal(f"--channels: {wide} must be multiples of {GROUPS}")
+        raise UserError(f"--channels: {wide} must be multiples of {GROUPS}")
     return net(Unet(tuple(channels), classes, heads, dropout))
 
 
@@ -161,10 +161,10 @@ def dit(
     The side of images has to be a multiple of `patch`. Source: Peebles and Xie 2023.
 
     Raises:
-      Refusal: heads that do not divide the width.
+      UserError: heads that do not divide the width.
     """
     if width % heads:
-        raise Refusal(f"heads {heads}: must divide the width {width}")
+        raise UserError(f"heads {heads}: must divide the width {width}")
     block = {
         "width": width,
         "heads": heads,

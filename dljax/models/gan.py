@@ -6,9 +6,9 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from dljax.contract import Net
+from dljax.models.conv_stacks import NORMS, Down, Up, leaky
 from dljax.models.net import net
-from dljax.models.strided import NORMS, Down, Up, leaky
+from dljax.types import Net
 
 
 class _Generator(nn.Module):

@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.contract import Net
+from dljax.types import Net
 
 
 def net(module: nn.Module) -> Net:
     """Turns a Linen module, called as `module(x, train=...)`, into a `Net`.
 
-    Everything but the "params" collection is `stats`. The key given to `apply` becomes
+    Everything but the "params" collection is `model_state`. The key given to `apply`
+    becomes
     the stream "noise", from which layers draw.
     """
 
@@ -23,14 +24,14 @@ def net(module: nn.Module) -> Net:
         return variables.pop("params", {}), variables
 
     def apply(
-        params: Any, stats: Any, x: Any, *, key: jax.Array | None, train: bool
+        params: Any, model_state: Any, x: Any, *, key: jax.Array | None, train: bool
     ) -> tuple[Any, Any]:
-        variables = {"params": params, **stats}
+        variables = {"params": params, **model_state}
         rngs = {} if key is None else {"noise": key}
         if not train:
-            return module.apply(variables, x, rngs=rngs), stats
+            return module.apply(variables, x, rngs=rngs), model_state
         y, changed = module.apply(
-            variables, x, train=True, rngs=rngs, mutable=list(stats)
+            variables, x, train=True, rngs=rngs, mutable=list(model_state)
         )
         return y, dict(changed)
 
@@ -48,7 +49,7 @@ def is_kernel(path: Any, leaf: Any) -> bool:
 def compute(network: Net, dtype: str) -> Net:
     """The same net, computed in `dtype`: "float32" as it is, "bfloat16" in half of it.
 
-    Weights, stats and outputs stay float32; weights and inputs are cast inside.
+    Weights, model_state and outputs stay float32; weights and inputs are cast inside.
     """
     if dtype == "float32":
         return network
@@ -60,15 +61,15 @@ def compute(network: Net, dtype: str) -> Net:
 
         return jax.tree.map(one, tree)
 
-    def apply(params, stats, x, *, key, train):
-        y, stats = network.apply(
-            cast(params, dtype), stats, cast(x, dtype), key=key, train=train
+    def apply(params, model_state, x, *, key, train):
+        y, model_state = network.apply(
+            cast(params, dtype), model_state, cast(x, dtype), key=key, train=train
         )
-        return cast(y, jnp.float32), cast(stats, jnp.float32)
+        return cast(y, jnp.float32), cast(model_state, jnp.float32)
 
-    def generate(params, stats, x, **options):
+    def generate(params, model_state, x, **options):
         assert network.generate is not None
-        its = cast(params, dtype), stats, cast(x, dtype)
+        its = cast(params, dtype), model_state, cast(x, dtype)
         return network.generate(*its, **options)
 
     return Net(network.init, apply, generate if network.generate else None)
@@ -80,12 +81,12 @@ def of_input(network: Net, change: Callable[[Any], Any]) -> Net:
     def init(key, example):
         return network.init(key, change(example))
 
-    def apply(params, stats, x, *, key, train):
-        return network.apply(params, stats, change(x), key=key, train=train)
+    def apply(params, model_state, x, *, key, train):
+        return network.apply(params, model_state, change(x), key=key, train=train)
 
-    def generate(params, stats, x, **options):
+    def generate(params, model_state, x, **options):
         assert network.generate is not None
-        return network.generate(params, stats, change(x), **options)
+        return network.generate(params, model_state, change(x), **options)
 
     return Net(init, apply, generate if network.generate else None)
 
@@ -127,11 +128,11 @@ def frozen(net: Net, *, layers: str) -> Net:
     `frozen(net, layers="Conv")` keeps Conv_0, Conv_1, ... as they were drawn.
     """
 
-    def apply(params, stats, x, *, key, train):
+    def apply(params, model_state, x, *, key, train):
         held = {
             name: jax.lax.stop_gradient(part) if name.startswith(layers) else part
             for name, part in params.items()
         }
-        return net.apply(held, stats, x, key=key, train=train)
+        return net.apply(held, model_state, x, key=key, train=train)
 
     return Net(net.init, apply)

@@ -5,13 +5,13 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.contract import Net
 from dljax.models.cell import Layer
 from dljax.models.layers import Dense, Dropout
 from dljax.models.lstm import LSTM, WITHOUT
 from dljax.models.net import net
 from dljax.models.rnn import GRU, RNN
 from dljax.models.seq2seq import seq2seq
+from dljax.types import Net
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM, **WITHOUT}
 # They make sequences.

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.contract import Net
 from dljax.models.conv import Conv
 from dljax.models.layers import BatchNorm
 from dljax.models.net import net
+from dljax.types import Net
 
 NORMS = ("batch", "none")
 

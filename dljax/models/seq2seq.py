@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.contract import Net
 from dljax.models.attention import MASKED
 from dljax.models.cell import Cell, Layer
 from dljax.models.decoding import drawn
 from dljax.models.layers import Dense, Dropout, softmax
 from dljax.models.net import net
+from dljax.types import Net
 
 
 class Seq2Seq(nn.Module):
@@ -130,8 +130,8 @@ def seq2seq(**fields: Any) -> Net:
     """
     module = Seq2Seq(**fields)
 
-    def generate(params, stats, given, *, steps, key, draw=drawn):
-        variables = {"params": params, **stats}
+    def generate(params, model_state, given, *, steps, key, draw=drawn):
+        variables = {"params": params, **model_state}
         alone = not isinstance(given, dict)
         its = from_nothing(given) if alone else given
         begun: Any = module.apply(variables, its, method="encode")

@@ -6,13 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.contract import Net
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.models.attention import sinusoids
 from dljax.models.block import ACTIVATIONS, NORMS, Stack
 from dljax.models.decoding import generate
 from dljax.models.layers import Dense, Dropout
 from dljax.models.net import net
+from dljax.types import Net
 
 ARCHITECTURES = ("decoder", "encoder", "encoder_decoder")
 POSITIONS = ("learned", "sinusoidal", "rotary", "none")
@@ -170,7 +170,7 @@ def transformer(
     Raises:
       ValueError: an unknown option; or, when it is applied, a sequence that is longer
         than the learned positions.
-      Refusal: heads that do not divide the width, or an odd one.
+      UserError: heads that do not divide the width, or an odd one.
     """
     for name, value, known in (
         ("architecture", architecture, ARCHITECTURES),
@@ -183,9 +183,9 @@ def transformer(
             raise ValueError(f"{name} {value}: must be one of {known}")
     if width % heads or (positions == "rotary" and width // heads % 2):
         even = "even parts" if positions == "rotary" else "equal parts"
-        raise Refusal(f"heads {heads}: must divide the width {width} into {even}")
+        raise UserError(f"heads {heads}: must divide the width {width} into {even}")
     if positions == "sinusoidal" and width % 2:
-        raise Refusal(f"width {width}: must be even, with sinusoidal positions")
+        raise UserError(f"width {width}: must be even, with sinusoidal positions")
     block = {
         "width": width,
         "heads": heads,

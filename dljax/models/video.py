@@ -5,11 +5,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from dljax.contract import Net
 from dljax.models.cnn import Cnn
 from dljax.models.conv import conv
 from dljax.models.layers import max_pool
 from dljax.models.net import net
+from dljax.types import Net
 
 ORDERS = ("free", "kept")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dljax.config import RunConfig, parse_value
-from dljax.errors import Refusal, nearest
+from dljax.errors import UserError, nearest
 from dljax.studies.study import DESIGNS, SELECTIONS, Study, terms, variants
 
 
@@ -16,14 +16,14 @@ def check(module: Any) -> Study:
     types.
 
     Raises:
-      Refusal: names the part of the script and what is wrong with it.
+      UserError: names the part of the script and what is wrong with it.
     """
     for name in ("Config", "STUDY", "task", "source"):
         if not hasattr(module, name):
-            raise Refusal(f"{module.__file__}: has no {name}")
+            raise UserError(f"{module.__file__}: has no {name}")
     config, study = module.Config, module.STUDY
     if not issubclass(config, RunConfig):
-        raise Refusal("Config: must extend dljax.config.RunConfig")
+        raise UserError("Config: must extend dljax.config.RunConfig")
     return check_study(study, config)
 
 
@@ -33,28 +33,32 @@ def check_study(study: Study, config: type) -> Study:
     types = typing.get_type_hints(config)
     _check_names("factors", study.factors, fields)
     _check_names("tune", study.tune, fields)
-    if isinstance(study.array, str):
-        raise Refusal(f"STUDY.array: must be names, as in ({study.array!r},)")
-    _check_names("array", study.array, fields)
-    for name in study.array:
+    if isinstance(study.vmapped_factors, str):
+        raise UserError(
+            f"STUDY.vmapped_factors: must be names, as in ({study.vmapped_factors!r},)"
+        )
+    _check_names("vmapped_factors", study.vmapped_factors, fields)
+    for name in study.vmapped_factors:
         if types[name] is not float:
-            raise Refusal(f"STUDY.array: {name} is not a float, and cannot be traced")
+            raise UserError(
+                f"STUDY.vmapped_factors: {name} is not a float, and cannot be traced"
+            )
     for size in (*study.sizes.values(), *study.full.values(), study.smoke):
         _check_names("sizes, full and smoke", size, fields)
     if both := study.factors.keys() & study.tune.keys():
-        raise Refusal(f"STUDY.tune: {', '.join(sorted(both))} is a factor already")
+        raise UserError(f"STUDY.tune: {', '.join(sorted(both))} is a factor already")
     study = study._replace(
         factors=_typed("factors", study.factors, fields, types),
         tune=_typed("tune", study.tune, fields, types),
     )
     if study.tune_seeds < 1:
-        raise Refusal("STUDY.tune_seeds: at least 1")
+        raise UserError("STUDY.tune_seeds: at least 1")
     if list(study.looks) != sorted(set(study.looks)):
-        raise Refusal("STUDY.looks: numbers of seeds, each more than the one before")
+        raise UserError("STUDY.looks: numbers of seeds, each more than the one before")
     if study.select not in SELECTIONS:
-        raise Refusal(f"STUDY.select: must be one of {', '.join(SELECTIONS)}")
+        raise UserError(f"STUDY.select: must be one of {', '.join(SELECTIONS)}")
     if isinstance(study.design, str) and study.design not in DESIGNS:
-        raise Refusal(
+        raise UserError(
             f"STUDY.design: must be one of {', '.join(DESIGNS)}, or a list of variants"
         )
     _check_rule(study)
@@ -67,7 +71,7 @@ def _check_names(part: str, names: Iterable[str], fields: Iterable[str]) -> None
         if name not in fields:
             near = nearest(name, fields)
             hint = f"; did you mean {near}?" if near else ""
-            raise Refusal(f"STUDY.{part}: Config has no field {name}{hint}")
+            raise UserError(f"STUDY.{part}: Config has no field {name}{hint}")
 
 
 def _typed(
@@ -80,24 +84,24 @@ def _typed(
     found = {}
     for name, values in levels.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-            raise Refusal(f"STUDY.{part}: {name} needs values, as in (a, b)")
+            raise UserError(f"STUDY.{part}: {name} needs values, as in (a, b)")
         try:
             typed = [parse_value(fields[name], types[name], str(v)) for v in values]
-        except Refusal as refusal:
-            raise Refusal(f"STUDY.{part}: {refusal}") from None
+        except UserError as refusal:
+            raise UserError(f"STUDY.{part}: {refusal}") from None
         found[name] = tuple(dict.fromkeys(typed))
     return found
 
 
 def _check_rule(study: Study) -> None:
     if not study.contrasts:
-        raise Refusal("STUDY.contrasts: a rule needs at least one")
+        raise UserError("STUDY.contrasts: a rule needs at least one")
     if not inspect.getdoc(study.rule):
-        raise Refusal("STUDY.rule: needs a docstring that says the rule in words")
+        raise UserError("STUDY.rule: needs a docstring that says the rule in words")
     try:
         inspect.signature(study.rule).bind(**study.contrasts)
     except TypeError as error:
-        raise Refusal(
+        raise UserError(
             f"STUDY.rule: is called with the contrasts {', '.join(study.contrasts)}, "
             f"by name; {error}"
         ) from None
@@ -112,12 +116,12 @@ def _check_contrasts(study: Study) -> None:
     for contrast, sides in study.contrasts.items():
         named = [t for side in sides for t in terms(side) if t.number is None]
         if not named:
-            raise Refusal(f"STUDY.contrasts: {contrast} compares numbers alone")
+            raise UserError(f"STUDY.contrasts: {contrast} compares numbers alone")
         for variant in (term.variant for term in named):
             if variant not in known:
                 near = nearest(variant, known)
                 hint = f"did you mean {near}? " if near else ""
-                raise Refusal(
+                raise UserError(
                     f"STUDY.contrasts: {contrast} has no variant {variant}; {hint}"
                     f"variants are {', '.join(known)}"
                 )

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.studies.check import check
 from dljax.studies.rule import task_hash
 from dljax.studies.study import Study
@@ -41,7 +41,7 @@ def of_module(module: Any) -> Experiment:
     """Reads an experiment's script: its Config, STUDY, task and source.
 
     Raises:
-      Refusal: it cannot be meant; see `check`.
+      UserError: it cannot be meant; see `check`.
     """
     study = check(module)
     spec = getattr(module, "__spec__", None)
@@ -72,12 +72,12 @@ def import_experiment(name: str) -> Experiment:
         try:
             return of_module(importlib.import_module(name))
         except ModuleNotFoundError as error:
-            raise Refusal(
+            raise UserError(
                 f"{name}: {error}; run from where it can be imported"
             ) from None
     spec = importlib.util.spec_from_file_location(pathlib.Path(name).stem, name)
     if spec is None or spec.loader is None or not pathlib.Path(name).is_file():
-        raise Refusal(f"{name}: the experiment's script is not there")
+        raise UserError(f"{name}: the experiment's script is not there")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

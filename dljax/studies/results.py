@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dljax.runs.disk import read_json
-from dljax.runs.log import Rows, read_rows
-from dljax.runs.manifest import differences
-from dljax.runs.trial import refuse_changed, status
 from dljax.studies import statistics
 from dljax.studies.study import Study
+from dljax.trials.disk import read_json
+from dljax.trials.log import Rows, read_rows
+from dljax.trials.manifest import differences
+from dljax.trials.trial import refuse_changed, status
 
 
 class Results(NamedTuple):
@@ -125,7 +125,9 @@ def effects(study: Study, results: Results) -> list[dict[str, Any]]:
     """
     declared = results.declared
     factors = {k: v for k, v in declared["factors"].items() if len(v) > 1}
-    values = {v: results.values(v, study.measure) for v, _ in declared["variants"]}
+    values = {
+        v: results.values(v, study.primary_metric) for v, _ in declared["variants"]
+    }
     shared_seeds = sorted(set.intersection(*(set(v) for v in values.values())))
     if study.design != "grid" or len(factors) < 2 or not shared_seeds:
         return []

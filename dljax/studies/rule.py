@@ -37,7 +37,7 @@ def rule_words(study: Study) -> str:
 
 def rule_hash(study: Study) -> str:
     """A hash of what decides: claim, measure, selection, rule, looks and tuning."""
-    said: list[Any] = [study.claim, study.measure, study.higher, study.select]
+    said: list[Any] = [study.claim, study.primary_metric, study.higher, study.select]
     said.append(rule_text(study))
     if study.looks:
         said.append(list(study.looks))

@@ -17,13 +17,13 @@ class Study(NamedTuple):
     design: which of their combinations are variants: "grid", all of them;
       "one_at_a_time", the first levels and each other level alone; or a list of
       {factor: level}.
-    array: numeric fields that are an array axis beside the seeds, in one compiled
-      program, where they are factors or tuned; `task` is given them traced.
+    vmapped_factors: numeric fields that are an array axis beside the seeds, in one
+      compiled program, where they are factors or tuned; `task` gets them traced.
     tune: {field: candidates}: every variant gets all their combinations, each with
       `tune_seeds` seeds that no verdict uses, and keeps the best by the measure on
       validation data.
-    measure: the name of the test metric that decides, and `higher` whether more of it
-      is better.
+    primary_metric: the name of the test metric that decides, and `higher` whether more
+      of it is better.
     contrasts: {name: (a, b)}: what is compared, each side a variant or a difference of
       variants ("cnn/raw - mlp/raw"); paired by seed, a minus b. It is the measure that
       is compared, or another test metric: "cnn/raw@train_accuracy". A side may be a
@@ -37,19 +37,19 @@ class Study(NamedTuple):
     select: which state of a run is tested: the "final" one, or "best_valid", its best
       by the measure on validation data.
     smoke: {field: value} for --smoke.
-    sufficient: {data set: why its default size decides as well as a full one}. A data
-      set that is neither here nor in `full` is not judged.
+    default_is_full: {data set: why its default size decides as well as a full one}. A
+      data set that is neither here nor in `full` is not judged.
     profiles: {"what over what": {metric: number}}: pictures of metrics over something
       else than the update, as the severity of a corruption.
     """
 
     claim: str
     factors: Mapping[str, tuple[Any, ...]]
-    measure: str
+    primary_metric: str
     contrasts: Mapping[str, tuple[str | float, str | float]]
     rule: Callable[..., str]
     design: str | Sequence[Mapping[str, Any]] = "grid"
-    array: Sequence[str] = ()
+    vmapped_factors: Sequence[str] = ()
     tune: Mapping[str, Sequence[Any]] = {}
     tune_seeds: int = 3
     looks: Sequence[int] = ()
@@ -58,20 +58,20 @@ class Study(NamedTuple):
     sizes: Mapping[str, Mapping[str, Any]] = {}
     full: Mapping[str, Mapping[str, Any]] = {}
     smoke: Mapping[str, Any] = {}
-    sufficient: Mapping[str, str] = {}
+    default_is_full: Mapping[str, str] = {}
     profiles: Mapping[str, Mapping[str, float]] = {}
 
     @property
     def best_by(self) -> tuple[str, bool] | None:
         """(metric, higher is better) of `best_valid`, None for `final`."""
-        return None if self.select == "final" else (self.measure, self.higher)
+        return None if self.select == "final" else (self.primary_metric, self.higher)
 
     def measures(self, variants: Iterable[str]) -> tuple[str, ...]:
         """The test metrics of these variants that something is decided by."""
         sides = (side for pair in self.contrasts.values() for side in pair)
         compared = [term for side in sides for term in terms(side)]
         used = [t.metric for t in compared if t.metric and t.variant in set(variants)]
-        return tuple(dict.fromkeys([self.measure, *used]))
+        return tuple(dict.fromkeys([self.primary_metric, *used]))
 
     def uncompared(self, variants: Iterable[str]) -> list[str]:
         """The contrasts that are of others than these variants."""

@@ -11,13 +11,13 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dljax.config import FIRST_TUNING_SEED, Asked
-from dljax.errors import FAILED_RUNS, Refusal
-from dljax.runs.log import read_rows
-from dljax.runs.trial import refuse_changed, status
+from dljax.config import FIRST_TUNING_SEED, StudyRequest
+from dljax.errors import FAILED_RUNS, UserError
 from dljax.studies.experiment import Experiment
 from dljax.studies.study import Study
-from dljax.studies.trials import Prepared, of_tuning
+from dljax.studies.trial_groups import BoundTrial, of_tuning
+from dljax.trials.log import read_rows
+from dljax.trials.trial import refuse_changed, status
 
 
 class Tuned(NamedTuple):
@@ -42,8 +42,8 @@ def _rows(variant: str, levels: Mapping[str, Any], fields: Mapping[str, Sequence
 
 
 def trials(
-    experiment: Experiment, asked: Asked, declared: dict[str, Any]
-) -> list[Prepared]:
+    experiment: Experiment, asked: StudyRequest, declared: dict[str, Any]
+) -> list[BoundTrial]:
     """The trials that tune, noted in `declared`; none where nothing is to be tuned."""
     fields, found = declared["tune"], []
     count = 1 if asked.config.smoke else experiment.study.tune_seeds
@@ -65,14 +65,14 @@ def scores(
     """Every candidate of every variant, from the finished trials; the best is chosen.
 
     Raises:
-      Refusal: no candidate of a variant stayed finite, or a trial is damaged.
+      UserError: no candidate of a variant stayed finite, or a trial is damaged.
     """
     found: dict[str, list[float]] = {}
     for _, name, _ in declared["tuning"]:
         now = status(directory / name)
         refuse_changed(directory / name, now)
         if not now.finished:
-            raise Refusal(
+            raise UserError(
                 f"{directory / name}: this trial, which tunes, is not finished; the "
                 "study's command runs it"
             )
@@ -86,7 +86,7 @@ def scores(
         means = [_mean(found.get(name, [])) for name, _, _ in rows]
         known = [m for m in means if m is not None]
         if not known:
-            raise Refusal(
+            raise UserError(
                 f"{variant}: no run of its tuning stayed finite; give it other "
                 "candidates",
                 FAILED_RUNS,
@@ -104,7 +104,7 @@ def _validated(study: Study, trial: pathlib.Path) -> dict[tuple[str, int], float
     values: dict[tuple[str, int], list[float]] = {}
     for row in read_rows(trial / "metrics.jsonl"):
         if row["split"] == "valid":
-            value = row.get(study.measure)
+            value = row.get(study.primary_metric)
             values.setdefault((row["variant"], row["seed"]), []).append(
                 math.nan if value is None else value
             )

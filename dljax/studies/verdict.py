@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.studies import statistics
 from dljax.studies.results import Results
 from dljax.studies.study import VERDICTS, Study, terms
@@ -18,7 +18,7 @@ def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparis
         signed = terms(a) + [t._replace(sign=-t.sign) for t in terms(b)]
         fixed = sum(t.sign * t.number for t in signed if t.number is not None)
         values = [
-            (t.sign, results.values(t.variant, t.metric or study.measure))
+            (t.sign, results.values(t.variant, t.metric or study.primary_metric))
             for t in signed
             if t.number is None
         ]
@@ -89,7 +89,7 @@ def rehearse(study: Study) -> None:
     """Calls the rule on made-up differences, before anything is trained.
 
     Raises:
-      Refusal: it raises, or returns no verdict.
+      UserError: it raises, or returns no verdict.
     """
     made = [
         statistics.compare(str(a), str(b), range(8))
@@ -99,17 +99,17 @@ def rehearse(study: Study) -> None:
 
 
 def _ruled(study: Study, compared: Mapping[str, statistics.Comparison]) -> str:
-    """The rule's verdict; raises Refusal where it gives none."""
+    """The rule's verdict; raises UserError where it gives none."""
     try:
         decided = study.rule(**compared)
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
-        raise Refusal(
+        raise UserError(
             f"STUDY.rule: {type(error).__name__}: {error} ({line.filename}:"
             f"{line.lineno})"
         ) from None
     if decided not in VERDICTS:
-        raise Refusal(
+        raise UserError(
             f"STUDY.rule: returned {decided!r}, not one of {', '.join(VERDICTS)}"
         )
     return decided

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dljax.contract import Net, Task, Turn
+from dljax.types import Net, Task, Turn
 
 
 def classification(
@@ -29,16 +29,16 @@ def classification(
         `data.text.words_of`.
       augment: (key, images) -> images, on training batches only.
       mix: (key, images, labels) -> (images, labels (b, classes) as shares), after
-        `augment`, on training batches only; for `dljax.data.augment.mixup`.
+        `augment`, on training batches only; for `dljax.sources.augment.mixup`.
 
     Measures `loss` (nats per example) and `accuracy` (0 to 1) on evaluation batches.
     """
 
     def init(key):
-        params, stats = net.init(key, example)
-        return {"net": params}, stats
+        params, model_state = net.init(key, example)
+        return {"net": params}, model_state
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del step
         draw, noise = jax.random.split(key)
         x, labels = given(batch), batch["label"]
@@ -47,15 +47,19 @@ def classification(
         if mix is not None:
             noise, pair = jax.random.split(noise)
             x, labels = mix(pair, x, labels)
-        logits, stats = net.apply(params["net"], stats, x, key=noise, train=True)
-        return _cross_entropy(logits, labels).mean(), ({}, stats)
+        logits, model_state = net.apply(
+            params["net"], model_state, x, key=noise, train=True
+        )
+        return _cross_entropy(logits, labels).mean(), ({}, model_state)
 
-    def answers(params, stats, batch) -> jax.Array:
-        return net.apply(params["net"], stats, given(batch), key=None, train=False)[0]
+    def answers(params, model_state, batch) -> jax.Array:
+        return net.apply(
+            params["net"], model_state, given(batch), key=None, train=False
+        )[0]
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         del key
-        logits = answers(params, stats, batch)
+        logits = answers(params, model_state, batch)
         weight, count = batch["weight"], batch["weight"].sum()
         right = jnp.argmax(logits, -1) == batch["label"]
         losses = _cross_entropy(logits, batch["label"])
@@ -64,9 +68,9 @@ def classification(
             "accuracy": ((right * weight).sum(), count),
         }
 
-    def sample(params, stats, batch, key):
+    def sample(params, model_state, batch, key):
         del key
-        logits = answers(params, stats, batch)
+        logits = answers(params, model_state, batch)
         return {"prediction": jnp.argmax(logits, -1)}
 
     return Task(init, (Turn("net", loss, optimizer),), metrics, sample)

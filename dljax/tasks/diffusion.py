@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dljax.contract import Judge, Net, Task, Turn
+from dljax.types import Net, SampleEvaluator, Task, Turn
 
 SCHEDULES = ("linear", "cosine")
 PREDICTED = ("noise", "image", "velocity")
@@ -130,7 +130,7 @@ def diffusion(
     noising: int = 1000,
     classes: int = 0,
     samplers: Mapping[str, Sampler] = MADE,
-    judge: Judge | None = None,
+    judge: SampleEvaluator | None = None,
 ) -> Task:
     """Denoising over batches {"image": (b, h, w, c) in [0, 1], "label": int32 (b,)}.
 
@@ -160,11 +160,13 @@ def diffusion(
 
     def init(key):
         first = jnp.zeros(1, jnp.int32)
-        params, stats = net.init(key, given(example, first, first))
-        return {"net": params}, stats
+        params, model_state = net.init(key, given(example, first, first))
+        return {"net": params}, model_state
 
-    def errors(params, stats, batch, key, train):
-        """Squared errors (b,) of what is predicted, and of the noise; and stats."""
+    def errors(params, model_state, batch, key, train):
+        """Squared errors (b,) of what is predicted, and of the noise; and
+        model_state.
+        """
         when, what, hide, drop, turn = jax.random.split(key, 5)
         x = 2 * batch["image"] - 1
         b = len(x)
@@ -178,8 +180,8 @@ def diffusion(
         if classes and train:
             hidden = jax.random.bernoulli(hide, HIDDEN, (b,))
             label = jnp.where(hidden, classes, label)
-        told, stats = net.apply(
-            params["net"], stats, given(noisy, t, label), key=drop, train=train
+        told, model_state = net.apply(
+            params["net"], model_state, given(noisy, t, label), key=drop, train=train
         )
         _, as_noise = image_and_noise(predicted, told, noisy, kept)
         axes = tuple(range(1, x.ndim))
@@ -187,26 +189,26 @@ def diffusion(
         found = [
             ((a - b) ** 2).mean(axes) for a, b in ((told, asked), (as_noise, noise))
         ]
-        return *found, stats
+        return *found, model_state
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del step
-        own, _, stats = errors(params, stats, batch, key, True)
-        return own.mean(), ({}, stats)
+        own, _, model_state = errors(params, model_state, batch, key, True)
+        return own.mean(), ({}, model_state)
 
-    def metrics(params, stats, batch, key):
-        own, noise, _ = errors(params, stats, batch, key, False)
+    def metrics(params, model_state, batch, key):
+        own, noise, _ = errors(params, model_state, batch, key, False)
         weight, count = batch["weight"], batch["weight"].sum()
         told = {"loss": own, "mse": noise}
         return {name: ((each * weight).sum(), count) for name, each in told.items()}
 
-    def sample(params, stats, batch, key):
+    def sample(params, model_state, batch, key):
         asked = batch["label"] if classes else jnp.zeros(len(batch["image"]), int)
         keys = jax.random.split(key, len(asked))
         on_cpu = jax.default_backend() == "cpu"
         found = {
             name: jax.lax.map(
-                functools.partial(made, params, stats, sampler),
+                functools.partial(made, params, model_state, sampler),
                 (keys, asked),
                 batch_size=AT_ONCE_ON_CPU if on_cpu else AT_ONCE,
             )
@@ -214,7 +216,7 @@ def diffusion(
         }
         return {**found, "asked": asked} if classes else found
 
-    def made(params, stats, sampler, row):
+    def made(params, model_state, sampler, row):
         """One image in [0, 1], of a key and a label."""
         key, label = row
         begin, key = jax.random.split(key)
@@ -222,7 +224,9 @@ def diffusion(
         def tell(x, t) -> tuple:
             def answer(label) -> jax.Array:
                 of = given(x[None], t[None], label[None])
-                return net.apply(params["net"], stats, of, key=None, train=False)[0][0]
+                return net.apply(params["net"], model_state, of, key=None, train=False)[
+                    0
+                ][0]
 
             none, w = jnp.full_like(label, classes), sampler.guidance
             told = answer(none if w == -1 else label)

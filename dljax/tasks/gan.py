@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dljax.contract import Judge, Net, Task, Turn
+from dljax.types import Net, SampleEvaluator, Task, Turn
 
 OBJECTIVES = ("nonsaturating", "hinge", "wasserstein")
 AT_ONCE = 250  # examples that are made
@@ -25,7 +25,7 @@ def gan(
     penalty: float = 10.0,
     given: str = "image",
     classes: int = 0,
-    judge: Judge | None = None,
+    judge: SampleEvaluator | None = None,
 ) -> Task:
     """A generative adversarial net of batches {"image": (b, ...)}.
 
@@ -78,62 +78,70 @@ def gan(
             return z
         return jnp.concatenate([z, jax.nn.one_hot(label, classes)], -1)
 
-    def made(params, stats, key, batch, train) -> tuple[Any, Any]:
+    def made(params, model_state, key, batch, train) -> tuple[Any, Any]:
         z = noises(key, len(batch[given]), batch.get("label"))
         return generator.apply(
-            params["generator"], stats["generator"], z, key=None, train=train
+            params["generator"], model_state["generator"], z, key=None, train=train
         )
 
-    def scores(params, stats, batch, x, train=True) -> tuple[Any, Any]:
+    def scores(params, model_state, batch, x, train=True) -> tuple[Any, Any]:
         x = with_class(x, batch.get("label"))
-        return critic.apply(params["critic"], stats["critic"], x, key=None, train=train)
+        return critic.apply(
+            params["critic"], model_state["critic"], x, key=None, train=train
+        )
 
-    def slopes(params, stats, batch, fake, key):
+    def slopes(params, model_state, batch, fake, key):
         """(|slope| - 1)^2 on average, at random places between pairs."""
         real = batch[given]
         share = jax.random.uniform(key, (len(real), *[1] * (real.ndim - 1)))
         between = share * real + (1 - share) * fake
-        slope = jax.grad(lambda x: scores(params, stats, batch, x)[0].sum())(between)
+        slope = jax.grad(lambda x: scores(params, model_state, batch, x)[0].sum())(
+            between
+        )
         squares = (slope**2).sum(tuple(range(1, slope.ndim)))
         return ((jnp.sqrt(squares + 1e-12) - 1) ** 2).mean()
 
-    def critic_loss(params, stats, batch, key, step):
+    def critic_loss(params, model_state, batch, key, step):
         del step
         first, second = jax.random.split(key)
         real = batch[given]
-        fake, _ = made(params, stats, first, batch, True)
+        fake, _ = made(params, model_state, first, batch, True)
         fake = jax.lax.stop_gradient(fake)
-        high, new = scores(params, stats, batch, real)
-        low, new = scores(params, {**stats, "critic": new}, batch, fake)
+        high, new = scores(params, model_state, batch, real)
+        low, new = scores(params, {**model_state, "critic": new}, batch, fake)
         if objective == "nonsaturating":
             loss = (softplus(-high) + softplus(low)).mean()
         elif objective == "hinge":
             loss = (jax.nn.relu(1 - high) + jax.nn.relu(1 + low)).mean()
         else:
             loss = (low - high).mean()
-            loss += penalty * slopes(params, stats, batch, fake, second)
-        return loss, ({}, {**stats, "critic": new})
+            loss += penalty * slopes(params, model_state, batch, fake, second)
+        return loss, ({}, {**model_state, "critic": new})
 
-    def generator_loss(params, stats, batch, key, step):
+    def generator_loss(params, model_state, batch, key, step):
         del step
-        fake, new = made(params, stats, key, batch, True)
-        told, _ = scores(params, stats, batch, fake)
+        fake, new = made(params, model_state, key, batch, True)
+        told, _ = scores(params, model_state, batch, fake)
         told = softplus(-told) if objective == "nonsaturating" else -told
-        return told.mean(), ({}, {**stats, "generator": new})
+        return told.mean(), ({}, {**model_state, "generator": new})
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         weight, count = batch["weight"], batch["weight"].sum()
-        fake, _ = made(params, stats, key, batch, False)
-        high, _ = scores(params, stats, batch, batch[given], False)
-        low, _ = scores(params, stats, batch, fake, False)
+        fake, _ = made(params, model_state, key, batch, False)
+        high, _ = scores(params, model_state, batch, batch[given], False)
+        low, _ = scores(params, model_state, batch, fake, False)
         return {"gap": (((high - low) * weight).sum(), count)}
 
-    def sample(params, stats, batch, key):
+    def sample(params, model_state, batch, key):
         z = noises(key, len(batch[given]), batch.get("label"))
 
         def one(z):
             x, _ = generator.apply(
-                params["generator"], stats["generator"], z[None], key=None, train=False
+                params["generator"],
+                model_state["generator"],
+                z[None],
+                key=None,
+                train=False,
             )
             return x[0]
 

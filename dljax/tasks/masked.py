@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dljax.contract import Judge, Net, Task, Turn
 from dljax.models.decoding import drawn
 from dljax.tasks.tokens import AT_ONCE, counted, nats
+from dljax.types import Net, SampleEvaluator, Task, Turn
 
 
 def masked(
@@ -18,7 +18,7 @@ def masked(
     tokens: int,
     mask: str = "",
     steps: int = 64,
-    judge: Judge | None = None,
+    judge: SampleEvaluator | None = None,
 ) -> Task:
     """Discrete diffusion over batches {"y": int32 (b, t)}, of `tokens` tokens.
 
@@ -41,11 +41,11 @@ def masked(
     """
 
     def init(key):
-        params, stats = net.init(key, example)
-        return {"net": params}, stats
+        params, model_state = net.init(key, example)
+        return {"net": params}, model_state
 
-    def bounds(params, stats, batch, key, train):
-        """The bound of each token, (b, t), in nats; and stats."""
+    def bounds(params, model_state, batch, key, train):
+        """The bound of each token, (b, t), in nats; and model_state."""
         when, what, noise, turn = jax.random.split(key, 4)
         y = batch["y"]
         # One time of each b-th of the whole, which spreads them evenly.
@@ -53,34 +53,36 @@ def masked(
         spread = jax.random.permutation(turn, b) + jax.random.uniform(when, (b,))
         time = jnp.maximum(spread / b, 1e-3).reshape(-1, 1)
         hidden = jax.random.uniform(what, y.shape) < time
-        z, stats = net.apply(
+        z, model_state = net.apply(
             params["net"],
-            stats,
+            model_state,
             jnp.where(hidden, tokens, y),
             key=noise if train else None,
             train=train,
         )
-        return nats(z, y) * hidden / time, stats
+        return nats(z, y) * hidden / time, model_state
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del step
-        found, stats = bounds(params, stats, batch, key, True)
+        found, model_state = bounds(params, model_state, batch, key, True)
         count = counted(batch, mask)
-        return (found * count).sum() / count.sum(), ({}, stats)
+        return (found * count).sum() / count.sum(), ({}, model_state)
 
-    def metrics(params, stats, batch, key):
-        found, _ = bounds(params, stats, batch, key, False)
+    def metrics(params, model_state, batch, key):
+        found, _ = bounds(params, model_state, batch, key, False)
         count = batch["weight"].reshape(-1, 1) * counted(batch, mask)
         return {"loss": ((found * count).sum(), count.sum())}
 
-    def sample(params, stats, batch, key):
+    def sample(params, model_state, batch, key):
         length = batch["y"].shape[1]
 
         def one(key):
             def step(y, row):
                 at, key = row
                 first, second = jax.random.split(key)
-                z, _ = net.apply(params["net"], stats, y[None], key=None, train=False)
+                z, _ = net.apply(
+                    params["net"], model_state, y[None], key=None, train=False
+                )
                 told = drawn(z[0], first)
                 # Of what is hidden at time at / steps, a share 1 / at is told.
                 now = jax.random.uniform(second, (length,)) < 1 / at

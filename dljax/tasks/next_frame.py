@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import optax
 
-from dljax.contract import Net, Task, Turn
+from dljax.types import Net, Task, Turn
 
 
 def next_frame(net: Net, optimizer: Any, *, example: jax.Array) -> Task:
@@ -21,25 +21,25 @@ def next_frame(net: Net, optimizer: Any, *, example: jax.Array) -> Task:
     """
 
     def init(key):
-        params, stats = net.init(key, example)
-        return {"net": params}, stats
+        params, model_state = net.init(key, example)
+        return {"net": params}, model_state
 
-    def logits(params, stats, batch, key, train):
+    def logits(params, model_state, batch, key, train):
         given = {"x": batch["x"], "mask": batch["mask"]}
-        return net.apply(params["net"], stats, given, key=key, train=train)
+        return net.apply(params["net"], model_state, given, key=key, train=train)
 
     def losses(z, batch):
         each = optax.sigmoid_binary_cross_entropy(z, batch["y"])
         return each.sum(-1) * batch["mask"]
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del step
-        z, stats = logits(params, stats, batch, key, True)
-        return losses(z, batch).sum() / batch["mask"].sum(), ({}, stats)
+        z, model_state = logits(params, model_state, batch, key, True)
+        return losses(z, batch).sum() / batch["mask"].sum(), ({}, model_state)
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         del key
-        z, _ = logits(params, stats, batch, None, False)
+        z, _ = logits(params, model_state, batch, None, False)
         weight = batch["weight"].reshape(-1, 1) * batch["mask"]
         told = (z > 0) * weight[..., None]
         there = batch["y"] * weight[..., None]
@@ -49,9 +49,9 @@ def next_frame(net: Net, optimizer: Any, *, example: jax.Array) -> Task:
             "accuracy": (both, told.sum() + there.sum() - both),
         }
 
-    def sample(params, stats, batch, key):
+    def sample(params, model_state, batch, key):
         del key
-        z, _ = logits(params, stats, batch, None, False)
+        z, _ = logits(params, model_state, batch, None, False)
         return {"prediction": jax.nn.sigmoid(z) * batch["mask"][..., None]}
 
     return Task(init, (Turn("net", loss, optimizer),), metrics, sample)

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dljax.contract import Net, Task, Turn
-from dljax.probes.layers import between
+from dljax.interpret.layers import between
 from dljax.tasks.classification import classification
+from dljax.types import Net, Task, Turn
 
 DECAY = 0.99  # of the averages that features are centred and scaled by
 
@@ -50,25 +50,25 @@ def probing(
     Source: Alain and Bengio 2017.
     """
 
-    def apply(params, stats, x, *, key, train):
-        y, mine = net.apply(params, stats["net"], x, key=key, train=train)
-        return y, {**stats, "net": mine}
+    def apply(params, model_state, x, *, key, train):
+        y, mine = net.apply(params, model_state["net"], x, key=key, train=train)
+        return y, {**model_state, "net": mine}
 
     if label == "image":
         outputs = math.prod(example.shape[1:])
     base = classification(Net(net.init, apply), optimizer, example=example)
 
-    def features(params, stats, images):
-        found = between(net, params["net"], stats["net"], images)
+    def features(params, model_state, images):
+        found = between(net, params["net"], model_state["net"], images)
         return {
             f"{i}_{place.replace('/', '.')}": values.reshape(len(values), -1)
             for i, (place, values) in enumerate(found.items())
         }
 
     def init(key):
-        mine, stats = net.init(key, example)
-        params, stats = {"net": mine}, {"net": stats}
-        shapes = jax.eval_shape(features, params, stats, example)
+        mine, model_state = net.init(key, example)
+        params, model_state = {"net": mine}, {"net": model_state}
+        shapes = jax.eval_shape(features, params, model_state, example)
         params["probes"] = {
             layer: {
                 "kernel": jnp.zeros((shape.shape[1], outputs)),
@@ -76,7 +76,7 @@ def probing(
             }
             for layer, shape in shapes.items()
         }
-        stats["features"] = {
+        model_state["features"] = {
             layer: {
                 "mean": jnp.zeros(shape.shape[1]),
                 "square": jnp.zeros([]),
@@ -84,7 +84,7 @@ def probing(
             }
             for layer, shape in shapes.items()
         }
-        return params, stats
+        return params, model_state
 
     def pixels(answer, batch, kept):
         mean = (kept["mean"] / jnp.maximum(kept["weight"], 1e-8)).reshape(1, -1)
@@ -111,24 +111,24 @@ def probing(
             told[layer] = told_by(answer, batch, kept["0_input"])
         return told
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del key, step
-        found = features(params, stats, batch["image"])
-        kept = {k: _average(stats["features"][k], x) for k, x in found.items()}
+        found = features(params, model_state, batch["image"])
+        kept = {k: _average(model_state["features"][k], x) for k, x in found.items()}
         told = losses(params, kept, found, batch)
         total = sum(each.mean() for each, *_ in told.values())
-        return total, ({}, {**stats, "features": kept})
+        return total, ({}, {**model_state, "features": kept})
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         weight, count = batch["weight"], batch["weight"].sum()
-        found = features(params, stats, batch["image"])
-        told = losses(params, stats["features"], found, batch)
+        found = features(params, model_state, batch["image"])
+        told = losses(params, model_state["features"], found, batch)
         shares = {
             layer: ((gained * weight).sum(), (of * weight).sum())
             for layer, (_, gained, of) in told.items()
         }
         if train_net:
-            measured = base.metrics(params, stats, batch, key)
+            measured = base.metrics(params, model_state, batch, key)
         else:
             each, *_ = list(told.values())[-1]
             measured = {"loss": ((each * weight).sum(), count)}

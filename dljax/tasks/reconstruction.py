@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dljax.contract import Task, Turn
-from dljax.errors import Refusal
+from dljax.errors import UserError
 from dljax.models.autoencoder import Autoencoder
+from dljax.types import Task, Turn
 
 MOST = 4096  # values of an image whose covariance is kept
 
@@ -38,20 +38,20 @@ def reconstruction(
     share of it by which `mse` is above.
 
     Raises:
-      Refusal: PCA of images that have more than `MOST` values.
+      UserError: PCA of images that have more than `MOST` values.
     """
     if code and example[0].size > MOST:
-        raise Refusal(
+        raise UserError(
             f"--resize: PCA of {example[0].size} values an image takes too much "
             f"memory; make images smaller, of {MOST} at most"
         )
 
     def init(key):
         first, second = jax.random.split(key)
-        encoder, stats = nets.encode.init(first, example)
-        z, _ = nets.encode.apply(encoder, stats, example, key=first, train=False)
+        encoder, model_state = nets.encode.init(first, example)
+        z, _ = nets.encode.apply(encoder, model_state, example, key=first, train=False)
         decoder, others = nets.decode.init(second, z)
-        kept = {"encoder": stats, "decoder": others}
+        kept = {"encoder": model_state, "decoder": others}
         if code:
             n = example[0].size
             kept["moments"] = {"mean": jnp.zeros(n), "outer": jnp.zeros((n, n))}
@@ -63,51 +63,51 @@ def reconstruction(
             return batch["image"]
         return corrupt(key, batch["image"])
 
-    def answers(params, stats, x, key, train) -> tuple[Any, Any]:
+    def answers(params, model_state, x, key, train) -> tuple[Any, Any]:
         p = params["net"]
         first, second = (None, None) if key is None else jax.random.split(key)
         z, encoder = nets.encode.apply(
-            p["encoder"], stats["encoder"], x, key=first, train=train
+            p["encoder"], model_state["encoder"], x, key=first, train=train
         )
         y, decoder = nets.decode.apply(
-            p["decoder"], stats["decoder"], z, key=second, train=train
+            p["decoder"], model_state["decoder"], z, key=second, train=train
         )
-        return y, {**stats, "encoder": encoder, "decoder": decoder}
+        return y, {**model_state, "encoder": encoder, "decoder": decoder}
 
     def errors(x, y):
         return ((x - y) ** 2).mean((1, 2, 3))
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del step
         noise, key = jax.random.split(key)
-        y, new = answers(params, stats, given(batch, noise, True), key, True)
+        y, new = answers(params, model_state, given(batch, noise, True), key, True)
         if code:
-            new["moments"] = _added(stats["moments"], batch["image"])
+            new["moments"] = _added(model_state["moments"], batch["image"])
         return errors(batch["image"], y).mean(), ({}, new)
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         weight, count = batch["weight"], batch["weight"].sum()
         x = given(batch, key)
-        y, _ = answers(params, stats, x, None, False)
+        y, _ = answers(params, model_state, x, None, False)
         missed = (errors(batch["image"], y) * weight).sum()
         if corrupt is None:
             return {"mse": (missed, count)}
         whole = (errors(batch["image"], x) * weight).sum()
         return {"mse": (missed, count), "noise_left": (missed, whole)}
 
-    def probe(params, stats, batch, key):
+    def probe(params, model_state, batch, key):
         del key
-        mean, basis = principal(stats["moments"], code)
+        mean, basis = principal(model_state["moments"], code)
         rest = batch["image"].reshape(len(batch["weight"]), -1) - mean[None]
         weight = batch["weight"]
         least = (((rest - (rest @ basis) @ basis.T) ** 2).mean(-1) * weight).sum()
-        y, _ = answers(params, stats, batch["image"], None, False)
+        y, _ = answers(params, model_state, batch["image"], None, False)
         missed = (errors(batch["image"], y) * weight).sum()
         return {"pca_mse": (least, weight.sum()), "beyond_pca": (missed - least, least)}
 
-    def sample(params, stats, batch, key):
+    def sample(params, model_state, batch, key):
         x = given(batch, key)
-        y, _ = answers(params, stats, x, None, False)
+        y, _ = answers(params, model_state, x, None, False)
         return {"given": x, "reconstructed": y}
 
     turns = (Turn("net", loss, optimizer),)

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from dljax.contract import Metrics, Net, Task, Turn
+from dljax.types import Metrics, Net, Task, Turn
 
 
 def regression(
@@ -26,28 +26,32 @@ def regression(
     """
 
     def init(key):
-        params, stats = net.init(key, example)
-        return {"net": params}, stats
+        params, model_state = net.init(key, example)
+        return {"net": params}, model_state
 
     def errors(y, batch):
         return ((y - batch["y"]) ** 2).mean(-1)
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del step
-        y, stats = net.apply(params["net"], stats, batch["x"], key=key, train=True)
-        return errors(y, batch).mean(), ({}, stats)
+        y, model_state = net.apply(
+            params["net"], model_state, batch["x"], key=key, train=True
+        )
+        return errors(y, batch).mean(), ({}, model_state)
 
-    def predicted(params, stats, batch) -> jax.Array:
-        return net.apply(params["net"], stats, batch["x"], key=None, train=False)[0]
+    def predicted(params, model_state, batch) -> jax.Array:
+        return net.apply(params["net"], model_state, batch["x"], key=None, train=False)[
+            0
+        ]
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         del key
         weight = batch["weight"]
-        found = errors(predicted(params, stats, batch), batch)
+        found = errors(predicted(params, model_state, batch), batch)
         return {"mse": ((found * weight).sum(), weight.sum())}
 
-    def sample(params, stats, batch, key):
+    def sample(params, model_state, batch, key):
         del key
-        return {"prediction": predicted(params, stats, batch)}
+        return {"prediction": predicted(params, model_state, batch)}
 
     return Task(init, (Turn("net", loss, optimizer),), metrics, sample, probe)

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dljax.contract import Net, Task, Turn
+from dljax.types import Net, Task, Turn
 
 
 def threshold(
@@ -26,25 +26,25 @@ def threshold(
     """
 
     def init(key):
-        params, stats = net.init(key, example)
-        return {"net": params}, stats
+        params, model_state = net.init(key, example)
+        return {"net": params}, model_state
 
-    def outputs(params, stats, x, key, train):
-        z, stats = net.apply(params["net"], stats, x, key=key, train=train)
-        return z[:, 0], stats
+    def outputs(params, model_state, x, key, train):
+        z, model_state = net.apply(params["net"], model_state, x, key=key, train=train)
+        return z[:, 0], model_state
 
     def costs(z, label):
         signed = (2.0 * label - 1.0) * z
         return jnp.where(signed <= margin, margin - signed, 0.0)
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del step
-        z, stats = outputs(params, stats, batch["image"], key, True)
-        return costs(z, batch["label"]).mean(), ({}, stats)
+        z, model_state = outputs(params, model_state, batch["image"], key, True)
+        return costs(z, batch["label"]).mean(), ({}, model_state)
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         del key
-        z, _ = outputs(params, stats, batch["image"], None, False)
+        z, _ = outputs(params, model_state, batch["image"], None, False)
         weight, count = batch["weight"], batch["weight"].sum()
         right = (z > 0) == (batch["label"] > 0)
         return {
@@ -52,9 +52,9 @@ def threshold(
             "accuracy": ((right * weight).sum(), count),
         }
 
-    def sample(params, stats, batch, key):
+    def sample(params, model_state, batch, key):
         del key
-        z, _ = outputs(params, stats, batch["image"], None, False)
+        z, _ = outputs(params, model_state, batch["image"], None, False)
         return {"prediction": (z > 0).astype(jnp.int32)}
 
     return Task(init, (Turn("net", loss, optimizer),), metrics, sample)

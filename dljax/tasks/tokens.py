@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dljax.contract import Judge, Net, Task, Turn
+from dljax.types import Net, SampleEvaluator, Task, Turn
 
 AT_ONCE = 250  # sequences that are made
 
@@ -23,7 +23,7 @@ def tokens(
     prompts: Mapping[str, str] | None = None,
     draw: bool = False,
     bits: bool = False,
-    judge: Judge | None = None,
+    judge: SampleEvaluator | None = None,
 ) -> Task:
     """Softmax cross-entropy over batches {"y": int32 (b, t), ...}.
 
@@ -49,25 +49,25 @@ def tokens(
     """
 
     def init(key):
-        params, stats = net.init(key, example)
-        return {"net": params}, stats
+        params, model_state = net.init(key, example)
+        return {"net": params}, model_state
 
     def taken(batch):
         return batch[given[0]] if len(given) == 1 else {k: batch[k] for k in given}
 
-    def logits(params, stats, batch, key, train):
-        return net.apply(params["net"], stats, taken(batch), key=key, train=train)
+    def logits(params, model_state, batch, key, train):
+        return net.apply(params["net"], model_state, taken(batch), key=key, train=train)
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del step
-        z, stats = logits(params, stats, batch, key, True)
+        z, model_state = logits(params, model_state, batch, key, True)
         each = nats(z, batch["y"])
         count = counted(batch, mask)
-        return (each * count).sum() / count.sum(), ({}, stats)
+        return (each * count).sum() / count.sum(), ({}, model_state)
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         del key
-        z, _ = logits(params, stats, batch, None, False)
+        z, _ = logits(params, model_state, batch, None, False)
         weight = batch["weight"].reshape(-1, 1)
         each = nats(z, batch["y"])
         right = jnp.argmax(z, -1) == batch["y"]
@@ -77,9 +77,9 @@ def tokens(
         told = {"bits": (total[0] / jnp.log(2.0), total[1])} if bits else {}
         return {"loss": total, "accuracy": accuracy, **told}
 
-    def sample(params, stats, batch, key) -> dict[str, jax.Array]:
+    def sample(params, model_state, batch, key) -> dict[str, jax.Array]:
         if not generate:
-            z, _ = logits(params, stats, batch, None, False)
+            z, _ = logits(params, model_state, batch, None, False)
             return {"prediction": jnp.argmax(z, -1)}
         assert net.generate is not None, "this net makes no sequences"
         numbers, words = jax.random.split(key)
@@ -88,7 +88,7 @@ def tokens(
             def some(x, key):
                 assert net.generate is not None
                 key = key if draw else None
-                return net.generate(params["net"], stats, x, steps=steps, key=key)
+                return net.generate(params["net"], model_state, x, steps=steps, key=key)
 
             return in_parts(some, x, key)
 
@@ -100,9 +100,11 @@ def tokens(
             found[name] = made(x, steps, key)["prediction"]
         return found | {"draw": jax.random.bits(numbers, batch["y"].shape[:1])}
 
-    def goes_on(params, stats, batch, key, **options) -> dict[str, jax.Array]:
+    def goes_on(params, model_state, batch, key, **options) -> dict[str, jax.Array]:
         assert net.generate is not None
-        return net.generate(params["net"], stats, taken(batch), key=key, **options)
+        return net.generate(
+            params["net"], model_state, taken(batch), key=key, **options
+        )
 
     return Task(
         init,

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dljax.contract import Judge, Task, Turn
 from dljax.models.autoencoder import Autoencoder
+from dljax.types import SampleEvaluator, Task, Turn
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 AT_ONCE = 10  # codes of an image, for the importance-weighted bound
@@ -27,7 +27,7 @@ def vae(
     anew: bool = False,
     importance: int = 0,
     name: str = "",
-    judge: Judge | None = None,
+    judge: SampleEvaluator | None = None,
 ) -> Task:
     """The negative evidence lower bound over batches {"image": (b, h, w, c)}, in nats.
 
@@ -64,29 +64,29 @@ def vae(
 
     def init(key):
         first, second = jax.random.split(key)
-        encoder, stats = nets.encode.init(first, example)
+        encoder, model_state = nets.encode.init(first, example)
         decoder, others = nets.decode.init(second, jnp.zeros((1, code + classes)))
         params = {"encoder": encoder, "decoder": decoder}
         if likelihood == "gaussian":
             params["log_scale"] = jnp.zeros([])
-        return {"net": params}, {"encoder": stats, "decoder": others}
+        return {"net": params}, {"encoder": model_state, "decoder": others}
 
     def images(batch, key):
         x = batch["image"]
         return jax.random.bernoulli(key, x).astype(x.dtype) if anew else x
 
-    def encoded(params, stats, x, train) -> tuple[Any, Any, Any]:
+    def encoded(params, model_state, x, train) -> tuple[Any, Any, Any]:
         """Mean and log variance (b, code) of the codes of images."""
-        z, stats = nets.encode.apply(
-            params["net"]["encoder"], stats["encoder"], x, key=None, train=train
+        z, model_state = nets.encode.apply(
+            params["net"]["encoder"], model_state["encoder"], x, key=None, train=train
         )
-        return *jnp.split(z, 2, -1), stats
+        return *jnp.split(z, 2, -1), model_state
 
-    def decoded(params, stats, z, label, train) -> tuple[Any, Any]:
+    def decoded(params, model_state, z, label, train) -> tuple[Any, Any]:
         if classes:
             z = jnp.concatenate([z, jax.nn.one_hot(label, classes)], -1)
         return nets.decode.apply(
-            params["net"]["decoder"], stats["decoder"], z, key=None, train=train
+            params["net"]["decoder"], model_state["decoder"], z, key=None, train=train
         )
 
     def nats(params, x, y) -> jax.Array:
@@ -101,25 +101,25 @@ def vae(
         noise = jax.random.normal(key, mean.shape)
         return mean + jnp.exp(log_variance / 2) * noise
 
-    def parts(params, stats, batch, x, key, train):
-        """missed and kl, (b,), and stats."""
-        mean, log_variance, encoder = encoded(params, stats, x, train)
+    def parts(params, model_state, batch, x, key, train):
+        """missed and kl, (b,), and model_state."""
+        mean, log_variance, encoder = encoded(params, model_state, x, train)
         z = drawn(mean, log_variance, key)
-        y, decoder = decoded(params, stats, z, batch.get("label"), train)
+        y, decoder = decoded(params, model_state, z, batch.get("label"), train)
         kl = 0.5 * (mean**2 + jnp.exp(log_variance) - log_variance - 1).sum(-1)
         return nats(params, x, y), kl, {"encoder": encoder, "decoder": decoder}
 
-    def loss(params, stats, batch, key, step):
+    def loss(params, model_state, batch, key, step):
         del step
         pixels, noise = jax.random.split(key)
         x = images(batch, pixels)
-        missed, kl, stats = parts(params, stats, batch, x, noise, True)
-        return (missed + beta * kl).mean(), ({}, stats)
+        missed, kl, model_state = parts(params, model_state, batch, x, noise, True)
+        return (missed + beta * kl).mean(), ({}, model_state)
 
-    def metrics(params, stats, batch, key):
+    def metrics(params, model_state, batch, key):
         pixels, noise = jax.random.split(key)
         x = images(batch, pixels)
-        missed, kl, _ = parts(params, stats, batch, x, noise, False)
+        missed, kl, _ = parts(params, model_state, batch, x, noise, False)
         weight = batch["weight"]
         found = {"nelbo": missed + kl, "kl": kl, "missed": missed}
         count = weight.sum()
@@ -130,14 +130,14 @@ def vae(
             told["scale"] = (scale * count, count)
         return told
 
-    def probe(params, stats, batch, key):
+    def probe(params, model_state, batch, key):
         pixels, noise = jax.random.split(key)
         x = images(batch, pixels)
-        mean, log_variance, _ = encoded(params, stats, x, False)
+        mean, log_variance, _ = encoded(params, model_state, x, False)
 
         def weights(key):
             z = drawn(mean, log_variance, key)
-            y, _ = decoded(params, stats, z, batch.get("label"), False)
+            y, _ = decoded(params, model_state, z, batch.get("label"), False)
             prior = -(z**2) / 2
             own = -((z - mean) ** 2) / 2 * jnp.exp(-log_variance) - log_variance / 2
             return (prior - own).sum(-1) - nats(params, x, y)
@@ -152,14 +152,14 @@ def vae(
             f"bound{end}": (-(logs.mean(0) * weight).sum(), count),
         }
 
-    def pictures(params, stats, z, label):
-        y, _ = decoded(params, stats, z, label, False)
+    def pictures(params, model_state, z, label):
+        y, _ = decoded(params, model_state, z, label, False)
         return jax.nn.sigmoid(y) if likelihood == "bernoulli" else y
 
-    def sample(params, stats, batch, key):
+    def sample(params, model_state, batch, key):
         pixels, key = jax.random.split(key)
         x = images(batch, pixels)
-        mean, _, _ = encoded(params, stats, x, False)
+        mean, _, _ = encoded(params, model_state, x, False)
         share = jnp.linspace(0, 1, BETWEEN)[:, None]
         apart = ((mean - mean[:1]) ** 2).sum(-1)
         walk = (1 - share) * mean[:1] + share * mean[apart.argmax()][None]
@@ -172,10 +172,10 @@ def vae(
         label = batch.get("label", jnp.zeros(len(x), jnp.int32))
         found = {
             "seen": x,
-            "reconstructed": pictures(params, stats, mean, label),
-            "between": pictures(params, stats, walk, label[:1].repeat(BETWEEN)),
-            "made": pictures(params, stats, z, label),
-            "plane": pictures(params, stats, plane, label[:1].repeat(ACROSS**2)),
+            "reconstructed": pictures(params, model_state, mean, label),
+            "between": pictures(params, model_state, walk, label[:1].repeat(BETWEEN)),
+            "made": pictures(params, model_state, z, label),
+            "plane": pictures(params, model_state, plane, label[:1].repeat(ACROSS**2)),
             "code": mean,
         }
         return {**found, "asked": label} if classes else found

@@ -35,21 +35,21 @@ class Silent:
     """A progress bar that shows nothing."""
 
     def say(self, line):
-        """See `dljax.runs.progress.Progress`."""
+        """See `dljax.trials.progress.Progress`."""
 
     def begin(self, total, start, label):
-        """See `dljax.runs.progress.Progress`."""
+        """See `dljax.trials.progress.Progress`."""
 
     def update(self, step, metrics):
-        """See `dljax.runs.progress.Progress`."""
+        """See `dljax.trials.progress.Progress`."""
 
     def end(self):
-        """See `dljax.runs.progress.Progress`."""
+        """See `dljax.trials.progress.Progress`."""
 
 
 def packings(levels: int, seeds: int):
     """{way: the trials it makes of the same runs}."""
-    from dljax.studies import trials
+    from dljax.studies import trial_groups
     from dljax.studies.experiment import of_module
 
     experiment = of_module(cnn_vs_mlp)
@@ -64,8 +64,8 @@ def packings(levels: int, seeds: int):
     }
 
     def made(array, blocks):
-        study = experiment.study._replace(array=array)
-        return trials.of_verdict(
+        study = experiment.study._replace(vmapped_factors=array)
+        return trial_groups.of_verdict(
             experiment._replace(study=study),
             config,
             declared | {"blocks": blocks, "packs": {}},
@@ -84,7 +84,7 @@ def measure(prepared) -> float:
     """Seconds from the first trial's start to the last one's end."""
     import jax
 
-    from dljax.runs.execute import execute
+    from dljax.trials.run_trial import execute
 
     jax.clear_caches()
     with tempfile.TemporaryDirectory() as folder:

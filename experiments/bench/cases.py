@@ -90,20 +90,22 @@ def of_images(size: Case) -> tuple[Any, Any]:
     """dljax's source and task of images."""
     import jax.numpy as jnp
 
-    from dljax.data import Table
-    from dljax.data.source import resident
-    from dljax.models.ann import mlp
+    from dljax.datasets.array_dataset import ArrayDataset
     from dljax.models.cnn import cnn
+    from dljax.models.mlp import mlp
     from dljax.models.net import of_input
     from dljax.models.recurrent import recurrent, rows
     from dljax.models.resnet import resnet
+    from dljax.sources.resident import resident
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     images, labels = data(size)
     arrays = {"image": images, "label": labels.astype(np.int32)}
     every = np.arange(len(labels))
-    table = Table("random", "1", arrays, {"train": every, "test": every[:500]}, ())
+    table = ArrayDataset(
+        "random", "1", arrays, {"train": every, "test": every[:500]}, ()
+    )
     if size.makes:
         return resident(table), of_makers(size, jnp.zeros((1, *size.image)))
     if size.depth:
@@ -127,7 +129,7 @@ def of_makers(size: Case, example: Any) -> Any:
     from dljax.tasks.diffusion import diffusion
     from dljax.tasks.gan import gan
     from dljax.tasks.vae import vae
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     if size.makes == "vae":
         code = size.hidden[0]
@@ -148,12 +150,12 @@ def of_makers(size: Case, example: Any) -> Any:
 
 def of_tokens(size: Case) -> tuple[Any, Any]:
     """dljax's source and task of sentences."""
-    from dljax.contract import Source
-    from dljax.data.source import example, order, take
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
+    from dljax.sources.resident import example, order, take
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
+    from dljax.types import Source
 
     x, y = data(size)
     every = np.arange(len(y))

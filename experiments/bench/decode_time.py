@@ -55,14 +55,14 @@ def ours(batch, *, cache):
         tied=True,
     )
     first = jnp.zeros((batch, 1), jnp.int32)
-    params, stats = net.init(jax.random.key(0), first)
+    params, model_state = net.init(jax.random.key(0), first)
     generate = net.generate
     assert generate is not None
 
     def anew(params, key):
         def step(tokens, given):
             at, key = given
-            logits, _ = net.apply(params, stats, tokens, key=None, train=False)
+            logits, _ = net.apply(params, model_state, tokens, key=None, train=False)
             said = jax.lax.dynamic_index_in_dim(logits, at, 1, keepdims=False)
             new = drawn(said, key)[:, None]
             return jax.lax.dynamic_update_slice(tokens, new, (0, at + 1)), None
@@ -72,7 +72,7 @@ def ours(batch, *, cache):
         return jax.lax.scan(step, tokens, (jnp.arange(CONTEXT - 1), keys))[0][:, 1:]
 
     def kept(params, key):
-        made = generate(params, stats, first, steps=CONTEXT - 1, key=key)
+        made = generate(params, model_state, first, steps=CONTEXT - 1, key=key)
         return made["prediction"]
 
     made = jax.jit(kept if cache else anew)

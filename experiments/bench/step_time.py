@@ -40,11 +40,11 @@ def dljax_steps(case):
     backend.prepare()
     import jax
 
-    from dljax.train import parallel
+    from dljax.training import programs
 
     size = CASES[case]
     source, task = cases.ours(size)
-    program = parallel.program(task, source, (0,), how="map", batch_size=size.batch)
+    program = programs.program(task, source, (0,), how="map", batch_size=size.batch)
     state = program.init()
     orders = program.orders(state, 0)
 

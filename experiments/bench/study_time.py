@@ -53,13 +53,13 @@ def dljax_worker(net: str, seeds: int) -> None:
     backend.prepare()
     import jax
 
-    from dljax.data.source import updates
-    from dljax.runs.checkpoint import Saver
-    from dljax.train import loop, parallel
+    from dljax.sources.resident import updates
+    from dljax.training import loop, programs
+    from dljax.trials.checkpoint import Saver
 
     experiment, config = study(net, seeds)
     source = experiment.source(config)
-    program = parallel.program(
+    program = programs.program(
         experiment.task(config),
         source,
         range(seeds),
@@ -101,7 +101,9 @@ def dljax_worker(net: str, seeds: int) -> None:
 
 def torch_worker(which: str, net: str, seeds: int) -> None:
     """Trains `which` of the seeds ("all", "even", "odd") for each line of input."""
-    from dljax.data import find, load, splits
+    from dljax.datasets.loading import load
+    from dljax.datasets.location import find
+    from dljax.datasets.splits import splits
     from experiments.bench import torch_side
 
     torch_side.setup(2 if which == "all" else 1)

@@ -49,18 +49,18 @@ def rule(**errors):
 STUDY = Study(
     claim="On the adding problem with 200 steps GRU or LSTM have an error below 0.01.",
     factors={"cell": tuple(WIDTHS)},
-    measure="mse",
+    primary_metric="mse",
     higher=False,
     contrasts={cell: (cell, 0.01) for cell in WIDTHS},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "length": 10},
-    sufficient={"adding": "it is the whole task; --full asks for nothing more"},
+    default_is_full={"adding": "it is the whole task; --full asks for nothing more"},
 )
 
 
 def source(config):
     """Sequences, of one length."""
-    from dljax.data.synthetic import adding
+    from dljax.sources.synthetic import adding
 
     return adding(config.length)
 
@@ -71,7 +71,7 @@ def task(config):
 
     from dljax.models.recurrent import recurrent
     from dljax.tasks.regression import regression
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     hidden = config.hidden or WIDTHS[config.cell]
     net = recurrent("many_to_one", config.cell, hidden, 1)

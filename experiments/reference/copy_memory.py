@@ -48,18 +48,18 @@ def rule(off):
 STUDY = Study(
     claim="On the copy task with 1,000 steps a simple recurrent net remembers nothing.",
     factors={"cell": ("rnn",)},
-    measure="loss",
+    primary_metric="loss",
     higher=False,
     contrasts={"off": ("rnn", LINE)},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "length": 10},
-    sufficient={"copying": "it is the whole task; --full asks for nothing more"},
+    default_is_full={"copying": "it is the whole task; --full asks for nothing more"},
 )
 
 
 def source(config):
     """Sequences, of one length."""
-    from dljax.data.synthetic import copying
+    from dljax.sources.synthetic import copying
 
     return copying(config.length)
 
@@ -69,8 +69,8 @@ def task(config):
     import jax.numpy as jnp
     import optax
 
-    from dljax.data.synthetic import GO
     from dljax.models.recurrent import recurrent
+    from dljax.sources.synthetic import GO
     from dljax.tasks.tokens import tokens
 
     symbols = GO + 1

@@ -67,7 +67,7 @@ STUDY = Study(
     claim="For Gaussian data diffusion's loss and samples are those of the closed "
     "form.",
     factors={"schedule": SCHEDULES},
-    measure="loss_off",
+    primary_metric="loss_off",
     higher=False,
     contrasts={
         f"{what}_{schedule}": (f"{schedule}@{what}_off", most)
@@ -76,13 +76,13 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"seeds": 2, "rounds": 2, "made": 4, "schedule": ("cosine",)},
-    sufficient={"gaussian": "what is right is known exactly"},
+    default_is_full={"gaussian": "what is right is known exactly"},
 )
 
 
 def source(config):
     """Images of Gaussian pixels."""
-    from dljax.data.synthetic import gaussian_images
+    from dljax.sources.synthetic import gaussian_images
 
     return gaussian_images((SIDE, SIDE, 1), mean=MEAN, deviation=DEVIATION)
 
@@ -151,9 +151,9 @@ def predicting(predicted, schedule):
     """The task of a net that makes the best prediction; its weight is not used."""
     import jax.numpy as jnp
 
-    from dljax.contract import Net
     from dljax.tasks.diffusion import Sampler, diffusion, kept_share, target
-    from dljax.train.optimizers import sgd
+    from dljax.training.optimizers import sgd
+    from dljax.types import Net
 
     share = kept_share(schedule, NOISING)
 

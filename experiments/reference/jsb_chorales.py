@@ -69,22 +69,22 @@ STUDY = Study(
     claim="RNN, GRU and LSTM predict the JSB Chorales at 8.91, 8.43 and 8.45 nats a "
     "frame.",
     factors={"cell": tuple(WIDTHS)},
-    array=("learning_rate", "dropout"),
+    vmapped_factors=("learning_rate", "dropout"),
     tune={"learning_rate": (1e-3, 5e-3), "dropout": (0.1, 0.2)},
     tune_seeds=1,
-    measure="nll",
+    primary_metric="nll",
     higher=False,
     select="best_valid",
     contrasts={cell: (cell, value) for cell, value in PUBLISHED.items()},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "cell": ("lstm",)},
-    sufficient={"piano_roll": "it is the whole set; --full asks for nothing more"},
+    default_is_full={"piano_roll": "it is the whole set; --full asks for nothing more"},
 )
 
 
 def source(config):
     """Each piece, frame by frame."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
@@ -93,10 +93,10 @@ def task(config):
     """Prediction of the next frame from all before it."""
     import jax.numpy as jnp
 
-    from dljax.data.source import updates
     from dljax.models.recurrent import recurrent
+    from dljax.sources.resident import updates
     from dljax.tasks.next_frame import next_frame
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = source(config)
     steps, keys = data.arrays["roll"].shape[1:]

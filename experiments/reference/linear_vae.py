@@ -52,12 +52,12 @@ def rule(**gaps):
 STUDY = Study(
     claim="A linear VAE reaches the likelihood of probabilistic PCA.",
     factors={"code": CODES},
-    measure="nelbo",
+    primary_metric="nelbo",
     higher=False,
     contrasts={f"code_{n}": (f"{n}@bound", f"{n}@ppca_nll") for n in CODES},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "code": (2,)},
-    sufficient={"digits": "what is reached is known exactly for these images"},
+    default_is_full={"digits": "what is reached is known exactly for these images"},
 )
 
 
@@ -65,7 +65,7 @@ def source(config):
     """All images, to learn from and to measure on, for all seeds."""
     import numpy as np
 
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     images = load(config)
     every = np.arange(len(images.arrays["label"]))
@@ -81,11 +81,11 @@ def task(config):
     """The evidence lower bound, and beside it the likelihood of probabilistic PCA."""
     import numpy as np
 
-    from dljax.data.pictures import every
-    from dljax.data.source import stills
     from dljax.models.autoencoder import autoencoder
+    from dljax.sources.image_sources import every
+    from dljax.sources.resident import stills
     from dljax.tasks.vae import vae
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = source(config)
     example, _ = stills(data)
@@ -106,11 +106,11 @@ def task(config):
     inverse = np.linalg.inv(covariance)
     constant = np.linalg.slogdet(2 * np.pi * covariance)[1] / 2
 
-    def probe(params, stats, batch, key):
+    def probe(params, model_state, batch, key):
         rest = batch["image"].reshape(len(batch["weight"]), -1) - mean[None]
         nats = constant + ((rest @ inverse) * rest).sum(-1) / 2
         best = ((nats * batch["weight"]).sum(), batch["weight"].sum())
-        return {"ppca_nll": best, **bounds(params, stats, batch, key)}
+        return {"ppca_nll": best, **bounds(params, model_state, batch, key)}
 
     return ours._replace(probe=probe)
 

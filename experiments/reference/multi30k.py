@@ -59,21 +59,23 @@ def rule(over):
 STUDY = Study(
     claim="A recurrent net with attention translates Multi30k at 28.11 BLEU.",
     factors={"cell": ("gru",)},
-    measure="loss",
+    primary_metric="loss",
     higher=False,
     select="best_valid",
     contrasts={"over": ("gru@bleu_spacy", PUBLISHED)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4},
-    sufficient={"multi30k": "it is the whole set; --full asks for nothing more"},
+    default_is_full={"multi30k": "it is the whole set; --full asks for nothing more"},
 )
 
 
 def pairs(config):
     """The sentences, and their translations."""
-    from dljax.data import source, text
+    from dljax.sources import loading, sentences
 
-    return text.pairs(source.read(config), least=config.least, longest=config.longest)
+    return sentences.pairs(
+        loading.read(config), least=config.least, longest=config.longest
+    )
 
 
 def source(config):
@@ -83,9 +85,9 @@ def source(config):
 
 def task(config):
     """The next word of the translation, from all before it."""
-    from dljax.data.source import updates
     from dljax.models.recurrent import recurrent
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.sources.resident import updates
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = pairs(config)
     net = recurrent(
@@ -104,7 +106,7 @@ def task(config):
 
 def translating(net, optimizer, data):
     """The task of any net that translates, judged in both conventions."""
-    from dljax.data.source import example
+    from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
 
     one = example(data.source, "x", "mask", "before")
@@ -121,9 +123,9 @@ def translating(net, optimizer, data):
 
 def judge(data):
     """As sacrebleu judges, and in the published convention."""
-    from dljax.contract import Judge
-    from dljax.data.score import of_translations
     from dljax.errors import package
+    from dljax.metrics.bleu import of_translations
+    from dljax.types import SampleEvaluator
 
     usual = of_translations(data)
     spacy = package("spacy", extra="spacy", what="the published convention")
@@ -141,7 +143,7 @@ def judge(data):
         own = bleu.corpus_score(said, [right]).score
         return {**usual.score(sample, seed), "bleu_spacy": own}
 
-    return Judge((*usual.names, "bleu_spacy"), score)
+    return SampleEvaluator((*usual.names, "bleu_spacy"), score)
 
 
 if __name__ == "__main__":

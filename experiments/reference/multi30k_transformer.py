@@ -60,21 +60,21 @@ def rule(over):
 STUDY = Study(
     claim="A Transformer translates Multi30k at 36.52 BLEU.",
     factors={"net": ("transformer",)},
-    measure="loss",
+    primary_metric="loss",
     higher=False,
     select="best_valid",
     contrasts={"over": ("transformer@bleu_spacy", PUBLISHED)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "width": 8, "heads": 2, "depth": 1, "longest": 4},
-    sufficient={"multi30k": "it is the whole set; --full asks for nothing more"},
+    default_is_full={"multi30k": "it is the whole set; --full asks for nothing more"},
 )
 
 
 def task(config):
     """The next word of the translation, from all before it."""
-    from dljax.data.source import example
     from dljax.models.transformer import transformer
-    from dljax.train.optimizers import adamw
+    from dljax.sources.resident import example
+    from dljax.training.optimizers import adamw
 
     data = multi30k.pairs(config)
     before = example(data.source, "before")["before"]

@@ -52,8 +52,10 @@ def rule(published, half):
 STUDY = Study(
     claim="A residual net of 20 layers errs on 8.75 % of CIFAR-10's test images.",
     factors={"compute": ("float32", "bfloat16")},
-    measure="accuracy",
-    sufficient={"cifar10": "it is the published size; --full asks for nothing more"},
+    primary_metric="accuracy",
+    default_is_full={
+        "cifar10": "it is the published size; --full asks for nothing more"
+    },
     contrasts={"published": ("float32", 0.9125), "half": ("bfloat16", "float32")},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "depth": 8, "width": 2, "batch_size": 16},
@@ -62,7 +64,7 @@ STUDY = Study(
 
 def source(config):
     """The images as they are."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
@@ -72,12 +74,12 @@ def task(config):
     import jax.numpy as jnp
     import optax
 
-    from dljax.data import augment
-    from dljax.data.source import updates
     from dljax.models.net import compute
     from dljax.models.resnet import resnet
+    from dljax.sources import augment
+    from dljax.sources.resident import updates
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import sgd
+    from dljax.training.optimizers import sgd
 
     images = source(config)
     steps = updates(config, images)

@@ -47,20 +47,22 @@ STUDY = Study(
     claim="A recurrent net with random embeddings tells 75 % of rt-polarity's "
     "sentences.",
     factors={"cell": ("lstm",)},
-    measure="accuracy",
+    primary_metric="accuracy",
     select="best_valid",
     contrasts={"right": ("lstm", 0.75)},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "embedding": 4},
-    sufficient={"rt_polarity": "it is the whole set; --full asks for nothing more"},
+    default_is_full={
+        "rt_polarity": "it is the whole set; --full asks for nothing more"
+    },
 )
 
 
 def sentences(config):
     """The sentences, and how large their vocabulary is."""
-    from dljax.data import source, text
+    from dljax.sources import loading, sentences
 
-    return text.sentences(source.read(config), longest=60)
+    return sentences.sentences(loading.read(config), longest=60)
 
 
 def source(config):
@@ -70,11 +72,11 @@ def source(config):
 
 def task(config):
     """Negative or positive."""
-    from dljax.data.source import example
-    from dljax.data.text import words_of
     from dljax.models.recurrent import recurrent
+    from dljax.sources.resident import example
+    from dljax.sources.sentences import words_of
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     data = sentences(config)
     net = recurrent(

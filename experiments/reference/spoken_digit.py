@@ -50,17 +50,19 @@ def rule(over):
 STUDY = Study(
     claim="A CNN recognises spoken digits in 96 of 100 recordings.",
     factors={"net": ("cnn",)},
-    measure="accuracy",
+    primary_metric="accuracy",
     contrasts={"over": ("cnn", 0.96)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "channels": 2, "hidden": 4},
-    sufficient={"spoken_digit": "it is the whole set; --full asks for nothing more"},
+    default_is_full={
+        "spoken_digit": "it is the whole set; --full asks for nothing more"
+    },
 )
 
 
 def source(config):
     """Spectrograms in [0, 1]."""
-    from dljax.data.source import load
+    from dljax.sources.loading import load
 
     return load(config)
 
@@ -69,11 +71,11 @@ def task(config):
     """Classification of sounds that are a little earlier or later, lower or higher."""
     import functools
 
-    from dljax.data.augment import shift
-    from dljax.data.source import stills
     from dljax.models.cnn import cnn
+    from dljax.sources.augment import shift
+    from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     example, outputs = stills(source(config))
     channels = (config.channels, 2 * config.channels, 2 * config.channels)

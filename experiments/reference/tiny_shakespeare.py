@@ -69,21 +69,23 @@ STUDY = Study(
     claim="A Transformer of 0.8 million weights predicts tiny Shakespeare at 1.88 "
     "nats.",
     factors={"net": ("transformer",)},
-    measure="loss",
+    primary_metric="loss",
     higher=False,
     contrasts={"over": ("transformer", PUBLISHED)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "context": 8},
-    sufficient={"tiny_shakespeare": "it is the published size; --full asks for none"},
+    default_is_full={
+        "tiny_shakespeare": "it is the published size; --full asks for none"
+    },
 )
 
 
 def text(config):
     """Windows of the text; the last tenth is to test on."""
-    from dljax.data import source
-    from dljax.data.running import running
+    from dljax.sources import loading
+    from dljax.sources.lm_windows import running
 
-    return running(source.read(config), context=config.context, joined=True)
+    return running(loading.read(config), context=config.context, joined=True)
 
 
 def source(config):
@@ -93,11 +95,11 @@ def source(config):
 
 def task(config):
     """The next character, from all before it in its window."""
-    from dljax.data.source import example
     from dljax.models.net import compute
     from dljax.models.transformer import transformer
+    from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
 
     data = text(config)
     net = transformer(

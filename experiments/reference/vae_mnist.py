@@ -56,19 +56,19 @@ STUDY = Study(
     claim="A VAE of 500-20-500 reaches a bound of 101 to 105 nats on MNIST in 10 "
     "epochs.",
     factors={"greys": ("once",)},
-    measure="nelbo",
+    primary_metric="nelbo",
     higher=False,
     contrasts={"low": ("once", LOWEST), "high": ("once", HIGHEST)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "code": 2, "importance": 10},
-    sufficient={"mnist": "it is the published size; --full asks for nothing more"},
+    default_is_full={"mnist": "it is the published size; --full asks for nothing more"},
 )
 
 
 def source(config):
     """Black and white images."""
-    from dljax.data.pictures import binarised, showing
-    from dljax.data.source import load
+    from dljax.sources.image_sources import binarised, showing
+    from dljax.sources.loading import load
 
     images = binarised(load(config), config.greys)
     return showing(images, "seen", "reconstructed", "between", "made", "plane")
@@ -76,10 +76,10 @@ def source(config):
 
 def task(config):
     """The evidence lower bound."""
-    from dljax.data.source import stills
     from dljax.models.autoencoder import autoencoder
+    from dljax.sources.resident import stills
     from dljax.tasks.vae import vae
-    from dljax.train.optimizers import adamw
+    from dljax.training.optimizers import adamw
 
     example, _ = stills(source(config))
     nets = autoencoder(

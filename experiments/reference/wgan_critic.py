@@ -56,17 +56,17 @@ def rule(**offs):
 STUDY = Study(
     claim="The gradient-penalised critic finds the best gap between two Gaussians.",
     factors={"distance": DISTANCES},
-    measure="off",
+    primary_metric="off",
     contrasts={f"at_{d:g}": (f"{d}", 0.0) for d in DISTANCES},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "distance": (1.0,)},
-    sufficient={"gaussian": "what is right is known exactly"},
+    default_is_full={"gaussian": "what is right is known exactly"},
 )
 
 
 def source(config):
     """Points of a unit Gaussian at the distance."""
-    from dljax.data.synthetic import gaussian_images
+    from dljax.sources.synthetic import gaussian_images
 
     return gaussian_images((1,), mean=config.distance, train=50_000, held=200_000)
 
@@ -76,27 +76,27 @@ def task(config):
     import jax
     import jax.numpy as jnp
 
-    from dljax.contract import Net
-    from dljax.models.ann import mlp
+    from dljax.models.mlp import mlp
     from dljax.tasks.gan import gan
-    from dljax.train.optimizers import adamw, warmup_cosine
+    from dljax.training.optimizers import adamw, warmup_cosine
+    from dljax.types import Net
 
     width = config.hidden
     scores = mlp((width, width), 1, activation="silu")
 
     def flat(key, x):
         """As it is drawn, but for the last layer, which is 0."""
-        params, stats = scores.init(key, x)
+        params, model_state = scores.init(key, x)
         last = f"Dense_{len(params) - 1}"
-        return {**params, last: jax.tree.map(jnp.zeros_like, params[last])}, stats
+        return {**params, last: jax.tree.map(jnp.zeros_like, params[last])}, model_state
 
-    def score(params, stats, x, **options):
-        y, stats = scores.apply(params, stats, x, **options)
-        return y[:, 0], stats
+    def score(params, model_state, x, **options):
+        y, model_state = scores.apply(params, model_state, x, **options)
+        return y[:, 0], model_state
 
-    def drawn(params, stats, z, *, key, train):
+    def drawn(params, model_state, z, *, key, train):
         del params, key, train
-        return z, stats
+        return z, model_state
 
     rate = warmup_cosine(config.learning_rate, config.steps)
     base = gan(
@@ -112,8 +112,8 @@ def task(config):
     )
     optimum = best_gap(config.distance)
 
-    def metrics(params, stats, batch, key):
-        total, count = base.metrics(params, stats, batch, key)["gap"]
+    def metrics(params, model_state, batch, key):
+        total, count = base.metrics(params, model_state, batch, key)["gap"]
         return {"off": (total / optimum - count, count), "gap": (total, count)}
 
     return base._replace(metrics=metrics, sample=None)
@@ -126,14 +126,14 @@ def best_gap(distance, penalty=PENALTY):
     maximum is at g = 1 + (Q - P) / (2 penalty r) at every place by itself.
     """
     import numpy as np
-    from scipy import stats
+    from scipy import model_state
 
     x = np.linspace(-12, distance + 12, 20_001)
-    ahead = stats.norm.cdf(x) - stats.norm.cdf(x - distance)
+    ahead = model_state.norm.cdf(x) - model_state.norm.cdf(x - distance)
     shares = (np.arange(400) + 0.5) / 400
     spreads = np.sqrt(shares**2 + (1 - shares) ** 2)
     places = [
-        stats.norm.pdf(x, share * distance, spread)
+        model_state.norm.pdf(x, share * distance, spread)
         for share, spread in zip(shares, spreads, strict=True)
     ]
     between = np.mean(places, axis=0)

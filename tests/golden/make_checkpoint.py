@@ -11,7 +11,7 @@ import zipfile
 
 from test_checkpoint import FIXED, tree
 
-from dljax.runs import checkpoint
+from dljax.trials import checkpoint
 
 STEP = 7
 

@@ -1,0 +1,121 @@
+"""dljax judge DIR --dataset=NAME: how near the images in a folder are to real
+ones.
+
+A small CNN is trained on the data set's training images, always alike; in its features
+the folder's PNG files, of the data set's size, are held to as many held-out images: by
+the Frechet and the kernel distance, precision and recall, beside as many other real
+images, what a Gaussian of the training images' pixels draws, and noise. Then it says
+how many images are of each class. `dljax sample RUN --n=1000 --out=DIR` makes
+such a
+folder.
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+from dljax import config as configs
+from dljax.config import flag
+from dljax.errors import DONE, UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Flags."""
+
+    dataset: str = flag("digits", "what the images are to be like")
+    data_dir: str = flag("", "where data sets are prepared")
+    manual_dir: str = flag("", "its original files")
+    download: bool = flag(False, "fetch them")
+    resize: int = flag(0, "of its images, as they were resized for training", low=0)
+    seed: int = flag(0, "of which run: it has the fold that it is tested on", low=0)
+    recogniser: int = flag(1000, "updates of the CNN", low=1)
+
+
+def main(arguments: list[str]) -> int:
+    """Prints a table and the shares of the classes; exit code 0.
+
+    Raises:
+      UserError: see `data.find`; there are too few images, or they are of another size.
+    """
+    if {"--help", "-h"} & set(arguments):
+        print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
+        return DONE
+    if not arguments or arguments[0].startswith("-"):
+        raise UserError("usage: dljax judge DIR --dataset=NAME")
+    folder, *flags = arguments
+    config = configs.parse(Config, flags, factors={}).config
+    from dljax import backend
+
+    backend.prepare()
+    import numpy as np
+
+    from dljax.metrics import generative_metrics
+    from dljax.sources.image_sources import every
+    from dljax.sources.loading import load
+    from dljax.training.image_evaluator import (
+        FEATURES,
+        MOST,
+        distances,
+        floors,
+        recogniser,
+    )
+
+    source = load(config)
+    images, parts = every(source), source.split(config.seed)
+    made = _read(pathlib.Path(folder).expanduser(), images.shape[1:])
+    rows = np.random.default_rng(0).permutation(parts["test"])
+    count = min(len(made), len(rows) // 2, MOST)
+    if count <= generative_metrics.NEIGHBOURS:
+        raise UserError(
+            f"{folder}: {len(made)} images, of {len(rows)} to test on, are too few: "
+            f"more than {generative_metrics.NEIGHBOURS} are compared with half of those"
+        )
+    if count <= FEATURES:
+        print(
+            f"{count} images are few: distances of {FEATURES} features are to be read "
+            "beside those of the others only",
+            file=sys.stderr,
+        )
+    look = recogniser(source, config.seed, steps=config.recogniser)
+    real, other = images[rows[:count]], images[rows[count : 2 * count]]
+    gaussian = generative_metrics.gaussian(images[parts["train"]], count)
+    features, _ = look(real)
+    print(f"{count} images each, {source.name}, fold of seed {config.seed}")
+    print(f"{'':10}{'frechet':>10}{'kid':>10}{'precision':>11}{'recall':>9}")
+    for name, its in {"made": made[:count], **floors(other, gaussian)}.items():
+        told = distances(look(its)[0], features)
+        print(
+            f"{name:10}{told['frechet']:10.2f}{told['kid']:10.3f}"
+            f"{told['precision']:11.3f}{told['recall']:9.3f}"
+        )
+    shares = generative_metrics.shares(look(made)[1], len(source.classes))
+    each = zip(source.classes, shares, strict=True)
+    print(f"classes of {len(made)}: " + ", ".join(f"{k} {v:.1%}" for k, v in each))
+    return DONE
+
+
+def _read(folder: pathlib.Path, shape: tuple[int, ...]):
+    """The PNG files of a folder as float32 (n, h, w, c) in [0, 1], in their order."""
+    import numpy as np
+
+    from dljax.datasets.image_folder import opened
+
+    files = sorted(folder.glob("*.png"), key=lambda path: (len(path.stem), path.stem))
+    if not files:
+        raise UserError(f"{folder}: no PNG files there")
+    found = []
+    for path in files:
+        with opened(path, path) as image:
+            array = np.asarray(image.convert("L" if shape[-1] == 1 else "RGB"))
+        if array.shape[:2] != shape[:2]:
+            size, asked = ("x".join(map(str, s)) for s in (array.shape[:2], shape[:2]))
+            raise UserError(f"{path}: is {size}, and the data set's images are {asked}")
+        found.append(array.reshape(shape).astype(np.float32) / 255)
+    return np.stack(found)
+
+
+if __name__ == "__main__":
+    from dljax.cli import guarded
+
+    sys.exit(guarded(lambda: main(sys.argv[1:])))

@@ -1,0 +1,82 @@
+"""dljax report WORKDIR: writes a study's report again, from its trials.
+
+dljax report A B C: compares studies of one measure, with the first, in
+A_vs_B_vs_C.html beside it.
+dljax report --index DIR: a page that lists all studies below, DIR/index.html.
+"""
+
+import pathlib
+import sys
+
+from absl import flags
+
+
+def main(arguments: list[str]) -> int:
+    """Raises UserError where what is named is not a study's directory."""
+    from dljax.errors import DONE, UserError
+    from dljax.trials.disk import check_writable, refusals
+
+    if "--help" in arguments:
+        print(__doc__)
+        return DONE
+    usage = "usage: dljax report WORKDIR..., or --index DIR"
+    parser = flags.FlagValues()
+    flags.DEFINE_string("index", None, "", flag_values=parser)
+    try:
+        given = parser(["", *arguments])[1:]
+    except flags.Error as error:
+        raise UserError(f"{' '.join(str(error).split())}; {usage}") from None
+    if bool(given) == bool(root := parser["index"].value):
+        raise UserError(usage)
+    from dljax.reporting import compare_studies
+
+    if root:
+        place = _directory(root)
+        check_writable(place, "index")
+        with refusals(place):
+            print(compare_studies.index(place))
+        return DONE
+    directories = [_directory(name) for name in given]
+    if len(directories) == 1:
+        return _one(directories[0])
+    place = directories[0].parent
+    check_writable(place, "workdir")
+    with refusals(place):
+        studies = [compare_studies.read(directory) for directory in directories]
+        path, text = compare_studies.compare(studies, place)
+    print(f"{text}\n\n{path}")
+    return DONE
+
+
+def _directory(name: str) -> pathlib.Path:
+    from dljax.errors import UserError
+
+    path = pathlib.Path(name).expanduser().absolute()
+    if not path.is_dir():
+        raise UserError(f"{name}: no such directory")
+    return path
+
+
+def _one(directory: pathlib.Path) -> int:
+    """Writes one study's report again."""
+    from dljax.errors import DONE, UserError
+    from dljax.reporting import report
+    from dljax.studies.experiment import import_experiment
+    from dljax.studies.study_spec import read_study
+    from dljax.trials.disk import check_writable, refusals
+
+    declared = read_study(directory)
+    if declared is None:
+        raise UserError(f"{directory}: no study.json there; give a study's directory")
+    check_writable(directory, "workdir")
+    experiment = import_experiment(declared["module"])
+    with refusals(directory):
+        summary = report.write(experiment, directory, declared)
+    print(report.text(summary, directory))
+    return DONE
+
+
+if __name__ == "__main__":
+    from dljax.cli import guarded
+
+    sys.exit(guarded(lambda: main(sys.argv[1:])))

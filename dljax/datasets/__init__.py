@@ -1,0 +1,1 @@
+"""Data sets by name: registry, TFDS builders, readers of files and folders, splits."""

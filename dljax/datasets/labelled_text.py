@@ -1,0 +1,78 @@
+"""`labelled_text`: your own texts with labels, a text, a tab and its label a line.
+
+DIR has train.tsv and test.tsv, and may have valid.tsv; or one .tsv file of any name,
+which is split by a hash of the text: eight tenths, one and one. Read where it is.
+"""
+
+import pathlib
+
+import numpy as np
+
+from dljax.datasets.array_dataset import ArrayDataset
+from dljax.datasets.plain_text import PARTS, lines, part_of
+from dljax.errors import DAMAGED_DATA, UserError
+
+
+def find(root: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The files, {"train", "test" (and "valid")}, or {"all"}.
+
+    Raises:
+      UserError: there are none, or others.
+    """
+    files = {path.stem: path for path in sorted(root.glob("*.tsv"))}
+    if len(files) == 1 and not set(PARTS) & files.keys():
+        return {"all": next(iter(files.values()))}
+    if not {"train", "test"} <= files.keys() or files.keys() - set(PARTS):
+        names = ", ".join(path.name for path in files.values()) or "none"
+        raise UserError(
+            f"--manual_dir={root}: labelled_text needs train.tsv and test.tsv, and "
+            f"perhaps valid.tsv, or one .tsv file of another name; there is {names}"
+        )
+    return {part: files[part] for part in PARTS if part in files}
+
+
+def read(root: pathlib.Path, resize: int) -> ArrayDataset:
+    """A table {"text", "label"}; classes are in alphabetical order.
+
+    Raises:
+      UserError: see `find`; a line is damaged; a part is empty, or has a label that
+        train has not.
+    """
+    del resize
+    files = find(root)
+    parts: dict[str, list[tuple[str, str]]] = {part: [] for part in PARTS}
+    for name, path in files.items():
+        for text, label in _labelled(path):
+            parts[part_of(text) if name == "all" else name].append((text, label))
+    given = {k: rows for k, rows in parts.items() if rows or k in files}
+    needed = [k for k in parts if k in files or k != "valid"]
+    if empty := [k for k in needed if not parts[k]]:
+        raise UserError(f"--manual_dir={root}: no text is for {empty[0]}")
+    names = sorted({label for _, label in parts["train"]})
+    for part, rows in given.items():
+        if unknown := {label for _, label in rows} - set(names):
+            raise UserError(
+                f"--manual_dir={root}: no text of {min(unknown)} is for training, and "
+                f"{part} has some"
+            )
+    told = [row for its in given.values() for row in its]
+    bounds = np.cumsum([len(its) for its in given.values()])
+    places = np.split(np.arange(len(told)), bounds[:-1])
+    arrays = {
+        "text": np.array([text.encode() for text, _ in told]),
+        "label": np.array([names.index(label) for _, label in told], np.int32),
+    }
+    own = dict(zip(given, places, strict=True))
+    return ArrayDataset("labelled_text", "1.0.0", arrays, own, tuple(names))
+
+
+def _labelled(path: pathlib.Path) -> list[tuple[str, str]]:
+    found = []
+    for number, line in enumerate(lines(path), 1):
+        text, tab, label = (part.strip() for part in line.rpartition("\t"))
+        if not (text and label):
+            raise UserError(
+                f"{path}: line {number} is not a text, a tab and a label", DAMAGED_DATA
+            )
+        found.append((text, label))
+    return found

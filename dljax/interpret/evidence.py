@@ -1,0 +1,190 @@
+"""Are attributions right? Judged by evidence whose place is known, and not by eye.
+
+Attributions here are maps (b, h, w). Everything that is measured is one number an
+example, (b,), so that a task can weigh it: (sum of value * weight, sum of weight).
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dljax.interpret.attribute import Score
+from dljax.interpret.prune import map_kernels
+
+
+def marks(classes: int, size: int) -> np.ndarray:
+    """A pattern of 0 and 1 for each class, float32 (classes, size, size).
+
+    All have equally many ones, in two opposite corners and at random in between, so
+    that nothing but their arrangement tells classes apart, wherever a mark lies.
+
+    Raises:
+      ValueError: there are not so many patterns of that size.
+    """
+    free = size * size - 2
+    if size < 2 or math.comb(free, free // 2) < classes:
+        raise ValueError(f"marks of {size}x{size} pixels have not {classes} patterns")
+    rng = np.random.default_rng(0)
+    found: dict[bytes, np.ndarray] = {}
+    while len(found) < classes:
+        mark = np.zeros(size * size, np.float32)
+        mark[[0, -1]] = 1
+        mark[1 + rng.permutation(free)[: free // 2]] = 1
+        found.setdefault(mark.tobytes(), mark.reshape(size, size))
+    return np.stack(list(found.values()))
+
+
+def plant(
+    images: jax.Array,
+    key: jax.Array,
+    *,
+    classes: int,
+    size: int = 4,
+    corners: bool = False,
+) -> dict[str, jax.Array]:
+    """Images with a mark in a random place each, whose pattern alone is the label.
+
+    Labels are drawn independently of the images, so that there is no other evidence.
+
+    Args:
+      images: (b, h, w, c) from 0 to 1.
+      corners: a mark lies in one of the four corners, where nets without convolutions
+        find it too; else anywhere.
+
+    Returns:
+      a batch: "image" (b, h, w, c), "label" int32 (b,), and "mask" (b, h, w), 1 where
+      the mark is and else 0.
+
+    Raises:
+      ValueError: marks of this size do not fit, or have not so many patterns.
+    """
+    b, h, w, c = images.shape
+    if size > min(h, w):
+        raise ValueError(f"a mark of {size} pixels is larger than images of {h}x{w}")
+    patterns = jnp.asarray(marks(classes, size), images.dtype)
+    for_label, for_top, for_left = jax.random.split(key, 3)
+    label = jax.random.randint(for_label, (b,), 0, classes)
+    # In corners only the first and the last place.
+    rows, tall = (2, h - size) if corners else (h - size + 1, 1)
+    columns, wide = (2, w - size) if corners else (w - size + 1, 1)
+    top = tall * jax.random.randint(for_top, (b,), 0, rows)
+    left = wide * jax.random.randint(for_left, (b,), 0, columns)
+
+    def paste(image, pattern, top, left):
+        mark = jnp.repeat(pattern[..., None], c, -1)
+        image = jax.lax.dynamic_update_slice(image, mark, (top, left, 0))
+        ones = jnp.ones((size, size), images.dtype)
+        mask = jax.lax.dynamic_update_slice(jnp.zeros((h, w)), ones, (top, left))
+        return image, mask
+
+    image, mask = jax.vmap(paste)(images, patterns[label], top, left)
+    return {"image": image, "label": label, "mask": mask}
+
+
+def hit(attribution: jax.Array, mask: jax.Array) -> jax.Array:
+    """The pointing game: 1 where the map's maximum lies in the mask, else 0: (b,).
+
+    Of several maxima, the share of them in the mask: a flat map is as good as chance.
+    Source: Zhang et al. 2016.
+    """
+    at = attribution == attribution.max((1, 2), keepdims=True)
+    return (at * mask).sum((1, 2)) / at.sum((1, 2))
+
+
+def mass(attribution: jax.Array, mask: jax.Array) -> jax.Array:
+    """The share of the absolute attribution that lies in the mask: (b,), 0 to 1.
+
+    Of a map of zeros, the mask's share of the image.
+    """
+    size = jnp.abs(attribution)
+    size = jnp.where(size.sum((1, 2), keepdims=True) == 0, 1.0, size)
+    return (size * mask).sum((1, 2)) / size.sum((1, 2))
+
+
+def deletion(
+    score: Score,
+    images: jax.Array,
+    attribution: jax.Array,
+    *,
+    fill: Any = 0.0,
+    steps: int = 16,
+) -> jax.Array:
+    """The score while pixels are taken away, those of the largest attribution first.
+
+    After k of the steps, round(k / steps * h * w) pixels are `fill`: (b, steps + 1). Of
+    equal attributions the first goes first. The lower the curve, the better the map;
+    `area` makes a number of it.
+
+    Args:
+      score: as of an attribution, usually the probability of a class.
+      fill: a number, or broadcasts, as blurred images (b, h, w, c).
+
+    Source: Petsiuk, Das, Saenko 2018.
+    """
+    return _curve(score, images, fill, attribution, steps)
+
+
+def insertion(
+    score: Score,
+    images: jax.Array,
+    attribution: jax.Array,
+    *,
+    fill: Any = 0.0,
+    steps: int = 16,
+) -> jax.Array:
+    """As `deletion`, but pixels are put into `fill`: the higher, the better."""
+    return _curve(score, fill, images, attribution, steps)
+
+
+def _curve(score, start, end, attribution, steps):
+    b, h, w = attribution.shape
+    order = jnp.argsort(-attribution.reshape(b, -1), -1)
+    rank = jnp.argsort(order, -1).reshape(b, h, w, 1)
+    counts = jnp.round(jnp.arange(steps + 1) * (h * w / steps))
+    values = jax.lax.map(lambda n: score(jnp.where(rank < n, end, start)), counts)
+    return values.T
+
+
+def area(curve: jax.Array) -> jax.Array:
+    """The area under curves (b, steps + 1) over 0 to 1, by trapezoids: (b,)."""
+    return ((curve[:, 1:] + curve[:, :-1]) / 2).mean(1)
+
+
+def randomised(params: Any, key: jax.Array) -> Any:
+    """The same tree with the entries of every kernel in a random order.
+
+    An attribution that explains what was learned has to look different then; compare
+    with `rank_correlation`. For some layers only: `params | randomised(some, key)`.
+
+    Source: the randomisation test of parameters, Adebayo et al. 2018.
+    """
+    return map_kernels(
+        lambda w, key: jax.random.permutation(key, w.reshape(-1)).reshape(w.shape),
+        params,
+        key,
+    )
+
+
+def rank_correlation(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Spearman's correlation over all places of two maps of each example: (b,).
+
+    Equal values share their mean rank. 0 where a map is flat.
+    """
+    x, y = (_ranks(m) for m in (a, b))
+    scale = jnp.sqrt((x**2).sum(1) * (y**2).sum(1))
+    return (x * y).sum(1) / jnp.where(scale == 0, 1.0, scale)
+
+
+def _ranks(maps):
+    """The ranks of each example's values, less their mean, from -1/2 to 1/2."""
+
+    def one(values):
+        ordered = jnp.sort(values)
+        below = jnp.searchsorted(ordered, values, side="left")
+        upto = jnp.searchsorted(ordered, values, side="right")
+        return (below + upto) / (2 * len(values)) - 0.5
+
+    return jax.vmap(one)(maps.reshape(len(maps), -1))

@@ -1,0 +1,193 @@
+"""Trials as Slurm jobs, through submitit: a job array, requeued when it is preempted.
+
+What a job does is the trial's own command; what it resumes from is the trial's own
+checkpoint. So nothing of submitit's pickled state matters, and a job may be killed at
+any moment. jobs.json remembers what was submitted: a launcher that is started again
+waits for the jobs that are still there.
+"""
+
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dljax.errors import PREEMPTED, UserError
+from dljax.trials.disk import read_json, write_json
+
+ASK_SECS = 2.0  # between two looks at the queue
+LATE_SECS = 20.0  # for a result to appear on a shared file system
+KILLED = 137  # the exit code of what left no result
+
+
+class Command:
+    """What a job runs. submitit calls it, and `checkpoint` before a requeue."""
+
+    def __init__(self, command: str):
+        self.words = shlex.split(command)[1:]
+        self._process: subprocess.Popen | None = None
+
+    def __call__(self) -> int:
+        while True:
+            self._process = subprocess.Popen([sys.executable, *self.words])
+            while (code := self._process.poll()) is None:
+                time.sleep(0.2)  # not wait(): `checkpoint` interrupts this
+            if code != PREEMPTED:
+                return code
+
+    def checkpoint(self) -> Any:
+        """The same again, once the trial, which was signalled too, has saved."""
+        import submitit
+
+        until = time.monotonic() + 60
+        while self._process and self._process.poll() is None:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.2)
+        return submitit.helpers.DelayedSubmission(
+            Command(shlex.join(["", *self.words]))
+        )
+
+
+class Queue:
+    """Which jobs Slurm still has; asked at most every ASK_SECS."""
+
+    def __init__(self):
+        self._asked = -ASK_SECS
+        self._ids: set[str] | None = None  # None: Slurm does not answer
+
+    def has(self, job: str) -> bool:
+        """Whether a job waits or runs; believed while Slurm does not answer."""
+        if time.monotonic() - self._asked >= ASK_SECS:
+            self._ids = self._ask()
+            self._asked = time.monotonic()
+        return self._ids is None or job in self._ids
+
+    def changed(self) -> None:
+        """Jobs were submitted: ask anew."""
+        self._asked = -ASK_SECS
+
+    def _ask(self) -> set[str] | None:
+        words = ["squeue", "--me", "--array", "--noheader", "--format=%i"]
+        try:
+            found = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return set(found.stdout.split()) if found.returncode == 0 else None
+
+
+class SlurmJob:
+    """A trial's job; see `launcher.Job`."""
+
+    def __init__(self, job: str, folder: pathlib.Path, queue: Queue):
+        self._job, self._folder, self._queue = job, folder, queue
+        self._gone: float | None = None
+
+    def __str__(self) -> str:
+        return f"Slurm job {self._job}"
+
+    def poll(self) -> int | None:
+        """Its exit code once Slurm has it no more; KILLED if it left none."""
+        if self._queue.has(self._job):
+            self._gone = None
+            return None
+        self._gone = self._gone or time.monotonic()
+        if (code := self._result()) is not None:
+            return code
+        late = time.monotonic() - self._gone > LATE_SECS
+        return KILLED if late else None
+
+    def _result(self) -> int | None:
+        from submitit.core.utils import pickle_load
+        from submitit.slurm.slurm import SlurmJob as Submitted
+
+        path = Submitted(self._folder, self._job).paths.result_pickle
+        if not path.exists():
+            return None
+        outcome, value = pickle_load(path)
+        return int(value) if outcome == "success" else KILLED
+
+    def stop(self) -> None:
+        """Nothing: the job goes on, and the same command waits for it again."""
+
+
+def starter(
+    config: Any, folder: pathlib.Path, show: Any
+) -> Callable[[Mapping[str, str]], dict[str, SlurmJob]]:
+    """{trial: command} -> {trial: SlurmJob}: those submitted before, and a job array.
+
+    Raises:
+      UserError: submitit or Slurm is not there, or Slurm refuses the jobs.
+    """
+    executor = _executor(config, folder)
+    queue = Queue()
+    memory = folder / "jobs.json"
+    known: dict[str, str] = read_json(memory) or {}
+
+    def start(todo: Mapping[str, str]) -> dict[str, SlurmJob]:
+        there = {name for name in todo if name in known and queue.has(known[name])}
+        if new := {name: todo[name] for name in todo if name not in there}:
+            known.update(_submit(executor, new))
+            write_json(memory, known)
+            queue.changed()
+        if there:
+            show.say(f"{len(there)} jobs are still there, and are waited for")
+        return {name: SlurmJob(known[name], folder, queue) for name in todo}
+
+    return start
+
+
+def _submit(executor: Any, todo: Mapping[str, str]) -> dict[str, str]:
+    import submitit
+
+    try:
+        with executor.batch():
+            jobs = [executor.submit(Command(command)) for command in todo.values()]
+        return {name: job.job_id for name, job in zip(todo, jobs, strict=True)}
+    except (subprocess.CalledProcessError, submitit.core.utils.FailedJobError) as error:
+        said = [line for line in str(error).splitlines() if "error:" in line]
+        words = "; ".join(
+            dict.fromkeys(line.split("error:", 1)[1].strip() for line in said)
+        )
+        raise UserError(
+            f"--launcher=slurm: sbatch refused the jobs: {words or error}"
+        ) from None
+
+
+def _executor(config: Any, folder: pathlib.Path) -> Any:
+    try:
+        import submitit
+    except ImportError:
+        raise UserError(
+            "--launcher=slurm: needs submitit; pip install 'dljax[slurm]'"
+        ) from None
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster="slurm")
+    except RuntimeError:
+        raise UserError(
+            "--launcher=slurm: there is no sbatch here; use --launcher=local, or "
+            "commands to print them"
+        ) from None
+    more = {"requeue": True} | _more(config.slurm_more)
+    if config.slurm_partition:
+        more["partition"] = config.slurm_partition
+    if config.slurm_gpus:
+        executor.update_parameters(gpus_per_node=config.slurm_gpus)
+    if config.slurm_cpus:
+        executor.update_parameters(cpus_per_task=config.slurm_cpus)
+    executor.update_parameters(
+        name="dljax",
+        timeout_min=config.slurm_minutes,
+        slurm_additional_parameters=more,
+    )
+    return executor
+
+
+def _more(text: str) -> dict[str, Any]:
+    """{"constraint": "a100", ...} of --slurm_more."""
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    if bad := [name for name, equals, _ in pairs if not equals]:
+        raise UserError(f"--slurm_more={text}: {bad[0]} has no value; NAME=VALUE,...")
+    return {name.replace("-", "_"): value for name, _, value in pairs}

@@ -1,0 +1,36 @@
+"""How good translations are, as sacrebleu has it."""
+
+from typing import Any
+
+from dljax.errors import package
+from dljax.types import SampleEvaluator
+
+
+def of_translations(pairs: Any) -> SampleEvaluator:
+    """BLEU and chrF2 (0 to 100) of samples {"prediction", "row"}, against all of each
+    reference, whatever was cut off for training.
+
+    BLEU with sacrebleu's own tokens: nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp; chrF
+    nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no. What a vocabulary of words says is in
+    lower case, and so is what it is compared with ("case:lc").
+
+    Source: Papineni et al. 2002; Popovic 2015; Post 2018.
+
+    Raises:
+      UserError: sacrebleu is not installed.
+    """
+    package("sacrebleu", extra="text", what="to judge translations")
+    from sacrebleu.metrics import BLEU, CHRF
+
+    bleu, chrf = BLEU(lowercase=pairs.lower, force=True), CHRF(lowercase=pairs.lower)
+
+    def score(sample: Any, seed: int) -> dict[str, float]:
+        del seed
+        told = pairs.translations(sample)
+        said, references = list(told["said"]), [list(told["reference"])]
+        return {
+            "bleu": bleu.corpus_score(said, references).score,
+            "chrf": chrf.corpus_score(said, references).score,
+        }
+
+    return SampleEvaluator(("bleu", "chrf"), score)

@@ -1,0 +1,126 @@
+"""Feed-forward nets: layers of neurons, each a weighted sum, a bias, an activation."""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from dljax.models.layers import Dropout
+from dljax.models.net import net
+from dljax.types import Net
+
+ACTIVATIONS: dict[str, Callable] = {
+    "identity": lambda x: x,
+    "step": lambda x: jnp.where(x > 0, 1.0, 0.0).astype(x.dtype),
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "gelu": jax.nn.gelu,
+    "silu": jax.nn.silu,
+}
+
+
+BIASES = ("none", "bias", "input")
+
+
+def _one_more_row(initial: Callable) -> Callable:
+    """A kernel's initial values, and 0 for the weights of one more input."""
+
+    def values(key, shape, dtype=jnp.float32):
+        rows = initial(key, (shape[0] - 1, *shape[1:]), dtype)
+        return jnp.concatenate([rows, jnp.zeros((1, *shape[1:]), dtype)])
+
+    return values
+
+
+class Mlp(nn.Module):
+    """Input (b, ...), flattened; hidden layers; one linear output layer."""
+
+    hidden: tuple[int, ...]
+    outputs: int
+    activation: str = "relu"
+    bias: str = "bias"
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x, *, train: bool = False):
+        x = x.reshape(x.shape[0], -1)
+        for i, width in enumerate(self.hidden):
+            x = self._dense(x, width, i, nn.initializers.he_normal())
+            x = ACTIVATIONS[self.activation](x)
+            x = Dropout(self.dropout)(x, train=train)
+        initial = nn.initializers.lecun_normal()
+        return self._dense(x, self.outputs, len(self.hidden), initial)
+
+    def _dense(self, x, width, i, initial):
+        """A weighted sum of the inputs, and the bias in its form."""
+        if self.bias == "input":
+            x = jnp.concatenate([x, jnp.ones((len(x), 1), x.dtype)], -1)
+            initial = _one_more_row(initial)
+        use = self.bias == "bias"
+        return nn.Dense(width, use, kernel_init=initial, name=f"Dense_{i}")(x)
+
+
+def mlp(
+    hidden: tuple[int, ...],
+    outputs: int,
+    *,
+    activation: str = "relu",
+    bias: str = "bias",
+    dropout: float = 0.0,
+) -> Net:
+    """A multi-layer perceptron: x (b, ...) -> (b, outputs).
+
+    `hidden` may be empty (a linear model). `activation` is a key of `ACTIVATIONS`;
+    "step" fires past a threshold of 0 and has no useful gradient. `bias` is one of
+    `BIASES`: "none", "bias", or "input", where every layer has one more input that is
+    always 1 and whose weights begin at 0.
+
+    Raises:
+      KeyError: an unknown activation. ValueError: an unknown bias.
+    """
+    ACTIVATIONS[activation], BIASES.index(bias)
+    return net(Mlp(tuple(hidden), outputs, activation, bias, dropout))
+
+
+def mlp_parameters(inputs: int, hidden: tuple[int, ...], outputs: int) -> int:
+    """How many weights and biases `mlp` has."""
+    widths = (inputs, *hidden, outputs)
+    return sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+
+
+def width_for(parameters: int, *, inputs: int, outputs: int, layers: int = 1) -> int:
+    """The width of `layers` equal hidden layers that comes near to `parameters`."""
+    if layers == 0:
+        return 0
+    # (layers - 1) w^2 + (inputs + layers + outputs) w + outputs = parameters
+    square, linear = layers - 1, inputs + layers + outputs
+    rest = parameters - outputs
+    root = math.sqrt(linear**2 + 4 * square * rest)
+    return max(1, round(2 * rest / (linear + root)))
+
+
+class Bag(nn.Module):
+    """{"x": int32 (b, t), "mask": (b, t)} -> (b, outputs), sums of a weight a word."""
+
+    vocabulary: int
+    outputs: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, given, *, train: bool = False):
+        zeros = nn.initializers.zeros
+        weights = nn.Embed(self.vocabulary, self.outputs, embedding_init=zeros)
+        there = Dropout(self.dropout)(given["mask"], train=train)
+        bias = self.param("bias", zeros, (self.outputs,))
+        return (weights(given["x"]) * there[..., None]).sum(1) + bias[None]
+
+
+def bag_of_words(vocabulary: int, outputs: int, *, dropout: float = 0.0) -> Net:
+    """A linear classifier of how often each word is there, whatever their order.
+
+    {"x": int32 (b, t), "mask": (b, t)} -> (b, outputs). `dropout` is of words.
+    """
+    return net(Bag(vocabulary, outputs, dropout))

@@ -1,0 +1,63 @@
+"""A picture of what a recurrent net does at every step: its gates and its states."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dljax.reporting.figures import plt
+
+STEPS = (  # of an LSTM's workflow, and what of the trace shows them
+    ("1  input", "input"),
+    ("2  previous memory", "before"),
+    ("3  gate: write", "input_gate"),
+    ("3  gate: keep", "forget_gate"),
+    ("3  gate: show", "output_gate"),
+    ("4  candidate", "candidate"),
+    ("4  updated memory", "memory"),
+    ("5  output", "output"),
+)
+GATES = {"input_gate", "forget_gate", "output_gate", "reset_gate", "update_gate"}
+
+
+def trace(parts: Mapping[str, np.ndarray], labels: Sequence[str]):
+    """A row for each part (t, neurons), time to the right, under it what was read.
+
+    Gates are from 0, white, to 1; states from blue, negative, to red. Neurons are in
+    order of their memory at the end.
+    """
+    parts = dict(parts)
+    if "memory" in parts:
+        parts["before"] = np.pad(parts["memory"], ((1, 0), (0, 0)))[:-1]
+    known = [(title, name) for title, name in STEPS if name in parts]
+    known += [(name, name) for name in parts if name not in dict(known).values()]
+    last = parts.get("memory", parts["output"])[-1]
+    sizes = [0.9 if name == "input" else 1.1 for _, name in known]
+    figure, axes = plt().subplots(
+        len(known),
+        1,
+        figsize=(9, 1.1 * len(known) + 1),
+        sharex=True,
+        squeeze=False,
+        height_ratios=sizes,
+    )
+    for axis, (title, name) in zip(axes[:, 0], known, strict=True):
+        part = parts[name].T.astype(float)
+        if len(part) == len(last):
+            part = part[np.argsort(last)]
+        gate = name in GATES
+        most = np.quantile(np.abs(part), 0.99) or 1.0  # a few are far beyond the rest
+        axis.imshow(
+            part,
+            cmap="Greens" if gate else "RdBu_r",
+            vmin=0 if gate else -most,
+            vmax=1 if gate else most,
+            aspect="auto",
+            interpolation="nearest",
+        )
+        axis.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8)
+        axis.set_yticks([])
+        axis.grid(False)
+    axes[-1, 0].set_xticks(range(len(labels)), labels, fontsize=7)
+    if max(map(len, labels), default=0) > 2:
+        axes[-1, 0].tick_params(axis="x", rotation=60)
+    return figure

@@ -1,0 +1,290 @@
+"""The report of a study: report.html, report.md, report.json, results.csv, figures/.
+
+The page is one self-contained file. It says nothing that is not in the run directories,
+so that the same directories give the same page.
+"""
+
+import json
+import pathlib
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from dljax.errors import UserError
+from dljax.reporting import (
+    audio_figures,
+    audio_files,
+    figures,
+    profiles,
+    sample_figures,
+)
+from dljax.reporting.templates import (
+    data_uri,
+    environment,
+    method,
+    number,
+    p_value,
+    sentence,
+    values,
+)
+from dljax.studies import results
+from dljax.studies.experiment import Experiment
+from dljax.studies.rule import rule_hash, rule_text, rule_words
+from dljax.studies.statistics import Comparison, described, summarise
+from dljax.studies.study import Study
+from dljax.studies.tuning import scores
+from dljax.studies.verdict import comparisons, verdict
+from dljax.trials.disk import write_json, write_text
+
+
+def write(
+    experiment: Experiment, directory: pathlib.Path, declared: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes all files of the report; returns the content of report.json.
+
+    Raises:
+      UserError: no trial that a verdict rests on is declared yet.
+    """
+    if not declared["trials"]:
+        raise UserError(f"{directory}: only tuned so far; the study's command goes on")
+    study = experiment.study
+    found = results.collect(directory, declared, rule_hash(study))
+    manifests = found.manifests
+    compared = comparisons(study, found)
+    summary = _summary(study, found, compared, experiment.name)
+    tuned = scores(study, declared, directory) if declared["tuning"] else []
+    summary["tuning"] = [one._asdict() for one in tuned]
+    write_json(directory / "report.json", summary)
+    results.write_csv(directory / "results.csv", found)
+    folder = directory / "figures"
+    shown = sample_figures.read(directory, declared)
+    data = _data(manifests)
+    if data.get("sound"):
+        shown = sample_figures.upright(shown)
+    pictures = _pictures(study, found, compared, summary, shown)
+    images = [
+        {
+            "name": name,
+            "alt": alt,
+            "data": data_uri(figures.save(figure, folder, name)),
+        }
+        for name, alt, figure in pictures
+    ]
+    first = declared["trials"][0][1]
+    context = {
+        "summary": summary,
+        "sentence": sentence(summary),
+        "rule": rule_text(study),
+        "direction": (
+            f"{study.primary_metric}, {'more' if study.higher else 'less'} is better"
+        ),
+        "bca": any(row["bca_low"] is not None for row in summary["variants"]),
+        "solved": any(row["solved"] is not None for row in summary["variants"]),
+        "method": method(study, found.shared),
+        "doc": experiment.doc.strip(),
+        "images": images,
+        "texts": sample_figures.texts(shown),
+        "sounds": audio_files.written(audio_figures.music(shown), folder)
+        + audio_files.recorded(
+            audio_figures.sounds(shown, data.get("classes", [])), folder
+        ),
+        "costs": _costs(manifests),
+        "tuning_cost": _tuning_cost(manifests, declared),
+        "manifests": {
+            k: json.dumps(_folded(m), indent=1) for k, m in manifests.items()
+        },
+        "command": declared["command"],
+        "declared": declared,
+        "page_again": shlex.join(["dljax", "report", declared["workdir"]]),
+        "trial_again": shlex.join(
+            ["dljax", "replay", f"{declared['workdir']}/{first}"]
+        ),
+    }
+    pages = environment()
+    for name in ("report.html", "report.md"):
+        text = pages.get_template(name).render(context)
+        write_text(directory / name, text)
+    return summary
+
+
+def _summary(
+    study: Study,
+    found: results.Results,
+    compared: Mapping[str, Comparison],
+    name: str,
+) -> dict[str, Any]:
+    """The content of report.json."""
+    decided, why = verdict(study, found, compared)
+    rows = []
+    for variant in found.final:
+        its = [*found.values(variant, study.primary_metric).values()]
+        told = summarise(its, shared=found.shared)
+        rows.append({"variant": variant} | told._asdict())
+    return {
+        "study": name,
+        "claim": study.claim,
+        "rule": rule_words(study),
+        "rule_sha256": rule_hash(study),
+        "verdict": decided,
+        "why": why,
+        "measure": study.primary_metric,
+        "dataset": found.declared["dataset"],
+        "smoke": bool(found.declared["reduced"]),
+        "variants": rows,
+        "measures": results.measures(found),
+        "comparisons": [{"name": key} | described(c) for key, c in compared.items()],
+        "notes": found.notes,
+        "effects": results.effects(study, found),
+        "failed": found.failed,
+    }
+
+
+def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
+    """What a terminal shows at the end: the table, the verdict, the report's path."""
+    rows = summary["variants"]
+    width = max(len("variant"), *(len(row["variant"]) for row in rows))
+    lines = [
+        "",
+        f"{'variant':<{width}}   n   test {summary['measure']} (95 % interval)",
+    ]
+    for row in rows:
+        span = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
+        head = f"{row['variant']:<{width}}  {row['n']:>2}"
+        lines.append(f"{head}   {number(row['mean'])}  ({span})")
+    lines.append("")
+    width = max(len("contrast"), *(len(c["name"]) for c in summary["comparisons"]))
+    lines.append(f"{'contrast':<{width}}  difference (simultaneous interval)")
+    for c in summary["comparisons"]:
+        span = f"{number(c['sure_low'], True)} to {number(c['sure_high'], True)}"
+        lines.append(
+            f"{c['name']:<{width}}  {number(c['difference'], True)}  ({span}), "
+            f"p {p_value(c['p'])}, adjusted {p_value(c['p_adjusted'])}"
+        )
+    if picked := [t for t in summary["tuning"] if t["chosen"]]:
+        lines += ["", "tuned on validation data of other seeds"]
+        for t in picked:
+            lines.append(f"{t['variant']}: {values(t['values'])}")
+    lines += [
+        "",
+        f"claim    {summary['claim']}",
+        f"verdict  {summary['verdict'].upper()}. {sentence(summary)}",
+        f"report   {directory / 'report.html'}",
+    ]
+    return "\n".join(lines)
+
+
+def _pictures(
+    study: Study,
+    found: results.Results,
+    compared: Mapping[str, Comparison],
+    summary: Mapping[str, Any],
+    shown: sample_figures.Samples,
+) -> list[tuple[str, str, Any]]:
+    """(name, what it shows, figure) of every picture that there is something for."""
+    measure = study.primary_metric
+    drawn = [
+        (
+            "curves",
+            "Learning curves: what is validated, and the training loss, by update, "
+            "mean and 95 % band over seeds",
+            figures.curves(found, measure),
+        ),
+        (
+            "finals",
+            f"Final test {measure} of every seed, by variant",
+            figures.finals(found, measure),
+        ),
+        (
+            "differences",
+            "Paired differences of every contrast",
+            figures.differences(compared),
+        ),
+        (
+            "by_factor",
+            f"Test {measure} by a factor's number, mean and 95 % interval over seeds",
+            profiles.of_factor(found, measure),
+        ),
+        (
+            "profiles",
+            "Test metrics over a number, mean and 95 % interval over seeds",
+            profiles.of_metrics(found, study.profiles),
+        ),
+    ]
+    if summary["effects"]:
+        added = (
+            f"What each level adds to the mean test {measure} of the grid, with 95 % "
+            "intervals that are not adjusted for their number"
+        )
+        drawn.append(("effects", added, figures.effects(summary["effects"], measure)))
+    data = _data(found.manifests)
+    classes = data.get("classes", [])
+    upright = " (spectrograms: time to the right, low bands below)"
+    spectrograms = upright if data.get("sound") else ""
+    drawn += [
+        (
+            "examples",
+            "Test images as each network sees them, and its answer" + spectrograms,
+            sample_figures.examples(shown, classes),
+        ),
+        (
+            "made",
+            "Real test images, and what each network makes" + spectrograms,
+            sample_figures.made(shown, classes),
+        ),
+        (
+            "planes",
+            "Code space: what the two numbers of a code that differ most stand for, "
+            "over the prior's quantiles; the others are 0",
+            sample_figures.planes(shown),
+        ),
+        (
+            "maps",
+            "What each network makes of every pixel: red for, blue against",
+            sample_figures.maps(shown),
+        ),
+        (
+            "attention",
+            "Attention: what was read from left to right, what was said downwards",
+            sample_figures.attention(shown),
+        ),
+        (
+            "rolls",
+            "Piano rolls: a real test piece, and what each network makes of it",
+            audio_figures.rolls(audio_figures.music(shown)),
+        ),
+    ]
+    return [picture for picture in drawn if picture[2] is not None]
+
+
+def _data(manifests: Mapping[str, Any]) -> dict[str, Any]:
+    first: dict[str, Any] = next(iter(manifests.values()), {})
+    return first.get("data", {})
+
+
+def _costs(manifests: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for trial, manifest in manifests.items():
+        if "timing" in manifest:
+            keys = ("parameters", "flops_per_update", "lowering")
+            rows.append(
+                {"trial": trial, "runs": manifest.get("runs", len(manifest["seeds"]))}
+                | {k: manifest[k] for k in keys}
+                | manifest["timing"]
+            )
+    return rows
+
+
+def _tuning_cost(manifests: Mapping[str, Any], declared: Mapping[str, Any]) -> str:
+    costs = _costs({name: manifests.get(name, {}) for _, name, _ in declared["tuning"]})
+    runs = sum(row["runs"] for row in costs)
+    secs = sum(row["train_secs"] + row["compile_secs"] for row in costs)
+    return f"{runs} runs, {secs:.1f} s of compiling and training"
+
+
+def _folded(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest for the page: without the parameter table, the diff as its length."""
+    shown = {k: v for k, v in manifest.items() if k != "parameter_table"}
+    diff = shown.get("git_diff")
+    if diff:
+        shown["git_diff"] = f"{len(diff.splitlines())} lines, see manifest.json"
+    return shown

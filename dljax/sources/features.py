@@ -1,0 +1,130 @@
+"""Features that a person specified, and few examples: what learned ones are up against.
+
+scikit-image computes them (extra `features`).
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from dljax.errors import UserError
+from dljax.sources.resident import take
+from dljax.types import Source
+
+
+def hog(images: np.ndarray, *, cells: int = 4) -> np.ndarray:
+    """Histograms of oriented gradients of images (n, h, w, c): float32 (n, k).
+
+    9 orientations in cells x cells cells, normalised over blocks of 2x2 cells (L2-Hys):
+    k = 36 (cells - 1)^2 numbers from 0 to 1. Dalal and Triggs, CVPR 2005.
+
+    Raises:
+      UserError: the images do not divide into cells, or scikit-image is not installed.
+    """
+    cell = _part(images, cells)
+    feature = _skimage().feature
+    return np.stack(
+        [
+            feature.hog(image, 9, cell, (2, 2), "L2-Hys", channel_axis=-1)
+            for image in images
+        ]
+    ).astype(np.float32)
+
+
+def zoning(images: np.ndarray, zones: int = 4) -> np.ndarray:
+    """Means over zones x zones zones of images (n, h, w, c): float32 (n, zones^2 c).
+
+    Raises:
+      UserError: the images do not divide into zones, or scikit-image is not installed.
+    """
+    part = (1, *_part(images, zones), 1)
+    means = _skimage().measure.block_reduce(images, part, np.mean)
+    return means.reshape(len(images), -1).astype(np.float32)
+
+
+def raw(images: np.ndarray) -> np.ndarray:
+    """The pixels themselves: float32 (n, h w c)."""
+    return np.asarray(images, np.float32).reshape(len(images), -1)
+
+
+FEATURES = {"raw": raw, "hog": hog, "zoning": zoning}
+_kept: dict[tuple[str, str], np.ndarray] = {}  # by fingerprint: once a process
+
+
+def with_features(source: Source, name: str) -> Source:
+    """Images as vectors of features; nothing is fitted or scaled, all are from 0 to 1.
+
+    Args:
+      source: of images in [0, 1] (b, h, w, c).
+      name: a key of `FEATURES`.
+
+    Returns:
+      a source of {"image": float32 (b, k), "label": int32 (b,)}.
+
+    Raises:
+      KeyError: other features.
+      UserError: see `hog` and `zoning`.
+    """
+    key = (source.fingerprint, name)
+    if key not in _kept:
+        rows = jnp.arange(len(source.arrays["label"]))
+        _kept[key] = FEATURES[name](
+            np.asarray(source.gather(source.arrays, rows)["image"])
+        )
+    arrays = {"image": _kept[key], "label": source.arrays["label"]}
+    return source._replace(
+        fingerprint=f"{source.fingerprint}-{name}",
+        arrays=arrays,
+        gather=take,
+    )
+
+
+def subset(source: Source, n: int) -> Source:
+    """Each seed trains on n of its training examples, as many of each class.
+
+    Which ones is a function of the seed; those of a smaller n are among those of a
+    larger. Validation and test stay.
+
+    Raises:
+      UserError: there are not so many.
+    """
+    labels = source.arrays["label"]
+
+    def split(seed):
+        parts = source.split(seed)
+        rows = np.random.default_rng(seed).permutation(parts["train"])
+        if not 1 <= n <= len(rows):
+            raise UserError(
+                f"{n} training examples are asked for, and a seed has {len(rows)}"
+            )
+        turn = np.zeros(len(rows), int)  # the how-manieth of its class
+        for label in np.unique(labels[rows]):
+            of = labels[rows] == label
+            turn[of] = np.arange(of.sum())
+        return {**parts, "train": rows[np.argsort(turn, kind="stable")[:n]]}
+
+    split(0)
+    return source._replace(fingerprint=f"{source.fingerprint}-subset{n}", split=split)
+
+
+def _part(images: np.ndarray, parts: int) -> tuple[int, int]:
+    """Height and width of one of parts x parts equal parts."""
+    height, width = images.shape[1:3]
+    if height % parts or width % parts:
+        raise UserError(
+            f"images of {height}x{width} do not divide into {parts}x{parts} equal "
+            "parts; --resize=N makes them NxN"
+        )
+    return height // parts, width // parts
+
+
+def _skimage() -> Any:
+    try:
+        import skimage.feature
+        import skimage.measure
+    except ImportError:
+        raise UserError(
+            "features need scikit-image: pip install 'dljax[features]'"
+        ) from None
+    return skimage

@@ -1,0 +1,95 @@
+"""Sources of images that networks make such of: black and white ones, and what the
+report shows of them.
+"""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dljax.datasets import spectrogram
+from dljax.errors import UserError
+from dljax.metrics import generative_metrics
+from dljax.sources.resident import take
+from dljax.types import Source
+
+GREYS = ("grey", "thresholded", "once", "anew")
+GAP = 0.4  # the grey between pictures of a plane
+WHITE = 0.5  # and above, where pixels are thresholded
+_kept: dict[str, np.ndarray] = {}  # by fingerprint: once a process
+
+
+def binarised(source: Source, how: str, *, seed: int = 0) -> Source:
+    """The same images (b, h, w, c) with what is done to their greys, by `how`.
+
+    grey: nothing. thresholded: 1 from 0.5 on, else 0. once: each pixel is drawn to be 1
+    by its grey, by numpy's generator of `seed`, for all seeds and epochs alike, of
+    training and test images. anew: nothing here; `tasks.vae` draws them at each update.
+
+    Raises:
+      UserError: there are no images. ValueError: another `how`.
+    """
+    if how not in GREYS:
+        raise ValueError(f"how {how}: must be one of {GREYS}")
+    if how in ("grey", "anew"):
+        return source
+    fingerprint = f"{source.fingerprint}-{how}{seed if how == 'once' else ''}"
+    if fingerprint not in _kept:
+        images = every(source)
+        drawn = np.random.default_rng(seed).random(images.shape, np.float32)
+        white = images >= WHITE if how == "thresholded" else images > drawn
+        _kept[fingerprint] = white.astype(np.uint8)
+
+    def gather(arrays: Any, rows: Any) -> dict[str, Any]:
+        batch = take(arrays, rows)
+        return {**batch, "image": batch["image"].astype(jnp.float32)}
+
+    return source._replace(
+        arrays={"image": _kept[fingerprint], "label": source.arrays["label"]},
+        gather=gather,
+        fingerprint=fingerprint,
+    )
+
+
+def showing(source: Source, *names: str) -> Source:
+    """The same; under real images the report shows those that samples have by these
+    names, and under what is "made" those that are nearest to it by their pixels, among
+    training images, or among all where seeds have folds. Spectrograms are heard, too.
+    """
+
+    @functools.cache
+    def real():
+        images = every(source)
+        return images if source.shared else images[source.split(0)["train"]]
+
+    def say(sample):
+        shown = {"real": sample["image"]}
+        for name in names:
+            shown[name] = np.clip(sample[name], 0, 1)
+            if name == "plane":  # its pictures stay where they are, as one
+                side = math.isqrt(len(shown[name]))
+                edges = [(0, 0), (0, 1), (0, 1), (0, 0)]
+                tiles = np.pad(shown[name], edges, constant_values=GAP)
+                tiles = tiles.reshape(side, side, *tiles.shape[1:])
+                shown[name] = np.concatenate(np.concatenate(tiles, 1), 1)[None]
+            if name == "made":
+                nearest = generative_metrics.nearest(shown[name], real())
+                shown["nearest real"] = real()[nearest]
+        if "voice" in source.arrays:
+            heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
+            shown |= heard
+        return shown
+
+    return source._replace(say=say)
+
+
+def every(source: Source) -> np.ndarray:
+    """All images of a source, as its networks see them: float32 (n, h, w, c)."""
+    if "label" not in source.arrays:
+        raise UserError(f"--dataset={source.name}: has no images, and this takes them")
+    with jax.ensure_compile_time_eval():  # experiments ask while they are compiled
+        rows = jnp.arange(len(source.arrays["label"]))
+        return np.asarray(source.gather(source.arrays, rows)["image"])

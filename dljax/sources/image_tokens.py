@@ -1,0 +1,120 @@
+"""Images as sequences of tokens: each pixel's value, row by row.
+
+Of sound these are mel spectrograms, frame by frame.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from dljax.datasets import spectrogram
+from dljax.datasets.array_dataset import ArrayDataset
+from dljax.errors import UserError
+from dljax.sources.resident import resident
+from dljax.sources.sentences import once
+from dljax.types import Source
+
+
+class Pixels(NamedTuple):
+    """A source of images as tokens; how many tokens there are, and of one image; and
+    seen(samples) -> pictures in [0, 1] (n, h, w, 1): "made" of "prediction", and beside
+    real examples "image", "label" and "asked", the label.
+
+    Its batches are {"y": int32 (b, length), the values of pixels, "x": the same a pixel
+    earlier, which begins with a token of its own, "begin": int32 (b, 1), that token
+    alone, "half": int32 (b, 1 + length // 2), x up to half of the image, "label"}.
+    """
+
+    source: Source
+    tokens: int
+    length: int
+    seen: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+@once
+def pixels(
+    table: ArrayDataset, *, levels: int = 0, across: int = 1, by_class: bool = False
+) -> Pixels:
+    """Makes a source of a table of images of one channel, or of sound.
+
+    Args:
+      levels: values are rounded to so many; 0: every one that a pixel can have is a
+        token, so that nothing is lost.
+      across: the mean of so many pixels of a row, or bands of a frame, is one.
+      by_class: each class begins with another token.
+
+    Raises:
+      UserError: the table has no images of classes, or they are in colour.
+    """
+    images = table.arrays.get("image", np.zeros((0, 1, 1, 0)))
+    if images.shape[-1] != 1 or "label" not in table.arrays:
+        raise UserError(
+            f"--dataset={table.name}: has no grey images of classes, and this takes "
+            "them"
+        )
+    height, width = images.shape[1], images.shape[2] // across
+    length, highest = height * width, levels - 1 if levels else table.largest
+    values = images[:, :, : width * across].reshape(-1, length, across).mean(-1)
+    values = np.round(values * (highest / table.largest)).astype(np.uint8)
+    source = resident(table)
+
+    def gather(arrays: Any, rows: Any) -> dict[str, Any]:
+        y = jnp.take(arrays["pixels"], rows, axis=0).astype(jnp.int32)
+        label = jnp.take(arrays["label"], rows, axis=0)
+        begin = highest + 1 + by_class * label[:, None]
+        x = jnp.concatenate([begin, y[:, :-1]], 1)
+        half = x[:, : 1 + length // 2]
+        return {"x": x, "y": y, "begin": begin, "half": half, "label": label}
+
+    def picture(tokens: Any) -> np.ndarray:
+        values = np.minimum(np.asarray(tokens, np.float32) / highest, 1)
+        return values.reshape(-1, height, width, 1).repeat(across, 2)
+
+    def seen(sample: Mapping[str, Any]) -> dict[str, Any]:
+        made = {"made": picture(sample["prediction"])}
+        if "y" not in sample:
+            return made
+        label = sample["label"]
+        return {**made, "image": picture(sample["y"]), "label": label, "asked": label}
+
+    def ask(texts: Sequence[str]) -> dict[str, np.ndarray]:
+        if any(texts) and not by_class:
+            raise UserError("--prompt: its images are of no class that is asked for")
+        if unknown := set(texts) - {*table.classes, ""}:
+            raise UserError(
+                f"--prompt={min(unknown)}: must be one of {', '.join(table.classes)}"
+            )
+        labels = [table.classes.index(t) if t and by_class else 0 for t in texts]
+        return {"x": highest + 1 + np.array(labels, np.int32)[:, None]}
+
+    def say(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        pictures = seen(sample)
+        shown = {"made": pictures["made"]}
+        if "completion" in sample:
+            whole = np.concatenate([sample["half"][:, 1:], sample["completion"]], 1)
+            real = {"real": pictures["image"], "half given": picture(whole)}
+            shown = real | shown
+        if "voice" in table.arrays:
+            heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
+            shown |= heard
+        if by_class and "label" in sample:
+            shown["asked"] = sample["label"]
+        return shown
+
+    kept = {k: v for k, v in table.arrays.items() if k in ("label", "voice")}
+    return Pixels(
+        source._replace(
+            arrays={"pixels": values, **kept},
+            gather=gather,
+            fingerprint=f"{source.fingerprint}-pixels{levels}.{across}"
+            + ("-by_class" if by_class else ""),
+            classes=(),
+            say=say,
+            ask=ask,
+        ),
+        highest + 1 + (len(table.classes) if by_class else 1),
+        length,
+        seen,
+    )

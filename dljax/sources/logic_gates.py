@@ -1,0 +1,62 @@
+"""Truth tables in pictures: pairs of handwritten zeros and ones."""
+
+import numpy as np
+
+from dljax.errors import UserError
+from dljax.types import Source
+
+GATES = {
+    "and": lambda a, b: a & b,
+    "or": lambda a, b: a | b,
+    "xor": lambda a, b: a ^ b,
+}
+FOLDS = 5
+
+
+def digit_pairs(source: Source, gate: str, *, each: int = 100, seed: int = 0) -> Source:
+    """Two digits side by side, each a 0 or a 1, and what a gate makes of the two.
+
+    Args:
+      source: of digits in five folds; a pair's two images are of one fold, so that no
+        image is in two parts of a split.
+      gate: a key of `GATES`.
+      each: pairs of every row of the truth table in each fold.
+
+    Returns:
+      a source of {"image": float32 in [0, 1] (b, h, 2 * w, c), "label": int32 (b,)}.
+
+    Raises:
+      KeyError: an unknown gate.
+      UserError: the source is not in folds.
+    """
+    if np.array_equal(*(source.split(fold)["test"] for fold in (0, 1))):
+        raise UserError(
+            f"--dataset={source.name}: is not in folds, and this takes such"
+        )
+    rng, rule = np.random.default_rng(seed), GATES[gate]
+    images, labels = (source.arrays[name] for name in ("image", "label"))
+    found, values, folds = [], [], []
+    for fold in range(FOLDS):
+        rows = source.split(fold)["test"]
+        of = [rows[labels[rows] == bit] for bit in (0, 1)]
+        for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            left, right = (images[rng.choice(of[bit], each)] for bit in (a, b))
+            found.append(np.concatenate([left, right], axis=2))
+            values += [rule(a, b)] * each
+            folds += [fold] * each
+    fold_of = np.array(folds)
+
+    def split(seed):
+        test, valid = seed % FOLDS, (seed + 1) % FOLDS
+        held = {"valid": fold_of == valid, "test": fold_of == test}
+        train = ~(held["valid"] | held["test"])
+        return {k: np.flatnonzero(v) for k, v in {"train": train, **held}.items()}
+
+    return source._replace(
+        name=f"{source.name}-{gate}",
+        fingerprint=f"{source.fingerprint}-{gate}{each}.{seed}",
+        arrays={"image": np.concatenate(found), "label": np.array(values, np.int32)},
+        split=split,
+        classes=("off", "on"),
+        shared=1 / (FOLDS - 2),
+    )

@@ -1,0 +1,261 @@
+"""Text as sequences of numbers: sources of sentences, and of pairs of them.
+
+A vocabulary is fitted on training data only. Where seeds are folds of one data set,
+each fold has a vocabulary of its own.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from dljax.datasets.array_dataset import ArrayDataset
+from dljax.datasets.splits import splits
+from dljax.errors import UserError
+from dljax.sources.resident import order
+from dljax.sources.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, vocabulary
+from dljax.types import Source
+
+
+def padded(numbers: Sequence[Sequence[int]], longest: int) -> np.ndarray:
+    """int32 (n, longest), padded with PAD; what is longer loses its end."""
+    rows = np.full((len(numbers), longest), PAD, np.int32)
+    for row, its in zip(rows, numbers, strict=True):
+        row[: min(len(its), longest)] = its[:longest]
+    return rows
+
+
+def _texts(table: ArrayDataset, name: str) -> list[str]:
+    return [text.decode() for text in table.arrays[name]]
+
+
+def once(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps what was made of a table: it is asked for again by every trial's task."""
+    kept: dict[Any, Any] = {}
+
+    @functools.wraps(make)
+    def made(table, **options):
+        key = (table.name, table.fingerprint, *sorted(options.items()))
+        if key not in kept:
+            kept[key] = make(table, **options)
+        return kept[key]
+
+    return made
+
+
+def words_of(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a net takes of a batch of sentences."""
+    return {name: batch[name] for name in ("x", "mask")}
+
+
+class Sentences(NamedTuple):
+    """A source of labelled sentences, and how many numbers its vocabulary has.
+
+    Its batches are {"x": int32 (b, t), "mask": float32 (b, t), 0 at padding, "label":
+    int32 (b,)}.
+    """
+
+    source: Source
+    vocabulary: int
+
+
+def _pieces(of: Vocabulary, numbers: Any) -> list[str]:
+    """The text of each; that of padding is empty, of what is not known "?"."""
+    return ["?" if i == UNKNOWN else of.decode([i]) for i in numbers]
+
+
+def _mixed(pieces: Sequence[int], rng: np.random.Generator) -> list[int]:
+    return [pieces[i] for i in rng.permutation(len(pieces))]
+
+
+@once
+def sentences(
+    table: ArrayDataset,
+    *,
+    kind: str = "word",
+    least: int = 1,
+    size: int = 4000,
+    longest: int = 0,
+    shuffled: bool = False,
+) -> Sentences:
+    """Makes a source of a table of labelled text.
+
+    Args:
+      kind, least, size: see `vocabulary`; it is fitted on each fold's training data.
+      longest: pieces of a sentence, the rest is cut off; 0: as the longest has.
+      shuffled: the pieces of every sentence in an order that says nothing.
+
+    Raises:
+      UserError: the table has no labelled text; see `vocabulary` too.
+    """
+    if not {"text", "label"} <= table.arrays.keys():
+        raise UserError(
+            f"--dataset={table.name}: has no sentences with labels, and this takes them"
+        )
+    texts, folds = _texts(table, "text"), 1 if "test" in table.parts else table.folds
+    blocks, known = [], []
+    for fold in range(folds):
+        train = splits(table, fold)["train"]
+        fitted = vocabulary(kind, [texts[i] for i in train], least=least, size=size)
+        blocks.append([fitted.encode(text) for text in texts])
+        known.append(fitted)
+    most = max(1, *(len(its) for block in blocks for its in block))
+    most = min(longest or most, most)
+    rng = np.random.default_rng(0)
+    if shuffled:
+        blocks = [[_mixed(its[:most], rng) for its in block] for block in blocks]
+    n = len(texts)
+
+    def split(seed: int) -> Mapping[str, np.ndarray]:
+        return {k: v + seed % folds * n for k, v in splits(table, seed).items()}
+
+    def gather(arrays, rows):
+        x = jnp.take(arrays["x"], rows, axis=0)
+        return {
+            "x": x,
+            "mask": (x != PAD).astype(jnp.float32),
+            "label": jnp.take(arrays["label"], rows % n, axis=0),
+            "row": rows,
+        }
+
+    def say(sample):
+        read = zip(sample["x"], sample["row"], strict=True)
+        return {
+            "sentence": [texts[i % n] for i in sample["row"]],
+            "label": [table.classes[i] for i in sample["label"]],
+            "said": [table.classes[i] for i in sample["prediction"]],
+            "pieces read": [_pieces(known[i // n], its) for its, i in read],
+        }
+
+    parts = splits(table, 0)
+    fingerprint = f"{table.fingerprint}-{kind}{least}.{size}.{most}"
+    source = Source(
+        name=table.name,
+        version=table.version,
+        fingerprint=fingerprint + ("-shuffled" if shuffled else ""),
+        arrays={
+            "x": np.concatenate([padded(block, most) for block in blocks]),
+            "label": table.arrays["label"],
+        },
+        split=split,
+        order=order,
+        gather=gather,
+        classes=table.classes,
+        shared=len(parts["test"]) / len(parts["train"]) if folds > 1 else 0.0,
+        say=say,
+    )
+    return Sentences(source, max(of.size for of in known))
+
+
+class Pairs(NamedTuple):
+    """A source of sentences and their translations, and the two vocabularies; and
+    whether what they say is all in lower case. translations(sample) -> {"given",
+    "reference", "said"}, a text an example.
+
+    Its batches are {"x": int32 (b, s), "mask": (b, s), "y": int32 (b, t), which ends
+    with END, "before": int32 (b, t), y a piece earlier, which begins with BEGIN,
+    "y_mask": (b, t), "row": int32 (b,)}; masks are float32, 0 at padding.
+    """
+
+    source: Source
+    theirs: Vocabulary
+    ours: Vocabulary
+    lower: bool
+    translations: Callable[[Mapping[str, Any]], dict[str, list[str]]]
+
+
+@once
+def pairs(
+    table: ArrayDataset,
+    *,
+    kind: str = "word",
+    least: int = 1,
+    size: int = 4000,
+    longest: int = 0,
+    blank: bool = False,
+) -> Pairs:
+    """Makes a source of a table of text with translations.
+
+    Args: as `sentences`. `longest` is that of both sides, and nothing is cut off the
+      references that translations are judged by. `blank`: all that is to be translated
+      is replaced by one and the same piece, so that nothing can be known of it.
+
+    Raises:
+      UserError: the table has no translations; see `vocabulary` too.
+    """
+    if "source" not in table.arrays:
+        raise UserError(
+            f"--dataset={table.name}: has no translations, and this takes them"
+        )
+    train = splits(table, 0)["train"]
+    sides, fitted = {}, {}
+    for name in ("source", "target"):
+        texts = _texts(table, name)
+        of = vocabulary(kind, [texts[i] for i in train], least=least, size=size)
+        numbers = [of.encode(text) for text in texts]
+        sides[name], fitted[name] = numbers, of
+    if blank:
+        sides["source"] = [[UNKNOWN]] * len(sides["source"])
+    most = max(len(its) for side in sides.values() for its in side)
+    most = min(longest or most, most)
+    targets = [[*its[:most], END] for its in sides["target"]]
+    arrays = {"x": padded(sides["source"], most), "y": padded(targets, most + 1)}
+
+    def gather(arrays, rows):
+        x, y = (jnp.take(arrays[name], rows, axis=0) for name in "xy")
+        before = jnp.concatenate([jnp.full_like(y[:, :1], BEGIN), y[:, :-1]], 1)
+        masks = {"mask": x, "y_mask": y}
+        return {
+            "x": x,
+            "y": y,
+            "before": before,
+            **{name: (side != PAD).astype(jnp.float32) for name, side in masks.items()},
+            "row": rows,
+        }
+
+    given, references = _texts(table, "source"), _texts(table, "target")
+
+    def translations(sample: Mapping[str, Any]) -> dict[str, list[str]]:
+        rows = sample["row"]
+        return {
+            "given": [given[i] for i in rows],
+            "reference": [references[i] for i in rows],
+            "said": [fitted["target"].decode(its) for its in sample["prediction"]],
+        }
+
+    def ask(texts: Sequence[str]) -> dict[str, Any]:
+        if not all(texts):
+            raise UserError("--prompt: give what is to be translated")
+        x = padded([fitted["source"].encode(text) for text in texts], most)
+        mask = (x != PAD).astype(np.float32)
+        return {"x": x, "mask": mask, "before": np.full((len(x), 1), BEGIN, np.int32)}
+
+    def say(sample: Mapping[str, Any]) -> dict[str, Any]:
+        """The translations, and piece by piece what was read and said."""
+        if "row" not in sample:  # of texts of one's own
+            return {"said": [fitted["target"].decode(i) for i in sample["prediction"]]}
+        return {
+            **translations(sample),
+            "pieces read": [_pieces(fitted["source"], its) for its in sample["x"]],
+            "pieces said": [
+                _pieces(fitted["target"], its) for its in sample["prediction"]
+            ],
+        }
+
+    source = Source(
+        name=table.name,
+        version=table.version,
+        fingerprint=f"{table.fingerprint}-{kind}{least}.{size}.{most}"
+        + ("-blank" if blank else ""),
+        arrays=arrays,
+        split=lambda seed: splits(table, seed),
+        order=order,
+        gather=gather,
+        say=say,
+        ask=ask,
+    )
+    return Pairs(
+        source, fitted["source"], fitted["target"], kind == "word", translations
+    )

@@ -1,0 +1,97 @@
+"""What a run costs: its parameters, and the FLOPs of one update as XLA counts them."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from dljax.models.net import watch
+from dljax.training import update
+from dljax.types import Net, Source, Task
+
+
+class Parameters(NamedTuple):
+    """rows: [name, shape, count], one an array. total: of all players."""
+
+    rows: list[list[Any]]
+    total: int
+
+
+def table(rows: list[list[Any]]) -> str:
+    """`Parameters.rows` for the terminal."""
+    width = max((len(name) for name, _, _ in rows), default=0)
+    return "\n".join(
+        f"  {name:<{width}}  {'x'.join(map(str, shape)):>16}  {count:>12,}"
+        for name, shape, count in rows
+    )
+
+
+def parameters(task: Task) -> Parameters:
+    """Counts the parameters of a task, without making them."""
+    params, _ = jax.eval_shape(task.init, jax.random.key(0))
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    rows = [
+        [
+            jax.tree_util.keystr(path, simple=True, separator="/"),
+            list(leaf.shape),
+            math.prod(leaf.shape),
+        ]
+        for path, leaf in leaves
+    ]
+    return Parameters(rows, sum(count for _, _, count in rows))
+
+
+def flops(task: Task, source: Source, batch_size: int) -> float | None:
+    """Floating-point operations of one update; None where XLA does not tell.
+
+    XLA counts the body of a loop once, however often it runs.
+    """
+    rows = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
+    state = jax.eval_shape(lambda: update.init(task, jax.random.key(0)))
+    lowered = jax.jit(
+        lambda s, arrays, r: update.update(task, s, source.gather(arrays, r))
+    ).lower(state, source.arrays, rows)
+    analysis = lowered.cost_analysis() or {}
+    return analysis.get("flops")
+
+
+class Forward(NamedTuple):
+    """What one pass of a net costs, an example: floating-point operations (of a loop
+    once), the numbers that its layers put out, and parameters.
+    """
+
+    flops: float
+    activations: int
+    parameters: int
+
+
+def forward(net: Net, example: Any) -> Forward:
+    """The cost of `net.apply` in evaluation, by XLA's count.
+
+    Args:
+      example: one batch of inputs (b, ...), or its `jax.ShapeDtypeStruct`.
+    """
+    params, model_state = jax.eval_shape(net.init, jax.random.key(0), example)
+
+    def apply(params, model_state, x):
+        return net.apply(params, model_state, x, key=None, train=False)[0]
+
+    sizes: dict[str, int] = {}
+
+    def add(path, output):
+        sizes[path] = output.size
+
+    with watch(add):  # while it is traced
+        lowered = jax.jit(apply).lower(params, model_state, example)
+    analysis = lowered.cost_analysis() or {}
+    # A block's output is that of a layer in it; the top module's, of its last one.
+    within = {path.rpartition("/")[0] for path in sizes}
+    held = sum(
+        size
+        for path, size in sizes.items()
+        if path not in within and ("/" in path or path in params)
+    )
+    size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+    n = example.shape[0]
+    return Forward(analysis.get("flops", math.nan) / n, held // n, size)

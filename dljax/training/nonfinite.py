@@ -1,0 +1,83 @@
+"""Where a step that froze a run is first not finite: in which module, loss or gradient.
+
+The state of a frozen run is its last finite one and every batch is a pure function of
+(key, step), so the step can be played again with every module's output watched.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dljax.models.net import watch
+from dljax.training import update
+from dljax.types import ORDER, Source, State, Task, Turn, fold
+
+
+def one(states: State, index: int) -> State:
+    """The state of one run, of host states with a leading seed axis."""
+    state = jax.tree.map(lambda leaf: leaf[index], states)
+    return state._replace(key=jax.random.wrap_key_data(jnp.asarray(state.key)))
+
+
+def locate(
+    task: Task, source: Source, state: State, rows: Any, *, batch_size: int
+) -> str:
+    """Plays the step after `state` again; says what in it is first not finite.
+
+    Args:
+      state: of one run, frozen or not.
+      rows: int32 (n,), what the run trains on.
+    """
+    batch = _batch(source, state, np.asarray(rows, np.int32), batch_size)
+    for name, values in batch.items():
+        if not _finite(values):
+            return f"the data: {name} of the batch is not finite"
+    names: list[str] = []
+    bad: set[int] = set()
+
+    def record(name: str, values: Any) -> None:
+        index = len(names)
+        names.append(name)
+        jax.debug.callback(
+            lambda finite: None if finite else bad.add(index), _finite(values)
+        )
+
+    watched = task._replace(turns=tuple(_watched(turn, record) for turn in task.turns))
+    play = jax.jit(lambda state, batch: update.update(watched, state, batch))
+    after, _ = play(state._replace(alive=jnp.bool_(True)), batch)
+    jax.effects_barrier()
+    if bad:
+        return f"the first output that is not finite is that of {names[min(bad)]}"
+    if after.alive:
+        return "played alone the step is finite; compare the manifests' surroundings"
+    return "every module's output and the loss are finite; a gradient is not"
+
+
+def _watched(turn: Turn, record: Any) -> Turn:
+    """The turn, with every module's output and its loss recorded, in this order."""
+
+    def loss(params, model_state, batch, key, step):
+        with watch(lambda path, output: record(f"{turn.name}/{path}", output)):
+            value, (metrics, model_state) = turn.loss(
+                params, model_state, batch, key, step
+            )
+        record(f"the loss of {turn.name}, after all modules", (value, metrics))
+        return value, (metrics, model_state)
+
+    return turn._replace(loss=loss)
+
+
+def _batch(source: Source, state: State, rows: np.ndarray, size: int) -> Any:
+    """The batch of the step after `state`."""
+    epoch, place = divmod(int(state.step), len(rows) // size)
+    order = source.order(fold(state.key, epoch, ORDER), jnp.asarray(rows))
+    now = jax.lax.dynamic_slice_in_dim(order, place * size, size)
+    return source.gather(source.arrays, now)
+
+
+def _finite(values: Any) -> jax.Array:
+    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(values)]
+    floats = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact)]
+    return jnp.all(jnp.array([jnp.isfinite(x).all() for x in floats]))

@@ -1,0 +1,42 @@
+"""What can go wrong while a trial is compiled and run, in one line."""
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Iterator
+
+import jax
+
+from dljax.errors import FAILED_RUNS, UserError
+from dljax.trials import disk
+from dljax.trials.trial import Trial
+
+
+@contextlib.contextmanager
+def explained(trial: Trial) -> Iterator[None]:
+    """Turns an error of the device or the task inside into a `UserError`.
+
+    Raises:
+      UserError: the device's memory is full, or the task cannot be given traced
+      numbers.
+    """
+    try:
+        yield
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
+        if not trial.numbers:
+            raise
+        frames = traceback.extract_tb(sys.exc_info()[2])
+        own = [frame for frame in frames if "/jax/" not in frame.filename][-1]
+        raise UserError(
+            f"STUDY.vmapped_factors: {own.filename}:{own.lineno} needs the number "
+            f"itself ({own.line}), and {', '.join(trial.numbers)} is traced there; "
+            "compute with jax.numpy, or leave it out"
+        ) from None
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error) or disk.refused(error):
+            raise
+        raise UserError(
+            f"{trial.variant}: the device's memory is full; give a smaller "
+            "--batch_size, or --seeds_by=map to train one seed at a time",
+            FAILED_RUNS,
+        ) from None

@@ -1,0 +1,298 @@
+"""Trains a trial in its directory: resumes, logs, saves, and notes what it took."""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from dljax.backend import cores
+from dljax.config import ACTIONS
+from dljax.sources.resident import updates
+from dljax.training import cost, loop, programs
+from dljax.trials import checkpoint, disk, log, manifest, samples, tensorboard
+from dljax.trials.device_errors import explained
+from dljax.trials.lock import locked
+from dljax.trials.trial import Trial, failures
+from dljax.types import Source, Task
+
+Make = Callable[[Mapping[str, Any]], Task]
+Sink = Callable[[pathlib.Path, log.Rows], None]
+
+
+class TrialOutcome(NamedTuple):
+    """How a trial ended: whether it was stopped, and after how many seconds."""
+
+    stopped: bool
+    secs: float
+
+
+def execute(
+    trial: Trial,
+    task: Make,
+    source: Source,
+    directory: pathlib.Path,
+    *,
+    stop: Callable[[], bool],
+    show: Any,
+    sink: Sink = lambda directory, rows: None,
+) -> TrialOutcome:
+    """Trains a trial to its end, or resumes it; its directory then tells all.
+
+    Args:
+      task: makes the task of a run, given its numbers.
+      stop: whether a signal asked to stop.
+      show: has say(line), begin(total, start, label), update(step, metrics) and end().
+      sink: is given all rows that metrics.jsonl gets; after a resume those again that
+        came after the checkpoint.
+
+    Raises:
+      UserError: the directory is locked, or cannot be written, or what is in it is of
+        another config or damaged; or the device's memory is full.
+    """
+    with disk.refusals(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        with (
+            locked(directory, break_lock=trial.config.break_lock, say=show.say),
+            explained(trial),
+        ):
+            return _execute(trial, task, source, directory, stop, show, sink)
+
+
+def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
+    begun = time.time()
+    config, count = trial.config, len(trial.runs)
+    first = task(trial.runs[0].numbers)
+    program = compiled(trial, task, source)
+    steps = updates(config, source)
+    disk.write_json(directory / "config.json", page(trial, source))
+    surroundings = manifest.surroundings(config)
+    known = manifest.known_flops(directory / "manifest.json", surroundings)
+    description = described(trial, first, source, flops=known)
+    flops = description["flops_per_update"]
+    each = f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
+    show.say(f"{trial.variant}: {description['parameters']:,} parameters{each}")
+    show.say(cost.table(description["parameter_table"]))
+    restored = restore(trial, program, directory, say=show.say, resume=True)
+    step = restored.step if restored else 0
+    if not restored and (directory / "metrics.jsonl").is_file():
+        show.say(f"{trial.variant}: no checkpoint is there; it starts at step 0")
+    kept = (
+        program.put(restored.tree) if restored else loop.begin(program, trial.best_by)
+    )
+    if restored:
+        show.say(f"{trial.variant}: resuming at step {step} of {steps}")
+        for line in manifest.differences(restored.page["surroundings"], surroundings):
+            show.say(f"{trial.variant}: {line}; its bits may differ from here on")
+    written = surroundings | description
+    written["starts"] = manifest.starts(directory / "manifest.json", step, written)
+    disk.write_json(directory / "manifest.json", written)
+    beside = {
+        "fixed": trial.fixed,
+        "surroundings": {
+            k: surroundings[k] for k in (*manifest.COMPARED, "git_commit")
+        },
+    }
+    length = restored.page["metrics"]["bytes"] if restored else 0
+    metrics = log.Log(directory / "metrics.jsonl", length)
+    sinks = [metrics.write, _harmless(functools.partial(sink, directory), show)]
+    with (
+        contextlib.closing(metrics),
+        contextlib.closing(checkpoint.Saver(directory / "checkpoints")) as saver,
+        contextlib.ExitStack() as stack,
+    ):
+        if config.tensorboard:
+            rows = log.read_rows(directory / "metrics.jsonl")
+            board = tensorboard.Writer(directory, rows)
+            stack.callback(board.close)
+            sinks.append(board.write)
+        show.begin(steps, step, trial.variant)
+        stack.callback(show.end)
+        with _trace(directory / "profile", on=config.profile):
+            outcome = loop.train(
+                program,
+                kept,
+                step=step,
+                steps=steps,
+                log_every=config.log_every or max(1, steps // 50),
+                eval_every=config.eval_every or max(1, steps // 20),
+                best_by=trial.best_by,
+                test=trial.test,
+                measures=trial.measures,
+                hooks=_hooks(trial, program, sinks, metrics, saver, beside, stop, show),
+            )
+        stopped = outcome.stopped and outcome.step < steps
+        if not stopped and trial.test:  # while the last state is on its way to the disk
+            samples.write(directory, program, source, outcome.kept.tested)
+        before = time.perf_counter()
+        saver.wait()
+        save_secs = outcome.save_secs + time.perf_counter() - before
+    timing = {
+        "from_step": step,
+        "to_step": outcome.step,
+        "began": begun,
+        "secs": round(time.time() - begun, 3),
+        "compile_secs": round(outcome.compile_secs, 3),
+        "train_secs": round(outcome.train_secs, 3),
+        "save_secs": round(save_secs, 3),
+        "steps_per_sec": round(
+            (outcome.step - step) / max(outcome.train_secs, 1e-9), 3
+        ),
+        "cores": cores(),
+        "peak_bytes": manifest.peak_memory(),
+    }
+    with open(directory / "timing.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(timing) + "\n")
+    if not stopped:
+        alive = np.asarray(outcome.kept.state.alive)[:count]
+        failed = failures(
+            [r for r, a in zip(trial.runs, alive, strict=True) if not a],
+            log.read_rows(directory / "metrics.jsonl"),
+            first,
+        )
+        disk.write_json(
+            directory / "manifest.json", written | {"timing": timing, "failed": failed}
+        )
+        done = {
+            "metrics_sha256": disk.digest(directory / "metrics.jsonl"),
+            "failed": failed,
+        }
+        disk.write_json(directory / "DONE", done)
+    return TrialOutcome(stopped, time.time() - begun)
+
+
+def page(trial: Trial, source: Source) -> dict[str, Any]:
+    """The content of config.json."""
+    config = dataclasses.asdict(trial.config)
+    return {
+        "variant": trial.variant,
+        "runs": [list(run) for run in trial.runs],
+        "config": {k: v for k, v in config.items() if k not in ACTIONS},
+        "fixed": trial.fixed,
+        "steps": updates(trial.config, source),
+        "lowering": trial.lowering,
+        "best_by": trial.best_by,
+        "test": trial.test,
+    }
+
+
+def described(
+    trial: Trial, task: Task, source: Source, *, flops: float | None = None
+) -> dict[str, Any]:
+    """What manifest.json has of a trial itself.
+
+    Args:
+      task: that of its first run.
+      flops: of an update, where they are known; to count them takes a second.
+    """
+    parameters = cost.parameters(task)
+    return {
+        "trial": trial.name,
+        "rule_sha256": trial.rule_sha256,
+        "size_sha256": trial.size_sha256,
+        "task_sha256": trial.task_sha256,
+        "flags": dataclasses.asdict(trial.config),
+        "seeds": list(trial.seeds),
+        "runs": len(trial.runs),
+        "numbers": trial.fixed.get("numbers", []),
+        "lowering": trial.lowering,
+        "data": manifest.data(source),
+        "parameters": parameters.total,
+        "parameter_table": parameters.rows,
+        "flops_per_update": flops or cost.flops(task, source, trial.config.batch_size),
+    }
+
+
+def compiled(trial: Trial, task: Make, source: Source) -> programs.Program:
+    """The programs of a trial."""
+    return programs.program(
+        task,
+        source,
+        [run.seed for run in trial.runs],
+        how=trial.lowering,
+        hyper=trial.numbers,
+        batch_size=trial.config.batch_size,
+    )
+
+
+def restore(
+    trial: Trial,
+    program: programs.Program,
+    directory: pathlib.Path,
+    *,
+    say: Callable[[str], None],
+    resume: bool,
+) -> checkpoint.Restored | None:
+    """A trial's newest whole checkpoint: a `loop.TrainState` of host arrays.
+
+    Args:
+      resume: metrics.jsonl has to begin as it was then, and what is damaged is moved
+        away; the caller holds the lock.
+
+    Raises as `checkpoint.restore`.
+    """
+
+    def check(page):
+        wrong = log.differs(directory / "metrics.jsonl", page["metrics"])
+        if wrong and resume:
+            raise checkpoint.Unmatched(wrong)
+
+    return checkpoint.restore(
+        directory / "checkpoints",
+        program.take(loop.begin(program, trial.best_by)),
+        fixed=trial.fixed,
+        say=say,
+        check=check,
+        set_aside=resume,
+    )
+
+
+def _harmless(sink: Callable[[log.Rows], None], show: Any):
+    """The script's own log(): its error is said, and ends it, not the training."""
+    failed = False
+
+    def write(rows):
+        nonlocal failed
+        try:
+            if not failed:
+                sink(rows)
+        except Exception as error:
+            failed = True
+            said = f"{type(error).__name__}: {error}"
+            show.say(f"log(): {said}; it is given no more rows of this trial")
+
+    return write
+
+
+def _hooks(trial, program, sinks, metrics, saver, beside, stop, show) -> loop.Hooks:
+    """How the loop writes to this trial's directory."""
+    saved_at = time.monotonic()
+
+    def write(rows):
+        named = [
+            {"step": row["step"], "seed": row["seed"], "variant": trial.runs[i].variant}
+            | row
+            for i, row in rows
+        ]
+        for sink in sinks if named else ():
+            sink(named)
+
+    def save(step, kept):
+        nonlocal saved_at
+        saver.save(step, program.take(kept), {**beside, "metrics": metrics.mark()})
+        saved_at = time.monotonic()
+
+    def save_due():
+        return time.monotonic() - saved_at >= trial.config.save_every_secs
+
+    return loop.Hooks(write, save, save_due, stop, show.update)
+
+
+def _trace(directory: pathlib.Path, *, on: bool) -> contextlib.AbstractContextManager:
+    return jax.profiler.trace(str(directory)) if on else contextlib.nullcontext()

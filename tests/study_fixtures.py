@@ -1,0 +1,42 @@
+"""Running a study in this process, as the tests of studies do."""
+
+import json
+
+import jax
+import numpy as np
+from conftest import Quiet
+
+from dljax import config as configs
+from dljax.errors import DONE
+from dljax.launch import run_study
+
+
+def ask(experiment, *arguments):
+    return configs.parse(
+        experiment.config,
+        arguments,
+        factors=experiment.study.factors,
+        sizes=lambda given: experiment.study.defaults(given, "digits"),
+    )
+
+
+def run(experiment, directory, *arguments, stop=lambda: False, code=DONE):
+    """Runs a study in `directory`; returns what it said."""
+    show = Quiet()
+    asked = ask(experiment, *arguments, f"--workdir={directory}")
+    assert run_study.launch(experiment, asked, stop=stop, show=show) == code
+    return show.lines
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def trials(directory):
+    """{name: directory} of the finished trials."""
+    return {path.parent.name: path.parent for path in directory.glob("*/DONE")}
+
+
+def same(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(np.testing.assert_array_equal, a, b)

@@ -1,0 +1,143 @@
+"""Sound as pictures and back, a soundfont's notes, and sets of recordings."""
+
+import io
+import pathlib
+import tarfile
+
+import numpy as np
+import pytest
+import scipy.io.wavfile
+
+from dljax.datasets import loading, location, soundfont, spectrogram
+from dljax.datasets.spectrogram import BANDS, FRAMES, HOP, RATE
+from dljax.datasets.splits import splits
+from dljax.reporting import sample_figures
+from dljax.sources.image_tokens import pixels
+
+LENGTH = FRAMES * HOP
+pretty_midi = pytest.importorskip("pretty_midi")
+FONT = pathlib.Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
+
+
+def tone(hertz, seconds=1.0):
+    wave = np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE)
+    return (0.5 * 2**15 * wave).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def font():
+    return soundfont.read(FONT)
+
+
+def test_a_higher_tone_is_in_a_higher_band():
+    found = spectrogram.pictures([tone(hertz) for hertz in (200, 800, 3000)])
+    assert found.shape == (3, FRAMES, BANDS, 1)
+    assert found.dtype == np.uint8
+    loudest = found[:, 5:25, :, 0].astype(float).mean(1).argmax(-1)
+    assert loudest[0] < loudest[1] < loudest[2]
+
+
+def test_the_report_has_time_to_the_right_and_low_bands_below():
+    time = np.arange(RATE) / RATE
+    wave = np.where(time > 0.5, np.sin(2 * np.pi * 3000 * time), 0)  # high, and late
+    image = spectrogram.pictures([np.int16(2**14 * wave)])
+    shown = sample_figures.upright({"a": {"image": image, "map": image[..., 0]}})["a"]
+    for loud in (shown["image"][0, ..., 0], shown["map"][0]):
+        rows, columns = np.nonzero(loud > loud.max() / 2)
+        assert rows.max() < BANDS / 2
+        assert columns.min() > FRAMES / 3
+
+
+def test_silence_follows_what_is_short_and_what_is_long_is_cut():
+    short, long = spectrogram.pictures([tone(500, 0.25), tone(500, 3.0)])
+    assert short[12:].max() == 0
+    assert short[2:6].max() > 200
+    assert long[-2].max() > 200
+
+
+def test_ten_times_the_sound_is_twenty_decibels_louder():
+    loud, quiet = spectrogram.pictures([tone(500), tone(500) // 10])
+    middle = slice(5, 25)
+    off = loud[middle].max(1).astype(float) - quiet[middle].max(1)
+    np.testing.assert_allclose(off, 255 * 20 / spectrogram.RANGE, atol=2)
+
+
+def test_a_sound_from_a_picture_has_that_picture(font):
+    sounds = [soundfont.play(font, p, 60, rate=RATE, seconds=1.0) for p in (0, 40, 73)]
+    found = spectrogram.pictures(sounds)
+    again = spectrogram.pictures(spectrogram.heard(found / 255))
+    off = np.abs(again.astype(float) - found) * spectrogram.RANGE / 255
+    assert off[found > 100].mean() < 5  # decibels, where it is loud
+
+
+@pytest.mark.parametrize("key", [48, 60, 69])
+def test_a_note_has_its_pitch(font, key):
+    sound = soundfont.play(font, 73, key, rate=RATE, seconds=1.0)  # a flute
+    power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
+    pitch = 440 * 2 ** ((key - 69) / 12)
+    harmonics = [power[int(round(k * pitch)) - 8 :][:17].sum() for k in (1, 2, 3, 4)]
+    assert sum(harmonics) > 0.8 * power.sum()
+    assert sound.dtype == np.int16
+    assert np.abs(sound).max() <= 2**14
+
+
+def test_every_instrument_has_every_note(font):
+    assert set(font.programs) >= set(range(128))
+    for program in range(0, 128, 9):
+        sound = soundfont.play(font, program, 70, rate=RATE, seconds=0.5)
+        assert len(sound) == RATE // 2
+        assert np.abs(sound).max() > 2**12
+
+
+def test_notes_are_tested_on_other_instruments(data_dir):
+    table = loading.load(location.find("notes", data_dir=data_dir))
+    parts = splits(table, 0)
+    voices = {part: set(table.arrays["voice"][rows]) for part, rows in parts.items()}
+    assert {part: len(its) for part, its in voices.items()} == {
+        "train": 96,
+        "valid": 16,
+        "test": 16,
+    }
+    assert not voices["train"] & voices["test"]
+    for rows in parts.values():
+        assert set(table.arrays["label"][rows]) == set(range(16))
+    assert len(table.classes) == 16
+
+
+def test_spoken_digits_are_tested_on_the_first_five(tmp_path):
+    from dljax.datasets.audio_builders import SpokenDigit
+
+    path = tmp_path / "archive.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name in ("3_theo_4", "7_george_5", "7_george_0"):
+            file = io.BytesIO()
+            scipy.io.wavfile.write(file, RATE, tone(300, 0.1))
+            member = tarfile.TarInfo(f"free-spoken-digit/recordings/{name}.wav")
+            member.size = file.getbuffer().nbytes
+            file.seek(0)
+            tar.addfile(member, file)
+    builder = SpokenDigit(data_dir=tmp_path / "made")
+    for test, expected in (
+        (True, [("3", "theo"), ("7", "george")]),
+        (False, [("7", "george")]),
+    ):
+        rows = [row for _, row in builder._generate_examples(path, test)]
+        assert [(row["label"], row["voice"]) for row in rows] == expected
+        np.testing.assert_array_equal(rows[0]["sound"], tone(300, 0.1))
+
+
+def test_what_is_said_of_sound_is_heard(data_dir):
+    table = loading.load(location.find("notes", data_dir=data_dir))
+    found = pixels(table, levels=16, across=2)
+    batch = found.source.gather(found.source.arrays, np.arange(2))
+    y = np.asarray(batch["y"])
+    sample = {k: np.asarray(v) for k, v in batch.items()} | {
+        "prediction": y,
+        "completion": y[:, found.length // 2 :],
+    }
+    said = found.source.say(sample)
+    assert found.length == FRAMES * BANDS // 2
+    for title in ("real", "made", "half given"):
+        assert said[title].shape == (2, FRAMES, BANDS, 1)
+        assert said[f"{title} sound"].shape == (2, LENGTH)
+        np.testing.assert_array_equal(said[title], said["real"])

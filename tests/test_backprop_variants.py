@@ -1,0 +1,64 @@
+"""Gradients by other ways than jax.grad, against it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from dljax.models.mlp import mlp
+from dljax.tasks.backprop_variants import backward, finite_differences, with_gradient
+
+KEY = jax.random.key(0)
+X = jax.random.normal(jax.random.key(1), (6, 2, 3))
+LABELS = jax.nn.one_hot(jnp.arange(6) % 4, 4)
+NET = mlp((5, 7), 4)
+
+
+@pytest.fixture(scope="module")
+def params():
+    made, _ = NET.init(KEY, X)
+    return jax.tree.map(lambda leaf: leaf + 0.1, made)  # biases too
+
+
+def loss(params):
+    logits, _ = NET.apply(params, {}, X, key=None, train=False)
+    return optax.softmax_cross_entropy(logits, LABELS).mean()
+
+
+def error(logits):
+    return (jax.nn.softmax(logits) - LABELS) / len(LABELS)
+
+
+def close(a, b, tolerance):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=tolerance), a, b)
+
+
+def test_the_backward_pass_by_hand_is_jax_grad(params):
+    close(backward(params, X, error), jax.grad(loss)(params), 1e-6)
+
+
+def test_finite_differences_are_jax_grad(params):
+    close(finite_differences(loss, params), jax.grad(loss)(params), 1e-3)
+
+
+def test_feedback_changes_all_layers_but_the_last(params):
+    other, _ = NET.init(jax.random.key(5), X)
+    feedback = {name: layer["kernel"] for name, layer in other.items()}
+    found = backward(params, X, error, feedback)
+    true = jax.grad(loss)(params)
+    close(found["Dense_2"], true["Dense_2"], 1e-6)
+    for layer in ("Dense_0", "Dense_1"):
+        assert np.abs(found[layer]["kernel"] - true[layer]["kernel"]).max() > 0.01
+    # Through the weights themselves it is the gradient.
+    same = {name: layer["kernel"] for name, layer in params.items()}
+    close(backward(params, X, error, same), true, 1e-6)
+
+
+def test_a_loss_with_a_given_gradient(params):
+    given = jax.tree.map(lambda leaf: jnp.full_like(leaf, 3.0), params)
+    value, found = jax.value_and_grad(lambda p: with_gradient(loss(p), p, given))(
+        params
+    )
+    np.testing.assert_allclose(value, loss(params), rtol=1e-6)
+    close(found, given, 0)

@@ -1,0 +1,110 @@
+"""Studies whose numbers are times: measured in turns, judged as all others."""
+
+import json
+import sys
+
+import pytest
+import small_texts
+import study_fixtures
+from conftest import Quiet
+
+from dljax.errors import PREEMPTED, UserError
+from dljax.launch import run_study
+from dljax.studies import loading
+from dljax.studies.experiment import of_module
+
+TURNS = []
+
+
+def measure(config, task, source):
+    """A clock of its own: every round takes as many seconds as the layer is wide."""
+    assert task.turns
+    assert source.split(0)
+
+    def one(seed):
+        TURNS.append((config.width, seed))
+        return {"secs": config.width + 0.01 * (seed % 3), "other": 1.0}
+
+    return one
+
+
+def rule(wider):
+    """Supported if 16 takes more seconds than 8."""
+    return "supported" if wider.above(0) else "undecided"
+
+
+@pytest.fixture
+def experiment():
+    study = small_texts.STUDY._replace(
+        factors={"width": (8, 16)},
+        tune={},
+        primary_metric="secs",
+        higher=False,
+        contrasts={"wider": ("16", "8")},
+        rule=rule,
+    )
+    TURNS.clear()
+    return of_module(small_texts)._replace(study=study, measure=measure)
+
+
+def test_variants_take_turns_and_are_judged(
+    experiment, tmp_path, data_dir, monkeypatch
+):
+    data = f"--data_dir={data_dir}"
+    study_fixtures.run(experiment, tmp_path, data, "--seeds=8")
+    assert [(width, seed) for seed in range(8) for width in (8, 16)] == TURNS
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["verdict"] == "supported"
+    means = [row["mean"] for row in report["variants"]]
+    assert means == pytest.approx([8.00875, 16.00875])
+    assert not (tmp_path / "figures" / "curves.svg").exists()
+    study_fixtures.run(experiment, tmp_path, data, "--seeds=8")
+    assert len(TURNS) == 16  # nothing is measured twice
+    # The module that is imported by its name: other tests may have loaded another.
+    monkeypatch.setattr(sys.modules["small"], "measure", measure, raising=False)
+    (trial, *_) = study_fixtures.trials(tmp_path).values()
+    with pytest.raises(UserError, match="holds measured times"):
+        loading.load(str(trial))
+
+
+def test_what_was_measured_on_another_day_is_measured_again(experiment, tmp_path):
+    study_fixtures.run(experiment, tmp_path, "--seeds=8", "--width=8")
+    said = study_fixtures.run(experiment, tmp_path, "--seeds=8")
+    assert [(width, seed) for seed in range(8) for width in (8, 16)] == TURNS[8:]
+    assert any("1 that are done are measured again, in turns" in line for line in said)
+
+
+def test_a_stopped_round_leaves_nothing_half_done(experiment, tmp_path):
+    stop = lambda: len(TURNS) == 3  # noqa: E731
+    study_fixtures.run(experiment, tmp_path, "--seeds=8", stop=stop, code=PREEMPTED)
+    assert not study_fixtures.trials(tmp_path)
+    study_fixtures.run(experiment, tmp_path, "--seeds=8")
+    assert len(TURNS) == 3 + 16
+
+
+def test_a_plan_measures_nothing(experiment, tmp_path, capsys):
+    study_fixtures.run(experiment, tmp_path, "--plan")
+    assert "trials are measured in turns" in capsys.readouterr().out
+    assert not TURNS
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["--jobs=2", "--trial=x", "--launcher=commands", "--seeds_by=vmap", "--profile"],
+)
+def test_trials_that_would_not_take_turns_are_refused(experiment, tmp_path, flag):
+    asked = study_fixtures.ask(experiment, flag, f"--workdir={tmp_path}")
+    with pytest.raises(UserError, match="its trials take turns"):
+        run_study.launch(experiment, asked, stop=lambda: False, show=Quiet())
+
+
+def test_a_measure_that_is_not_given_is_refused(experiment, tmp_path):
+    wrong = experiment._replace(study=experiment.study._replace(primary_metric="secz"))
+    with pytest.raises(UserError, match="gives secs, other, and no secz"):
+        study_fixtures.run(wrong, tmp_path, "--seeds=2")
+
+
+def test_times_are_not_tuned_by(experiment, tmp_path):
+    tuned = experiment.study._replace(tune={"learning_rate": (0.1, 0.2)})
+    with pytest.raises(UserError, match="STUDY.tune: a study of times"):
+        study_fixtures.run(experiment._replace(study=tuned), tmp_path)

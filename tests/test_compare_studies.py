@@ -1,0 +1,95 @@
+"""Several studies on one page: compared, and listed."""
+
+import json
+import re
+import shutil
+
+import pytest
+import small_texts
+from study_fixtures import run
+
+from dljax.commands import report
+from dljax.errors import DONE, UserError
+from dljax.studies.experiment import import_experiment
+
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
+SHORT = ("--width=0,8", "--activation=relu", "--seeds=4")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with two studies: of 20 steps, and of 200."""
+    folder = tmp_path_factory.mktemp("runs")
+    experiment = import_experiment(small_texts.__file__)
+    study = experiment.study._replace(
+        tune={}, contrasts={"wider": ("8/relu", "0/relu")}
+    )
+    experiment = experiment._replace(study=study)
+    for name, steps in (("short", 20), ("long", 200)):
+        run(experiment, folder / name, *SHORT, f"--steps={steps}")
+    return folder
+
+
+def test_studies_are_compared_variant_by_variant(runs, capsys):
+    assert report.main([str(runs / "short"), str(runs / "long")]) == DONE
+    said = capsys.readouterr().out
+    means = {
+        name: {
+            row["variant"]: row["mean"]
+            for row in json.loads((runs / name / "report.json").read_text())["variants"]
+        }
+        for name in ("short", "long")
+    }
+    gain = means["long"]["0/relu"] - means["short"]["0/relu"]
+    assert gain > 0.1
+    assert f"0/relu: long - short: {gain:+.4f}" in said
+    page = (runs / "short_vs_long.html").read_text()
+    assert "<td>steps</td><td>20</td><td>200</td>" in page
+    assert "<td>seeds</td>" not in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+
+
+def test_common_seeds_are_paired(runs, tmp_path, capsys):
+    copy = tmp_path / "short"
+    shutil.copytree(runs / "short", copy)
+    rows = (copy / "results.csv").read_text().splitlines()
+    fewer = [row for row in rows if ",3," not in row]
+    (copy / "results.csv").write_text("\n".join(fewer) + "\n")
+    assert report.main([str(copy), str(runs / "long")]) == DONE
+    capsys.readouterr()
+    page = (tmp_path / "short_vs_long.html").read_text()
+    assert '<td class="n">3</td>' in page
+    (copy / "results.csv").write_text("\n".join(rows[:1]) + "\n")
+    assert report.main([str(copy), str(runs / "long")]) == DONE
+    assert "no variant has a seed in both" in capsys.readouterr().out
+
+
+def test_the_landing_page_lists_every_study(runs, capsys):
+    assert report.main(["--index", str(runs)]) == DONE
+    assert str(runs / "index.html") in capsys.readouterr().out
+    page = (runs / "index.html").read_text()
+    links = re.findall(r'<a href="([^"]*)"', page)
+    assert links == ["long/report.html", "short/report.html"]
+    assert all((runs / link).is_file() for link in links)
+    assert page.count("Undecided.") == 2
+
+
+def test_what_cannot_be_compared_is_said(runs, tmp_path):
+    with pytest.raises(UserError, match="no such directory"):
+        report.main([str(tmp_path / "a"), str(tmp_path / "b")])
+    with pytest.raises(UserError, match="no report there"):
+        report.main([str(tmp_path), str(runs / "long")])
+    with pytest.raises(UserError, match="usage"):
+        report.main([])
+    with pytest.raises(UserError, match="no study with a report"):
+        report.main(["--index", str(tmp_path)])
+    other = tmp_path / "other"
+    shutil.copytree(runs / "short", other)
+    told = json.loads((other / "report.json").read_text()) | {"measure": "loss"}
+    (other / "report.json").write_text(json.dumps(told))
+    with pytest.raises(UserError, match="measure loss and accuracy"):
+        report.main([str(other), str(runs / "long")])
+    (other / "report.json").write_text("{}")
+    with pytest.raises(UserError, match="its report is damaged"):
+        report.main([str(other), str(runs / "long")])

@@ -1,0 +1,59 @@
+"""Gradients through time where algebra says what they are."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dljax.interpret.gradient_flow import through_time
+from dljax.models.cell import Layer, forward
+from dljax.models.lstm import LSTM
+from dljax.models.rnn import GRU, RNN
+
+T, B, F, H = 12, 2, 3, 4
+
+
+def weights(cell, memory, bias):
+    width = cell.parts * H
+    found = {"inputs": jnp.zeros((F, width)), "memory": memory, "bias": bias}
+    return found | ({"memory_bias": jnp.zeros(width)} if cell.memory_bias else {})
+
+
+def first(output):
+    return output[:, 0]
+
+
+def test_a_linear_memory_decays_by_its_factor():
+    turned = 0.9 * jnp.asarray(
+        np.linalg.qr(np.random.default_rng(0).normal(size=(H, H)))[0]
+    )
+    given = weights(RNN, turned.astype(jnp.float32), jnp.zeros(H))
+    norms = through_time(RNN, given, jnp.zeros((T, B, F)), first)
+    expected = 0.9 ** np.arange(T)[::-1]
+    np.testing.assert_allclose(norms, np.tile(expected, (B, 1)).T, rtol=1e-5)
+
+
+def test_a_forget_bias_of_one_alone_loses_a_quarter_a_step():
+    bias = jnp.zeros((4, H)).at[1].set(1.0).reshape(-1)
+    given = weights(LSTM, jnp.zeros((H, 4 * H)), bias)
+    norms = through_time(LSTM, given, jnp.zeros((T, B, F)), first)
+    kept = 1 / (1 + np.exp(-1))
+    # The output gate is half open, and tanh is flat at 0.
+    np.testing.assert_allclose(norms[:-1, 0], 0.5 * kept ** np.arange(T)[:0:-1], 1e-4)
+
+
+def test_it_is_the_gradient_of_a_sequence_that_begins_there():
+    for cell in (RNN, GRU, LSTM):
+        layer = Layer(cell, H)
+        x = jax.random.normal(jax.random.key(1), (T, B, F))
+        params = layer.init(jax.random.key(0), x)["params"]
+        norms = through_time(cell, params, x, first)
+        begin = (jnp.zeros((B, H)),) * cell.memories
+        for t in (2, 7, T - 1):
+            _, memory = forward(cell, params, x[: t + 1], begin)
+            rest = jax.grad(
+                lambda m, cell=cell, t=t, params=params, x=x: first(
+                    forward(cell, params, x[t + 1 :], m)[1][0]
+                ).sum()
+            )(memory)
+            norm = jnp.sqrt(sum((part**2).sum(-1) for part in rest))
+            np.testing.assert_allclose(norms[t], norm, rtol=1e-4, atol=1e-7)

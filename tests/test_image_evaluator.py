@@ -1,0 +1,105 @@
+"""What judges images that are made, and on which of the real ones."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families import table
+
+from dljax.errors import UserError
+from dljax.models.cnn import cnn
+from dljax.tasks.classification import classification
+from dljax.training import programs
+from dljax.training.host_metrics import judged
+from dljax.training.image_evaluator import first_alike, judge_of_images, recogniser
+from dljax.training.optimizers import adamw
+from dljax.types import SampleEvaluator
+
+
+def blots(count):
+    """Images that are light above or below; those to test on come sorted by class."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, count).astype(np.int32)
+    label[70:] = np.sort(label[70:])
+    image = 0.3 * rng.random((count, 8, 8, 1)).astype(np.float32)
+    image[label == 0, :4] += 0.7
+    image[label == 1, 4:] += 0.7
+    arrays = {"image": image, "label": label}
+    return table(arrays, train=50)._replace(classes=("above", "below"))
+
+
+def test_sorted_images_are_judged_as_others_are():
+    source = blots(270)
+    net = cnn((2, 2), 4, 2)
+    task = classification(net, adamw(0.01), example=jnp.zeros((1, 8, 8, 1)))
+    judge = judge_of_images(source, steps=60)
+    task = task._replace(
+        sample=lambda params, model_state, batch, key: {"made": batch["image"]},
+        judge=judge,
+    )
+    program = programs.program(task, source, (0,), how="map", batch_size=16)
+    measured = program.evaluate(program.init(), "test")
+    found = {name: float(value[0]) for name, (value, _) in measured.items()}
+    assert found["recognised"] > 0.95
+    assert found["least_class"] > 0.3
+    assert found["frechet_real"] < 0.1 * found["frechet_noise"]
+    assert found["frechet_real"] < found["frechet_gaussian"] < found["frechet_noise"]
+    assert found["frechet"] < found["frechet_gaussian"]
+    assert found["precision"] > 0.5 > found["precision_noise"]
+
+
+def test_what_is_asked_for_is_recognised_class_by_class():
+    source = blots(270)
+    judge = judge_of_images(source, steps=60, others=("worse",), asked=True)
+    rows = np.random.default_rng(0).permutation(source.split(0)["test"])
+    image, label = (source.arrays[name][rows] for name in ("image", "label"))
+    asked = np.where(np.arange(len(rows)) % 2, label, 0)
+    found = judge.score(
+        {"image": image, "label": label, "made": image, "worse": 0 * image}
+        | {"asked": asked},
+        0,
+    )
+    assert set(found) == set(judge.names)
+    assert found["as_asked_below"] > 0.95
+    wrong = ((asked == 0) & (label == 1)).sum() / (asked == 0).sum()
+    assert found["as_asked_above"] == pytest.approx(1 - wrong, abs=0.05)
+    assert found["frechet"] == found["frechet_real"] < found["frechet_worse"]
+    assert found["least_class"] == pytest.approx(label.mean(), abs=0.05)
+
+
+def test_each_fold_has_a_recogniser_of_its_own_training_images():
+    """What it was trained on is not what a run of that fold is judged by."""
+    source = blots(270)
+    image = np.random.default_rng(1).random((270, 8, 8, 1)).astype(np.float32)
+    image[:, 0, 0, 0] = np.arange(270) % 3 == 0  # a class that only chance tells else
+    label = np.random.default_rng(2).integers(0, 2, 270).astype(np.int32)
+    folds = [np.arange(0, 135), np.arange(135, 270)]
+
+    def split(seed):
+        own, other = folds[seed % 2], folds[(seed + 1) % 2]
+        return {"train": own, "valid": own[:4], "test": other}
+
+    source = source._replace(arrays={"image": image, "label": label}, split=split)
+    assert [first_alike(source, seed) for seed in range(5)] == [0, 1, 0, 1, 0]
+    for seed in range(4):
+        part = split(seed)
+        of = {}
+        for name in ("train", "test"):
+            _, told = recogniser(source, seed, steps=300)(image[part[name]])
+            of[name] = (told == label[part[name]]).mean()
+        assert of["train"] > 0.9 > 0.75 > of["test"]  # labels are by chance
+
+
+def test_a_run_whose_samples_are_not_finite_is_not_judged():
+    judge = SampleEvaluator(
+        ("mean",), lambda sample, seed: {"mean": float(sample["made"].mean())}
+    )
+    made = np.ones((3, 2, 4), np.float32)
+    made[1, 0, 2] = np.nan
+    value, count = judged(judge, {"made": made}, [3, 4, 5], [2, 2, 1])["mean"]
+    np.testing.assert_array_equal(value, [1, np.nan, 1])
+    np.testing.assert_array_equal(count, 1)
+
+
+def test_too_few_images_are_refused_before_anything_is_trained():
+    with pytest.raises(UserError, match="has 6 images to test on.* takes 8 at least"):
+        judge_of_images(blots(76))

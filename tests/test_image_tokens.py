@@ -1,0 +1,113 @@
+"""Images as tokens, and what a net that draws them is given and says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from dljax.datasets.array_dataset import ArrayDataset
+from dljax.errors import UserError
+from dljax.models.transformer import transformer
+from dljax.sources.image_tokens import pixels
+from dljax.tasks.tokens import tokens
+
+N, H, W, LARGEST = 20, 4, 3, 5
+LENGTH = H * W
+
+
+def table(channels=1):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, LARGEST + 1, (N, H, W, channels)).astype(np.uint8)
+    arrays = {"image": images, "label": np.repeat([0, 1], N // 2).astype(np.int32)}
+    return ArrayDataset(
+        "made", "1", arrays, {"train": np.arange(N)}, ("a", "b"), LARGEST, 5
+    )
+
+
+def batch():
+    data = pixels(table())
+    return data, data.source.gather(data.source.arrays, jnp.arange(6))
+
+
+def test_each_pixel_is_a_token_and_is_told_from_those_before():
+    data, its = batch()
+    flat = table().arrays["image"][:6].reshape(6, LENGTH)
+    assert data.tokens == LARGEST + 2
+    assert data.length == LENGTH
+    np.testing.assert_array_equal(its["y"], flat)
+    np.testing.assert_array_equal(its["x"][:, 1:], flat[:, :-1])
+    assert (np.asarray(its["x"][:, 0]) == LARGEST + 1).all()
+    np.testing.assert_array_equal(its["half"][:, 1:], flat[:, : LENGTH // 2])
+    assert its["y"].dtype == jnp.int32
+
+
+def test_fewer_levels_and_means_of_neighbours():
+    data = pixels(table(), levels=3, across=3)
+    its = data.source.gather(data.source.arrays, jnp.arange(6))
+    means = table().arrays["image"][:6].reshape(6, H, W).mean(-1)
+    np.testing.assert_array_equal(its["y"], np.round(means * 2 / LARGEST))
+    assert data.tokens == 4
+    assert data.length == H
+
+
+def test_a_class_begins_with_a_token_of_its_own():
+    data = pixels(table(), by_class=True)
+    its = data.source.gather(data.source.arrays, jnp.array([0, N - 1]))
+    np.testing.assert_array_equal(its["begin"][:, 0], [LARGEST + 1, LARGEST + 2])
+    assert data.tokens == LARGEST + 3
+
+
+def test_images_in_colour_are_refused():
+    with pytest.raises(UserError, match="--dataset=made: has no grey images"):
+        pixels(table(3))
+
+
+def test_new_images_and_other_halves_are_shown_as_pictures():
+    data, its = batch()
+    net = transformer("decoder", 8, data.tokens, heads=2, longest=LENGTH)
+    task = tokens(
+        net,
+        optax.sgd(0.1),
+        example=its["x"][:1],
+        generate=LENGTH,
+        prompts={"prediction": "begin", "completion": "half"},
+        draw=True,
+        bits=True,
+    )
+    params, model_state = task.init(jax.random.key(0))
+    made = task.sample(params, model_state, its, jax.random.key(1))
+    assert made["prediction"].shape == (6, LENGTH)
+    assert made["completion"].shape == (6, LENGTH - LENGTH // 2)
+    said = data.source.say(jax.tree.map(np.asarray, {**its, **made}))
+    real = table().arrays["image"][:6] / np.float32(LARGEST)
+    np.testing.assert_allclose(said["real"], real)
+    upper = said["half given"].reshape(6, LENGTH)[:, : LENGTH // 2]
+    np.testing.assert_allclose(upper, real.reshape(6, LENGTH)[:, : LENGTH // 2])
+    assert said["made"].shape == (6, H, W, 1)
+    assert said["made"].min() >= 0
+    assert said["made"].max() <= 1
+
+
+def test_what_is_drawn_is_judged_as_pictures_of_their_labels():
+    data, its = batch()
+    drawn = jax.tree.map(np.asarray, {**its, "prediction": its["y"][::-1]})
+    seen = data.seen(drawn)
+    real = table().arrays["image"][:6] / np.float32(LARGEST)
+    np.testing.assert_allclose(seen["image"], real)
+    np.testing.assert_allclose(seen["made"], real[::-1])
+    np.testing.assert_array_equal(seen["asked"], table().arrays["label"][:6])
+    assert set(data.seen({"prediction": its["y"]})) == {"made"}
+
+
+def test_bits_are_nats_over_log_2():
+    data, its = batch()
+    net = transformer("decoder", 8, data.tokens, heads=2, longest=LENGTH)
+    task = tokens(net, optax.sgd(0.1), example=its["x"][:1], bits=True)
+    params, model_state = task.init(jax.random.key(0))
+    found = task.metrics(params, model_state, {**its, "weight": jnp.ones(6)}, None)
+    (bits, count), (nats, _) = found["bits"], found["loss"]
+    np.testing.assert_allclose(bits, nats / np.log(2), 1e-6)
+    assert count == 6 * LENGTH
+    # Nothing is learned yet: nearly uniform over the tokens.
+    np.testing.assert_allclose(bits / count, np.log2(data.tokens), atol=0.5)

@@ -1,0 +1,174 @@
+"""Probes that judge a whole classifier, on ones whose answers are known."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import small_texts
+import study_fixtures
+
+from dljax.errors import UserError
+from dljax.interpret.attribution_metrics import attributions, judged
+from dljax.interpret.model_card import answers, measure
+from dljax.interpret.sensitivity import EPSILONS, sensitivity
+from dljax.models.cnn import cnn
+from dljax.studies.experiment import import_experiment
+from dljax.tasks.classification import classification
+from dljax.training.optimizers import adamw
+from dljax.types import Net
+from experiments import cnn_limits
+
+KEY = jax.random.key(3)
+SHAPE = (40, 8, 8, 1)
+
+
+def linear(weights):
+    """Two classes; the second's logit is the weighted sum of the pixels."""
+
+    def apply(params, model_state, x, *, key, train):
+        del params, key, train
+        z = jnp.einsum("bhwc,hw->b", x, weights, precision="highest")
+        return jnp.stack([jnp.zeros_like(z), z], 1), model_state
+
+    return Net(lambda key, example: ({}, {}), apply)
+
+
+def means(found):
+    return {name: float(total / count) for name, (total, count) in found.items()}
+
+
+@pytest.fixture(scope="module")
+def batch():
+    image = 0.4 + 0.2 * np.random.default_rng(0).random(SHAPE)  # no attack is clipped
+    label = np.arange(len(image)) % 2
+    mask = np.zeros(SHAPE[:3])
+    mask[:, 2:5, 3:6] = 1
+    weight = np.ones(len(image))
+    weight[-10:] = 0
+    return {
+        name: jnp.asarray(array, jnp.int32 if name == "label" else jnp.float32)
+        for name, array in {
+            "image": image,
+            "label": label,
+            "mask": mask,
+            "weight": weight,
+        }.items()
+    }
+
+
+def test_an_answer_that_sees_nothing_loses_nothing(batch):
+    net = linear(jnp.zeros((8, 8)))
+    found = means(sensitivity(net, side=8)({"net": {}}, {}, batch, KEY))
+    assert len(found) == 9 * 5
+    assert set(found.values()) == {0.5}  # the first class, of 15 in 30
+
+
+def test_attacks_on_a_linear_net_take_what_lies_within_epsilon(batch):
+    weights = np.random.default_rng(1).normal(size=(8, 8)).astype(np.float32)
+    z = (np.asarray(batch["image"])[..., 0] * weights).sum((1, 2))
+    weights_sum = np.abs(weights).sum()
+    signed = np.where(np.asarray(batch["label"]) == 1, z, -z)[:30]
+    found = means(sensitivity(linear(weights), side=8)({"net": {}}, {}, batch, KEY))
+    for i, epsilon in enumerate(EPSILONS):
+        left = (signed > epsilon * weights_sum).mean()
+        assert found[f"fgsm_{i + 1}"] == pytest.approx(left)
+        assert found[f"pgd_{i + 1}"] == pytest.approx(left)
+
+
+def test_evidence_in_the_mask_is_found_in_the_mask(batch):
+    weights = jnp.zeros((8, 8)).at[2:5, 3:6].set(3.0)
+    ones = {**batch, "label": jnp.ones_like(batch["label"])}
+    found = means(judged(linear(weights))({"net": {}}, {}, ones, KEY))
+    for method in ("gradient", "integrated"):
+        assert found[f"{method}_hit"] == pytest.approx(1)
+        assert found[f"{method}_mass"] == pytest.approx(1)
+        assert found[f"{method}_deletion"] < found["random_deletion"]
+        assert found[f"{method}_insertion"] > found["random_insertion"]
+        assert found[f"{method}_shuffled"] == pytest.approx(1)  # it has no parameters
+    assert found["random_mass"] == pytest.approx(9 / 64, abs=0.03)
+
+
+def test_without_a_mask_there_is_no_hit(batch):
+    plain = {name: batch[name] for name in ("image", "label", "weight")}
+    found = judged(linear(jnp.ones((8, 8))))({"net": {}}, {}, plain, KEY)
+    assert not any(name.endswith(("hit", "mass")) for name in found)
+
+
+def test_a_task_answers_as_its_net_does(batch):
+    net = cnn((2,), 4, 2, pool="average")
+    task = classification(net, adamw(0.01), example=batch["image"][:1])
+    params, model_state = task.init(KEY)
+    seen = answers(task, 2)
+    told, _ = seen.apply(params, model_state, batch["image"], key=None, train=False)
+    logits, _ = net.apply(
+        params["net"], model_state, batch["image"], key=None, train=False
+    )
+    np.testing.assert_allclose(told, jax.nn.log_softmax(logits), atol=1e-5)
+    judge = jax.jit(lambda p, s, b: measure(task, p, s, b, classes=2))
+    found, maps = judge(params, model_state, batch)
+    assert {"corrupted_1", "pgd_5", "occlusion_insertion"} <= found.keys()
+    assert {v.shape for v in maps.values()} == {SHAPE[:3]}
+
+
+def test_grad_cam_is_there_where_a_layer_is_named(batch):
+    net = cnn((2,), 4, 2)
+    params, model_state = net.init(KEY, batch["image"])
+    maps = attributions(net, params, model_state, batch, layer="Conv_0")
+    assert maps["grad_cam"].shape == SHAPE[:3]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, data_dir):
+    directory = tmp_path_factory.mktemp("limits")
+    found = import_experiment(small_texts.__file__)
+    found = found._replace(study=found.study._replace(tune={}))
+    arguments = ("--steps=30", "--seeds=2", "--width=8", "--activation=relu")
+    study_fixtures.run(found, directory, *arguments, f"--data_dir={data_dir}")
+    (trial,) = study_fixtures.trials(directory).values()
+    return trial
+
+
+def test_the_card_of_a_run(run, capsys):
+    assert cnn_limits.main([f"--run={run}", "--seed=1", "--examples=20"]) == 0
+    said = capsys.readouterr().out
+    row = next(
+        r
+        for r in study_fixtures.read_lines(run / "metrics.jsonl")
+        if r["split"] == "test" and r["seed"] == 1
+    )
+    assert f"accuracy on test   {row['accuracy']:.4f}" in said
+    page = (run / "limits.html").read_text()
+    assert page.count("data:image/svg+xml") == 2
+    for name in ("Computation", "Overfitting", "Sensitivity", "Interpretability"):
+        assert name in said
+        assert f"<h2>{name}</h2>" in page
+    config = json.loads((run / "config.json").read_text())
+    assert config["variant"] in page
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ([], "--run: give a trial's directory"),
+        (["--run=nowhere"], "--run=nowhere: no such directory"),
+        (["--run={run}", "--seed=7"], "--seed=7: it has 0, 1"),
+        (["--rum=x"], "--rum: no such flag; did you mean --run?"),
+    ],
+)
+def test_a_wrong_run_gets_one_line(run, flags, line):
+    with pytest.raises(UserError, match=line.replace("?", r"\?")):
+        cnn_limits.main([f.replace("{run}", str(run)) for f in flags])
+
+
+def test_help_is_read_without_jax():
+    code = (
+        "import sys; from experiments import cnn_limits; cnn_limits.main(['--help']); "
+        "sys.exit('jax' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--run=" in done.stdout
