@@ -36,7 +36,7 @@ bench: .venv/installed
 	$(PY) -m experiments.bench.decode_time
 
 claims: .venv/installed
-	$(PY) -m dljax.studies.claims
+	$(PY) -m dljax.reporting.readme_tables
 
 golden: .venv/installed
 	$(PY) tests/compare_commits.py $(AGAINST)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import model_state, ndimage
+from scipy import ndimage, stats
 
 from dljax.sources import augment
 from dljax.tasks.classification import classification
@@ -169,7 +169,7 @@ def test_shifts_are_uniform_over_images_and_over_seeds():
     for y in (moved, seeds):
         counts = np.asarray(y[..., 0].sum(0))
         assert counts[1:6, 1:6].sum() == 5000
-        assert model_state.chisquare(counts[1:6, 1:6].ravel()).pvalue > 0.01
+        assert stats.chisquare(counts[1:6, 1:6].ravel()).pvalue > 0.01
 
 
 def test_angles_are_uniform():
@@ -180,7 +180,7 @@ def test_angles_are_uniform():
     y = np.asarray(augment.rotate(KEY, x, most_degrees=60.0))[:, 2, 3]
     degrees = np.rad2deg(np.arctan2(-y[:, 0], y[:, 1]))
     assert np.abs(degrees).max() < 60.01
-    assert model_state.kstest(degrees, model_state.uniform(-60, 120).cdf).pvalue > 0.01
+    assert stats.kstest(degrees, stats.uniform(-60, 120).cdf).pvalue > 0.01
 
 
 def test_half_of_the_images_are_flipped():
@@ -189,7 +189,7 @@ def test_half_of_the_images_are_flipped():
     flipped = (y == np.asarray(x)[:, :, ::-1]).all((1, 2, 3))
     kept = (y == np.asarray(x)).all((1, 2, 3))
     assert (flipped ^ kept).all()
-    assert model_state.binomtest(int(flipped.sum()), 4000).pvalue > 0.01
+    assert stats.binomtest(int(flipped.sum()), 4000).pvalue > 0.01
 
 
 @pytest.mark.parametrize("size", [1, 4, 5])
@@ -208,7 +208,7 @@ def test_cutout_is_a_clipped_square_centred_anywhere(size):
         counts = dict.fromkeys(possible, 0)
         for line in found:
             counts[tuple(line)] += 1  # KeyError: where no square can be
-        assert model_state.chisquare(list(counts.values())).pvalue > 0.01
+        assert stats.chisquare(list(counts.values())).pvalue > 0.01
     middles = [(a * np.arange(side)).sum(1) / a.sum(1) for a in (rows, columns)]
     assert abs(np.corrcoef(*middles)[0, 1]) < 0.06
 

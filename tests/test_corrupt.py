@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import model_state, ndimage
+from scipy import ndimage, stats
 
 from dljax.interpret import corrupt
 from dljax.interpret.corrupt import CORRUPTIONS, SEVERITIES, severities
@@ -96,13 +96,13 @@ def test_a_shift_is_as_long_as_told_in_every_direction(pixels):
     counts = np.bincount((quarters // (np.pi / 2)).astype(int) % 4, minlength=4)
     assert len(set(zip(down, right, strict=True))) >= 8
     if pixels == 3:  # none of its whole-pixel directions is between two quarters
-        assert model_state.chisquare(counts).pvalue > 0.01
+        assert stats.chisquare(counts).pvalue > 0.01
 
 
 def test_noise_has_its_standard_deviation_and_is_clipped():
     grey = jnp.full((50, 12, 12, 1), 0.5)
     added = np.asarray(corrupt.noise(KEY, grey, 0.1)).ravel() - 0.5
-    assert model_state.kstest(added, model_state.norm(0, 0.1).cdf).pvalue > 0.01
+    assert stats.kstest(added, stats.norm(0, 0.1).cdf).pvalue > 0.01
     loud = np.asarray(corrupt.noise(KEY, grey, 10.0))
     assert {loud.min(), loud.max()} == {0.0, 1.0}
 
@@ -124,7 +124,7 @@ def test_occlusion_is_a_whole_square_at_any_place(size):
     corner = [grey.any(axis).argmax(1) for axis in (2, 1)]
     counts = np.bincount(corner[0] * places + corner[1], minlength=places**2)
     assert len(counts) == places**2
-    assert places == 1 or model_state.chisquare(counts).pvalue > 0.01
+    assert places == 1 or stats.chisquare(counts).pvalue > 0.01
 
 
 @EVERY

@@ -126,14 +126,14 @@ def best_gap(distance, penalty=PENALTY):
     maximum is at g = 1 + (Q - P) / (2 penalty r) at every place by itself.
     """
     import numpy as np
-    from scipy import model_state
+    from scipy import stats
 
     x = np.linspace(-12, distance + 12, 20_001)
-    ahead = model_state.norm.cdf(x) - model_state.norm.cdf(x - distance)
+    ahead = stats.norm.cdf(x) - stats.norm.cdf(x - distance)
     shares = (np.arange(400) + 0.5) / 400
     spreads = np.sqrt(shares**2 + (1 - shares) ** 2)
     places = [
-        model_state.norm.pdf(x, share * distance, spread)
+        stats.norm.pdf(x, share * distance, spread)
         for share, spread in zip(shares, spreads, strict=True)
     ]
     between = np.mean(places, axis=0)
