@@ -59,13 +59,13 @@ class SampleEvaluator(NamedTuple):
     """Measures samples: score({name: array (n, ...)}, seed) -> a number for each of
     `names`.
 
-    The arrays are those of the batch and of `Task.sample`, of the run of this seed and
-    of all its test data in an order that says nothing, or of the first `most` of them.
+    The arrays are those of the batch and of `Task.sample`: one run's test split, in a
+    fixed shuffled order, cut off after `max_examples` examples (None: all).
     """
 
     names: tuple[str, ...]
     score: Callable[[Mapping[str, Any], int], Mapping[str, float]]
-    most: int | None = None
+    max_examples: int | None = None
 
 
 class Task(NamedTuple):
@@ -82,8 +82,7 @@ class Task(NamedTuple):
       `batch` holds a few evaluation examples.
     probe: as `metrics`, or None: what is measured besides, on test data alone, since it
       looks inside the network and costs more.
-    judge: or None: what is measured besides of the samples of all test data, on the
-      host, by whatever takes strings or files.
+    sample_evaluator: measures the samples of all test data on the host, or None.
     split_batch: every turn of a step gets a part of the step's batch of its own.
     generate(params, model_state, batch, key, *, steps, draw) -> {name: array}, or
     None: makes
@@ -95,7 +94,7 @@ class Task(NamedTuple):
     metrics: Callable[..., Metrics]
     sample: Callable[..., dict[str, jax.Array]] | None = None
     probe: Callable[..., Metrics] | None = None
-    judge: SampleEvaluator | None = None
+    sample_evaluator: SampleEvaluator | None = None
     split_batch: bool = False
     generate: Callable[..., dict[str, jax.Array]] | None = None
 

@@ -108,7 +108,7 @@ def task(config):
     """One of the three, of classes."""
     from dljax.sources.resident import stills, updates
     from dljax.tasks.conditional_generators import maker
-    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     data = sounds(config)
@@ -127,7 +127,9 @@ def task(config):
             "generator": adamw(peak / 4, b1=0.5, ema=0.995),
             "critic": adamw(peak / 4, b1=0.5),
         },
-        judge=judge_of_images(data, steps=config.recogniser, asked=True),
+        sample_evaluator=image_sample_evaluator(
+            data, steps=config.recogniser, asked=True
+        ),
     )
 
 

@@ -110,11 +110,11 @@ def task(config):
     from dljax.sources.loading import load
     from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
-    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     data = sounds(config)
-    judge = judge_of_images(
+    evaluator = image_sample_evaluator(
         load(config), steps=config.recogniser, asked=True, seen=data.seen
     )
     net = transformer(
@@ -136,7 +136,7 @@ def task(config):
         prompts={"prediction": "begin", "completion": "half"},
         draw=True,
         bits=True,
-        judge=judge,
+        sample_evaluator=evaluator,
     )
 
 

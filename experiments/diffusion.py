@@ -136,7 +136,7 @@ def task(config):
     from dljax.models.diffusion import dit, unet
     from dljax.sources.resident import stills
     from dljax.tasks.diffusion import Sampler, diffusion
-    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     data = images(config)
@@ -172,7 +172,7 @@ def task(config):
             "guided": Sampler(config.sampling, guidance=1.0),
             "classless": Sampler(config.sampling, guidance=-1.0),
         },
-        judge=judge_of_images(
+        sample_evaluator=image_sample_evaluator(
             data, steps=config.recogniser, others=SAMPLERS, asked=True
         ),
         **options | CHANGES[config.change],

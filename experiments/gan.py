@@ -147,7 +147,7 @@ def task(config):
     from dljax.models.gan import critic, generator
     from dljax.sources.resident import stills
     from dljax.tasks.gan import gan
-    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw
 
     data = images(config)
@@ -170,7 +170,7 @@ def task(config):
         noise=config.noise,
         objective=config.objective,
         order=("critic",) * config.turns + ("generator",),
-        judge=judge_of_images(data, steps=config.recogniser),
+        sample_evaluator=image_sample_evaluator(data, steps=config.recogniser),
     )
 
 

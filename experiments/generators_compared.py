@@ -141,7 +141,7 @@ def task(config):
     """One of the four."""
     from dljax.sources.resident import stills, updates
     from dljax.tasks.conditional_generators import maker
-    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     data, kind = images(config), config.kind
@@ -149,9 +149,9 @@ def task(config):
     peak = RATES[kind]
     rate = warmup_cosine(peak, steps, warmup=min(100, steps // 10))
     seen = tokens(config).seen if kind == "transformer" else None
-    judge = judge_of_images(data, steps=config.recogniser, seen=seen)
+    evaluator = image_sample_evaluator(data, steps=config.recogniser, seen=seen)
     if kind == "transformer":
-        return pixel_by_pixel(config, adamw(rate, clip=1.0, ema=0.995), judge)
+        return pixel_by_pixel(config, adamw(rate, clip=1.0, ema=0.995), evaluator)
     return maker(
         kind,
         stills(data)[0],
@@ -162,11 +162,11 @@ def task(config):
             "generator": adamw(peak, b1=0.5, ema=0.995),
             "critic": adamw(peak, b1=0.5),
         },
-        judge=judge,
+        sample_evaluator=evaluator,
     )
 
 
-def pixel_by_pixel(config, optimizer, judge):
+def pixel_by_pixel(config, optimizer, evaluator):
     """The next pixel, from all before it."""
     from dljax.models.transformer import transformer
     from dljax.sources.resident import example
@@ -182,7 +182,7 @@ def pixel_by_pixel(config, optimizer, judge):
         prompts={"prediction": "begin"},
         draw=True,
         bits=True,
-        judge=judge,
+        sample_evaluator=evaluator,
     )
 
 

@@ -116,11 +116,11 @@ def task(config):
         mask="y_mask",
         generate=one["before"].shape[1],
         draw=True,
-        judge=judge(data),
+        sample_evaluator=sample_evaluator(data),
     )
 
 
-def judge(data):
+def sample_evaluator(data):
     """Distances to the real test pieces: of what is made, of a chain's, of others'."""
     import numpy as np
 

@@ -118,11 +118,13 @@ def task(config):
     from dljax.sources.loading import load
     from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
-    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     data = images(config)
-    judge = judge_of_images(load(config), steps=config.recogniser, seen=data.seen)
+    evaluator = image_sample_evaluator(
+        load(config), steps=config.recogniser, seen=data.seen
+    )
     net = transformer(
         "decoder",
         config.width,
@@ -142,7 +144,7 @@ def task(config):
         prompts={"prediction": "begin", "completion": "half"},
         draw=True,
         bits=True,
-        judge=judge,
+        sample_evaluator=evaluator,
     )
 
 

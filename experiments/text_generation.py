@@ -119,7 +119,7 @@ def source(config):
 
 def task(config):
     """The next character, hidden characters, or the game of a GAN."""
-    from dljax.metrics.ngrams import judge_of_text
+    from dljax.metrics.ngrams import text_sample_evaluator
     from dljax.models.transformer import transformer
     from dljax.sources.resident import example
     from dljax.tasks.masked import masked
@@ -131,7 +131,7 @@ def task(config):
     options = {"depth": config.depth, "longest": config.context}
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     optimizer = adamw(rate, clip=1.0, ema=0.995)
-    judge = judge_of_text(text(config).source, most=config.judged)
+    evaluator = text_sample_evaluator(text(config).source, max_examples=config.judged)
     if config.way == "transformer":
         net = transformer("decoder", config.width, size, tied=True, **options)
         return tokens(
@@ -142,7 +142,7 @@ def task(config):
             generate=config.context,
             prompts={"prediction": "begin"},
             draw=True,
-            judge=judge,
+            sample_evaluator=evaluator,
         )
     if config.way == "diffusion":
         net = transformer(
@@ -159,12 +159,12 @@ def task(config):
             example=one["y"],
             tokens=size,
             mask="y_mask",
-            judge=judge,
+            sample_evaluator=evaluator,
         )
-    return gan_of_text(config, size, one["shares"], judge)
+    return gan_of_text(config, size, one["shares"], evaluator)
 
 
-def gan_of_text(config, size, example, judge):
+def gan_of_text(config, size, example, evaluator):
     """A Wasserstein GAN of shares of characters, as in Gulrajani et al. 2017."""
     import jax
     import jax.numpy as jnp
@@ -200,7 +200,7 @@ def gan_of_text(config, size, example, judge):
         objective="wasserstein",
         order=("critic",) * 3 + ("generator",),
         given="shares",
-        judge=judge,
+        sample_evaluator=evaluator,
     )
 
     write = game.sample

@@ -113,7 +113,7 @@ def source(config):
 
 def task(config):
     """The next piece of the translation, from all before it."""
-    from dljax.metrics.bleu import of_translations
+    from dljax.metrics.bleu import translation_sample_evaluator
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
     from dljax.sources.resident import example
@@ -149,7 +149,7 @@ def task(config):
         given=tuple(one),
         mask="y_mask",
         generate=one["before"].shape[1],
-        judge=of_translations(data),
+        sample_evaluator=translation_sample_evaluator(data),
     )
 
 

@@ -127,7 +127,7 @@ def task(config):
     from dljax.models.autoencoder import autoencoder
     from dljax.sources.resident import stills
     from dljax.tasks.vae import vae
-    from dljax.training.image_evaluator import judge_of_images
+    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     data, code = images(config), round(config.code * LENGTHS[config.length])
@@ -145,7 +145,7 @@ def task(config):
         name="grey" if config.likelihood == "bernoulli" else "",
         beta=config.beta,
         importance=config.importance,
-        judge=judge_of_images(data, steps=config.recogniser),
+        sample_evaluator=image_sample_evaluator(data, steps=config.recogniser),
     )
 
 

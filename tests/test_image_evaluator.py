@@ -10,7 +10,11 @@ from dljax.models.cnn import cnn
 from dljax.tasks.classification import classification
 from dljax.training import programs
 from dljax.training.host_metrics import judged
-from dljax.training.image_evaluator import first_alike, judge_of_images, recogniser
+from dljax.training.image_evaluator import (
+    first_alike,
+    image_sample_evaluator,
+    recogniser,
+)
 from dljax.training.optimizers import adamw
 from dljax.types import SampleEvaluator
 
@@ -31,10 +35,10 @@ def test_sorted_images_are_judged_as_others_are():
     source = blots(270)
     net = cnn((2, 2), 4, 2)
     task = classification(net, adamw(0.01), example=jnp.zeros((1, 8, 8, 1)))
-    judge = judge_of_images(source, steps=60)
+    evaluator = image_sample_evaluator(source, steps=60)
     task = task._replace(
         sample=lambda params, model_state, batch, key: {"made": batch["image"]},
-        judge=judge,
+        sample_evaluator=evaluator,
     )
     program = programs.program(task, source, (0,), how="map", batch_size=16)
     measured = program.evaluate(program.init(), "test")
@@ -49,16 +53,16 @@ def test_sorted_images_are_judged_as_others_are():
 
 def test_what_is_asked_for_is_recognised_class_by_class():
     source = blots(270)
-    judge = judge_of_images(source, steps=60, others=("worse",), asked=True)
+    evaluator = image_sample_evaluator(source, steps=60, others=("worse",), asked=True)
     rows = np.random.default_rng(0).permutation(source.split(0)["test"])
     image, label = (source.arrays[name][rows] for name in ("image", "label"))
     asked = np.where(np.arange(len(rows)) % 2, label, 0)
-    found = judge.score(
+    found = evaluator.score(
         {"image": image, "label": label, "made": image, "worse": 0 * image}
         | {"asked": asked},
         0,
     )
-    assert set(found) == set(judge.names)
+    assert set(found) == set(evaluator.names)
     assert found["as_asked_below"] > 0.95
     wrong = ((asked == 0) & (label == 1)).sum() / (asked == 0).sum()
     assert found["as_asked_above"] == pytest.approx(1 - wrong, abs=0.05)
@@ -90,16 +94,16 @@ def test_each_fold_has_a_recogniser_of_its_own_training_images():
 
 
 def test_a_run_whose_samples_are_not_finite_is_not_judged():
-    judge = SampleEvaluator(
+    evaluator = SampleEvaluator(
         ("mean",), lambda sample, seed: {"mean": float(sample["made"].mean())}
     )
     made = np.ones((3, 2, 4), np.float32)
     made[1, 0, 2] = np.nan
-    value, count = judged(judge, {"made": made}, [3, 4, 5], [2, 2, 1])["mean"]
+    value, count = judged(evaluator, {"made": made}, [3, 4, 5], [2, 2, 1])["mean"]
     np.testing.assert_array_equal(value, [1, np.nan, 1])
     np.testing.assert_array_equal(count, 1)
 
 
 def test_too_few_images_are_refused_before_anything_is_trained():
     with pytest.raises(UserError, match="has 6 images to test on.* takes 8 at least"):
-        judge_of_images(blots(76))
+        image_sample_evaluator(blots(76))

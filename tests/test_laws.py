@@ -237,7 +237,9 @@ def test_each_run_is_judged_by_its_own_samples(how):
     def score(sample, seed):
         return {"images": len(sample["image"]), "told": seed}
 
-    task = f.task._replace(judge=SampleEvaluator(("images", "told"), score, most=10**6))
+    task = f.task._replace(
+        sample_evaluator=SampleEvaluator(("images", "told"), score, max_examples=10**6)
+    )
     compiled = programs.program(
         task,
         f.source,

@@ -86,14 +86,14 @@ def test_a_chain_draws_each_token_by_the_one_before():
 def test_a_text_is_judged_beside_real_chained_and_shuffled_ones():
     text = np.array([i % 5 for i in range(2000)]).reshape(100, 20)
     source = table({"y": text}, train=100, valid=0)
-    judge = ngrams.judge_of_text(source, most=100, lengths=(1, 2))
-    found = judge.score({"y": text, "prediction": text}, 0)
-    assert set(found) == set(judge.names)
+    evaluator = ngrams.text_sample_evaluator(source, max_examples=100, lengths=(1, 2))
+    found = evaluator.score({"y": text, "prediction": text}, 0)
+    assert set(found) == set(evaluator.names)
     assert found["ngrams"] == found["ngrams_real"] == 0
     assert found["ngram1_shuffled"] == 0  # of single characters nothing is changed
     assert found["ngram2_shuffled"] > 0.3
     rng = np.random.default_rng(1)
     mixed = rng.permutation(text.reshape(-1)).reshape(text.shape)
-    found = judge.score({"y": text, "prediction": mixed}, 0)
+    found = evaluator.score({"y": text, "prediction": mixed}, 0)
     assert found["ngrams"] == pytest.approx(found["ngrams_shuffled"], rel=0.1)
     assert found["ngrams_chain"] < 0.1 * found["ngrams"]  # it knows what follows

@@ -157,30 +157,30 @@ def test_of_a_blank_nothing_can_be_known():
 def test_translations_are_judged_as_sacrebleu_does():
     sacrebleu = pytest.importorskip("sacrebleu")
 
-    from dljax.metrics.bleu import of_translations
+    from dljax.metrics.bleu import translation_sample_evaluator
 
     found = pairs(kind="character")
     rows = np.array([1, 3])
     batch = found.source.gather(found.source.arrays, rows)
     told = {"row": rows, "prediction": np.array(batch["y"])}
-    judge = of_translations(found)
-    assert judge.score(told, 0) == pytest.approx({"bleu": 100, "chrf": 100})
+    evaluator = translation_sample_evaluator(found)
+    assert evaluator.score(told, 0) == pytest.approx({"bleu": 100, "chrf": 100})
     told["prediction"][0, 20:] = vocabulary.END
     said = found.translations(told)
     expected = sacrebleu.corpus_bleu(said["said"], [said["reference"]]).score
-    assert judge.score(told, 0)["bleu"] == pytest.approx(expected)
-    assert judge.score(told, 0)["bleu"] < 100
+    assert evaluator.score(told, 0)["bleu"] == pytest.approx(expected)
+    assert evaluator.score(told, 0)["bleu"] < 100
 
 
 @pytest.mark.parametrize("name", ["BLEU", "CHRF"])
 def test_the_signatures_that_are_stated_are_sacrebleus(name):
     sacrebleu = pytest.importorskip("sacrebleu", reason="it is in the extra `text`")
-    from dljax.metrics.bleu import of_translations
+    from dljax.metrics.bleu import translation_sample_evaluator
 
     metric = getattr(sacrebleu.metrics, name)()
     metric.corpus_score(["a b"], [["a b"]])
     signature = str(metric.get_signature()).partition("|version")[0]
-    assert signature in " ".join(of_translations.__doc__.split())
+    assert signature in " ".join(translation_sample_evaluator.__doc__.split())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dljax.errors import package
 from dljax.types import SampleEvaluator
 
 
-def of_translations(pairs: Any) -> SampleEvaluator:
+def translation_sample_evaluator(pairs: Any) -> SampleEvaluator:
     """BLEU and chrF2 (0 to 100) of samples {"prediction", "row"}, against all of each
     reference, whatever was cut off for training.
 

@@ -1,7 +1,7 @@
 """What piano rolls sound like, in numbers: intervals at once and over time.
 
 A piece's key does not matter: what is counted are differences of pitch, in semitones
-and without octaves. Pure NumPy, for a task's judge.
+and without octaves. Pure NumPy, for a task's sample evaluator.
 """
 
 from collections.abc import Sequence

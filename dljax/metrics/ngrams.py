@@ -56,8 +56,8 @@ def chain(rows: Any, count: int) -> np.ndarray:
     return np.stack(drawn, 1)
 
 
-def judge_of_text(
-    source: Source, *, most: int, lengths: Sequence[int] = range(1, LONGEST + 1)
+def text_sample_evaluator(
+    source: Source, *, max_examples: int, lengths: Sequence[int] = range(1, LONGEST + 1)
 ) -> SampleEvaluator:
     """Judges samples "prediction", tokens (b, t), by the first half of the test's "y";
     those that go on from the other half, where they go on from it.
@@ -69,7 +69,7 @@ def judge_of_text(
 
     Args:
       source: of which the training text is, as tokens "y" (n, t).
-      most: test examples that it is given at most.
+      max_examples: test examples that it is given at most.
     """
 
     @functools.cache
@@ -101,4 +101,4 @@ def judge_of_text(
         for end in ("", "_real", "_chain", "_shuffled")
         for name in (*(f"ngram{n}" for n in lengths), "ngrams")
     ]
-    return SampleEvaluator(tuple(names), score, most=most)
+    return SampleEvaluator(tuple(names), score, max_examples=max_examples)

@@ -22,7 +22,7 @@ def maker(
     width: int,
     sides: int = 2,
     optimizers: dict[str, Any],
-    judge: SampleEvaluator | None = None,
+    sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
     """Batches {"image": (b, h, w, c) in [0, 1], "label"}; samples are "made", of the
     classes "asked".
@@ -37,13 +37,17 @@ def maker(
         8; twice as many at half of that.
       sides: how many a U-Net has, each half of that before.
       optimizers: {"net"}, and of a GAN {"generator", "critic"}.
-      judge: as `Task.judge`.
+      sample_evaluator: as `Task.sample_evaluator`.
 
     Raises:
       ValueError: another kind.
     """
     shape, channels = example.shape[1:], (width, 2 * width)
-    common = {"example": example, "classes": classes, "judge": judge}
+    common = {
+        "example": example,
+        "classes": classes,
+        "sample_evaluator": sample_evaluator,
+    }
     if kind == "vae":
         nets = autoencoder("conv", shape, CODE, channels=channels, codes=2)
         return vae(nets, optimizers["net"], code=CODE, likelihood="gaussian", **common)

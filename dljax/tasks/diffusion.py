@@ -130,7 +130,7 @@ def diffusion(
     noising: int = 1000,
     classes: int = 0,
     samplers: Mapping[str, Sampler] = MADE,
-    judge: SampleEvaluator | None = None,
+    sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
     """Denoising over batches {"image": (b, h, w, c) in [0, 1], "label": int32 (b,)}.
 
@@ -142,7 +142,7 @@ def diffusion(
       classes: samples are of the classes of the batch's labels, which the net is told;
         in training a tenth of them is hidden. 0: it is told none.
       samplers: {name of the samples: how they are made}.
-      judge: as `Task.judge`, of the samples, and "asked", their classes.
+      sample_evaluator: as `Task.sample_evaluator`.
 
     Measures `mse`, of the noise that the prediction stands for, and `loss`, of what is
     predicted, at times that are spread evenly over the batch.
@@ -248,4 +248,4 @@ def diffusion(
         return (image + 1) / 2
 
     turns = (Turn("net", loss, optimizer),)
-    return Task(init, turns, metrics, sample, judge=judge)
+    return Task(init, turns, metrics, sample, sample_evaluator=sample_evaluator)

@@ -25,7 +25,7 @@ def gan(
     penalty: float = 10.0,
     given: str = "image",
     classes: int = 0,
-    judge: SampleEvaluator | None = None,
+    sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
     """A generative adversarial net of batches {"image": (b, ...)}.
 
@@ -44,7 +44,7 @@ def gan(
       classes: the generator is given which of so many classes it is, after the noise,
         the critic as so many more channels; what is made is of the classes of the
         batch, "asked" (Mirza and Osindero 2014). 0: they are not.
-      judge: as `Task.judge`, of samples "made".
+      sample_evaluator: as `Task.sample_evaluator`, of samples "made".
 
     Measures `gap`, by how much the critic scores held-out real examples above what is
     made.
@@ -150,4 +150,11 @@ def gan(
 
     losses = {"critic": critic_loss, "generator": generator_loss}
     turns = tuple(Turn(name, losses[name], optimizers[name]) for name in order)
-    return Task(init, turns, metrics, sample, judge=judge, split_batch=True)
+    return Task(
+        init,
+        turns,
+        metrics,
+        sample,
+        sample_evaluator=sample_evaluator,
+        split_batch=True,
+    )

@@ -18,7 +18,7 @@ def masked(
     tokens: int,
     mask: str = "",
     steps: int = 64,
-    judge: SampleEvaluator | None = None,
+    sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
     """Discrete diffusion over batches {"y": int32 (b, t)}, of `tokens` tokens.
 
@@ -31,7 +31,7 @@ def masked(
       net: tokens (b, t), of `tokens` + 1, -> logits (b, t, tokens), which see all.
       example: one batch of y, for its shape.
       mask: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
-      judge: as `Task.judge`, of samples "prediction".
+      sample_evaluator: as `Task.sample_evaluator`, of samples "prediction".
 
     Measures `loss`, that bound in nats a token, at times that are spread evenly over
     the batch.
@@ -95,4 +95,4 @@ def masked(
         return {"prediction": jax.lax.map(one, keys, batch_size=AT_ONCE)}
 
     turns = (Turn("net", loss, optimizer),)
-    return Task(init, turns, metrics, sample, judge=judge)
+    return Task(init, turns, metrics, sample, sample_evaluator=sample_evaluator)

@@ -23,7 +23,7 @@ def tokens(
     prompts: Mapping[str, str] | None = None,
     draw: bool = False,
     bits: bool = False,
-    judge: SampleEvaluator | None = None,
+    sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
     """Softmax cross-entropy over batches {"y": int32 (b, t), ...}.
 
@@ -41,8 +41,8 @@ def tokens(
         by default "prediction" goes on from what is given.
       draw: what it makes is drawn by its likelihood; else the likeliest is taken.
       bits: measures `bits` a token too, which is the loss over log 2.
-      judge: as `Task.judge`; it is given the samples as "prediction", and "draw", a
-        random number for what it draws itself.
+      sample_evaluator: as `Task.sample_evaluator`; samples are "prediction", and
+        "draw", uint32 (b,), random bits for an evaluator that draws itself.
 
     Measures `loss`, in nats a token, and `accuracy` (0 to 1), each pooled over the
     tokens of all examples.
@@ -112,7 +112,7 @@ def tokens(
         metrics,
         sample,
         generate=goes_on if net.generate else None,
-        judge=judge,
+        sample_evaluator=sample_evaluator,
     )
 
 

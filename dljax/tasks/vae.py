@@ -27,7 +27,7 @@ def vae(
     anew: bool = False,
     importance: int = 0,
     name: str = "",
-    judge: SampleEvaluator | None = None,
+    sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
     """The negative evidence lower bound over batches {"image": (b, h, w, c)}, in nats.
 
@@ -48,7 +48,7 @@ def vae(
         draws (Burda, Grosse, Salakhutdinov 2016), rounded up to a multiple of 10.
       name: "_NAME" ends the measures' names: what was done to grey pixels. There is
         `nelbo` besides, by which variants are compared that differ in that.
-      judge: as `Task.judge`, of samples "made" from the prior.
+      sample_evaluator: as `Task.sample_evaluator`, of samples "made" from the prior.
 
     Measures `nelbo`, `kl` and `missed`, in nats an image, of which the first is the sum
     of the others, from one draw a test image; with `importance`, `iw_nll`, and `bound`,
@@ -181,4 +181,6 @@ def vae(
         return {**found, "asked": label} if classes else found
 
     turns = (Turn("net", loss, optimizer),)
-    return Task(init, turns, metrics, sample, probe if importance else None, judge)
+    return Task(
+        init, turns, metrics, sample, probe if importance else None, sample_evaluator
+    )

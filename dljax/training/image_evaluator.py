@@ -108,7 +108,7 @@ def distances(features: Any, real: Any) -> dict[str, float]:
     return dict(zip(NAMES, (*found, *near), strict=True))
 
 
-def judge_of_images(
+def image_sample_evaluator(
     source: Source,
     *,
     steps: int = STEPS,
@@ -185,4 +185,4 @@ def judge_of_images(
         *(f"as_asked_{of}" for of in classes if asked),
         "recognised",
     )
-    return SampleEvaluator(names, score, most=2 * MOST)
+    return SampleEvaluator(names, score, max_examples=2 * MOST)

@@ -217,7 +217,7 @@ def program(
 
     over = (True, True, True, False)
     sample = lower(sampled, over)
-    judge = one.judge
+    judge = one.sample_evaluator
     evaluate = [lower(partial(evaluated, test), over) for test in (False, True)]
 
     def measures(state, split):
@@ -254,8 +254,13 @@ def program(
         found = evaluate[split == "test"](state, numbers, held[split], arrays)
         if split != "test" or judge is None:
             return found
-        lengths = [len(part["test"][: judge.most]) for part in parts[: len(seeds)]]
-        return {**found, **judged(judge, shown(state, judge.most), seeds, lengths)}
+        lengths = [
+            len(part["test"][: judge.max_examples]) for part in parts[: len(seeds)]
+        ]
+        return {
+            **found,
+            **judged(judge, shown(state, judge.max_examples), seeds, lengths),
+        }
 
     return Program(
         seeds=tuple(seeds),

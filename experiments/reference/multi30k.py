@@ -117,17 +117,17 @@ def translating(net, optimizer, data):
         given=tuple(one),
         mask="y_mask",
         generate=one["before"].shape[1],
-        judge=judge(data),
+        sample_evaluator=sample_evaluator(data),
     )
 
 
-def judge(data):
+def sample_evaluator(data):
     """As sacrebleu judges, and in the published convention."""
     from dljax.errors import package
-    from dljax.metrics.bleu import of_translations
+    from dljax.metrics.bleu import translation_sample_evaluator
     from dljax.types import SampleEvaluator
 
-    usual = of_translations(data)
+    usual = translation_sample_evaluator(data)
     spacy = package("spacy", extra="spacy", what="the published convention")
     cut = spacy.blank("en").tokenizer
     from sacrebleu.metrics import BLEU
