@@ -127,8 +127,8 @@ class Source(NamedTuple):
     order(key, rows) -> rows permuted: one permutation an epoch.
     gather(arrays, rows) -> batch, as networks see it.
     classes: the names of the labels, where there are any.
-    shared: test over training examples where the seeds' splits share examples (folds),
-      else 0; what their differences are corrected by.
+    test_train_ratio: test over training examples where the seeds' splits share
+      examples (folds), else 0: Nadeau and Bengio's correction.
     ask(texts) -> batch, or None: prompts as networks are given them.
     say({name: array (n, ...)}) -> {title: n texts}, or None: what the report shows of
       samples as text; as "real roll" and "roll" arrays (n, steps, 88) of music; as
@@ -145,7 +145,7 @@ class Source(NamedTuple):
     order: Callable[[jax.Array, jax.Array], jax.Array]
     gather: Callable[[Any, jax.Array], Batch]
     classes: tuple[str, ...] = ()
-    shared: float = 0.0
+    test_train_ratio: float = 0.0
     say: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     ask: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
 

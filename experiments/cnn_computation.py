@@ -85,7 +85,7 @@ def source(config):
     from dljax.sources.loading import load
     from dljax.sources.resident import on_canvas
 
-    return on_canvas(load(config), config.side)._replace(shared=0.0)
+    return on_canvas(load(config), config.side)._replace(test_train_ratio=0.0)
 
 
 def network(config):

@@ -64,7 +64,7 @@ def rule(gap, interaction, mlp_shuffling):
     interaction is below 0; else undecided.
     """
     if gap.above(0) and interaction.above(0):
-        same = mlp_shuffling.within(gap.sure.low / 2)
+        same = mlp_shuffling.within(gap.simultaneous_ci.low / 2)
         return "supported" if same else "undecided"
     if gap.below(0) or interaction.below(0):
         return "refuted"

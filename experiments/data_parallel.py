@@ -87,7 +87,7 @@ def source(config):
     from dljax.sources.loading import load
     from dljax.sources.resident import on_canvas
 
-    return on_canvas(load(config), config.canvas)._replace(shared=0.0)
+    return on_canvas(load(config), config.canvas)._replace(test_train_ratio=0.0)
 
 
 def task(config):

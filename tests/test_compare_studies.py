@@ -86,7 +86,7 @@ def test_what_cannot_be_compared_is_said(runs, tmp_path):
         report.main(["--index", str(tmp_path)])
     other = tmp_path / "other"
     shutil.copytree(runs / "short", other)
-    told = json.loads((other / "report.json").read_text()) | {"measure": "loss"}
+    told = json.loads((other / "report.json").read_text()) | {"primary_metric": "loss"}
     (other / "report.json").write_text(json.dumps(told))
     with pytest.raises(UserError, match="measure loss and accuracy"):
         report.main([str(other), str(runs / "long")])

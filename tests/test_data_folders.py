@@ -72,7 +72,7 @@ def test_one_tree_is_split_by_stratified_folds(tmp_path):
     assert sorted(tested) == [*range(20)]
     assert loading.load(
         RunConfig(dataset="image_folder", manual_dir=str(tmp_path))
-    ).shared
+    ).test_train_ratio
 
 
 def test_train_and_test_stay_apart(tmp_path):

@@ -133,7 +133,7 @@ def test_a_factor_that_another_goes_with_is_one_line():
     found = types.SimpleNamespace(
         declared={"factors": levels, "variants": variants},
         values=lambda variant, measure: {0: 0.5, 1: 0.7},
-        shared=0.0,
+        test_train_ratio=0.0,
     )
     (axis,) = profiles.of_factor(found, "loss").axes
     (line,) = axis.lines

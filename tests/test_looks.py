@@ -66,16 +66,16 @@ def test_declared_looks_share_the_error(tmp_path, found):
     found = found._replace(study=found.study._replace(looks=(8, 10)))
     first = judged(found, tmp_path, 8)
     assert first["why"] == ""
-    (alone,), (shared,) = once["comparisons"], first["comparisons"]
-    assert shared["alpha"] == pytest.approx(alone["alpha"] / 2)
-    assert shared["sure_low"] < alone["sure_low"]
+    (single,), (split,) = once["comparisons"], first["comparisons"]
+    assert split["alpha"] == pytest.approx(single["alpha"] / 2)
+    assert split["simultaneous_low"] < single["simultaneous_low"]
     assert judged(found, tmp_path, 10)["why"] == ""
     assert "may be judged at 8 or 10" in judged(found, tmp_path, 9)["why"]
 
 
 def test_twenty_seeds_have_bootstrap_intervals_and_solved_ones_a_share(tmp_path, found):
     def source(config):  # as where no seeds share examples
-        return small_texts.source(config)._replace(shared=0.0)
+        return small_texts.source(config)._replace(test_train_ratio=0.0)
 
     def task(config):
         made = small_texts.task(config)
@@ -104,7 +104,7 @@ def test_twenty_seeds_have_bootstrap_intervals_and_solved_ones_a_share(tmp_path,
 def test_folds_are_corrected_for_what_they_share(tmp_path, found):
     report = judged(found, tmp_path, 8)
     (c,) = report["comparisons"]
-    assert c["shared"] == pytest.approx(360 / 1077)
+    assert c["test_train_ratio"] == pytest.approx(360 / 1077)
     low, high = report["variants"][0]["ci_low"], report["variants"][0]["ci_high"]
     sd = report["variants"][0]["sd"]
     # Nadeau and Bengio 2003, eq. 9, with Student's t of 7 degrees of freedom, 2.3646.

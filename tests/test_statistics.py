@@ -34,7 +34,7 @@ def test_intervals_cover_as_often_as_they_say():
 
 def test_folds_that_share_data_widen_the_interval():
     x = [0.1, 0.4, 0.35, 0.8]
-    plain, wide = statistics.interval(x), statistics.interval(x, shared=1 / 3)
+    plain, wide = statistics.interval(x), statistics.interval(x, test_train_ratio=1 / 3)
     ratio = (wide.high - wide.low) / (plain.high - plain.low)
     assert ratio == pytest.approx(np.sqrt((1 / 4 + 1 / 3) / (1 / 4)))
 
@@ -78,7 +78,7 @@ def test_comparison_decides_by_its_simultaneous_interval():
     assert c.p == pytest.approx(2 / 2**8)
     wide = decided(EIGHT, family=3)
     assert wide.alpha == pytest.approx(0.05 / 3)
-    assert wide.sure.low < c.sure.low
+    assert wide.simultaneous_ci.low < c.simultaneous_ci.low
 
 
 def test_too_few_seeds_are_descriptive():
@@ -111,7 +111,7 @@ def test_seeds_for_power_are_the_published_ones():
     # Cohen 1988, two-sided 0.05, power 0.8, one sample or paired: d 0.2, 0.5, 0.8.
     assert [statistics.seeds_for_power(d) for d in (0.2, 0.5, 0.8)] == [199, 34, 15]
     assert statistics.seeds_for_power(0.0) is None
-    assert statistics.seeds_for_power(0.5, shared=0.5) is None
+    assert statistics.seeds_for_power(0.5, test_train_ratio=0.5) is None
 
 
 def test_equal_differences_need_no_test():
@@ -131,31 +131,31 @@ def test_holm_adjusts_as_published():
 
 
 def test_margins_are_read_from_the_interval_and_0_from_the_test():
-    sure, unsure = (c._replace(needed=2) for c in with_p(0.01, 0.01))
-    sure, unsure = sure._replace(p_adjusted=0.01), unsure._replace(p_adjusted=0.06)
-    low, high = sure.sure.low, sure.sure.high
-    assert [sure.above(x) for x in (0, low - 0.01, low + 0.01)] == [True, True, False]
-    assert [unsure.above(x) for x in (-0.01, 0, low - 0.01)] == [True, False, False]
-    turned = sure.negated
-    assert (turned.sure.low, turned.sure.high) == pytest.approx((-high, -low))
-    assert [turned.below(x) for x in (0, -low + 0.01, -low - 0.01)] == [
+    c, noisy = (c._replace(needed=2) for c in with_p(0.01, 0.01))
+    c, noisy = c._replace(p_adjusted=0.01), noisy._replace(p_adjusted=0.06)
+    low, high = c.simultaneous_ci.low, c.simultaneous_ci.high
+    assert [c.above(x) for x in (0, low - 0.01, low + 0.01)] == [True, True, False]
+    assert [noisy.above(x) for x in (-0.01, 0, low - 0.01)] == [True, False, False]
+    negated = c.negated.simultaneous_ci
+    assert (negated.low, negated.high) == pytest.approx((-high, -low))
+    assert [c.negated.below(x) for x in (0, -low + 0.01, -low - 0.01)] == [
         *(True, True, False)
     ]
-    assert not turned.above(0)
-    assert sure.below(high + 0.01)
-    assert not sure.below(high - 0.01)
-    assert not sure.below(0)
+    assert not c.negated.above(0)
+    assert c.below(high + 0.01)
+    assert not c.below(high - 0.01)
+    assert not c.below(0)
 
 
 @pytest.mark.parametrize("family", [2, 3, 6])
 def test_simultaneous_intervals_hold_together_whatever_is_true(family):
     rng, missed = np.random.default_rng(family), 0
     true = np.arange(family) * 0.7  # one null, the others real
-    one = decided(EIGHT, family)
+    c = decided(EIGHT, family)
     for _ in range(2000):
         x = rng.normal(true[:, None], 1, (family, 10))
-        sure = [one._replace(differences=tuple(row)).sure for row in x]
-        missed += any(not s.low < t < s.high for s, t in zip(sure, true, strict=True))
+        cis = [c._replace(differences=tuple(row)).simultaneous_ci for row in x]
+        missed += any(not s.low < t < s.high for s, t in zip(cis, true, strict=True))
     assert stats.binomtest(missed, 2000).proportion_ci(0.98).low < 0.05
 
 

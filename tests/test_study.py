@@ -79,7 +79,7 @@ def test_results_and_report_are_as_documented(study):
     report = json.loads((study / "report.json").read_text())
     assert report["verdict"] == "undecided"
     assert report["smoke"] is True
-    assert {"study", "claim", "rule", "measure"} <= set(report)
+    assert {"study", "claim", "rule", "primary_metric"} <= set(report)
     assert set(report["variants"][0]) == {
         *("variant", "n", "mean", "ci_low", "ci_high", "sd", "median"),
         *("bca_low", "bca_high", "solved"),
@@ -90,15 +90,15 @@ def test_results_and_report_are_as_documented(study):
     gap = next(c for c in report["comparisons"] if c["name"] == "gap")
     found = cells["cnn/in_place"] - cells["mlp/in_place"]
     assert gap["difference"] == pytest.approx(found)
-    measures = {m["metric"]: m["variants"] for m in report["measures"]}
-    assert set(measures) == {r["metric"] for r in rows}
-    for metric, its in measures.items():
-        for told in its:
-            same = {"metric": metric, "variant": told["variant"]}
+    metrics = {m["metric"]: m["variants"] for m in report["metrics"]}
+    assert set(metrics) == {r["metric"] for r in rows}
+    for metric, summaries in metrics.items():
+        for summary in summaries:
+            same = {"metric": metric, "variant": summary["variant"]}
             values = [float(r["value"]) for r in rows if same.items() <= r.items()]
-            assert told["n"] == len(values) == 2
-            assert told["mean"] == pytest.approx(sum(values) / 2)
-            assert told["ci_low"] <= told["mean"] <= told["ci_high"]
+            assert summary["n"] == len(values) == 2
+            assert summary["mean"] == pytest.approx(sum(values) / 2)
+            assert summary["ci_low"] <= summary["mean"] <= summary["ci_high"]
 
 
 def test_the_page_is_one_file_that_asks_for_nothing(study):

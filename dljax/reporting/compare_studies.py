@@ -19,7 +19,7 @@ from dljax.trials.disk import read_json, write_text
 
 
 class Study(NamedTuple):
-    """A study that has a report. values: {variant: {seed: value of its measure}}."""
+    """A study that has a report. values: {variant: {seed: primary metric}}."""
 
     name: str
     directory: pathlib.Path
@@ -38,7 +38,7 @@ def read(directory: pathlib.Path) -> Study:
     try:
         with open(directory / "results.csv", encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                if row["metric"] == report["measure"] and row["value"]:
+                if row["metric"] == report["primary_metric"] and row["value"]:
                     mine = values.setdefault(row["variant"], {})
                     mine[int(row["seed"])] = float(row["value"])
     except (OSError, KeyError, TypeError, ValueError):
@@ -65,7 +65,10 @@ def index(root: pathlib.Path) -> pathlib.Path:
             "name": s.name,
             "sentence": sentence(s.report),
         }
-        | {k: s.report[k] for k in ("claim", "verdict", "dataset", "measure", "smoke")}
+        | {
+            k: s.report[k]
+            for k in ("claim", "verdict", "dataset", "primary_metric", "smoke")
+        }
         | {"seeds": len(s.declared["seeds"]), "variants": s.report["variants"]}
         for s in found
     ]
@@ -84,13 +87,13 @@ def compare(studies: Sequence[Study], folder: pathlib.Path) -> tuple[pathlib.Pat
     Raises:
       UserError: they do not measure the same.
     """
-    measures = dict.fromkeys(s.report["measure"] for s in studies)
-    if len(measures) > 1:
+    metrics = dict.fromkeys(s.report["primary_metric"] for s in studies)
+    if len(metrics) > 1:
         raise UserError(
-            f"these studies measure {' and '.join(measures)}; compare those that "
+            f"these studies measure {' and '.join(metrics)}; compare those that "
             "measure the same"
         )
-    measure, names = next(iter(measures)), _names(studies)
+    primary_metric, names = next(iter(metrics)), _names(studies)
     title = "_vs_".join(s.directory.name for s in studies)[:120]
     variants = list(dict.fromkeys(v for s in studies for v in s.values))
     table = [{"variant": v, "cells": [_cell(s, v) for s in studies]} for v in variants]
@@ -102,12 +105,12 @@ def compare(studies: Sequence[Study], folder: pathlib.Path) -> tuple[pathlib.Pat
             for name, study in zip(names, studies, strict=True)
             if variant in study.values
         },
-        measure,
-        shared=max(s.declared["shared"] for s in studies),
+        primary_metric,
+        test_train_ratio=max(s.declared["test_train_ratio"] for s in studies),
     )
     context = {
         "names": names,
-        "measure": measure,
+        "primary_metric": primary_metric,
         "reports": [s.report | {"sentence": sentence(s.report)} for s in studies],
         "settings": _settings(studies),
         "table": table,
@@ -116,7 +119,7 @@ def compare(studies: Sequence[Study], folder: pathlib.Path) -> tuple[pathlib.Pat
     }
     path = folder / f"{title}.html"
     write_text(path, environment().get_template("comparison.html").render(context))
-    return path, _text(names, measure, table, against)
+    return path, _text(names, primary_metric, table, against)
 
 
 def _names(studies: Sequence[Study]) -> list[str]:
@@ -153,7 +156,7 @@ def _range(seeds: Sequence[int]) -> str:
 def _against(studies: Sequence[Study], names: Sequence[str]) -> list[dict[str, Any]]:
     """Every later study's variants minus the first's, over the seeds both have."""
     first, *others = studies
-    shared = max(s.declared["shared"] for s in studies)
+    test_train_ratio = max(s.declared["test_train_ratio"] for s in studies)
     found = []
     for name, study in zip(names[1:], others, strict=True):
         for variant, values in study.values.items():
@@ -161,13 +164,17 @@ def _against(studies: Sequence[Study], names: Sequence[str]) -> list[dict[str, A
             if both := sorted(before.keys() & values.keys()):
                 steps = [values[seed] - before[seed] for seed in both]
                 label = f"{variant}: {name} - {names[0]}"
-                found.append(statistics.compare(label, "", steps, shared=shared))
+                found.append(
+                    statistics.compare(
+                        label, "", steps, test_train_ratio=test_train_ratio
+                    )
+                )
     return [statistics.described(c) | {"name": c.a} for c in statistics.holm(found)]
 
 
 def _text(
     names: Sequence[str],
-    measure: str,
+    primary_metric: str,
     table: Sequence[Mapping[str, Any]],
     against: Sequence[Mapping[str, Any]],
 ) -> str:
@@ -175,7 +182,7 @@ def _text(
     width = max(len("variant"), *(len(row["variant"]) for row in table))
     columns = [max(len(name), 28) for name in names]
     heads = "  ".join(f"{n:<{w}}" for n, w in zip(names, columns, strict=True))
-    lines = [f"test {measure} (95 % interval)", f"{'variant':<{width}}  {heads}"]
+    lines = [f"test {primary_metric} (95 % interval)", f"{'variant':<{width}}  {heads}"]
     for row in table:
         cells = [
             f"{number(c['mean'])} ({number(c['ci_low'])} to {number(c['ci_high'])})"
@@ -193,7 +200,8 @@ def _text(
     else:
         lines += ["", "no variant has a seed in both, so there are no differences"]
     for c in against:
-        span = f"{number(c['sure_low'], True)} to {number(c['sure_high'], True)}"
+        low, high = c["simultaneous_low"], c["simultaneous_high"]
+        span = f"{number(low, True)} to {number(high, True)}"
         noise = ", inside the noise" if c["in_noise"] else ""
         lines.append(f"{c['name']}: {number(c['difference'], True)} ({span}){noise}")
     return "\n".join(lines)

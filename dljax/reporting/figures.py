@@ -113,7 +113,7 @@ def curves(results: Results, measure: str):
         ):
             metric = _shown(names, measure if split == "valid" else "loss")
             series = {v: _series(trained[v], split, metric) for v in variants}
-            _curve(axis, series, styles, metric, results.shared)
+            _curve(axis, series, styles, metric, results.test_train_ratio)
             of = {"valid": "validation ", "train": "training "}[split]
             axis.set_title(of + (metric or "loss"))
     if measure == "accuracy":
@@ -143,7 +143,7 @@ def _shown(names: tuple[str, ...], measure: str) -> str:
     return next(iter(names), "")
 
 
-def _curve(axis, series, styles, metric, shared):
+def _curve(axis, series, styles, metric, test_train_ratio):
     """A line of the mean over seeds for each variant, in its band."""
     # On the logarithmic axis of a loss: the mean and interval of its log.
     log = metric.endswith("loss") and all((v > 0).all() for _, v in series.values())
@@ -152,7 +152,10 @@ def _curve(axis, series, styles, metric, shared):
         if not len(steps):
             continue
         style = styles[variant]
-        bands = [statistics.interval(to(column), shared=shared) for column in values.T]
+        bands = [
+            statistics.interval(to(column), test_train_ratio=test_train_ratio)
+            for column in values.T
+        ]
         axis.plot(steps, back([b.mean for b in bands]), **style)
         if len(values) > 1:
             low, high = (
@@ -183,10 +186,12 @@ def _zoom(axis: Any, results: Results) -> None:
 def finals(results: Results, measure: str):
     """Every seed's final test value, and each variant's mean with its 95 % interval."""
     values = {v: list(results.values(v, measure).values()) for v in results.final}
-    return finals_of(values, measure, shared=results.shared)
+    return finals_of(values, measure, test_train_ratio=results.test_train_ratio)
 
 
-def finals_of(values: Mapping[str, list[float]], measure: str, *, shared: float):
+def finals_of(
+    values: Mapping[str, list[float]], measure: str, *, test_train_ratio: float
+):
     """A row of dots for each name, a dot a seed, with their mean and 95 % interval."""
     figure, axis = plt().subplots(figsize=(9, 0.6 + 0.6 * len(values)))
     for i, mine in enumerate(values.values()):
@@ -195,7 +200,9 @@ def finals_of(values: Mapping[str, list[float]], measure: str, *, shared: float)
         colour = COLOURS[i % len(COLOURS)]
         jitter = 0.22 * np.sin(np.arange(len(mine)) * 2.4)
         axis.plot(mine, i + jitter, "o", color=colour, alpha=0.45, ms=5, mew=0)
-        n, mean, low, high = statistics.interval(mine, shared=shared)
+        n, mean, low, high = statistics.interval(
+            mine, test_train_ratio=test_train_ratio
+        )
         axis.plot([mean], [i], "|", color=colour, ms=18, mew=2)
         if n > 1:
             axis.plot([low, high], [i, i], "-", color=colour, lw=2)
@@ -211,8 +218,14 @@ def differences(compared: Mapping[str, statistics.Comparison]):
     axis.axvline(0, color=INK, lw=0.8, alpha=0.6)
     for i, c in enumerate(compared.values()):
         axis.plot(c.differences, [i] * c.n, "o", color=COLOURS[0], alpha=0.35, mew=0)
-        if c.sure.low is not None:
-            axis.plot([c.sure.low, c.sure.high], [i, i], "-", color=COLOURS[0], lw=2)
+        if c.simultaneous_ci.low is not None:
+            axis.plot(
+                [c.simultaneous_ci.low, c.simultaneous_ci.high],
+                [i, i],
+                "-",
+                color=COLOURS[0],
+                lw=2,
+            )
         axis.plot([c.difference], [i], "|", color=COLOURS[0], ms=18, mew=2)
     axis.set_yticks(range(len(compared)), list(compared))
     axis.set_ylim(len(compared) - 0.4, -0.6)

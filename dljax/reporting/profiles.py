@@ -29,7 +29,7 @@ def of_metrics(results: Results, profiles: Mapping[str, Mapping[str, float]]):
             for variant in results.final
         }
         panels[x, y] = {k: kept for k, v in lines.items() if (kept := _filled(v))}
-    return _draw({k: v for k, v in panels.items() if v}, results.shared)
+    return _draw({k: v for k, v in panels.items() if v}, results.test_train_ratio)
 
 
 def of_factor(results: Results, measure: str):
@@ -57,7 +57,7 @@ def of_factor(results: Results, measure: str):
     kept = {name: sorted(found) for name, v in lines.items() if (found := _filled(v))}
     if not kept:
         return None
-    figure = _draw({(chosen, measure): kept}, results.shared)
+    figure = _draw({(chosen, measure): kept}, results.test_train_ratio)
     levels = factors[chosen]
     if min(levels) > 0 and max(levels) >= WIDE * min(levels):
         figure.axes[0].set_xscale("log")
@@ -70,7 +70,9 @@ def _filled(line: Line) -> Line:
     return [(x, values) for x, values in line if values]
 
 
-def _draw(panels: Mapping[tuple[str, str], Mapping[str, Line]], shared: float):
+def _draw(
+    panels: Mapping[tuple[str, str], Mapping[str, Line]], test_train_ratio: float
+):
     """A panel for each pair of labels, of its horizontal and its vertical axis."""
     if not panels:
         return None
@@ -88,7 +90,7 @@ def _draw(panels: Mapping[tuple[str, str], Mapping[str, Line]], shared: float):
             axis.set_ylabel(y)
         for name, line in lines.items():
             i = names.index(name)
-            _draw_line(axis, line, shared, i, label=name)
+            _draw_line(axis, line, test_train_ratio, i, label=name)
     handles = {
         label: handle
         for axis in axes.flat
@@ -105,8 +107,13 @@ def _draw(panels: Mapping[tuple[str, str], Mapping[str, Line]], shared: float):
     return figure
 
 
-def _draw_line(axis: Any, line: Line, shared: float, i: int, *, label: str) -> None:
-    told = [(x, statistics.interval(values, shared=shared)) for x, values in line]
+def _draw_line(
+    axis: Any, line: Line, test_train_ratio: float, i: int, *, label: str
+) -> None:
+    told = [
+        (x, statistics.interval(values, test_train_ratio=test_train_ratio))
+        for x, values in line
+    ]
     colour, style = COLOURS[i % len(COLOURS)], LINES[i // len(COLOURS) % len(LINES)]
     xs = [x for x, _ in told]
     means = [t.mean for _, t in told]

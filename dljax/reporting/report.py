@@ -80,7 +80,7 @@ def write(
         ),
         "bca": any(row["bca_low"] is not None for row in summary["variants"]),
         "solved": any(row["solved"] is not None for row in summary["variants"]),
-        "method": method(study, found.shared),
+        "method": method(study, found.test_train_ratio),
         "doc": experiment.doc.strip(),
         "images": images,
         "texts": sample_figures.texts(shown),
@@ -118,7 +118,7 @@ def _summary(
     rows = []
     for variant in found.final:
         its = [*found.values(variant, study.primary_metric).values()]
-        told = summarise(its, shared=found.shared)
+        told = summarise(its, test_train_ratio=found.test_train_ratio)
         rows.append({"variant": variant} | told._asdict())
     return {
         "study": name,
@@ -127,11 +127,11 @@ def _summary(
         "rule_sha256": rule_hash(study),
         "verdict": decided,
         "why": why,
-        "measure": study.primary_metric,
+        "primary_metric": study.primary_metric,
         "dataset": found.declared["dataset"],
         "smoke": bool(found.declared["reduced"]),
         "variants": rows,
-        "measures": results.measures(found),
+        "metrics": results.final_metrics(found),
         "comparisons": [{"name": key} | described(c) for key, c in compared.items()],
         "notes": found.notes,
         "effects": results.effects(study, found),
@@ -145,7 +145,7 @@ def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
     width = max(len("variant"), *(len(row["variant"]) for row in rows))
     lines = [
         "",
-        f"{'variant':<{width}}   n   test {summary['measure']} (95 % interval)",
+        f"{'variant':<{width}}   n   test {summary['primary_metric']} (95 % interval)",
     ]
     for row in rows:
         span = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
@@ -155,7 +155,8 @@ def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
     width = max(len("contrast"), *(len(c["name"]) for c in summary["comparisons"]))
     lines.append(f"{'contrast':<{width}}  difference (simultaneous interval)")
     for c in summary["comparisons"]:
-        span = f"{number(c['sure_low'], True)} to {number(c['sure_high'], True)}"
+        low, high = c["simultaneous_low"], c["simultaneous_high"]
+        span = f"{number(low, True)} to {number(high, True)}"
         lines.append(
             f"{c['name']:<{width}}  {number(c['difference'], True)}  ({span}), "
             f"p {p_value(c['p'])}, adjusted {p_value(c['p_adjusted'])}"
@@ -181,18 +182,18 @@ def _pictures(
     shown: sample_figures.Samples,
 ) -> list[tuple[str, str, Any]]:
     """(name, what it shows, figure) of every picture that there is something for."""
-    measure = study.primary_metric
+    metric = study.primary_metric
     drawn = [
         (
             "curves",
             "Learning curves: what is validated, and the training loss, by update, "
             "mean and 95 % band over seeds",
-            figures.curves(found, measure),
+            figures.curves(found, metric),
         ),
         (
             "finals",
-            f"Final test {measure} of every seed, by variant",
-            figures.finals(found, measure),
+            f"Final test {metric} of every seed, by variant",
+            figures.finals(found, metric),
         ),
         (
             "differences",
@@ -201,8 +202,8 @@ def _pictures(
         ),
         (
             "by_factor",
-            f"Test {measure} by a factor's number, mean and 95 % interval over seeds",
-            profiles.of_factor(found, measure),
+            f"Test {metric} by a factor's number, mean and 95 % interval over seeds",
+            profiles.of_factor(found, metric),
         ),
         (
             "profiles",
@@ -212,10 +213,10 @@ def _pictures(
     ]
     if summary["effects"]:
         added = (
-            f"What each level adds to the mean test {measure} of the grid, with 95 % "
+            f"What each level adds to the mean test {metric} of the grid, with 95 % "
             "intervals that are not adjusted for their number"
         )
-        drawn.append(("effects", added, figures.effects(summary["effects"], measure)))
+        drawn.append(("effects", added, figures.effects(summary["effects"], metric)))
     data = _data(found.manifests)
     classes = data.get("classes", [])
     upright = " (spectrograms: time to the right, low bands below)"

@@ -74,21 +74,22 @@ def sentence(summary: Mapping[str, Any]) -> str:
         return f"The rule was not applied ({summary['why']})."
     shown = (
         f"{c['name'].replace('_', ' ')} {number(c['difference'], True)} "
-        f"({number(c['sure_low'], True)} to {number(c['sure_high'], True)})"
+        f"({number(c['simultaneous_low'], True)} to "
+        f"{number(c['simultaneous_high'], True)})"
         for c in summary["comparisons"]
     )
     return f"By the rule, from {'; '.join(shown)}."
 
 
-def method(study: Any, shared: float) -> str:
+def method(study: Any, test_train_ratio: float) -> str:
     """How a study's comparisons were made, in words."""
     test, looks, spread = "paired sign-flip test", "", ""
-    if shared:
+    if test_train_ratio:
         test = "t test"
         spread = (
             "Seeds are folds of one data set and share examples: intervals and tests "
             "are corrected after Nadeau and Bengio "
-            f"(test over training examples {shared:.3f}). "
+            f"(test over training examples {test_train_ratio:.3f}). "
         )
     if study.looks:
         at = " and ".join(map(str, study.looks))

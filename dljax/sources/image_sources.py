@@ -63,7 +63,7 @@ def showing(source: Source, *names: str) -> Source:
     @functools.cache
     def real():
         images = every(source)
-        return images if source.shared else images[source.split(0)["train"]]
+        return images if source.test_train_ratio else images[source.split(0)["train"]]
 
     def say(sample):
         shown = {"real": sample["image"]}

@@ -58,5 +58,5 @@ def digit_pairs(source: Source, gate: str, *, each: int = 100, seed: int = 0) ->
         arrays={"image": np.concatenate(found), "label": np.array(values, np.int32)},
         split=split,
         classes=("off", "on"),
-        shared=1 / (FOLDS - 2),
+        test_train_ratio=1 / (FOLDS - 2),
     )

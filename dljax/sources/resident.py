@@ -78,7 +78,7 @@ def resident(table: ArrayDataset) -> Source:
         order=order,
         gather=gather,
         classes=table.classes,
-        shared=len(parts["test"]) / len(parts["train"]) if folds else 0.0,
+        test_train_ratio=len(parts["test"]) / len(parts["train"]) if folds else 0.0,
     )
 
 

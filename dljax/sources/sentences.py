@@ -143,7 +143,7 @@ def sentences(
         order=order,
         gather=gather,
         classes=table.classes,
-        shared=len(parts["test"]) / len(parts["train"]) if folds > 1 else 0.0,
+        test_train_ratio=len(parts["test"]) / len(parts["train"]) if folds > 1 else 0.0,
         say=say,
     )
     return Sentences(source, max(of.size for of in known))

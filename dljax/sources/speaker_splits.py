@@ -51,7 +51,7 @@ def new(table: ArrayDataset) -> Source:
     parts = split(0)
     return resident(table)._replace(
         split=split,
-        shared=len(parts["test"]) / len(parts["train"]),
+        test_train_ratio=len(parts["test"]) / len(parts["train"]),
         fingerprint=f"{table.fingerprint}-voices",
     )
 

@@ -41,9 +41,9 @@ class Results(NamedTuple):
         return {s: m[metric] for s, m in found.items() if m.get(metric) is not None}
 
     @property
-    def shared(self) -> float:
+    def test_train_ratio(self) -> float:
         """What seeds share of their data; see `statistics.interval`."""
-        return self.declared["shared"]
+        return self.declared["test_train_ratio"]
 
 
 def collect(
@@ -140,13 +140,13 @@ def effects(study: Study, results: Results) -> list[dict[str, Any]]:
                 rows[v] for v, row in declared["variants"] if row[factor] == level
             ]
             told = statistics.interval(
-                np.mean(with_it, 0) - whole, shared=results.shared
+                np.mean(with_it, 0) - whole, test_train_ratio=results.test_train_ratio
             )
             found.append({"factor": factor, "level": level} | told._asdict())
     return found
 
 
-def measures(results: Results) -> list[dict[str, Any]]:
+def final_metrics(results: Results) -> list[dict[str, Any]]:
     """Every test metric, in the order of measuring: {"metric", "variants": [{"variant",
     "n", "mean", "ci_low", "ci_high"}]}, with the 95 % interval of the mean.
     """
@@ -156,7 +156,9 @@ def measures(results: Results) -> list[dict[str, Any]]:
         rows = []
         for variant in results.final:
             values = list(results.values(variant, metric).values())
-            n, mean, low, high = statistics.interval(values, shared=results.shared)
+            n, mean, low, high = statistics.interval(
+                values, test_train_ratio=results.test_train_ratio
+            )
             row = {"mean": mean if n else None, "ci_low": low, "ci_high": high}
             rows.append({"variant": variant, "n": n, **row})
         found.append({"metric": metric, "variants": rows})

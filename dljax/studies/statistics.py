@@ -6,7 +6,7 @@ What is decided rests on three limits, each said where it bites:
   comparisons needs `seeds_needed(m)` seeds for any verdict; fewer are *descriptive*;
 * bootstrap intervals (BCa) of few seeds cover too little; offered from n = 20;
 * seeds that share data (folds) are not independent; their variance is corrected after
-  Nadeau and Bengio 2003 by `shared`, the ratio of test to training examples.
+  Nadeau and Bengio 2003 by `test_train_ratio`: test over training examples.
 """
 
 import math
@@ -34,26 +34,26 @@ def interval(
     values: Sequence[float] | np.ndarray,
     *,
     confidence: float = 1 - ALPHA,
-    shared: float = 0.0,
+    test_train_ratio: float = 0.0,
 ) -> Interval:
     """The t interval of a mean (Student 1908).
 
     Args:
-      shared: test over training examples where seeds share data, else 0; the variance
-        of the mean is then (1/n + shared) times that of the values (Nadeau and Bengio
-        2003, eq. 9).
+      test_train_ratio: test over training examples where seeds share data, else 0.
+        The variance of the mean is then (1/n + test_train_ratio) times that of the
+        values (Nadeau and Bengio 2003, eq. 9).
     """
     x = np.asarray(values, float)
     n = len(x)
     if n < 2:
         return Interval(n, float(x.mean()) if n else float("nan"), None, None)
-    half = stats.t.ppf(0.5 + confidence / 2, n - 1) * _error(x, shared)
+    half = stats.t.ppf(0.5 + confidence / 2, n - 1) * _error(x, test_train_ratio)
     return Interval(n, float(x.mean()), float(x.mean() - half), float(x.mean() + half))
 
 
-def _error(x: np.ndarray, shared: float) -> float:
+def _error(x: np.ndarray, test_train_ratio: float) -> float:
     """The standard error of the mean."""
-    return float(x.std(ddof=1) * np.sqrt(1 / len(x) + shared))
+    return float(x.std(ddof=1) * np.sqrt(1 / len(x) + test_train_ratio))
 
 
 class Summary(NamedTuple):
@@ -74,15 +74,15 @@ class Summary(NamedTuple):
     solved: tuple[float, float, float] | None = None
 
 
-def summarise(values: Sequence[float], *, shared: float = 0.0) -> Summary:
-    """Summarises the values of a variant's seeds; `shared` as for `interval`."""
+def summarise(values: Sequence[float], *, test_train_ratio: float = 0.0) -> Summary:
+    """A variant's values over its seeds; `test_train_ratio` as for `interval`."""
     x = np.asarray(values, float)
-    n, mean, low, high = interval(x, shared=shared)
+    n, mean, low, high = interval(x, test_train_ratio=test_train_ratio)
     if n == 0:
         return Summary(0, None, None, None, None, None)
     sd = float(x.std(ddof=1)) if n > 1 else None
     bca: tuple[float | None, float | None] = (None, None)
-    if n >= BCA_FROM and not shared and np.ptp(x) > 0:
+    if n >= BCA_FROM and not test_train_ratio and np.ptp(x) > 0:
         found = stats.bootstrap(
             (x,), np.mean, method="BCa", rng=np.random.default_rng(0)
         ).confidence_interval
@@ -100,13 +100,13 @@ class Comparison(NamedTuple):
 
     ci: the 95 % t interval. p: of the sign-flip test that there is no difference, exact
     up to 17 seeds, or where seeds share data of the corrected t test; p_adjusted: after
-    Holm's procedure over the family and its looks. sure: the t interval that holds
-    together with those of the family (Bonferroni, at the level `alpha`). effect:
-    Cohen's d of the differences. seeds_for_power: how many seeds would show a
-    difference of this size at 0.05 with power 0.8.
+    Holm's procedure over the family and its looks. simultaneous_ci: the family's
+    intervals hold together (Bonferroni, at the level `alpha`). effect: Cohen's d of the
+    differences. seeds_for_power: how many seeds would show a difference of this size
+    at 0.05 with power 0.8.
 
-    Verdicts rest on p_adjusted for a difference from 0, and on `sure` for margins:
-    Holm's own levels make no intervals that hold together.
+    Verdicts rest on p_adjusted for a difference from 0, and on `simultaneous_ci` for
+    margins: Holm's own levels make no intervals that hold together.
     """
 
     a: str
@@ -119,7 +119,7 @@ class Comparison(NamedTuple):
     effect: float | None
     p: float | None
     seeds_for_power: int | None
-    shared: float = 0.0
+    test_train_ratio: float = 0.0
     p_adjusted: float | None = None
     alpha: float = ALPHA
     needed: int = 2
@@ -130,12 +130,16 @@ class Comparison(NamedTuple):
         return self.n >= max(self.needed, 2)
 
     @property
-    def sure(self) -> Interval:
+    def simultaneous_ci(self) -> Interval:
         """The simultaneous interval."""
         return self._at(1 - self.alpha)
 
     def _at(self, confidence: float) -> Interval:
-        return interval(self.differences, confidence=confidence, shared=self.shared)
+        return interval(
+            self.differences,
+            confidence=confidence,
+            test_train_ratio=self.test_train_ratio,
+        )
 
     @property
     def in_noise(self) -> bool:
@@ -144,15 +148,15 @@ class Comparison(NamedTuple):
         return not (small and self.decides)
 
     def above(self, margin: float) -> bool:
-        """It is above 0 by the adjusted test, and above `margin` by `sure`."""
-        if not self.decides or self.sure.low is None:
+        """Above 0 by the adjusted test, and above `margin` by `simultaneous_ci`."""
+        if not self.decides or self.simultaneous_ci.low is None:
             return False
         positive = not self.in_noise and self.difference > 0
-        over = self.sure.low > margin
+        over = self.simultaneous_ci.low > margin
         return positive and (margin == 0 or over) if margin >= 0 else positive or over
 
     def below(self, margin: float) -> bool:
-        """It is below 0 by the adjusted test, and below `margin` by `sure`."""
+        """Below 0 by the adjusted test, and below `margin` by `simultaneous_ci`."""
         return self.negated.above(-margin)
 
     @property
@@ -174,30 +178,45 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    a: str, b: str, differences: Sequence[float], *, shared: float = 0.0
+    a: str, b: str, differences: Sequence[float], *, test_train_ratio: float = 0.0
 ) -> Comparison:
     """Compares by the per-seed differences of a and b; a family is then `holm`."""
     x = np.asarray(differences, float)
-    n, mean, low, high = interval(x, shared=shared)
+    n, mean, low, high = interval(x, test_train_ratio=test_train_ratio)
     effect = p = power = None
     if n >= 2:
         sd = float(x.std(ddof=1))
-        p = _corrected_t(x, shared) if shared else sign_flip(x)
+        p = _corrected_t(x, test_train_ratio) if test_train_ratio else sign_flip(x)
         if sd > 0:
             effect = mean / sd
-            power = seeds_for_power(effect, shared=shared)
+            power = seeds_for_power(effect, test_train_ratio=test_train_ratio)
     return Comparison(
-        a, b, tuple(map(float, x)), n, mean, low, high, effect, p, power, shared
+        a,
+        b,
+        tuple(map(float, x)),
+        n,
+        mean,
+        low,
+        high,
+        effect,
+        p,
+        power,
+        test_train_ratio,
     )
 
 
 def described(c: Comparison) -> dict[str, Any]:
     """A comparison as JSON values, for report.json."""
     fields = {k: v for k, v in c._asdict().items() if k != "differences"}
-    sure = {"sure_low": c.sure.low, "sure_high": c.sure.high, "in_noise": c.in_noise}
+    _, _, low, high = c.simultaneous_ci
+    fields |= {
+        "simultaneous_low": low,
+        "simultaneous_high": high,
+        "in_noise": c.in_noise,
+    }
     return {
         k: None if isinstance(v, float) and math.isnan(v) else v
-        for k, v in (fields | sure).items()
+        for k, v in fields.items()
     }
 
 
@@ -218,15 +237,19 @@ def sign_flip(x: np.ndarray) -> float:
     )
 
 
-def _corrected_t(x: np.ndarray, shared: float) -> float:
-    error = _error(x, shared)
+def _corrected_t(x: np.ndarray, test_train_ratio: float) -> float:
+    error = _error(x, test_train_ratio)
     if error == 0:
         return float(x.mean() == 0)
     return float(2 * stats.t.sf(abs(x.mean()) / error, len(x) - 1))
 
 
 def seeds_for_power(
-    effect: float, *, power: float = 0.8, shared: float = 0.0, most: int = 10_000
+    effect: float,
+    *,
+    power: float = 0.8,
+    test_train_ratio: float = 0.0,
+    most: int = 10_000,
 ) -> int | None:
     """The least n with which a paired t test at 0.05 sees `effect` so often.
 
@@ -235,7 +258,7 @@ def seeds_for_power(
     """
 
     def enough(n):
-        shift = abs(effect) / np.sqrt(1 / n + shared)
+        shift = abs(effect) / np.sqrt(1 / n + test_train_ratio)
         limit = stats.t.ppf(1 - ALPHA / 2, n - 1)
         return stats.nct.sf(limit, n - 1, shift) >= power
 

@@ -18,7 +18,7 @@ from dljax.trials.disk import read_json
 # What of study.json is read again.
 KEYS = frozenset(
     ["study", "module", "dataset", "fixed", "factors", "variants", "seeds", "blocks"]
-    + ["packs", "tune", "tuning", "trials", "shared", "shortened", "reduced"]
+    + ["packs", "tune", "tuning", "trials", "test_train_ratio", "shortened", "reduced"]
     + ["rule_sha256", "command", "workdir"]
 )
 
@@ -98,7 +98,7 @@ def declare(
         "tune": tuned,
         "tuning": [],
         "trials": [],
-        "shared": experiment.source(config).shared,
+        "test_train_ratio": experiment.source(config).test_train_ratio,
         "shortened": short,
         "reduced": less or looked(study, seeds, blocks),
         "rule_sha256": rule_hash(study),

@@ -25,7 +25,7 @@ def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparis
         shared = sorted(set.intersection(*(set(v) for _, v in values)))
         per_seed = [fixed + sum(sign * v[s] for sign, v in values) for s in shared]
         found[name] = statistics.compare(
-            str(a), str(b), per_seed, shared=results.shared
+            str(a), str(b), per_seed, test_train_ratio=results.test_train_ratio
         )
     adjusted = statistics.holm(list(found.values()), looks=len(study.looks) or 1)
     return dict(zip(found, adjusted, strict=True))

@@ -72,7 +72,7 @@ def source(config):
     parts = {"train": every, "valid": every, "test": every}
     return images._replace(
         split=lambda seed: parts,
-        shared=0.0,
+        test_train_ratio=0.0,
         fingerprint=f"{images.fingerprint}-every",
     )
 
