@@ -101,7 +101,7 @@ def source(config):
     """The same, and what is heard in the report."""
     from dljax.sources.image_sources import showing
 
-    return showing(sounds(config), "made")
+    return showing(sounds(config), "generated")
 
 
 def task(config):

@@ -87,7 +87,7 @@ def source(config):
     from dljax.sources.image_sources import showing
     from dljax.sources.loading import load
 
-    return showing(load(config), "given", "reconstructed")
+    return showing(load(config), "corrupted", "reconstructed")
 
 
 def task(config):

@@ -128,7 +128,7 @@ def source(config):
     """The same, and what the report shows."""
     from dljax.sources.image_sources import showing
 
-    return showing(images(config), "made", *SAMPLERS)
+    return showing(images(config), "generated", *SAMPLERS)
 
 
 def task(config):
@@ -166,7 +166,7 @@ def task(config):
         example=example,
         classes=classes,
         samplers={
-            "made": Sampler(config.sampling),
+            "generated": Sampler(config.sampling),
             "few": Sampler(config.sampling // 5),
             "ancestral": Sampler(config.sampling, eta=1.0),
             "guided": Sampler(config.sampling, guidance=1.0),

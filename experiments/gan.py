@@ -139,7 +139,7 @@ def source(config):
     """The same, and what the report shows."""
     from dljax.sources.image_sources import showing
 
-    return showing(images(config), "made")
+    return showing(images(config), "generated")
 
 
 def task(config):

@@ -124,7 +124,7 @@ def source(config):
     """What the kind learns from, and what the report shows."""
     from dljax.sources.image_sources import showing
 
-    shown = showing(images(config), "made")
+    shown = showing(images(config), "generated")
     if config.kind != "transformer":
         return shown
     data, show = tokens(config), shown.say

@@ -117,7 +117,9 @@ def source(config):
     """The same, and what the report shows."""
     from dljax.sources.image_sources import showing
 
-    return showing(images(config), "reconstructed", "between", "made", "plane")
+    return showing(
+        images(config), "reconstructed", "interpolated", "generated", "code_plane"
+    )
 
 
 def task(config):

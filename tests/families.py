@@ -158,7 +158,9 @@ def gan() -> Family:
         weight = batch["weight"]
         assert task.sample is not None
         z = {"x": jnp.zeros((64, 2))}
-        made = task.sample(params, model_state, z, jax.random.key(0))["made"].mean(0)
+        made = task.sample(params, model_state, z, jax.random.key(0))["generated"].mean(
+            0
+        )
         del key
         error = ((batch["x"] - made[None]) ** 2).sum(-1)
         return {"distance": ((error * weight).sum(), weight.sum())}
@@ -213,7 +215,7 @@ def denoising(net: Net) -> Family:
         adamw(0.01, ema=0.9),
         example=jnp.zeros((1, 4, 4, 1)),
         classes=2,
-        samplers={"made": of_diffusion.Sampler(steps=4, guidance=1.0)},
+        samplers={"generated": of_diffusion.Sampler(steps=4, guidance=1.0)},
     )
     return Family(task, blots(), "mse")
 

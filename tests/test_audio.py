@@ -137,7 +137,7 @@ def test_what_is_said_of_sound_is_heard(data_dir):
     }
     said = found.source.say(sample)
     assert found.length == FRAMES * BANDS // 2
-    for title in ("real", "made", "half given"):
+    for title in ("real", "generated", "half given"):
         assert said[title].shape == (2, FRAMES, BANDS, 1)
         assert said[f"{title} sound"].shape == (2, LENGTH)
         np.testing.assert_array_equal(said[title], said["real"])

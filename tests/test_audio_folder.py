@@ -80,9 +80,9 @@ def test_a_classifier_and_a_player_take_it(root):
     its = loading.load(config)
     assert resident.stills(its)[0].shape == (1, 32, 32, 1)
     shown = audio_generation.source(config).say(
-        {"image": np.zeros((2, 32, 32, 1)), "made": np.ones((2, 32, 32, 1))}
+        {"image": np.zeros((2, 32, 32, 1)), "generated": np.ones((2, 32, 32, 1))}
     )
-    assert shown["made sound"].shape == (2, 32 * 256)
+    assert shown["generated sound"].shape == (2, 32 * 256)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:20], lambda b: b"no" * 40])

@@ -95,7 +95,7 @@ def test_pixels_that_are_drawn_anew_differ_by_draw_and_go_by_their_grey():
     task, params, stats, batch = linear_vae_of(x, anew=True)
     draw = jax.jit(task.sample)
     one, other = (
-        np.asarray(draw(params, stats, batch, jax.random.key(k))["seen"])
+        np.asarray(draw(params, stats, batch, jax.random.key(k))["binarised"])
         for k in (0, 1)
     )
     assert set(np.unique(one)) == {0, 1}
@@ -112,8 +112,8 @@ def test_a_plane_of_codes_is_one_picture():
     x = images(4)
     task, params, stats, batch = linear_vae_of(x)
     made = task.sample(params, stats, batch, jax.random.key(0))
-    source = showing(table({"image": x, "label": np.zeros(4, np.int32)}), "plane")
-    picture = source.say({"image": x, **made})["plane"]
+    source = showing(table({"image": x, "label": np.zeros(4, np.int32)}), "code_plane")
+    picture = source.say({"image": x, **made})["code_plane"]
     assert picture.shape == (1, 40, 50, 1)
     assert (picture[0, 3::4] == GAP).all()
     # The third row's fifth: the quantiles of 0.25 downwards and 0.45 to the right, of
@@ -165,6 +165,6 @@ def test_what_is_done_to_greys():
 
 def test_the_report_shows_the_nearest_real_image():
     x = images()
-    source = showing(table({"image": x, "label": np.zeros(140, np.int32)}), "made")
-    shown = source.say({"image": x[:2], "made": x[[7, 9]] + 0.01})
+    source = showing(table({"image": x, "label": np.zeros(140, np.int32)}), "generated")
+    shown = source.say({"image": x[:2], "generated": x[[7, 9]] + 0.01})
     np.testing.assert_array_equal(shown["nearest real"], x[[7, 9]])

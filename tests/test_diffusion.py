@@ -104,7 +104,7 @@ def test_guidance_leads_away_from_what_is_told_without_a_class():
         predicted="image",
         classes=2,
         samplers={
-            "made": diffusion.Sampler(2, clip=False),
+            "generated": diffusion.Sampler(2, clip=False),
             "guided": diffusion.Sampler(2, guidance=3.0, clip=False),
             "classless": diffusion.Sampler(2, guidance=-1.0, clip=False),
         },
@@ -112,7 +112,11 @@ def test_guidance_leads_away_from_what_is_told_without_a_class():
     params, model_state = task.init(jax.random.key(0))
     batch = {"image": jnp.zeros((2, 4, 4, 1)), "label": jnp.array([0, 1])}
     made = task.sample(params, model_state, batch, jax.random.key(0))
-    expected = {"made": (0, 1), "guided": (4 * 0 - 6, 4 * 1 - 6), "classless": (2, 2)}
+    expected = {
+        "generated": (0, 1),
+        "guided": (4 * 0 - 6, 4 * 1 - 6),
+        "classless": (2, 2),
+    }
     for name, values in expected.items():
         for image, value in zip(made[name], values, strict=True):
             np.testing.assert_allclose(2 * image - 1, value, atol=1e-4)
@@ -188,9 +192,9 @@ def test_samples_are_of_the_averaged_weights():
     state = update.init(family.task, jax.random.key(0))
     rows = jnp.arange(3)
     args = family.task, family.source
-    made = update.sample(*args, state, rows, family.source.arrays)["made"]
+    made = update.sample(*args, state, rows, family.source.arrays)["generated"]
     gone = state._replace(params=jax.tree.map(jnp.zeros_like, state.params))
-    again = update.sample(*args, gone, rows, family.source.arrays)["made"]
+    again = update.sample(*args, gone, rows, family.source.arrays)["generated"]
     np.testing.assert_array_equal(made, again)
     (averaged,) = (
         opt for opt in state.opt["net"] if isinstance(opt, optimizers.AverageState)
@@ -202,5 +206,5 @@ def test_samples_are_of_the_averaged_weights():
         for opt in state.opt["net"]
     )
     other = state._replace(opt={"net": links})
-    changed = update.sample(*args, other, rows, family.source.arrays)["made"]
+    changed = update.sample(*args, other, rows, family.source.arrays)["generated"]
     assert (changed != made).any()

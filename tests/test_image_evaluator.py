@@ -37,7 +37,7 @@ def test_sorted_images_are_judged_as_others_are():
     task = classification(net, adamw(0.01), example=jnp.zeros((1, 8, 8, 1)))
     evaluator = image_sample_evaluator(source, steps=60)
     task = task._replace(
-        sample=lambda params, model_state, batch, key: {"made": batch["image"]},
+        sample=lambda params, model_state, batch, key: {"generated": batch["image"]},
         sample_evaluator=evaluator,
     )
     program = programs.program(task, source, (0,), how="map", batch_size=16)
@@ -58,8 +58,8 @@ def test_what_is_asked_for_is_recognised_class_by_class():
     image, label = (source.arrays[name][rows] for name in ("image", "label"))
     asked = np.where(np.arange(len(rows)) % 2, label, 0)
     found = evaluator.score(
-        {"image": image, "label": label, "made": image, "worse": 0 * image}
-        | {"asked": asked},
+        {"image": image, "label": label, "generated": image, "worse": 0 * image}
+        | {"target_class": asked},
         0,
     )
     assert set(found) == set(evaluator.names)
@@ -95,11 +95,11 @@ def test_each_fold_has_a_recogniser_of_its_own_training_images():
 
 def test_a_run_whose_samples_are_not_finite_is_not_judged():
     evaluator = SampleEvaluator(
-        ("mean",), lambda sample, seed: {"mean": float(sample["made"].mean())}
+        ("mean",), lambda sample, seed: {"mean": float(sample["generated"].mean())}
     )
     made = np.ones((3, 2, 4), np.float32)
     made[1, 0, 2] = np.nan
-    value, count = judged(evaluator, {"made": made}, [3, 4, 5], [2, 2, 1])["mean"]
+    value, count = judged(evaluator, {"generated": made}, [3, 4, 5], [2, 2, 1])["mean"]
     np.testing.assert_array_equal(value, [1, np.nan, 1])
     np.testing.assert_array_equal(count, 1)
 

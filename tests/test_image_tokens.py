@@ -84,9 +84,9 @@ def test_new_images_and_other_halves_are_shown_as_pictures():
     np.testing.assert_allclose(said["real"], real)
     upper = said["half given"].reshape(6, LENGTH)[:, : LENGTH // 2]
     np.testing.assert_allclose(upper, real.reshape(6, LENGTH)[:, : LENGTH // 2])
-    assert said["made"].shape == (6, H, W, 1)
-    assert said["made"].min() >= 0
-    assert said["made"].max() <= 1
+    assert said["generated"].shape == (6, H, W, 1)
+    assert said["generated"].min() >= 0
+    assert said["generated"].max() <= 1
 
 
 def test_what_is_drawn_is_judged_as_pictures_of_their_labels():
@@ -95,9 +95,9 @@ def test_what_is_drawn_is_judged_as_pictures_of_their_labels():
     seen = data.seen(drawn)
     real = table().arrays["image"][:6] / np.float32(LARGEST)
     np.testing.assert_allclose(seen["image"], real)
-    np.testing.assert_allclose(seen["made"], real[::-1])
-    np.testing.assert_array_equal(seen["asked"], table().arrays["label"][:6])
-    assert set(data.seen({"prediction": its["y"]})) == {"made"}
+    np.testing.assert_allclose(seen["generated"], real[::-1])
+    np.testing.assert_array_equal(seen["target_class"], table().arrays["label"][:6])
+    assert set(data.seen({"prediction": its["y"]})) == {"generated"}
 
 
 def test_bits_are_nats_over_log_2():

@@ -145,8 +145,8 @@ def test_what_is_asked_for_has_no_real_one_beside(data_dir):
     config = generators_compared.Config(kind="transformer", data_dir=data_dir)
     images = generators_compared.source(config)
     made = images.say({"prediction": np.zeros((2, 64), int)})
-    assert made.keys() == {"made"}
-    assert made["made"].shape == (2, 8, 8, 1)
+    assert made.keys() == {"generated"}
+    assert made["generated"].shape == (2, 8, 8, 1)
 
 
 def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
@@ -176,8 +176,8 @@ def test_images_are_of_the_class_that_is_asked_for():
     family = diffusion()
     task = family.task._replace(
         sample=lambda params, model_state, batch, key: {
-            "made": batch["image"] + batch["label"].reshape(-1, 1, 1, 1) / 4,
-            "asked": batch["label"],
+            "generated": batch["image"] + batch["label"].reshape(-1, 1, 1, 1) / 4,
+            "target_class": batch["label"],
         }
     )
     source = family.source._replace(classes=("above", "below"))

@@ -69,8 +69,8 @@ def main(arguments: list[str]) -> int:
 
 
 def made(run: str, config: Config) -> Mapping[str, Any]:
-    """What `Source.say` says of what is made: texts "said", pictures "made" and "made
-    sound", or piano rolls "roll".
+    """What `Source.say` says of what is made: texts "said", pictures
+    "generated" and "generated sound", or piano rolls "roll".
 
     Raises:
       UserError: see `loading.load`; the trial has no such seed or variant, its network
@@ -96,8 +96,8 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
             return beside(run, config, task, source, state)
         images = at_once(run, config, task, source, state)
         if "voice" not in source.arrays:
-            return {"made": images}
-        return {"made": images, "made sound": spectrogram.heard(images)}
+            return {"generated": images}
+        return {"generated": images, "generated sound": spectrogram.heard(images)}
     if config.length and "pixels" in source.arrays:
         raise UserError("--length: is of texts; an image has all its pixels")
     batch = source.ask([config.prompt] * config.n)
@@ -179,7 +179,7 @@ def beside(run: str, config: Config, task: Any, source: Any, state: Any) -> Any:
 
 
 def at_once(run: str, config: Config, task: Any, source: Any, state: Any) -> Any:
-    """Images (n, h, w, c) in [0, 1], of a task whose samples are "made".
+    """Images (n, h, w, c) in [0, 1], of a task whose samples are "generated".
 
     Raises:
       UserError: there are none, a flag is of tokens, or the prompt is no class of it.
@@ -206,11 +206,11 @@ def at_once(run: str, config: Config, task: Any, source: Any, state: Any) -> Any
     found = jax.jit(task.sample)(
         params, model_state, batch, jax.random.key(config.draw)
     )
-    if "made" not in found:
+    if "generated" not in found:
         raise _nothing(run)
-    if config.prompt and "asked" not in found:
+    if config.prompt and "target_class" not in found:
         raise UserError(f"--prompt: {run} makes images of no class that is asked for")
-    return np.clip(found["made"], 0, 1)
+    return np.clip(found["generated"], 0, 1)
 
 
 def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
@@ -230,12 +230,12 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
     paths = []
     for i, roll in enumerate(said.get("roll", ())):
         paths += audio_files.music(roll, folder / str(i))
-    for i, picture in enumerate(said.get("made", ())):
+    for i, picture in enumerate(said.get("generated", ())):
         paths.append(folder / f"{i}.png")
         values = np.round(255 * np.asarray(picture)).astype(np.uint8)
         values = values[..., 0] if values.shape[-1] == 1 else values
         Image.fromarray(values).save(paths[-1])
-    for i, wave in enumerate(said.get("made sound", ())):
+    for i, wave in enumerate(said.get("generated sound", ())):
         paths.append(folder / f"{i}.wav")
         paths[-1].write_bytes(audio_files.wav(wave))
     return paths

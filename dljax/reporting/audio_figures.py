@@ -35,7 +35,7 @@ def sounds(samples: Samples, classes: list[str]) -> dict[str, np.ndarray]:
             if title.endswith(SOUND):
                 what = title.removesuffix(SOUND)
                 name = what if what == "real" else f"{variant}, {what}"
-                if what == "made" and (asked := asked_for(sample, classes)):
+                if what == "generated" and (asked := asked_for(sample, classes)):
                     name += f": {' '.join(asked[:HEARD])}"
                 found.setdefault(name, waves[:HEARD].reshape(-1))
     return found

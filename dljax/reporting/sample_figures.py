@@ -17,7 +17,7 @@ COLUMNS = 10  # examples of each
 FRAMES = 4  # of a clip, evenly spaced
 TEXTS = 6  # examples that are text
 MAPS = 3  # of attention
-PLANE = "plane"  # a picture of what codes stand for
+PLANE = "code_plane"  # a picture of what codes stand for
 
 Samples = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -162,7 +162,7 @@ def said(sample: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def asked_for(sample: Mapping[str, np.ndarray], classes: list[str]) -> list[str]:
     """The classes that were asked for, if it was of classes."""
-    asked = sample.get("asked", sample.get(f"{SAID}asked", ()))
+    asked = sample.get("target_class", sample.get(f"{SAID}target_class", ()))
     return [classes[i] if i < len(classes) else str(i) for i in map(int, asked)]
 
 
@@ -177,7 +177,7 @@ def made(samples: Samples, classes: list[str]):
             if _is_picture(pictures) and title != PLANE:
                 name = title if title == "real" else f"{variant}\n{title}"
                 rows.setdefault(name, pictures)
-                if title == "made":
+                if title == "generated":
                     titles[name] = asked_for(sample, classes)
     if not rows:
         return None

@@ -56,8 +56,8 @@ def binarised(source: Source, how: str, *, seed: int = 0) -> Source:
 
 def showing(source: Source, *names: str) -> Source:
     """The same; under real images the report shows those that samples have by these
-    names, and under what is "made" those that are nearest to it by their pixels, among
-    training images, or among all where seeds have folds. Spectrograms are heard, too.
+    names, and under "generated" ones the nearest by their pixels, among training
+    images, or among all where seeds have folds. Spectrograms are heard, too.
     """
 
     @functools.cache
@@ -69,13 +69,13 @@ def showing(source: Source, *names: str) -> Source:
         shown = {"real": sample["image"]}
         for name in names:
             shown[name] = np.clip(sample[name], 0, 1)
-            if name == "plane":  # its pictures stay where they are, as one
+            if name == "code_plane":  # its pictures stay where they are, as one
                 side = math.isqrt(len(shown[name]))
                 edges = [(0, 0), (0, 1), (0, 1), (0, 0)]
                 tiles = np.pad(shown[name], edges, constant_values=GAP)
                 tiles = tiles.reshape(side, side, *tiles.shape[1:])
                 shown[name] = np.concatenate(np.concatenate(tiles, 1), 1)[None]
-            if name == "made":
+            if name == "generated":
                 nearest = generative_metrics.nearest(shown[name], real())
                 shown["nearest real"] = real()[nearest]
         if "voice" in source.arrays:

@@ -19,8 +19,8 @@ from dljax.types import Source
 
 class Pixels(NamedTuple):
     """A source of images as tokens; how many tokens there are, and of one image; and
-    seen(samples) -> pictures in [0, 1] (n, h, w, 1): "made" of "prediction", and beside
-    real examples "image", "label" and "asked", the label.
+    seen(samples) -> pictures in [0, 1] (n, h, w, 1): "generated" of "prediction", and
+    beside real examples "image", "label" and "target_class", the label.
 
     Its batches are {"y": int32 (b, length), the values of pixels, "x": the same a pixel
     earlier, which begins with a token of its own, "begin": int32 (b, 1), that token
@@ -73,11 +73,16 @@ def pixels(
         return values.reshape(-1, height, width, 1).repeat(across, 2)
 
     def seen(sample: Mapping[str, Any]) -> dict[str, Any]:
-        made = {"made": picture(sample["prediction"])}
+        made = {"generated": picture(sample["prediction"])}
         if "y" not in sample:
             return made
         label = sample["label"]
-        return {**made, "image": picture(sample["y"]), "label": label, "asked": label}
+        return {
+            **made,
+            "image": picture(sample["y"]),
+            "label": label,
+            "target_class": label,
+        }
 
     def ask(texts: Sequence[str]) -> dict[str, np.ndarray]:
         if any(texts) and not by_class:
@@ -91,7 +96,7 @@ def pixels(
 
     def say(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
         pictures = seen(sample)
-        shown = {"made": pictures["made"]}
+        shown = {"generated": pictures["generated"]}
         if "completion" in sample:
             whole = np.concatenate([sample["half"][:, 1:], sample["completion"]], 1)
             real = {"real": pictures["image"], "half given": picture(whole)}
@@ -100,7 +105,7 @@ def pixels(
             heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
             shown |= heard
         if by_class and "label" in sample:
-            shown["asked"] = sample["label"]
+            shown["target_class"] = sample["label"]
         return shown
 
     kept = {k: v for k, v in table.arrays.items() if k in ("label", "voice")}

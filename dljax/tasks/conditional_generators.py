@@ -24,8 +24,8 @@ def maker(
     optimizers: dict[str, Any],
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """Batches {"image": (b, h, w, c) in [0, 1], "label"}; samples are "made", of the
-    classes "asked".
+    """Batches {"image": (b, h, w, c) in [0, 1], "label"}; samples are "generated", of
+    the classes "target_class".
 
     vae: its pixels are Gaussian about what is decoded. gan: hinge, a critic of spectral
     norm, one turn each. diffusion: a U-Net that tells velocities of the cosine
@@ -56,7 +56,7 @@ def maker(
         return gan(*players, optimizers, noise=CODE, objective="hinge", **common)
     if kind == "diffusion":
         net = unet(tuple(width * 2**i for i in range(sides)), classes=classes)
-        guided = {"made": Sampler(guidance=1.0 if classes else 0.0)}
+        guided = {"generated": Sampler(guidance=1.0 if classes else 0.0)}
         return diffusion(
             net, optimizers["net"], predicted="velocity", samplers=guided, **common
         )

@@ -33,7 +33,7 @@ class Sampler(NamedTuple):
     clip: bool = True
 
 
-MADE = {"made": Sampler()}
+MADE = {"generated": Sampler()}
 
 
 def kept_share(schedule: str, steps: int = 1000) -> np.ndarray:
@@ -214,7 +214,7 @@ def diffusion(
             )
             for name, sampler in samplers.items()
         }
-        return {**found, "asked": asked} if classes else found
+        return {**found, "target_class": asked} if classes else found
 
     def made(params, model_state, sampler, row):
         """One image in [0, 1], of a key and a label."""

@@ -43,8 +43,8 @@ def gan(
       given: the array of a batch that is real.
       classes: the generator is given which of so many classes it is, after the noise,
         the critic as so many more channels; what is made is of the classes of the
-        batch, "asked" (Mirza and Osindero 2014). 0: they are not.
-      sample_evaluator: as `Task.sample_evaluator`, of samples "made".
+        batch, "target_class" (Mirza and Osindero 2014). 0: they are not.
+      sample_evaluator: as `Task.sample_evaluator`, of samples "generated".
 
     Measures `gap`, by how much the critic scores held-out real examples above what is
     made.
@@ -145,8 +145,8 @@ def gan(
             )
             return x[0]
 
-        found = {"made": jax.lax.map(one, z, batch_size=AT_ONCE)}
-        return {**found, "asked": batch["label"]} if classes else found
+        found = {"generated": jax.lax.map(one, z, batch_size=AT_ONCE)}
+        return {**found, "target_class": batch["label"]} if classes else found
 
     losses = {"critic": critic_loss, "generator": generator_loss}
     turns = tuple(Turn(name, losses[name], optimizers[name]) for name in order)

@@ -108,7 +108,7 @@ def reconstruction(
     def sample(params, model_state, batch, key):
         x = given(batch, key)
         y, _ = answers(params, model_state, x, None, False)
-        return {"given": x, "reconstructed": y}
+        return {"corrupted": x, "reconstructed": y}
 
     turns = (Turn("net", loss, optimizer),)
     return Task(init, turns, metrics, sample, probe if code else None)

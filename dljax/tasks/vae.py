@@ -42,13 +42,14 @@ def vae(
       beta: the weight of the divergence from the prior in what is minimised (Higgins et
         al. 2017); it changes no measure.
       classes: the decoder is given which of so many classes it is, after the code; what
-        is made is of the classes of the batch, "asked". 0: it is not.
+        is made is of the classes of the batch, "target_class". 0: it is not.
       anew: pixels are drawn to be 0 or 1 by their grey at every update and test.
       importance: also measures, on test data, the importance-weighted bound of so many
         draws (Burda, Grosse, Salakhutdinov 2016), rounded up to a multiple of 10.
       name: "_NAME" ends the measures' names: what was done to grey pixels. There is
         `nelbo` besides, by which variants are compared that differ in that.
-      sample_evaluator: as `Task.sample_evaluator`, of samples "made" from the prior.
+      sample_evaluator: as `Task.sample_evaluator`, of samples "generated" from the
+        prior.
 
     Measures `nelbo`, `kl` and `missed`, in nats an image, of which the first is the sum
     of the others, from one draw a test image; with `importance`, `iw_nll`, and `bound`,
@@ -171,14 +172,18 @@ def vae(
         plane = jnp.zeros((ACROSS**2, code)).at[:, most].set(sides[:, : len(most)])
         label = batch.get("label", jnp.zeros(len(x), jnp.int32))
         found = {
-            "seen": x,
+            "binarised": x,
             "reconstructed": pictures(params, model_state, mean, label),
-            "between": pictures(params, model_state, walk, label[:1].repeat(BETWEEN)),
-            "made": pictures(params, model_state, z, label),
-            "plane": pictures(params, model_state, plane, label[:1].repeat(ACROSS**2)),
+            "interpolated": pictures(
+                params, model_state, walk, label[:1].repeat(BETWEEN)
+            ),
+            "generated": pictures(params, model_state, z, label),
+            "code_plane": pictures(
+                params, model_state, plane, label[:1].repeat(ACROSS**2)
+            ),
             "code": mean,
         }
-        return {**found, "asked": label} if classes else found
+        return {**found, "target_class": label} if classes else found
 
     turns = (Turn("net", loss, optimizer),)
     return Task(

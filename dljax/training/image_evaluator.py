@@ -116,7 +116,7 @@ def image_sample_evaluator(
     asked: bool = False,
     seen: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> SampleEvaluator:
-    """Judges samples {"made": images in [0, 1]} by the features of a `recogniser`.
+    """Judges samples {"generated": images in [0, 1]} by the features of a `recogniser`.
 
     One half of the test images, 1,000 at most, is what is real; what was made beside
     the other half, of its classes where it is of classes, is held to it.
@@ -169,15 +169,15 @@ def image_sample_evaluator(
                 "most_class": share.max(),
             }
             if asked:
-                right = which == sample["asked"]
+                right = which == sample["target_class"]
                 its["as_asked"] = float(right.mean())
                 for i, of in enumerate(classes if not end else ()):
-                    those = right[sample["asked"] == i]
+                    those = right[sample["target_class"] == i]
                     its[f"as_asked_{of}"] = float(those.mean()) if len(those) else 0.0
             found |= {k + end: v for k, v in its.items()}
         return found
 
-    ends = {"made": "", **{name: f"_{name}" for name in others}}
+    ends = {"generated": "", **{name: f"_{name}" for name in others}}
     each = (*NAMES, *SHARES, *["as_asked"] * asked)
     names = (
         *(name + end for end in ends.values() for name in each),

@@ -71,7 +71,9 @@ def source(config):
     from dljax.sources.loading import load
 
     images = binarised(load(config), config.greys)
-    return showing(images, "seen", "reconstructed", "between", "made", "plane")
+    return showing(
+        images, "binarised", "reconstructed", "interpolated", "generated", "code_plane"
+    )
 
 
 def task(config):
