@@ -73,9 +73,3 @@ def test_damage_is_one_line_or_no_harm(
 def test_a_file_is_no_directory(study, command):
     with pytest.raises(UserError):
         command.main([str(study / "study.json")])
-
-
-@pytest.mark.parametrize("command", [evaluate, replay, report])
-def test_commands_have_help(command, capsys):
-    assert command.main(["--help"]) == 0
-    assert capsys.readouterr().out.startswith("python -m dljax.")

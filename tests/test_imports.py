@@ -21,6 +21,7 @@ FLOORS = (
     {"cli"},
     {"commands"},
     {"__main__"},
+    {"report", "replay", "evaluate", "sample", "judge"},  # name the new command
 )
 
 

@@ -4,8 +4,6 @@ RUN is a trial's directory. Prints a row per run with every test metric, and whe
 is what metrics.jsonl has for that step.
 """
 
-import sys
-
 import numpy as np
 
 
@@ -16,9 +14,6 @@ def main(arguments: list[str]) -> int:
     from dljax.studies import loading
     from dljax.training.loop import divide
 
-    if "--help" in arguments:
-        print(__doc__)
-        return DONE
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise UserError("usage: dljax evaluate RUN")
     backend.prepare()
@@ -57,9 +52,3 @@ def _apart(recorded: float | None, value: float) -> float:
     if np.isnan(before) and np.isnan(value):
         return 0.0
     return float(np.nan_to_num(abs(before - value), nan=np.inf))
-
-
-if __name__ == "__main__":
-    from dljax.cli import guarded
-
-    sys.exit(guarded(lambda: main(sys.argv[1:])))

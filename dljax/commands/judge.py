@@ -38,9 +38,6 @@ def main(arguments: list[str]) -> int:
     Raises:
       UserError: see `data.find`; there are too few images, or they are of another size.
     """
-    if {"--help", "-h"} & set(arguments):
-        print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
-        return DONE
     if not arguments or arguments[0].startswith("-"):
         raise UserError("usage: dljax judge DIR --dataset=NAME")
     folder, *flags = arguments
@@ -113,9 +110,3 @@ def _read(folder: pathlib.Path, shape: tuple[int, ...]):
             raise UserError(f"{path}: is {size}, and the data set's images are {asked}")
         found.append(array.reshape(shape).astype(np.float32) / 255)
     return np.stack(found)
-
-
-if __name__ == "__main__":
-    from dljax.cli import guarded
-
-    sys.exit(guarded(lambda: main(sys.argv[1:])))

@@ -16,9 +16,6 @@ from absl import flags
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 if it is identical or within tolerance, 1 if it is different."""
-    if "--help" in arguments:
-        print(__doc__)
-        return 0
     run, data_dir = _parse(arguments)
     from dljax import backend
     from dljax.cli import stop_on_signals
@@ -85,9 +82,3 @@ def _parse(arguments: list[str]) -> tuple[str, str]:
 
 def _warn(line: str) -> None:
     print(f"warning: {line}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    from dljax.cli import guarded
-
-    sys.exit(guarded(lambda: main(sys.argv[1:])))

@@ -6,7 +6,6 @@ dljax report --index DIR: a page that lists all studies below, DIR/index.html.
 """
 
 import pathlib
-import sys
 
 from absl import flags
 
@@ -16,9 +15,6 @@ def main(arguments: list[str]) -> int:
     from dljax.errors import DONE, UserError
     from dljax.trials.disk import check_writable, refusals
 
-    if "--help" in arguments:
-        print(__doc__)
-        return DONE
     usage = "usage: dljax report WORKDIR..., or --index DIR"
     parser = flags.FlagValues()
     flags.DEFINE_string("index", None, "", flag_values=parser)
@@ -74,9 +70,3 @@ def _one(directory: pathlib.Path) -> int:
         summary = report.write(experiment, directory, declared)
     print(report.text(summary, directory))
     return DONE
-
-
-if __name__ == "__main__":
-    from dljax.cli import guarded
-
-    sys.exit(guarded(lambda: main(sys.argv[1:])))

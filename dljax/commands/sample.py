@@ -10,7 +10,6 @@ likeliest token each time. Texts are printed; images, sounds and music are writt
 import dataclasses
 import functools
 import pathlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,9 +41,6 @@ def main(arguments: list[str]) -> int:
     Raises:
       UserError: --out has files already; see `made` and `write`.
     """
-    if {"--help", "-h"} & set(arguments):
-        print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
-        return DONE
     if not arguments or arguments[0].startswith("-"):
         raise UserError("usage: dljax sample RUN [--prompt=TEXT] [--n=N]")
     run, *flags = arguments
@@ -239,9 +235,3 @@ def write(said: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
         paths.append(folder / f"{i}.wav")
         paths[-1].write_bytes(audio_files.wav(wave))
     return paths
-
-
-if __name__ == "__main__":
-    from dljax.cli import guarded
-
-    sys.exit(guarded(lambda: main(sys.argv[1:])))

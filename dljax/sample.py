@@ -1,0 +1,6 @@
+"""`python -m dljax.sample`, the form of earlier versions, names `dljax sample`."""
+
+if __name__ == "__main__":
+    from dljax.__main__ import refuse_old_form
+
+    refuse_old_form("sample")
