@@ -56,7 +56,9 @@ class Config(RunConfig):
     kind: str = flag("diffusion", "what makes sounds", choices=tuple(KINDS))
     width: int = flag(16, "features at first, a multiple of 8; twice later", low=8)
     learning_rate: float = flag(2e-3, "Adam's highest; a GAN's is a quarter", low=0)
-    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    evaluator_steps: int = flag(
+        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+    )
     seeds: int = flag(4, "how many seeds", low=1)
     steps: int = flag(80, "updates; a VAE and a GAN make five times as many", low=1)
     batch_size: int = flag(32, "sounds an update", low=1)
@@ -80,11 +82,11 @@ def rule(**shares):
 STUDY = Study(
     claim="VAEs, GANs and diffusion models generate audio.",
     factors={"kind": tuple(KINDS)},
-    primary_metric="as_asked",
+    primary_metric="class_accuracy",
     contrasts={kind: (kind, 0.5) for kind in KINDS},
     rule=rule,
     full=dict.fromkeys(("notes", "spoken_digit"), {"steps": 2000, "seeds": 8}),
-    smoke={"steps": 2, "seeds": 2, "width": 8, "recogniser": 2, "kind": ("gan",)},
+    smoke={"steps": 2, "seeds": 2, "width": 8, "evaluator_steps": 2, "kind": ("gan",)},
 )
 
 
@@ -128,7 +130,7 @@ def task(config):
             "critic": adamw(peak / 4, b1=0.5),
         },
         sample_evaluator=image_sample_evaluator(
-            data, steps=config.recogniser, asked=True
+            data, steps=config.evaluator_steps, conditional=True
         ),
     )
 

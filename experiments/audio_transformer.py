@@ -57,22 +57,24 @@ class Config(RunConfig):
     heads: int = flag(4, "heads of a block", low=1)
     dropout: float = flag(0.1, "of what each part adds", low=0, below=1)
     learning_rate: float = flag(2e-3, "Adam's highest, after 50 updates", low=0)
-    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    evaluator_steps: int = flag(
+        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+    )
     seeds: int = flag(4, "how many seeds", low=1)
     steps: int = flag(100, "updates", low=1)
     eval_every: int = flag(25, "updates between validations", low=1)
     batch_size: int = flag(16, "sounds an update", low=1)
 
 
-def rule(asked, place):
+def rule(accuracy, place):
     """Supported if more than half of what it draws is recognised as what was asked for,
     and it needs fewer bits a token than one that knows the token before and the place
     alone (Holm, 0.05); refuted if less than half is, or if it needs more; else
     undecided.
     """
-    if asked.above(0) and place.above(0):
+    if accuracy.above(0) and place.above(0):
         return "supported"
-    return "refuted" if asked.below(0) or place.below(0) else "undecided"
+    return "refuted" if accuracy.below(0) or place.below(0) else "undecided"
 
 
 STUDY = Study(
@@ -81,12 +83,12 @@ STUDY = Study(
     primary_metric="bits",
     higher=False,
     select="best_valid",
-    contrasts={"asked": ("all@as_asked", 0.5), "place": ("place", "all")},
+    contrasts={"accuracy": ("all@class_accuracy", 0.5), "place": ("place", "all")},
     rule=rule,
     full=dict.fromkeys(
         ("notes", "spoken_digit"), {"steps": 1000, "eval_every": 50, "seeds": 8}
     ),
-    smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "recogniser": 2}
+    smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "evaluator_steps": 2}
     | {"knows": ("all",)},
 )
 
@@ -115,7 +117,10 @@ def task(config):
 
     data = sounds(config)
     evaluator = image_sample_evaluator(
-        load(config), steps=config.recogniser, asked=True, seen=data.seen
+        load(config),
+        steps=config.evaluator_steps,
+        conditional=True,
+        to_images=data.seen,
     )
     net = transformer(
         "decoder",

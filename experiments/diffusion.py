@@ -80,20 +80,22 @@ class Config(RunConfig):
     )
     sampling: int = flag(15, "steps from noise to an image", low=5)
     learning_rate: float = flag(2e-3, "Adam's highest", low=0)
-    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    evaluator_steps: int = flag(
+        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+    )
     seeds: int = flag(4, "how many seeds", low=1)
     steps: int = flag(300, "updates", low=1)
     batch_size: int = flag(64, "images an update", low=1)
 
 
-def rule(made, **others):
+def rule(generated, **others):
     """Supported if what it makes is nearer to held-out images than what a Gaussian of
     training images draws (Holm, 0.05); refuted if it is further; else undecided.
     """
     del others  # reported
-    if made.below(0):
+    if generated.below(0):
         return "supported"
-    return "refuted" if made.above(0) else "undecided"
+    return "refuted" if generated.above(0) else "undecided"
 
 
 STUDY = Study(
@@ -102,7 +104,7 @@ STUDY = Study(
     primary_metric="frechet",
     higher=False,
     contrasts={
-        "made": ("nothing", "nothing@frechet_gaussian"),
+        "generated": ("nothing", "nothing@frechet_gaussian"),
         **{name: (name, "nothing") for name in CHANGES if name != "nothing"},
         **{name: (f"nothing@frechet_{name}", "nothing@frechet") for name in SAMPLERS},
     },
@@ -112,7 +114,7 @@ STUDY = Study(
         "digits": {"steps": 1000, "seeds": 10, "channels": 32, "sampling": 50},
         "mnist": {"steps": 3000, "sampling": 50, "eval_every": 600},
     },
-    smoke={"steps": 2, "seeds": 2, "channels": 8, "recogniser": 2}
+    smoke={"steps": 2, "seeds": 2, "channels": 8, "evaluator_steps": 2}
     | {"change": ("nothing",), "net": "dit", "sampling": 5},
 )
 
@@ -173,7 +175,7 @@ def task(config):
             "classless": Sampler(config.sampling, guidance=-1.0),
         },
         sample_evaluator=image_sample_evaluator(
-            data, steps=config.recogniser, others=SAMPLERS, asked=True
+            data, steps=config.evaluator_steps, other_samples=SAMPLERS, conditional=True
         ),
         **options | CHANGES[config.change],
     )

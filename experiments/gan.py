@@ -80,7 +80,9 @@ class Config(RunConfig):
     noise: int = flag(32, "numbers that an image is made of", low=1)
     channels: int = flag(32, "features of the critic's first convolution", low=1)
     learning_rate: float = flag(5e-4, "Adam's, of both", low=0)
-    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    evaluator_steps: int = flag(
+        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+    )
     seeds: int = flag(8, "how many seeds", low=1)
     steps: int = flag(1500, "updates of the generator", low=1)
     batch_size: int = flag(32, "images an update, for all turns together", low=2)
@@ -118,7 +120,7 @@ STUDY = Study(
         | {"objective": ("nonsaturating", "hinge"), "norm": ("batch", "spectral")}
     },
     full={"digits": {"steps": 4000, "seeds": 10}, "mnist": {"steps": 8000}},
-    smoke={"steps": 2, "seeds": 2, "channels": 2, "noise": 2, "recogniser": 2}
+    smoke={"steps": 2, "seeds": 2, "channels": 2, "noise": 2, "evaluator_steps": 2}
     | {
         "objective": ("wasserstein",),
         "turns": (5,),
@@ -170,7 +172,7 @@ def task(config):
         noise=config.noise,
         objective=config.objective,
         order=("critic",) * config.turns + ("generator",),
-        sample_evaluator=image_sample_evaluator(data, steps=config.recogniser),
+        sample_evaluator=image_sample_evaluator(data, steps=config.evaluator_steps),
     )
 
 

@@ -60,7 +60,9 @@ class Config(RunConfig):
     dataset: str = flag("digits", "data set to train on", choices=tuple(SIDES))
     kind: str = flag("diffusion", "what makes images", choices=KINDS)
     operations: int = flag(100, "of a run's training, in 10^9", low=1)
-    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    evaluator_steps: int = flag(
+        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+    )
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
     batch_size: int = flag(32, "images an update", low=1)
 
@@ -101,7 +103,7 @@ STUDY = Study(
         # Validation takes the Transformer as long as 50 of its 348 updates.
         **dict.fromkeys(OF_28, {"operations": 20_000, "eval_every": 20_000}),
     },
-    smoke={"steps": 2, "seeds": 2, "recogniser": 2, "kind": ("transformer",)},
+    smoke={"steps": 2, "seeds": 2, "evaluator_steps": 2, "kind": ("transformer",)},
 )
 
 
@@ -149,7 +151,9 @@ def task(config):
     peak = RATES[kind]
     rate = warmup_cosine(peak, steps, warmup=min(100, steps // 10))
     seen = tokens(config).seen if kind == "transformer" else None
-    evaluator = image_sample_evaluator(data, steps=config.recogniser, seen=seen)
+    evaluator = image_sample_evaluator(
+        data, steps=config.evaluator_steps, to_images=seen
+    )
     if kind == "transformer":
         return pixel_by_pixel(config, adamw(rate, clip=1.0, ema=0.995), evaluator)
     return maker(

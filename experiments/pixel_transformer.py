@@ -59,13 +59,15 @@ class Config(RunConfig):
     heads: int = flag(4, "heads of a block", low=1)
     dropout: float = flag(0.1, "of what each part adds", low=0, below=1)
     learning_rate: float = flag(2e-3, "Adam's highest, after 50 updates", low=0)
-    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    evaluator_steps: int = flag(
+        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+    )
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
     steps: int = flag(150, "updates", low=1)
     batch_size: int = flag(32, "images an update", low=1)
 
 
-def rule(made, place, **others):
+def rule(generated, place, **others):
     """Supported if what it draws is nearer to held-out images than what a Gaussian of
     training images draws (Holm, 0.05), and it needs fewer bits a pixel than one that
     knows the pixel before and the place alone, by more than 0.1 (simultaneous
@@ -73,9 +75,9 @@ def rule(made, place, **others):
     undecided.
     """
     del others  # reported
-    if made.below(0) and place.above(0.1):
+    if generated.below(0) and place.above(0.1):
         return "supported"
-    return "refuted" if made.above(0) or place.below(0.1) else "undecided"
+    return "refuted" if generated.above(0) or place.below(0.1) else "undecided"
 
 
 STUDY = Study(
@@ -85,7 +87,7 @@ STUDY = Study(
     higher=False,
     select="best_valid",
     contrasts={
-        "made": ("all@frechet", "all@frechet_gaussian"),
+        "generated": ("all@frechet", "all@frechet_gaussian"),
         "place": ("place", "all"),
         "pixels": ("pixels", "all"),
     },
@@ -94,7 +96,7 @@ STUDY = Study(
         "mnist": {"batch_size": 16, "seeds": 3, "knows": ("all",), "eval_every": 1500}
     },
     full={"digits": {"steps": 2000}, "mnist": {"steps": 1500}},
-    smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "recogniser": 2}
+    smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "evaluator_steps": 2}
     | {"knows": ("all",)},
 )
 
@@ -123,7 +125,7 @@ def task(config):
 
     data = images(config)
     evaluator = image_sample_evaluator(
-        load(config), steps=config.recogniser, seen=data.seen
+        load(config), steps=config.evaluator_steps, to_images=data.seen
     )
     net = transformer(
         "decoder",

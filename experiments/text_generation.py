@@ -207,8 +207,8 @@ def gan_of_text(config, size, example, evaluator):
     assert write is not None
 
     def sample(params, model_state, batch, key):
-        made = write(params, model_state, batch, key)["generated"]
-        return {"prediction": jnp.argmax(made, -1).astype(jnp.int32)}
+        generated = write(params, model_state, batch, key)["generated"]
+        return {"prediction": jnp.argmax(generated, -1).astype(jnp.int32)}
 
     return game._replace(sample=sample)
 

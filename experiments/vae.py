@@ -68,21 +68,23 @@ class Config(RunConfig):
     hidden: int = flag(256, "width of the hidden layers", low=1)
     importance: int = flag(100, "draws of the importance-weighted bound", low=1)
     learning_rate: float = flag(2e-3, "Adam's highest", low=0)
-    recogniser: int = flag(1000, "updates of the classifier that judges", low=1)
+    evaluator_steps: int = flag(
+        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+    )
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
     steps: int = flag(3000, "updates", low=1)
     batch_size: int = flag(64, "images an update", low=1)
 
 
-def rule(made, prior, **others):
+def rule(generated, prior, **others):
     """Supported if what a VAE makes is nearer to held-out images than what a Gaussian
     of training images draws, and than what the autoencoder of beta 0 makes (Holm,
     0.05); refuted if it is further than the Gaussian's; else undecided.
     """
     del others  # reported
-    if made.below(0) and prior.below(0):
+    if generated.below(0) and prior.below(0):
         return "supported"
-    return "refuted" if made.above(0) else "undecided"
+    return "refuted" if generated.above(0) else "undecided"
 
 
 STUDY = Study(
@@ -92,7 +94,7 @@ STUDY = Study(
     primary_metric="nelbo",
     higher=False,
     contrasts={
-        "made": ("1.0/usual@frechet", "1.0/usual@frechet_gaussian"),
+        "generated": ("1.0/usual@frechet", "1.0/usual@frechet_gaussian"),
         "prior": ("1.0/usual@frechet", "0.0/usual@frechet"),
         "small_code": ("1.0/quarter", "1.0/usual"),
         "large_code": ("1.0/fourfold", "1.0/usual"),
@@ -100,7 +102,7 @@ STUDY = Study(
     rule=rule,
     sizes={"mnist": {"batch_size": 128, "likelihood": "bernoulli", "code": 16}},
     full={"mnist": {"steps": 6000, "seeds": 8, "seed": 8}},
-    smoke={"steps": 2, "seeds": 2, "hidden": 4, "recogniser": 2, "importance": 10}
+    smoke={"steps": 2, "seeds": 2, "hidden": 4, "evaluator_steps": 2, "importance": 10}
     | {"beta": (1.0,), "length": ("usual",)},
     default_is_full={"digits": "there are no more than these 1,797 images"},
 )
@@ -147,7 +149,7 @@ def task(config):
         name="grey" if config.likelihood == "bernoulli" else "",
         beta=config.beta,
         importance=config.importance,
-        sample_evaluator=image_sample_evaluator(data, steps=config.recogniser),
+        sample_evaluator=image_sample_evaluator(data, steps=config.evaluator_steps),
     )
 
 

@@ -76,8 +76,13 @@ FLAGS = {
     "text_generation": ["--dataset=python_reference"],
     "reference.resnet_cifar10": ["--dataset=digits"],
 }
-# {old: new} of metrics; (pattern, replacement) of arrays and of variants.
-METRICS: dict[str, str] = {}
+# (pattern, replacement) of metrics, of arrays and of variants.
+METRICS: tuple[tuple[str, str], ...] = (
+    (r"^as_asked", "class_accuracy"),
+    (r"^least_class", "min_class_share"),
+    (r"^most_class", "max_class_share"),
+    (r"^recognised$", "evaluator_accuracy"),
+)
 ARRAYS = ((r"(^|\.)stats\.", r"\1model_state."),)
 VARIANTS: tuple[tuple[str, str], ...] = ()
 
@@ -156,7 +161,7 @@ def train(runs: pathlib.Path, names) -> int:
 
 def compare(old: pathlib.Path, new: pathlib.Path) -> bool:
     """Whether two studies have the same rows and arrays; prints what differs."""
-    before, after = rows(old, METRICS, VARIANTS), rows(new, {}, ())
+    before, after = rows(old, METRICS, VARIANTS), rows(new, (), ())
     ours, theirs = arrays(new, (), ()), arrays(old, ARRAYS, VARIANTS)
     wrong = differences(before, after, "row") + differences(theirs, ours, "array")
     count = f"{len(after)} rows and {len(ours)} arrays"
@@ -211,7 +216,7 @@ def rows(study: pathlib.Path, metrics, variants) -> dict:
             row = json.loads(line)
             where = renamed(row.pop("variant"), variants), row.pop("seed")
             place = (trial, *where, row.pop("split"), row.pop("step"))
-            found |= {(*place, metrics.get(k, k)): v for k, v in row.items()}
+            found |= {(*place, renamed(k, metrics)): v for k, v in row.items()}
     return found
 
 

@@ -119,7 +119,7 @@ def test_a_plane_of_codes_is_one_picture():
     # The third row's fifth: the quantiles of 0.25 downwards and 0.45 to the right, of
     # the number that differs most to the right.
     z = jax.scipy.stats.norm.ppf(jnp.array([0.45, 0.25]))
-    z = z[jnp.argsort(jnp.argsort(-made["code"].var(0)))][None]
+    z = z[jnp.argsort(jnp.argsort(-made["latent_mean"].var(0)))][None]
     decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
     expected = jax.nn.sigmoid(z @ decoder["kernel"] + decoder["bias"][None])
     found = picture[0, 8:11, 20:24].reshape(1, -1)

@@ -43,8 +43,8 @@ def test_sorted_images_are_judged_as_others_are():
     program = programs.program(task, source, (0,), how="map", batch_size=16)
     measured = program.evaluate(program.init(), "test")
     found = {name: float(value[0]) for name, (value, _) in measured.items()}
-    assert found["recognised"] > 0.95
-    assert found["least_class"] > 0.3
+    assert found["evaluator_accuracy"] > 0.95
+    assert found["min_class_share"] > 0.3
     assert found["frechet_real"] < 0.1 * found["frechet_noise"]
     assert found["frechet_real"] < found["frechet_gaussian"] < found["frechet_noise"]
     assert found["frechet"] < found["frechet_gaussian"]
@@ -53,7 +53,9 @@ def test_sorted_images_are_judged_as_others_are():
 
 def test_what_is_asked_for_is_recognised_class_by_class():
     source = blots(270)
-    evaluator = image_sample_evaluator(source, steps=60, others=("worse",), asked=True)
+    evaluator = image_sample_evaluator(
+        source, steps=60, other_samples=("worse",), conditional=True
+    )
     rows = np.random.default_rng(0).permutation(source.split(0)["test"])
     image, label = (source.arrays[name][rows] for name in ("image", "label"))
     asked = np.where(np.arange(len(rows)) % 2, label, 0)
@@ -63,11 +65,11 @@ def test_what_is_asked_for_is_recognised_class_by_class():
         0,
     )
     assert set(found) == set(evaluator.names)
-    assert found["as_asked_below"] > 0.95
+    assert found["class_accuracy_below"] > 0.95
     wrong = ((asked == 0) & (label == 1)).sum() / (asked == 0).sum()
-    assert found["as_asked_above"] == pytest.approx(1 - wrong, abs=0.05)
+    assert found["class_accuracy_above"] == pytest.approx(1 - wrong, abs=0.05)
     assert found["frechet"] == found["frechet_real"] < found["frechet_worse"]
-    assert found["least_class"] == pytest.approx(label.mean(), abs=0.05)
+    assert found["min_class_share"] == pytest.approx(label.mean(), abs=0.05)
 
 
 def test_each_fold_has_a_recogniser_of_its_own_training_images():

@@ -30,11 +30,11 @@ def digits(data_dir):
 def test_images_are_beside_real_ones_and_noise(tmp_path, data_dir, digits, capsys):
     grey, label = digits
     ones = write(tmp_path / "ones", grey[label == 1][:150])
-    assert judge.main([ones, f"--data_dir={data_dir}", "--recogniser=200"]) == 0
+    assert judge.main([ones, f"--data_dir={data_dir}", "--evaluator_steps=200"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("150 images each, digits, fold of seed 0")
     found = dict(re.findall(r"^(\w+) +(-?[\d.]+) ", said, re.M))
-    made, real, noise = (float(found[name]) for name in ("made", "real", "noise"))
+    made, real, noise = (float(found[name]) for name in ("generated", "real", "noise"))
     assert 3 * real < made  # one class of ten is not what digits are like
     assert 3 * real < noise
     share = re.search(r"classes of 150: .*, 1 ([\d.]+)%", said)

@@ -29,7 +29,9 @@ class Config:
     download: bool = flag(False, "fetch them")
     resize: int = flag(0, "of its images, as they were resized for training", low=0)
     seed: int = flag(0, "of which run: it has the fold that it is tested on", low=0)
-    recogniser: int = flag(1000, "updates of the CNN", low=1)
+    evaluator_steps: int = flag(
+        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -74,13 +76,13 @@ def main(arguments: list[str]) -> int:
             "beside those of the others only",
             file=sys.stderr,
         )
-    look = recogniser(source, config.seed, steps=config.recogniser)
+    look = recogniser(source, config.seed, steps=config.evaluator_steps)
     real, other = images[rows[:count]], images[rows[count : 2 * count]]
     gaussian = generative_metrics.gaussian(images[parts["train"]], count)
     features, _ = look(real)
     print(f"{count} images each, {source.name}, fold of seed {config.seed}")
     print(f"{'':10}{'frechet':>10}{'kid':>10}{'precision':>11}{'recall':>9}")
-    for name, its in {"made": made[:count], **floors(other, gaussian)}.items():
+    for name, its in {"generated": made[:count], **floors(other, gaussian)}.items():
         told = distances(look(its)[0], features)
         print(
             f"{name:10}{told['frechet']:10.2f}{told['kid']:10.3f}"

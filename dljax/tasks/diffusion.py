@@ -33,7 +33,7 @@ class Sampler(NamedTuple):
     clip: bool = True
 
 
-MADE = {"generated": Sampler()}
+GENERATED = {"generated": Sampler()}
 
 
 def kept_share(schedule: str, steps: int = 1000) -> np.ndarray:
@@ -129,7 +129,7 @@ def diffusion(
     predicted: str = "noise",
     noising: int = 1000,
     classes: int = 0,
-    samplers: Mapping[str, Sampler] = MADE,
+    samplers: Mapping[str, Sampler] = GENERATED,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
     """Denoising over batches {"image": (b, h, w, c) in [0, 1], "label": int32 (b,)}.

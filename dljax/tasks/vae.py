@@ -181,7 +181,7 @@ def vae(
             "code_plane": pictures(
                 params, model_state, plane, label[:1].repeat(ACROSS**2)
             ),
-            "code": mean,
+            "latent_mean": mean,
         }
         return {**found, "target_class": label} if classes else found
 

@@ -86,7 +86,7 @@ def _trained(source, seed, total):
 
 
 NAMES = ("frechet", "kid", "precision", "recall")
-SHARES = ("least_class", "most_class")
+SHARES = ("min_class_share", "max_class_share")
 FLOORS = ("real", "gaussian", "noise")
 
 
@@ -112,26 +112,27 @@ def image_sample_evaluator(
     source: Source,
     *,
     steps: int = STEPS,
-    others: Sequence[str] = (),
-    asked: bool = False,
-    seen: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    other_samples: Sequence[str] = (),
+    conditional: bool = False,
+    to_images: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> SampleEvaluator:
-    """Judges samples {"generated": images in [0, 1]} by the features of a `recogniser`.
+    """Evaluates {"generated": images in [0, 1]} by the features of a frozen CNN.
 
-    One half of the test images, 1,000 at most, is what is real; what was made beside
-    the other half, of its classes where it is of classes, is held to it.
-    `frechet`, `kid`, `precision`, `recall`: see `probes.generated`; beside each its
-    floors: "NAME_real", of the other half, "NAME_gaussian", of what a Gaussian of the
-    training images draws, and "NAME_noise", of uniform noise. `least_class` and
-    `most_class`: the smallest and the largest share of a class among all that was made.
-    With `asked`, samples have classes of this name; `as_asked` is the share that is
-    recognised as them, and "as_asked_CLASS" that of one class, 0 where it is asked of
-    none. `recognised`: the accuracy on the half that is real.
+    Reference: half of the test images, 1,000 at most. Samples use the other half's
+    labels. `frechet`, `kid`, `precision`, `recall`: see `metrics.generative_metrics`.
+    Each has three baselines: "NAME_real" of the other half of the test images,
+    "NAME_gaussian" of draws from a Gaussian fitted to the training images, and
+    "NAME_noise" of uniform noise. `min_class_share` and `max_class_share`: the smallest
+    and the largest share of a class among all samples. `evaluator_accuracy`: the CNN's
+    accuracy on the reference.
 
     Args:
-      steps: updates of the recogniser.
-      seen: makes such samples of others, as of tokens.
-      others: names of other samples, of which each measure's name ends in "_NAME".
+      steps: updates of the CNN.
+      to_images: maps samples, for example of tokens, to such images.
+      other_samples: keys of further samples; their metrics' names end in "_KEY".
+      conditional: samples have "target_class", int (n,). `class_accuracy` is the share
+        of samples that the CNN assigns to their target class, "class_accuracy_CLASS"
+        the share of one class (0 where no sample has the class).
 
     Raises:
       UserError: there are too few test images.
@@ -151,12 +152,12 @@ def image_sample_evaluator(
         )
 
     def score(sample: Mapping[str, Any], seed: int) -> dict[str, float]:
-        sample = seen(sample) if seen else sample
+        sample = to_images(sample) if to_images else sample
         images, half = sample["image"], len(sample["image"]) // 2
         other = slice(half, 2 * half)
         look = recogniser(source, seed, steps=steps)
         real, told = look(images[:half])
-        found = {"recognised": float((told == sample["label"][:half]).mean())}
+        found = {"evaluator_accuracy": float((told == sample["label"][:half]).mean())}
         drawn = gaussian(first_alike(source, seed), half)
         for floor, pictures in floors(images[other], drawn).items():
             apart = distances(look(pictures)[0], real)
@@ -165,24 +166,26 @@ def image_sample_evaluator(
             features, which = look(np.clip(sample[name], 0, 1))
             share = generative_metrics.shares(which, len(classes))
             its = distances(features[other], real) | {
-                "least_class": share.min(),
-                "most_class": share.max(),
+                "min_class_share": share.min(),
+                "max_class_share": share.max(),
             }
-            if asked:
+            if conditional:
                 right = which == sample["target_class"]
-                its["as_asked"] = float(right.mean())
+                its["class_accuracy"] = float(right.mean())
                 for i, of in enumerate(classes if not end else ()):
                     those = right[sample["target_class"] == i]
-                    its[f"as_asked_{of}"] = float(those.mean()) if len(those) else 0.0
+                    its[f"class_accuracy_{of}"] = (
+                        float(those.mean()) if len(those) else 0.0
+                    )
             found |= {k + end: v for k, v in its.items()}
         return found
 
-    ends = {"generated": "", **{name: f"_{name}" for name in others}}
-    each = (*NAMES, *SHARES, *["as_asked"] * asked)
+    ends = {"generated": "", **{name: f"_{name}" for name in other_samples}}
+    each = (*NAMES, *SHARES, *["class_accuracy"] * conditional)
     names = (
         *(name + end for end in ends.values() for name in each),
         *(f"{name}_{floor}" for floor in FLOORS for name in NAMES),
-        *(f"as_asked_{of}" for of in classes if asked),
-        "recognised",
+        *(f"class_accuracy_{of}" for of in classes if conditional),
+        "evaluator_accuracy",
     )
     return SampleEvaluator(names, score, max_examples=2 * MOST)
