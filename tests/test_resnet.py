@@ -71,10 +71,10 @@ def test_a_whole_resnet_20_and_a_step_of_it_are_pytorchs():
     torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
     from golden.make import resnet_arrays
 
-    from experiments.bench import torch_side
+    from experiments.bench import torch_models
 
     torch.manual_seed(0)
-    theirs = torch_side.resnet(20, 10).train()
+    theirs = torch_models.resnet(20, 10).train()
     rng = np.random.default_rng(0)
     x = rng.normal(size=(8, 32, 32, 3)).astype(np.float32)
     labels = rng.integers(0, 10, 8)

@@ -3,9 +3,10 @@
     python -m experiments.bench.array_time [--levels=4] [--seeds=8] [--rounds=3]
 
 The CNN of `experiments.cnn_vs_mlp` on the digits, some learning rates x some seeds, for
-10 epochs, in three packings: all runs in one compiled program; a program for each
-learning rate; a program for each run. Each way is the whole of its trials, compilation
-(nothing is kept from before) and files included. Rounds are interleaved; medians.
+10 epochs, grouped into trials in three ways: all runs in one compiled program; a
+program for each learning rate; a program for each run. A time covers all trials of a
+grouping, with compilation (caches are cleared) and files. Rounds are interleaved;
+medians.
 """
 
 import dataclasses
@@ -47,8 +48,8 @@ class Silent:
         """See `dljax.trials.progress.Progress`."""
 
 
-def packings(levels: int, seeds: int):
-    """{way: the trials it makes of the same runs}."""
+def groupings(levels: int, seeds: int):
+    """{name: the trials into which this grouping divides the same runs}."""
     from dljax.studies import trial_groups
     from dljax.studies.experiment import of_module
 
@@ -63,8 +64,8 @@ def packings(levels: int, seeds: int):
         "rule_sha256": "",
     }
 
-    def made(array, blocks):
-        study = experiment.study._replace(vmapped_factors=array)
+    def trials_of(vmapped_factors, blocks):
+        study = experiment.study._replace(vmapped_factors=vmapped_factors)
         return trial_groups.of_verdict(
             experiment._replace(study=study),
             config,
@@ -74,9 +75,9 @@ def packings(levels: int, seeds: int):
 
     together = [declared["seeds"]]
     return {
-        "one program": made(("learning_rate",), together),
-        "a program a learning rate": made((), together),
-        "a program a run": made((), [[seed] for seed in declared["seeds"]]),
+        "one program": trials_of(("learning_rate",), together),
+        "a program a learning rate": trials_of((), together),
+        "a program a run": trials_of((), [[seed] for seed in declared["seeds"]]),
     }
 
 
@@ -88,11 +89,11 @@ def measure(prepared) -> float:
 
     jax.clear_caches()
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for trial, task, source, _ in prepared:
-            place = pathlib.Path(folder, trial.name)
-            execute(trial, task, source, place, stop=lambda: False, show=Silent())
-        return time.perf_counter() - begun
+            directory = pathlib.Path(folder, trial.name)
+            execute(trial, task, source, directory, stop=lambda: False, show=Silent())
+        return time.perf_counter() - start
 
 
 def main(arguments) -> int:
@@ -104,19 +105,19 @@ def main(arguments) -> int:
     import jax
 
     jax.config.update("jax_enable_compilation_cache", False)
-    ways = packings(config.levels, config.seeds)
-    measure(ways["one program"])  # imports and the first checkpoint's, once
-    secs: dict[str, list[float]] = {way: [] for way in ways}
+    trials = groupings(config.levels, config.seeds)
+    measure(trials["one program"])  # warm-up: imports, the first checkpoint
+    secs: dict[str, list[float]] = {name: [] for name in trials}
     for _ in range(config.rounds):
-        for way, prepared in ways.items():
-            secs[way].append(measure(prepared))
+        for name, prepared in trials.items():
+            secs[name].append(measure(prepared))
     first = float(np.median(secs["one program"]))
     print(f"{config.levels} learning rates x {config.seeds} seeds of the digits CNN, s")
-    for way, found in secs.items():
-        middle = float(np.median(found))
+    for name, values in secs.items():
+        median = float(np.median(values))
         print(
-            f"  {way:<26} {middle:6.1f}  ({min(found):.1f} to {max(found):.1f}), "
-            f"{len(ways[way])} trial(s), {middle / first:.1f} times"
+            f"  {name:<26} {median:6.1f}  ({min(values):.1f} to {max(values):.1f}), "
+            f"{len(trials[name])} trial(s), {median / first:.1f} times"
         )
     return 0
 

@@ -1,4 +1,4 @@
-"""What `step_time` measures: each case as a network and a task of either side."""
+"""The cases of `step_time`: a network and a task, in dljax and in PyTorch."""
 
 from typing import Any, NamedTuple
 
@@ -6,38 +6,40 @@ import numpy as np
 
 
 class Case(NamedTuple):
-    """An MLP's hidden widths; with channels, a CNN's; with a depth, a ResNet; with a
-    cell, a recurrent net of so many neurons that reads the images row by row; with a
-    vocabulary, one that translates sentences as long as these with attention, or a
-    Transformer of so many blocks: a decoder, or an encoder and a decoder. Or what makes
-    images: a convolutional VAE, a DCGAN, each of whose two turns has half of the batch,
-    or a U-Net of diffusion.
+    """A network and the size of its data.
+
+    The first field that is set, from the last to the first, decides what the network
+    is: `generative` a convolutional VAE ("vae"), a DCGAN whose two turns share the
+    batch ("dcgan") or a diffusion U-Net ("unet"); `transformer` a "decoder" or an
+    "encoder_decoder" of `depth` blocks; `vocabulary` a recurrent net with attention
+    that translates sentences of image[0] tokens; `cell` a recurrent net that reads
+    images row by row; `depth` a ResNet; `channels` a CNN; else an MLP.
     """
 
     hidden: tuple[int, ...] = ()
     channels: tuple[int, ...] = ()
     depth: int = 0
     cell: str = ""
-    batch: int = 128
+    batch_size: int = 128
     image: tuple[int, int, int] = (28, 28, 1)
     vocabulary: int = 0
     transformer: str = ""
-    makes: str = ""
+    generative: str = ""
 
 
 CASES = {
     "mlp": Case((512, 512)),
     "lenet": Case((256,), (32, 64)),
-    "resnet8": Case(depth=8, batch=64, image=(32, 32, 3)),
-    "resnet20": Case(depth=20, batch=64, image=(32, 32, 3)),
+    "resnet8": Case(depth=8, batch_size=64, image=(32, 32, 3)),
+    "resnet20": Case(depth=20, batch_size=64, image=(32, 32, 3)),
 } | {
-    f"{cell}{length}": Case((128,), cell=cell, batch=64, image=(length, 64, 1))
+    f"{cell}{length}": Case((128,), cell=cell, batch_size=64, image=(length, 64, 1))
     for cell in ("rnn", "gru", "lstm")
     for length in (100, 400)
 }
 CASES |= {
     f"attention{length}": Case(
-        (128,), cell="gru", batch=64, image=(length, 1, 1), vocabulary=2000
+        (128,), cell="gru", batch_size=64, image=(length, 1, 1), vocabulary=2000
     )
     for length in (100, 400)
 }
@@ -45,7 +47,7 @@ CASES |= {
     "gpt": Case(  # nanoGPT's for a CPU
         (128,),
         depth=4,
-        batch=12,
+        batch_size=12,
         image=(64, 1, 1),
         vocabulary=65,
         transformer="decoder",
@@ -53,7 +55,7 @@ CASES |= {
     "translator": Case(
         (128,),
         depth=3,
-        batch=64,
+        batch_size=64,
         image=(24, 1, 1),
         vocabulary=2000,
         transformer="encoder_decoder",
@@ -62,32 +64,32 @@ CASES |= {
 
 
 CASES |= {
-    "vae": Case((20,), (32, 64), makes="vae"),
-    "dcgan": Case((64,), (32, 64), makes="dcgan"),
-    "unet": Case(channels=(32, 64), batch=32, makes="unet"),
+    "vae": Case((20,), (32, 64), generative="vae"),
+    "dcgan": Case((64,), (32, 64), generative="dcgan"),
+    "unet": Case(channels=(32, 64), batch_size=32, generative="unet"),
 }
 
 
-def data(size: Case) -> tuple[np.ndarray, np.ndarray]:
+def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Random images and labels: (uint8 (n, h, w, c), int64 (n,)); or sentences and
     translations, int32 (n, t) both.
     """
     rng = np.random.default_rng(0)
-    image = size.image
-    if size.vocabulary:
-        x, y = rng.integers(4, size.vocabulary, (2, 10_000, image[0]), np.int32)
+    image = case.image
+    if case.vocabulary:
+        x, y = rng.integers(4, case.vocabulary, (2, 10_000, image[0]), np.int32)
         return x, y
     images = rng.integers(0, 256, (10_000, *image), np.uint8)
     return images, rng.integers(0, 10, 10_000)
 
 
-def ours(size: Case) -> tuple[Any, Any]:
-    """dljax's source and task."""
-    return of_tokens(size) if size.vocabulary else of_images(size)
+def source_and_task(case: Case) -> tuple[Any, Any]:
+    """The case in dljax."""
+    return tokens_case(case) if case.vocabulary else images_case(case)
 
 
-def of_images(size: Case) -> tuple[Any, Any]:
-    """dljax's source and task of images."""
+def images_case(case: Case) -> tuple[Any, Any]:
+    """Source and task of images, in dljax."""
     import jax.numpy as jnp
 
     from dljax.datasets.array_dataset import ArrayDataset
@@ -100,29 +102,28 @@ def of_images(size: Case) -> tuple[Any, Any]:
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    images, labels = data(size)
+    images, labels = data(case)
     arrays = {"image": images, "label": labels.astype(np.int32)}
-    every = np.arange(len(labels))
-    table = ArrayDataset(
-        "random", "1", arrays, {"train": every, "test": every[:500]}, ()
-    )
-    if size.makes:
-        return resident(table), of_makers(size, jnp.zeros((1, *size.image)))
-    if size.depth:
-        net = resnet(size.depth, 10)
-    elif size.cell:
-        net = recurrent("many_to_one", size.cell, size.hidden[0], 10)
+    examples = np.arange(len(labels))
+    splits = {"train": examples, "test": examples[:500]}
+    source = resident(ArrayDataset("random", "1", arrays, splits, ()))
+    if case.generative:
+        return source, generative_task(case, jnp.zeros((1, *case.image)))
+    if case.depth:
+        net = resnet(case.depth, 10)
+    elif case.cell:
+        net = recurrent("many_to_one", case.cell, case.hidden[0], 10)
         net = of_input(net, rows)
-    elif size.channels:
-        net = cnn(size.channels, size.hidden[0], 10)
+    elif case.channels:
+        net = cnn(case.channels, case.hidden[0], 10)
     else:
-        net = mlp(size.hidden, 10)
-    task = classification(net, adamw(1e-3), example=jnp.zeros((1, *size.image)))
-    return resident(table), task
+        net = mlp(case.hidden, 10)
+    task = classification(net, adamw(1e-3), example=jnp.zeros((1, *case.image)))
+    return source, task
 
 
-def of_makers(size: Case, example: Any) -> Any:
-    """dljax's task of making images."""
+def generative_task(case: Case, example: Any) -> Any:
+    """The task of a VAE, a GAN or diffusion, in dljax."""
     from dljax.models.autoencoder import autoencoder
     from dljax.models.diffusion import unet
     from dljax.models.gan import critic, generator
@@ -131,25 +132,25 @@ def of_makers(size: Case, example: Any) -> Any:
     from dljax.tasks.vae import vae
     from dljax.training.optimizers import adamw
 
-    if size.makes == "vae":
-        code = size.hidden[0]
-        nets = autoencoder("conv", size.image, code, channels=size.channels, codes=2)
+    if case.generative == "vae":
+        code = case.hidden[0]
+        nets = autoencoder("conv", case.image, code, channels=case.channels, codes=2)
         return vae(nets, adamw(1e-3), example=example, code=code)
-    if size.makes == "dcgan":
+    if case.generative == "dcgan":
         optimizers = {name: adamw(1e-3) for name in ("generator", "critic")}
         return gan(
-            generator(size.image, size.channels[::-1]),
-            critic(size.channels),
+            generator(case.image, case.channels[::-1]),
+            critic(case.channels),
             optimizers,
             example=example,
-            noise=size.hidden[0],
+            noise=case.hidden[0],
         )
-    net = unet(size.channels, classes=10)
+    net = unet(case.channels, classes=10)
     return diffusion(net, adamw(1e-3), example=example, classes=10)
 
 
-def of_tokens(size: Case) -> tuple[Any, Any]:
-    """dljax's source and task of sentences."""
+def tokens_case(case: Case) -> tuple[Any, Any]:
+    """Source and task of sentences, in dljax."""
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
     from dljax.sources.resident import example, order, take
@@ -157,56 +158,56 @@ def of_tokens(size: Case) -> tuple[Any, Any]:
     from dljax.training.optimizers import adamw
     from dljax.types import Source
 
-    x, y = data(size)
-    every = np.arange(len(y))
+    x, y = data(case)
+    rows = np.arange(len(y))
     arrays = {"x": x, "y": y, "before": np.roll(y, 1, axis=1)}
-    parts = {"train": every[:9000], "valid": every[:500], "test": every[:500]}
-    source = Source("random", "1", "", arrays, lambda seed: parts, order, take)
-    width, k = size.hidden[0], size.vocabulary
+    splits = {"train": rows[:9000], "valid": rows[:500], "test": rows[:500]}
+    source = Source("random", "1", "", arrays, lambda seed: splits, order, take)
+    width, k = case.hidden[0], case.vocabulary
     options: dict[str, Any] = {}
-    if size.transformer:
-        options = {"depth": size.depth, "heads": 4, "longest": size.image[0]}
-    if size.transformer == "decoder":
+    if case.transformer:
+        options = {"depth": case.depth, "heads": 4, "longest": case.image[0]}
+    if case.transformer == "decoder":
         net = transformer("decoder", width, k, bias=False, tied=True, **options)
         return source, tokens(net, adamw(1e-3), example=example(source, "x")["x"])
-    one = example(source, "x", "before")
-    if size.transformer:
+    inputs = example(source, "x", "before")
+    if case.transformer:
         options |= {"vocabulary": k, "norm": "after", "activation": "relu", "ratio": 2}
         net = transformer("encoder_decoder", width, k, **options)
-        return source, tokens(net, adamw(1e-3), example=one, given=tuple(one))
+        return source, tokens(net, adamw(1e-3), example=inputs, given=tuple(inputs))
     net = recurrent(
         "attention",
-        size.cell,
-        size.hidden[0],
-        size.vocabulary,
-        vocabulary=size.vocabulary,
+        case.cell,
+        case.hidden[0],
+        case.vocabulary,
+        vocabulary=case.vocabulary,
         embedding=64,
         bidirectional=True,
     )
-    return source, tokens(net, adamw(1e-3), example=one, given=tuple(one))
+    return source, tokens(net, adamw(1e-3), example=inputs, given=tuple(inputs))
 
 
-def theirs(size: Case) -> tuple[Any, np.ndarray, np.ndarray]:
-    """PyTorch's network, and what it is given and asked for."""
-    from experiments.bench import torch_side, torch_transformer
+def torch_net_and_data(case: Case) -> tuple[Any, np.ndarray, np.ndarray]:
+    """PyTorch's network, its inputs and its labels."""
+    from experiments.bench import torch_models, torch_transformer
 
-    x, y = data(size)
+    x, y = data(case)
     net: Any
-    if size.vocabulary:
-        width, k, length = size.hidden[0], size.vocabulary, size.image[0]
-        if size.transformer == "decoder":
-            return torch_transformer.Gpt(k, width, size.depth, 4, length), x, y
-        if size.transformer:
-            net = torch_transformer.Translator(k, width, size.depth, 4, 2, length)
+    if case.vocabulary:
+        width, k, length = case.hidden[0], case.vocabulary, case.image[0]
+        if case.transformer == "decoder":
+            return torch_transformer.Gpt(k, width, case.depth, 4, length), x, y
+        if case.transformer:
+            net = torch_transformer.EncoderDecoder(k, width, case.depth, 4, 2, length)
         else:
-            net = torch_side.Translator(k, 64, width)
+            net = torch_models.Seq2Seq(k, 64, width)
         return net, np.concatenate([x, np.roll(y, 1, axis=1)], axis=1), y
-    if size.depth:
-        net = torch_side.resnet(size.depth, 10)
-    elif size.cell:
-        net = torch_side.Recurrent(size.cell, size.image[1], size.hidden[0], 10)
-    elif size.channels:
-        net = torch_side.cnn(28, size.channels, size.hidden[0], 10)
+    if case.depth:
+        net = torch_models.resnet(case.depth, 10)
+    elif case.cell:
+        net = torch_models.Recurrent(case.cell, case.image[1], case.hidden[0], 10)
+    elif case.channels:
+        net = torch_models.cnn(28, case.channels, case.hidden[0], 10)
     else:
-        net = torch_side.mlp(784, size.hidden, 10)
+        net = torch_models.mlp(784, case.hidden, 10)
     return net, x.transpose(0, 3, 1, 2).copy(), y

@@ -2,12 +2,12 @@
 
     python -m experiments.bench.step_time [--threads=2] [--rounds=9] [--case=mlp,lenet]
 
-One process a variant, all on the same cores, in interleaved rounds; warm-up and
-compilation apart; medians, with their ranges. Both sides do the same: gather a batch
-from uint8 images, or int32 tokens, in memory, forward, backward, Adam; nets that make
-images are measured beside eager PyTorch alone. dljax's side is its real program,
-with the metrics and the check for finite numbers that every run has. The ratio is
-PyTorch over dljax: above 1 dljax is the faster.
+One process a variant, all on the same cores, in interleaved rounds, after warm-up and
+compilation; medians and ranges. Both libraries gather a batch from uint8 images, or
+int32 tokens, in memory, and run forward, backward and Adam. dljax runs its real
+program, with the metrics and the check for finite numbers that every run has.
+Generative nets are compared with eager PyTorch only. The ratio is PyTorch over dljax:
+above 1 dljax is faster.
 """
 
 import dataclasses
@@ -26,15 +26,15 @@ from experiments.bench.cases import CASES
 class Config:
     """Flags."""
 
-    case: str = flag("mlp", "what is measured", choices=tuple(CASES))
-    threads: int = flag(2, "threads of both", low=1)
+    case: str = flag("mlp", "the network and the task", choices=tuple(CASES))
+    threads: int = flag(2, "threads of either library", low=1)
     rounds: int = flag(9, "interleaved rounds", low=3)
     secs: float = flag(1.0, "length of a round", low=0.1)
     worker: str = flag("", "internal: this process measures one variant")
 
 
 def dljax_steps(case):
-    """steps(count) that trains with dljax."""
+    """steps(count) that makes `count` updates with dljax."""
     from dljax import backend
 
     backend.prepare()
@@ -42,9 +42,10 @@ def dljax_steps(case):
 
     from dljax.training import programs
 
-    size = CASES[case]
-    source, task = cases.ours(size)
-    program = programs.program(task, source, (0,), how="map", batch_size=size.batch)
+    source, task = cases.source_and_task(case)
+    program = programs.program(
+        task, source, (0,), how="map", batch_size=case.batch_size
+    )
     state = program.init()
     orders = program.orders(state, 0)
 
@@ -57,22 +58,25 @@ def dljax_steps(case):
 
 
 def torch_steps(case, *, threads, channels_last, compiled):
-    """steps(count) that trains with PyTorch; `compiled`: its forward and backward."""
+    """steps(count) that makes `count` updates with PyTorch.
+
+    compiled: forward and backward by torch.compile.
+    """
     import torch
 
-    from experiments.bench import torch_generators, torch_side
+    from experiments.bench import torch_generators, torch_training
 
-    torch_side.setup(threads)
-    if CASES[case].makes:
-        maker = torch_generators.Maker(CASES[case], *cases.data(CASES[case]))
+    torch_training.setup(threads)
+    if case.generative:
+        generative = torch_generators.GenerativeTrainer(case, *cases.data(case))
         rows = torch.randperm(9000)
-        return lambda count: maker.steps(rows, count)
-    net, x, y = cases.theirs(CASES[case])
-    trainer = torch_side.Trainer(
+        return lambda count: generative.steps(rows, count)
+    net, x, y = cases.torch_net_and_data(case)
+    trainer = torch_training.Trainer(
         torch.compile(net) if compiled else net,
         x,
         y,
-        batch_size=CASES[case].batch,
+        batch_size=case.batch_size,
         channels_last=channels_last,
     )
     rows = torch.randperm(9000)
@@ -81,53 +85,54 @@ def torch_steps(case, *, threads, channels_last, compiled):
 
 def work(variant: str, config: Config) -> None:
     """A worker: warms up, then measures a round for each line of standard input."""
-    case, side = variant.split("/")
-    if side == "dljax":
-        steps = dljax_steps(case)
+    name, library = variant.split("/")
+    if library == "dljax":
+        steps = dljax_steps(CASES[name])
     else:
         steps = torch_steps(
-            case,
+            CASES[name],
             threads=config.threads,
-            channels_last=side == "torch channels last",
-            compiled=side == "torch compiled",
+            channels_last=library == "torch channels last",
+            compiled=library == "torch compiled",
         )
     steps(3)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     steps(10)
-    count = max(1, int(config.secs * 10 / (time.perf_counter() - begun)))
+    count = max(1, int(config.secs * 10 / (time.perf_counter() - start)))
 
     def measure():
-        begun = time.perf_counter()
+        start = time.perf_counter()
         steps(count)
-        return {"value": (time.perf_counter() - begun) / count * 1e3}
+        return {"value": (time.perf_counter() - start) / count * 1e3}
 
     workers.serve(measure)
 
 
 def main(arguments) -> int:
     """Prints a table; exit code 0."""
-    asked = configs.parse(Config, arguments, factors={"case": tuple(CASES)})
-    config = asked.config
+    request = configs.parse(Config, arguments, factors={"case": tuple(CASES)})
+    config = request.config
     if config.worker:
         work(config.worker, config)
         return 0
-    workers.limit(config.threads)
-    for case in asked.factors["case"]:
-        images = not CASES[case].vocabulary and (
-            CASES[case].channels or CASES[case].depth
-        )
-        made = CASES[case].makes
-        sides = ["dljax", "torch"] + ["torch channels last"] * bool(images and not made)
-        if shutil.which("g++") and not made:  # what torch.compile needs on CPU
-            sides.append("torch compiled")
-        times = workers.interleaved(
+    workers.limit_cores(config.threads)
+    for name in request.factors["case"]:
+        case = CASES[name]
+        convolutional = not case.vocabulary and (case.channels or case.depth)
+        libraries = ["dljax", "torch"]
+        if convolutional and not case.generative:
+            libraries.append("torch channels last")
+        if shutil.which("g++") and not case.generative:  # torch.compile's, on CPU
+            libraries.append("torch compiled")
+        times = workers.run_interleaved(
             "experiments.bench.step_time",
-            [f"{case}/{side}" for side in sides],
+            [f"{name}/{library}" for library in libraries],
             (f"--threads={config.threads}", f"--secs={config.secs}"),
             config.rounds,
         )
-        print(f"{case}, batch {CASES[case].batch}: ms a step, median (range); ratio")
-        print(workers.lines(times, faster=lambda ours, its: its / ours), flush=True)
+        print(f"{name}, batch {case.batch_size}: ms a step, median (range); ratio")
+        table = workers.format_table(times, speedup=lambda first, other: other / first)
+        print(table, flush=True)
     return 0
 
 

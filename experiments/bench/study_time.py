@@ -4,10 +4,10 @@
 
 The CNN of `experiments.cnn_vs_mlp` on the digits, or the LSTM of `row_mnist` that reads
 them pixel by pixel, 64 steps: all seeds, every update and every evaluation. dljax
-trains them in one program, the seeds spread over the cores; its compilation and its
-final save are stated apart. PyTorch (eager, fused Adam, denormals flushed) trains them
-one after another on two threads, or two processes at a time on one thread each; the
-better of the two counts. Rounds are interleaved; medians.
+trains all seeds in one program, spread over the cores; compilation and the final save
+are reported separately. PyTorch (eager, fused Adam, denormals flushed) trains one seed
+after another on two threads, or two processes at a time on one thread each; the better
+of the two counts. Rounds are interleaved; medians.
 """
 
 import dataclasses
@@ -31,15 +31,17 @@ EVALUATIONS = 20
 class Config:
     """Flags."""
 
-    net: str = flag("cnn", "what is trained", choices=("cnn", "lstm"))
+    net: str = flag("cnn", "the network", choices=("cnn", "lstm"))
     seeds: int = flag(8, "how many seeds", low=2)
     rounds: int = flag(3, "interleaved rounds", low=1)
     worker: str = flag("", "internal: this process measures one variant")
 
 
 def study(net: str, seeds: int):
-    """An experiment and its config, without what PyTorch's side has not: dropout, and
-    images moved about. dljax has the experiment's schedule or clipping besides.
+    """The experiment and its config, without dropout and translated images.
+
+    dljax also has the experiment's learning rate schedule or gradient clipping, which
+    PyTorch's side leaves out.
     """
     if net == "cnn":
         return cnn_vs_mlp, cnn_vs_mlp.Config(seeds=seeds, dropout=0.0, canvas=0)
@@ -85,52 +87,56 @@ def dljax_worker(net: str, seeds: int) -> None:
                 progress=lambda step, metrics: None,
             ),
         )
-        begun = time.perf_counter()
+        start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             saver = Saver(pathlib.Path(folder))
             saver.save(steps, program.take(outcome.kept), {})
             saver.wait()
             saver.close()
-            save = time.perf_counter() - begun
+            save = time.perf_counter() - start
         accuracy = np.mean([r["accuracy"] for _, r in rows if r["split"] == "test"])
-        found = {"secs": outcome.train_secs, "compile": outcome.compile_secs}
-        return found | {"save": save, "accuracy": accuracy}
+        return {
+            "secs": outcome.train_secs,
+            "compile": outcome.compile_secs,
+            "save": save,
+            "accuracy": accuracy,
+        }
 
     workers.serve(measure)
 
 
-def torch_worker(which: str, net: str, seeds: int) -> None:
-    """Trains `which` of the seeds ("all", "even", "odd") for each line of input."""
+def torch_worker(subset: str, net: str, seeds: int) -> None:
+    """Trains a subset of the seeds ("all", "even", "odd") for each line of input."""
     from dljax.datasets.loading import load
     from dljax.datasets.location import find
     from dljax.datasets.splits import splits
-    from experiments.bench import torch_side
+    from experiments.bench import torch_models, torch_training
 
-    torch_side.setup(2 if which == "all" else 1)
+    torch_training.setup(2 if subset == "all" else 1)
     _, config = study(net, seeds)
-    table = load(find(config.dataset))
-    images = (table.arrays["image"][:, None, ..., 0] * (255 // 16)).astype(np.uint8)
-    arrays = (images, table.arrays["label"].astype(np.int64))
-    chosen = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
+    dataset = load(find(config.dataset))
+    images = (dataset.arrays["image"][:, None, ..., 0] * (255 // 16)).astype(np.uint8)
+    arrays = (images, dataset.arrays["label"].astype(np.int64))
+    subsets = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
     if net == "lstm":
         arrays = images.reshape(-1, 1, 64, 1), arrays[1]
 
-    def make():
+    def make_net():
         if net == "lstm":
-            return torch_side.Recurrent("lstm", 1, config.hidden, 10)
+            return torch_models.Recurrent("lstm", 1, config.hidden, 10)
         channels = (config.channels, 2 * config.channels)
-        return torch_side.cnn(8, channels, config.hidden, 10)
+        return torch_models.cnn(8, channels, config.hidden, 10)
 
     def measure():
-        return torch_side.study(
-            range(seeds)[chosen[which]],
+        return torch_training.train_seeds(
+            range(seeds)[subsets[subset]],
             arrays,
-            [splits(table, fold) for fold in range(5)],
+            [splits(dataset, fold) for fold in range(5)],
             epochs=int(config.epochs),
             evaluations=EVALUATIONS,
-            make=make,
+            make_net=make_net,
             batch_size=config.batch_size,
-            rate=config.learning_rate,
+            learning_rate=config.learning_rate,
         )
 
     workers.serve(measure)
@@ -145,46 +151,46 @@ def main(arguments) -> int:
     if config.worker:
         torch_worker(config.worker, config.net, config.seeds)
         return 0
-    workers.limit(2)
+    workers.limit_cores(2)
     module = "experiments.bench.study_time"
     flags = f"--net={config.net}", f"--seeds={config.seeds}"
-    started = {
+    processes = {
         v: workers.start(module, f"--worker={v}", *flags)
         for v in ("dljax", "all", "even", "odd")
     }
-    ours, one, two = [], [], []
+    dljax, sequential, parallel = [], [], []
     for _ in range(config.rounds):
-        ours += workers.ask(started["dljax"])
-        one += workers.ask(started["all"])
-        both = workers.ask(started["even"], started["odd"])
-        two.append({"secs": max(b["secs"] for b in both)} | {"accuracy": 0.0})
-    for process in started.values():
+        dljax += workers.measure(processes["dljax"])
+        sequential += workers.measure(processes["all"])
+        halves = workers.measure(processes["even"], processes["odd"])
+        parallel.append({"secs": max(half["secs"] for half in halves)})
+    for process in processes.values():
         process.communicate()
 
     def median(rounds, key="secs"):
-        return float(np.median([found[key] for found in rounds]))
+        return float(np.median([timing[key] for timing in rounds]))
 
     name = {"cnn": "CNN", "lstm": "LSTM"}[config.net]
     print(f"{config.seeds} seeds of the digits {name}, training and evaluation, s")
     for name, rounds in (
-        ("dljax, seeds over the cores", ours),
-        ("torch, in sequence, 2 threads", one),
-        ("torch, two at a time, 1 thread each", two),
+        ("dljax, seeds over the cores", dljax),
+        ("torch, in sequence, 2 threads", sequential),
+        ("torch, two at a time, 1 thread each", parallel),
     ):
-        secs = [found["secs"] for found in rounds]
+        secs = [timing["secs"] for timing in rounds]
         print(
             f"  {name:<37} {median(rounds):6.2f}  ({min(secs):.2f} to {max(secs):.2f})"
         )
-    ratio = min(median(one), median(two)) / median(ours)
+    ratio = min(median(sequential), median(parallel)) / median(dljax)
     print(f"  ratio {ratio:.1f} of the better torch over dljax")
-    first = ours[0]
+    first = dljax[0]
     print(
-        f"  dljax apart: compile {first['compile']:.1f} s (first round), "
-        f"save {median(ours, 'save'):.2f} s"
+        f"  dljax besides: compile {first['compile']:.1f} s (first round), "
+        f"save {median(dljax, 'save'):.2f} s"
     )
     print(
-        f"  mean test accuracy: dljax {median(ours, 'accuracy'):.4f}, "
-        f"torch {median(one, 'accuracy'):.4f}"
+        f"  mean test accuracy: dljax {median(dljax, 'accuracy'):.4f}, "
+        f"torch {median(sequential, 'accuracy'):.4f}"
     )
     return 0
 

@@ -1,7 +1,7 @@
-"""Autoencoders and GANs in PyTorch, of its own layers: what dljax's are held to.
+"""Autoencoders, GANs and the training of generative nets in PyTorch: baselines.
 
-Images are (n, c, h, w), as PyTorch has them. Parts have the names of dljax's parts, so
-that `arrays` gives their weights by dljax's paths.
+Images are (n, c, h, w). Submodules have the names of dljax's, so that `arrays` gives
+their weights by dljax's paths. Needs the extra `bench`.
 """
 
 import math
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from experiments.bench.torch_denoisers import Unet
+from experiments.bench.torch_diffusion import Unet
 
 
 class Down(nn.Module):
@@ -20,11 +20,11 @@ class Down(nn.Module):
 
     def __init__(self, shape, channels, outputs: int, *, slope: float = 0.2) -> None:
         super().__init__()
-        side, before, self.slope, self.count = shape[0], shape[2], slope, len(channels)
+        side, inputs, self.slope, self.count = shape[0], shape[2], slope, len(channels)
         for i, features in enumerate(channels):
-            self.add_module(f"Conv_{i}", nn.Conv2d(before, features, 4, 2, 1))
-            before, side = features, -(-side // 2)
-        self.Dense_0 = nn.Linear(side * side * before, outputs)
+            self.add_module(f"Conv_{i}", nn.Conv2d(inputs, features, 4, 2, 1))
+            inputs, side = features, -(-side // 2)
+        self.Dense_0 = nn.Linear(side * side * inputs, outputs)
 
     def forward(self, x):
         for i in range(self.count):
@@ -34,7 +34,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Fully connected; batch norm if asked for, ReLU, transposed convolutions."""
+    """Fully connected, then batch norm (optional), ReLU and transposed convolutions."""
 
     def __init__(self, shape, channels, inputs: int, *, norm: bool) -> None:
         super().__init__()
@@ -57,11 +57,11 @@ class Up(nn.Module):
 
 
 class Generator(nn.Module):
-    """Noise (n, k) -> images in [0, 1]."""
+    """Latents (n, latent_dim) -> images in [0, 1]."""
 
-    def __init__(self, shape, channels, noise: int) -> None:
+    def __init__(self, shape, channels, latent_dim: int) -> None:
         super().__init__()
-        self.up = Up(shape, channels, noise, norm=True)
+        self.up = Up(shape, channels, latent_dim, norm=True)
 
     def forward(self, z):
         return self.up(z).sigmoid()
@@ -79,12 +79,12 @@ class Critic(nn.Module):
 
 
 class ConvVae(nn.Module):
-    """Images -> logits of pixels, mean and log variance of a drawn code."""
+    """Images -> logits of pixels, mean and log variance of the posterior."""
 
-    def __init__(self, shape, channels, code: int) -> None:
+    def __init__(self, shape, channels, latent_dim: int) -> None:
         super().__init__()
-        self.encoder = Down(shape, channels, 2 * code, slope=0.0)
-        self.decoder = Up(shape, channels[::-1], code, norm=False)
+        self.encoder = Down(shape, channels, 2 * latent_dim, slope=0.0)
+        self.decoder = Up(shape, channels[::-1], latent_dim, norm=False)
 
     def forward(self, x):
         mean, log_variance = self.encoder(x).chunk(2, -1)
@@ -92,18 +92,18 @@ class ConvVae(nn.Module):
         return self.decoder(z), mean, log_variance
 
 
-class Maker:
-    """One run of what makes images: uint8 (n, h, w, c) and labels in memory."""
+class GenerativeTrainer:
+    """One run of a generative net: uint8 images (n, h, w, c) and labels in memory."""
 
-    def __init__(self, size, images, labels) -> None:
-        self.size = size
+    def __init__(self, case, images, labels) -> None:
+        self.case = case
         self.images = torch.as_tensor(images.transpose(0, 3, 1, 2).copy())
         self.labels = torch.as_tensor(labels)
-        shape, channels = size.image, size.channels
-        if size.makes == "vae":
-            self.nets: list[Any] = [ConvVae(shape, channels, size.hidden[0])]
-        elif size.makes == "dcgan":
-            generator = Generator(shape, channels[::-1], size.hidden[0])
+        shape, channels = case.image, case.channels
+        if case.generative == "vae":
+            self.nets: list[Any] = [ConvVae(shape, channels, case.hidden[0])]
+        elif case.generative == "dcgan":
+            generator = Generator(shape, channels[::-1], case.hidden[0])
             self.nets = [Critic(shape, channels), generator]
         else:
             self.nets = [Unet(shape[2], channels, 10, 4)]
@@ -111,70 +111,72 @@ class Maker:
             torch.optim.Adam(net.parameters(), lr=1e-3, fused=True) for net in self.nets
         ]
         steps = torch.arange(1000) / 1000
-        self.kept = torch.cos((steps + 0.008) / 1.008 * math.pi / 2) ** 2
+        self.alpha_bar = torch.cos((steps + 0.008) / 1.008 * math.pi / 2) ** 2
 
     def steps(self, rows: torch.Tensor, count: int) -> None:
         """`count` updates on consecutive batches of the permutation `rows`."""
-        b = self.size.batch
+        b = self.case.batch_size
         for i in range(count):
-            at = rows[i % (len(rows) // b) * b :][:b]
-            x, label = self.images[at].float() / 255, self.labels[at]
-            if self.size.makes == "dcgan":
-                self._move(0, lambda x=x: self._critic(x[: b // 2]))
-                self._move(1, self._generator)
-            elif self.size.makes == "vae":
-                self._move(0, lambda x=x: self._bound(x))
+            batch = rows[i % (len(rows) // b) * b :][:b]
+            x, label = self.images[batch].float() / 255, self.labels[batch]
+            if self.case.generative == "dcgan":
+                self._update(0, lambda x=x: self._critic_loss(x[: b // 2]))
+                self._update(1, self._generator_loss)
+            elif self.case.generative == "vae":
+                self._update(0, lambda x=x: self._negative_elbo(x))
             else:
-                self._move(0, lambda x=x, label=label: self._noise(x, label))
+                self._update(0, lambda x=x, label=label: self._diffusion_loss(x, label))
 
-    def _move(self, i, loss):
+    def _update(self, i, loss):
         self.optimizers[i].zero_grad(set_to_none=True)
         loss().backward(inputs=list(self.nets[i].parameters()))
         self.optimizers[i].step()
 
-    def _bound(self, x):
+    def _negative_elbo(self, x):
         logits, mean, log_variance = self.nets[0](x)
-        missed = functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+        reconstruction = functional.binary_cross_entropy_with_logits(
+            logits, x, reduction="sum"
+        )
         kl = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum()
-        return (missed + kl) / len(x)
+        return (reconstruction + kl) / len(x)
 
-    def _made(self):
-        return self.nets[1](torch.randn(self.size.batch // 2, self.size.hidden[0]))
+    def _generate(self):
+        return self.nets[1](torch.randn(self.case.batch_size // 2, self.case.hidden[0]))
 
-    def _critic(self, x):
+    def _critic_loss(self, x):
         critic = self.nets[0]
         with torch.no_grad():
-            fake = self._made()
+            fake = self._generate()
         real = functional.softplus(-critic(x)).mean()
         return real + functional.softplus(critic(fake)).mean()
 
-    def _generator(self):
-        return functional.softplus(-self.nets[0](self._made())).mean()
+    def _generator_loss(self):
+        return functional.softplus(-self.nets[0](self._generate())).mean()
 
-    def _noise(self, x, label):
+    def _diffusion_loss(self, x, label):
         t = torch.randint(1000, (len(x),))
-        kept = self.kept[t].view(-1, 1, 1, 1)
+        alpha_bar = self.alpha_bar[t].view(-1, 1, 1, 1)
         noise = torch.randn_like(x)
-        noisy = kept.sqrt() * (2 * x - 1) + (1 - kept).sqrt() * noise
+        noisy = alpha_bar.sqrt() * (2 * x - 1) + (1 - alpha_bar).sqrt() * noise
         label = torch.where(torch.rand(len(x)) < 0.1, 10, label)
         return functional.mse_loss(self.nets[0](noisy, t / 1000, label), noise)
 
 
-def arrays(net: nn.Module, *, of: str) -> dict[str, np.ndarray]:
+def arrays(net: nn.Module, kind: str) -> dict[str, np.ndarray]:
     """The weights ("params"), or their gradients ("grads"), by dljax's paths."""
-    found = {}
+    weights = {}
     value: Any
     for name, value in net.named_parameters():
-        array = np.asarray((value if of == "params" else value.grad).detach())
-        *path, kind = name.split(".")
+        array = np.asarray((value if kind == "params" else value.grad).detach())
+        *path, leaf = name.split(".")
         owner = net.get_submodule(".".join(path))
-        if kind == "weight":
-            kind = "kernel"
+        if leaf == "weight":
+            leaf = "kernel"
             if isinstance(owner, nn.Embedding):
-                kind = "embedding"
+                leaf = "embedding"
             elif array.ndim == 1:
-                kind = "scale"
+                leaf = "scale"
             else:
                 array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
-        found["/".join([*path, kind])] = array.copy()
-    return found
+        weights["/".join([*path, leaf])] = array.copy()
+    return weights

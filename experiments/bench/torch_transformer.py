@@ -1,4 +1,4 @@
-"""Transformers in PyTorch, of its own layers: what dljax's are held to."""
+"""Transformers in PyTorch, from its own layers: baselines. Needs the extra `bench`."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from torch.nn import functional
 
 
 class Gpt(nn.Module):
-    """A decoder: tokens (n, t) -> logits (n, vocabulary, t). Norms are before; GELU."""
+    """A pre-norm decoder with GELU: tokens (n, t) -> logits (n, vocabulary, t)."""
 
     def __init__(
-        self, vocabulary: int, width: int, depth: int, heads: int, longest: int
+        self, vocabulary: int, width: int, depth: int, heads: int, max_len: int
     ) -> None:
         super().__init__()
         self.embed = nn.Embedding(vocabulary, width)
-        self.place = nn.Parameter(torch.zeros(longest, width))
+        self.positions = nn.Parameter(torch.zeros(max_len, width))
         self.blocks: Any = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width,
@@ -34,54 +34,60 @@ class Gpt(nn.Module):
 
     def forward(self, tokens):
         t = tokens.shape[1]
-        mask = nn.Transformer.generate_square_subsequent_mask(t, dtype=self.place.dtype)
-        x = self.embed(tokens) + self.place[:t]
+        mask = nn.Transformer.generate_square_subsequent_mask(
+            t, dtype=self.positions.dtype
+        )
+        x = self.embed(tokens) + self.positions[:t]
         for block in self.blocks:
             x = block(x, src_mask=mask, is_causal=True)
         return (self.norm(x) @ self.embed.weight.T).transpose(1, 2)
 
     @torch.inference_mode()
     def generate(self, tokens, steps: int, *, cache: bool):
-        """(n, steps) after tokens (n, t), drawn; `cache`: with keys and values kept."""
-        n, there = tokens.shape
+        """Samples (n, steps) tokens after a prompt (n, t); cache: with a KV cache."""
+        n, prompt_len = tokens.shape
         heads, width = self.blocks[0].self_attn.num_heads, self.embed.embedding_dim
-        shape = (len(self.blocks), n, heads, len(self.place), width // heads)
+        shape = (len(self.blocks), n, heads, len(self.positions), width // heads)
         keys, values = torch.empty(shape), torch.empty(shape)
-        for at in range(there, there + steps):
+        for position in range(prompt_len, prompt_len + steps):
             if cache:
-                begin = at - 1 if at > there else 0
-                logits = self._cached(tokens[:, begin:], begin, keys, values)
+                start = position - 1 if position > prompt_len else 0
+                logits = self._decode(tokens[:, start:], start, keys, values)
             else:
                 logits = self(tokens)[..., -1]
             new = torch.multinomial(logits.softmax(-1), 1)
             tokens = torch.cat([tokens, new], 1)
-        return tokens[:, there:]
+        return tokens[:, prompt_len:]
 
-    def _cached(self, tokens, begin, keys, values):
-        """Logits (n, vocabulary) after tokens at `begin`..., whose keys and values are
-        put with those of the tokens before.
+    def _decode(self, tokens, start, keys, values):
+        """Logits (n, vocabulary) after tokens (n, t) from position `start` on.
+
+        Writes the tokens' keys and values, a (n, heads, max_len, size) a block, into
+        the cache.
         """
         n, t = tokens.shape
-        end = begin + t
-        x = self.embed(tokens) + self.place[begin:end]
-        for block, k, v in zip(self.blocks, keys, values, strict=True):
-            own = block.self_attn
-            parts = functional.linear(block.norm1(x), own.in_proj_weight)
-            q, new_k, new_v = parts.view(n, t, 3, own.num_heads, -1).permute(
+        end = start + t
+        x = self.embed(tokens) + self.positions[start:end]
+        for block, k_BHTD, v_BHTD in zip(self.blocks, keys, values, strict=True):
+            attention = block.self_attn
+            qkv = functional.linear(block.norm1(x), attention.in_proj_weight)
+            q_BHTD, new_k, new_v = qkv.view(n, t, 3, attention.num_heads, -1).permute(
                 2, 0, 3, 1, 4
             )
-            k[:, :, begin:end], v[:, :, begin:end] = new_k, new_v
-            seen = functional.scaled_dot_product_attention(
-                q, k[:, :, :end], v[:, :, :end], is_causal=t > 1
+            k_BHTD[:, :, start:end], v_BHTD[:, :, start:end] = new_k, new_v
+            y_BHTD = functional.scaled_dot_product_attention(
+                q_BHTD, k_BHTD[:, :, :end], v_BHTD[:, :, :end], is_causal=t > 1
             )
-            x = x + own.out_proj(seen.transpose(1, 2).reshape(n, t, -1))
+            x = x + attention.out_proj(y_BHTD.transpose(1, 2).reshape(n, t, -1))
             x = x + block.linear2(functional.gelu(block.linear1(block.norm2(x))))
         return self.norm(x[:, -1]) @ self.embed.weight.T
 
 
-class Translator(nn.Module):
-    """Encoder and decoder: tokens (n, 2 t), of the source and of what was before each
-    of the target's -> logits (n, vocabulary, t). Norms are after; ReLU.
+class EncoderDecoder(nn.Module):
+    """A post-norm encoder and decoder with ReLU.
+
+    Tokens (n, 2 t), of the source and of the decoder's inputs -> logits
+    (n, vocabulary, t).
     """
 
     def __init__(
@@ -91,12 +97,12 @@ class Translator(nn.Module):
         depth: int,
         heads: int,
         ratio: int,
-        longest: int,
+        max_len: int,
     ) -> None:
         super().__init__()
-        self.theirs = nn.Embedding(vocabulary, width)
-        self.ours = nn.Embedding(vocabulary, width)
-        self.place = nn.Parameter(torch.zeros(longest, width))
+        self.source_embed = nn.Embedding(vocabulary, width)
+        self.target_embed = nn.Embedding(vocabulary, width)
+        self.positions = nn.Parameter(torch.zeros(max_len, width))
         fields: dict[str, Any] = {
             "dropout": 0.0,
             "activation": "relu",
@@ -113,21 +119,23 @@ class Translator(nn.Module):
         )
         self.head = nn.Linear(width, vocabulary)
 
-    def forward(self, tokens, there=None):
-        x, before = tokens.chunk(2, 1)
-        t = before.shape[1]
-        gone = None if there is None else ~there
-        mask = nn.Transformer.generate_square_subsequent_mask(t, dtype=self.place.dtype)
-        seen = self.theirs(x) + self.place[:t]
+    def forward(self, tokens, mask=None):
+        source, decoder_inputs = tokens.chunk(2, 1)
+        t = decoder_inputs.shape[1]
+        padding = None if mask is None else ~mask
+        causal = nn.Transformer.generate_square_subsequent_mask(
+            t, dtype=self.positions.dtype
+        )
+        memory_BSD = self.source_embed(source) + self.positions[:t]
         for block in self.encoder:
-            seen = block(seen, src_key_padding_mask=gone)
-        y = self.ours(before) + self.place[:t]
+            memory_BSD = block(memory_BSD, src_key_padding_mask=padding)
+        y_BTD = self.target_embed(decoder_inputs) + self.positions[:t]
         for block in self.decoder:
-            y = block(
-                y,
-                seen,
-                tgt_mask=mask,
+            y_BTD = block(
+                y_BTD,
+                memory_BSD,
+                tgt_mask=causal,
                 tgt_is_causal=True,
-                memory_key_padding_mask=gone,
+                memory_key_padding_mask=padding,
             )
-        return self.head(y).transpose(1, 2)
+        return self.head(y_BTD).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Worker processes that measure one variant each, a round when they are asked to."""
+"""Worker processes that measure one variant each, a round on request."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def start(module: str, *flags: str) -> subprocess.Popen:
-    """Starts `python -m module --flags` and waits until it says that it is ready."""
+    """Starts `python -m module --flags` and waits until the worker is ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *flags],
         stdin=subprocess.PIPE,
@@ -24,56 +24,58 @@ def start(module: str, *flags: str) -> subprocess.Popen:
     return process
 
 
-def ask(*processes: subprocess.Popen) -> list[dict[str, Any]]:
-    """One round of some workers at once: what each of them measured."""
+def measure(*processes: subprocess.Popen) -> list[dict[str, Any]]:
+    """Runs one round of these workers concurrently; returns their measurements."""
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    answers = []
+    measurements = []
     for process in processes:
         assert process.stdout is not None
-        answers.append(json.loads(process.stdout.readline()))
-    return answers
+        measurements.append(json.loads(process.stdout.readline()))
+    return measurements
 
 
-def limit(cores: int) -> None:
-    """Workers that are started from now on see so many cores, whoever they are of."""
+def limit_cores(cores: int) -> None:
+    """Restricts workers that are started from now on to this many cores."""
     if hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
-def interleaved(
+def run_interleaved(
     module: str, variants: Sequence[str], flags: Sequence[str], rounds: int
 ) -> dict[str, list[float]]:
-    """{variant: what it measured, one number a round}: one process each, in turns."""
-    started = {v: start(module, f"--worker={v}", *flags) for v in variants}
-    found: dict[str, list[float]] = {variant: [] for variant in variants}
+    """Measures one process a variant, round by round: {variant: one number a round}."""
+    processes = {v: start(module, f"--worker={v}", *flags) for v in variants}
+    values: dict[str, list[float]] = {variant: [] for variant in variants}
     for _ in range(rounds):
-        for variant, process in started.items():
-            found[variant] += [float(one["value"]) for one in ask(process)]
-    for process in started.values():
+        for variant, process in processes.items():
+            values[variant] += [float(m["value"]) for m in measure(process)]
+    for process in processes.values():
         process.communicate()
-    return found
+    return values
 
 
-def lines(found: dict[str, list[float]], *, faster: Callable[[Any, Any], Any]) -> str:
-    """Medians with their range, and how much faster the first variant is than each."""
-    told = []
-    first, *_ = found.values()
-    for variant, values in found.items():
+def format_table(
+    measurements: dict[str, list[float]], *, speedup: Callable[[Any, Any], Any]
+) -> str:
+    """Medians and ranges, and speedup(first, other) for each but the first variant."""
+    lines = []
+    first, *_ = measurements.values()
+    for variant, values in measurements.items():
         line = f"  {variant.split('/')[1]:<20} {np.median(values):7.2f}"
         line += f"  ({min(values):.2f} to {max(values):.2f})"
         if values is not first:
-            rounds = faster(np.array(first), np.array(values))
-            line += f"   {faster(np.median(first), np.median(values)):.2f}"
-            line += f"  (by round {rounds.min():.2f} to {rounds.max():.2f})"
-        told.append(line)
-    return "\n".join(told)
+            ratios = speedup(np.array(first), np.array(values))
+            line += f"   {speedup(np.median(first), np.median(values)):.2f}"
+            line += f"  (by round {ratios.min():.2f} to {ratios.max():.2f})"
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def serve(measure: Callable[[], dict[str, Any]]) -> None:
-    """The worker's side: says that it is ready, then measures once a line of input."""
+    """A worker's loop: reports that it is ready, then measures once a line of input."""
     print("ready", flush=True)
     for _ in sys.stdin:
         print(json.dumps(measure()), flush=True)

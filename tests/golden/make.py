@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from experiments.bench import torch_side
+from experiments.bench import torch_models
 
 PATH = pathlib.Path(__file__).with_name("torch.npz")
 
@@ -91,7 +91,7 @@ def make() -> dict[str, np.ndarray]:
 def residual() -> dict[str, np.ndarray]:
     """Two steps of SGD with momentum and weight decay on a ResNet-8 of width 2."""
     rng = np.random.default_rng(1)
-    net = torch_side.resnet(8, 3, width=2)
+    net = torch_models.resnet(8, 3, width=2)
     with torch.no_grad():
         for value in net.parameters():
             noise = torch.tensor(rng.normal(size=value.shape).astype(np.float32))

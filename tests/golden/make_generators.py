@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from experiments.bench.torch_denoisers import Dit, Unet
+from experiments.bench.torch_diffusion import Dit, Unet
 from experiments.bench.torch_generators import Critic, Generator, arrays
 
 PATH = pathlib.Path(__file__).with_name("generators.npz")
@@ -59,7 +59,7 @@ def make() -> dict[str, np.ndarray]:
             turned = value.permute(0, 2, 3, 1) if value.ndim == 4 and last else value
             found[f"{name}/{key}"] = turned.detach().numpy()
         for kind in ("params", "grads"):
-            for path, array in arrays(net, of=kind).items():
+            for path, array in arrays(net, kind).items():
                 found[f"{name}/{kind}/{path}"] = array
     narrow = {k: v.astype(np.float32) for k, v in found.items()}
     return narrow | {"t": times.numpy(), "label": label.numpy()}

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from experiments.bench.torch_transformer import Gpt, Translator
+from experiments.bench.torch_transformer import EncoderDecoder, Gpt
 
 PATH = pathlib.Path(__file__).with_name("transformer.npz")
 TOKENS, WIDTH, DEPTH, HEADS, T = 7, 8, 2, 2, 5
@@ -25,7 +25,7 @@ def make() -> dict[str, np.ndarray]:
     """
     torch.manual_seed(3)
     gpt = Gpt(TOKENS, WIDTH, DEPTH, HEADS, T)
-    translator = Translator(TOKENS, WIDTH, DEPTH, HEADS, 2, T)
+    translator = EncoderDecoder(TOKENS, WIDTH, DEPTH, HEADS, 2, T)
     there = torch.ones(3, T, dtype=torch.bool)
     there[1, 3:] = False
     found = {"mask": there.double().numpy()}
@@ -78,7 +78,7 @@ class Reader(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.theirs = nn.Embedding(TOKENS, WIDTH)
+        self.source_embed = nn.Embedding(TOKENS, WIDTH)
         self.encoder = nn.ModuleList(layer() for _ in range(DEPTH))
         self.norm = nn.LayerNorm(WIDTH)
         self.head = nn.Linear(WIDTH, TOKENS)
@@ -89,7 +89,7 @@ class Reader(nn.Module):
             for i in range(half := WIDTH // 2):
                 angle = t / 10_000 ** (2 * i / WIDTH)
                 waves[t, i], waves[t, half + i] = math.sin(angle), math.cos(angle)
-        x = self.theirs(tokens) + waves
+        x = self.source_embed(tokens) + waves
         for block in self.encoder:
             x = block(x, src_key_padding_mask=~there)
         x = self.norm(x) * there[..., None]
@@ -160,17 +160,17 @@ def arrays(net: nn.Module, *, of: str) -> dict[str, np.ndarray]:
                 norm(f"{path}/{name}", getattr(block, f"norm{j}"))
             dense(f"{path}/widen", block.linear1)
             dense(f"{path}/narrow", block.linear2)
-    if isinstance(net, Gpt | Translator):
-        put("place/embedding", net.place)
+    if isinstance(net, Gpt | EncoderDecoder):
+        put("place/embedding", net.positions)
     if isinstance(net, Gpt):
         put("embed_y/embedding", net.embed.weight)
         norm("decoder/norm", net.norm)
-    if isinstance(net, Translator):
-        put("embed_y/embedding", net.ours.weight)
+    if isinstance(net, EncoderDecoder):
+        put("embed_y/embedding", net.target_embed.weight)
     if isinstance(net, Reader):
         norm("encoder/norm", net.norm)
-    if isinstance(net, Translator | Reader):
-        put("embed_x/embedding", net.theirs.weight)
+    if isinstance(net, EncoderDecoder | Reader):
+        put("embed_x/embedding", net.source_embed.weight)
         dense("head", net.head)
     return found
 

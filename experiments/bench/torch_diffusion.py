@@ -1,7 +1,7 @@
-"""Networks of diffusion in PyTorch, of its own layers: what dljax's are held to.
+"""Diffusion networks in PyTorch, from its own layers: baselines.
 
-Images are (n, c, h, w), but of the Transformer (n, h, w, c). Parts have the names of
-dljax's parts; see `torch_generators.arrays`.
+Images are (n, c, h, w) in the U-Net and (n, h, w, c) in the Transformer. Submodules
+have the names of dljax's; see `torch_generators.arrays`. Needs the extra `bench`.
 """
 
 from typing import Any
@@ -14,9 +14,9 @@ GROUPS = 8
 
 
 def sinusoids(t, size: int):
-    """Sines and cosines (n, size) of (n,)."""
-    speeds = 10_000.0 ** -(torch.arange(0, size, 2, dtype=t.dtype) / size)
-    angles = t[:, None] * speeds
+    """Sinusoidal embedding (n, size) of times (n,)."""
+    frequencies = 10_000.0 ** -(torch.arange(0, size, 2, dtype=t.dtype) / size)
+    angles = t[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
@@ -35,17 +35,17 @@ class Condition(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Twice normalised, activated and convolved, the condition added in between."""
+    """Twice group norm, SiLU and 3x3 convolution; the condition is added in between."""
 
-    def __init__(self, before: int, features: int, width: int) -> None:
+    def __init__(self, inputs: int, features: int, width: int) -> None:
         super().__init__()
-        self.GroupNorm_0 = nn.GroupNorm(GROUPS, before)
+        self.GroupNorm_0 = nn.GroupNorm(GROUPS, inputs)
         self.GroupNorm_1 = nn.GroupNorm(GROUPS, features)
-        self.Conv_0 = nn.Conv2d(before, features, 3, padding=1)
+        self.Conv_0 = nn.Conv2d(inputs, features, 3, padding=1)
         self.Conv_1 = nn.Conv2d(features, features, 3, padding=1)
         self.Dense_0 = nn.Linear(width, features)
-        if before != features:
-            self.Conv_2 = nn.Conv2d(before, features, 1)
+        if inputs != features:
+            self.Conv_2 = nn.Conv2d(inputs, features, 1)
 
     def forward(self, x, condition):
         y = self.Conv_0(functional.silu(self.GroupNorm_0(x)))
@@ -55,7 +55,7 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention of several heads among (n, t, width)."""
+    """Multi-head self-attention on (n, t, width)."""
 
     def __init__(self, width: int, heads: int, *, bias: bool) -> None:
         super().__init__()
@@ -66,23 +66,23 @@ class Attention(nn.Module):
 
     def forward(self, x):
         n, t, width = x.shape
-        q, k, v = (
+        q_BHTD, k_BHTD, v_BHTD = (
             self.get_submodule(name)(x).view(n, t, self.heads, -1).transpose(1, 2)
             for name in ("query", "key", "value")
         )
-        seen = functional.scaled_dot_product_attention(q, k, v)
-        return self.join(seen.transpose(1, 2).reshape(n, t, width))
+        y_BHTD = functional.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD)
+        return self.join(y_BHTD.transpose(1, 2).reshape(n, t, width))
 
 
 class Unet(nn.Module):
     """Images, time (n,) and label (n,) -> images."""
 
-    def __init__(self, colours: int, channels, classes: int, heads: int) -> None:
+    def __init__(self, channels_in: int, channels, classes: int, heads: int) -> None:
         super().__init__()
         first, last, self.levels = channels[0], channels[-1], len(channels)
         width = 4 * first
         self.Condition_0 = Condition(width, classes)
-        convs = [nn.Conv2d(colours, first, 3, padding=1)]
+        convs = [nn.Conv2d(channels_in, first, 3, padding=1)]
         blocks = []
         for i, features in enumerate(channels):
             if i:
@@ -97,7 +97,7 @@ class Unet(nn.Module):
                 convs.append(nn.Conv2d(channels[i + 1], features, 3, padding=1))
             blocks.append(ResidualBlock(2 * features, features, width))
         self.GroupNorm_0 = nn.GroupNorm(GROUPS, first)
-        convs.append(nn.Conv2d(first, colours, 3, padding=1))
+        convs.append(nn.Conv2d(first, channels_in, 3, padding=1))
         for kind, parts in (("Conv", convs), ("ResidualBlock", blocks)):
             for i, part in enumerate(parts):
                 self.add_module(f"{kind}_{i}", part)
@@ -109,32 +109,32 @@ class Unet(nn.Module):
         )
         condition = self.Condition_0(t, label)
         x = next(convs)(x)
-        kept = []
+        skips = []
         for i in range(self.levels):
             x = next(convs)(x) if i else x
             x = next(blocks)(x, condition)
-            kept.append(x)
-        places = x.flatten(2).transpose(1, 2)
-        places = places + self.Attention_0(self.LayerNorm_0(places))
-        x = next(blocks)(places.transpose(1, 2).reshape(x.shape), condition)
+            skips.append(x)
+        y_BTD = x.flatten(2).transpose(1, 2)
+        y_BTD = y_BTD + self.Attention_0(self.LayerNorm_0(y_BTD))
+        x = next(blocks)(y_BTD.transpose(1, 2).reshape(x.shape), condition)
         for i in reversed(range(self.levels)):
             if i < self.levels - 1:
-                h, w = kept[i].shape[2:]
+                h, w = skips[i].shape[2:]
                 x = functional.interpolate(x, scale_factor=2)[:, :, :h, :w]
                 x = next(convs)(x)
-            x = next(blocks)(torch.cat([x, kept[i]], 1), condition)
+            x = next(blocks)(torch.cat([x, skips[i]], 1), condition)
         return next(convs)(functional.silu(self.GroupNorm_0(x)))
 
 
 class Dit(nn.Module):
-    """The same by a Transformer of squares; images are (n, h, w, c)."""
+    """A Transformer on patches: images (n, h, w, c), time and label -> images."""
 
-    def __init__(self, patch: int, places: int, width: int, heads: int, classes: int):
+    def __init__(self, patch: int, max_len: int, width: int, heads: int, classes: int):
         super().__init__()
         self.patch = patch
         self.Condition_0 = Condition(width, classes)
         self.Dense_0 = nn.Linear(patch**2, width)
-        self.place = nn.Parameter(torch.zeros(places, width))
+        self.place = nn.Parameter(torch.zeros(max_len, width))
         block: Any = nn.Module()
         block.attention = Attention(width, heads, bias=True)
         block.attention_norm, block.each_norm = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -148,8 +148,8 @@ class Dit(nn.Module):
     def forward(self, x, t, label):
         n, h, w, _ = x.shape
         p = self.patch
-        squares = x.reshape(n, h // p, p, w // p, p).transpose(2, 3)
-        y = self.Dense_0(squares.reshape(n, -1, p * p)) + self.place
+        patches = x.reshape(n, h // p, p, w // p, p).transpose(2, 3)
+        y = self.Dense_0(patches.reshape(n, -1, p * p)) + self.place
         y = torch.cat([self.Condition_0(t, label)[:, None], y], 1)
         block = self.Stack_0.block_0
         y = y + block.attention(block.attention_norm(y))
