@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import functools
 import logging
 import os
 import pathlib
@@ -49,36 +48,6 @@ def prepare() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     for name in ("absl", "jax", "orbax", "etils", "tensorflow_datasets"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-@functools.cache
-def compiler_options() -> dict[str, str]:
-    """What `jax.jit` is to be told on this backend; on others than CPU, nothing.
-
-    XLA:CPU gives products, sums and convolutions to YNNPACK, which here computes most
-    convolutions of training on one core: convolutions are for Eigen. And it uses half
-    the width of AVX-512 unless asked. What XLA does not know is left out.
-    """
-    import jax
-
-    if jax.default_backend() != "cpu":
-        return {}
-    kept = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
-    asked = {
-        "xla_cpu_experimental_ynn_fusion_type": kept,
-        "xla_cpu_prefer_vector_width": "512",
-    }
-    return {name: value for name, value in asked.items() if _known(name, value)}
-
-
-def _known(option, value):
-    import jax
-
-    try:
-        jax.jit(lambda: 0, compiler_options={option: value}).lower().compile()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
 
 
 def keep_buffers_mapped() -> None:

@@ -163,9 +163,9 @@ def measure(config, task, source):
 @contextlib.contextmanager
 def limited_to(cores):
     """Inside, all threads of this process run on so many cores (on CPU, on Linux)."""
-    import jax
+    from dljax.ops.backend_forms import on_cpu
 
-    if jax.default_backend() != "cpu" or not hasattr(os, "sched_setaffinity"):
+    if not on_cpu() or not hasattr(os, "sched_setaffinity"):
         yield
         return
     allowed = os.sched_getaffinity(0)

@@ -13,12 +13,12 @@ from flax import linen as nn
 
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.models.autoencoder import autoencoder
-from dljax.models.conv import Conv
 from dljax.models.diffusion import dit
-from dljax.models.layers import Dropout, max_pool
+from dljax.models.layers import Conv, Dropout
 from dljax.models.net import net
 from dljax.models.recurrent import recurrent
 from dljax.models.transformer import transformer
+from dljax.ops.pooling import max_pool
 from dljax.sources.lm_windows import Running, running
 from dljax.sources.resident import order
 from dljax.tasks import diffusion as of_diffusion

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.models.all_conv import all_conv
-from dljax.models.conv import plain_conv
+from dljax.ops.conv import plain_conv
 
 
 def test_it_is_its_convolutions_one_after_another():

@@ -1,4 +1,4 @@
-"""Attention: positions that turn, parts, and an accelerator's one operation."""
+"""Attention: rotary positions, chunks of queries, and the plain operation."""
 
 import functools
 
@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.models import attention
-from dljax.models.attention import attend, rotated
+from dljax.models.attention import rotated
+from dljax.ops import attention as attention_ops
+from dljax.ops.attention import attention
 
 T = 5
 
@@ -35,23 +36,23 @@ def test_rotary_positions_are_relative():
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_accelerators_one_operation_is_the_same(monkeypatch, masked):
+def test_attention_of_accelerators_equals_that_of_cpus(monkeypatch, masked):
     q, k, v = jax.random.normal(jax.random.key(0), (3, 2, T, 2, 8))
     mask = jnp.tri(T)[None, None] if masked else None
-    expected = attend(q, k, v, mask)
+    expected = attention(q, k, v, mask)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    np.testing.assert_allclose(attend(q, k, v, mask), expected, atol=1e-5)
-    found = attend(q, k, v, causal=masked)
+    np.testing.assert_allclose(attention(q, k, v, mask), expected, atol=1e-5)
+    found = attention(q, k, v, causal=masked)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("places", "parts"), [(1, 9), (1, 2), (2, 9), (T, 9)])
-def test_causal_attention_in_parts_is_that_with_a_mask(monkeypatch, places, parts):
-    monkeypatch.setattr(attention, "PLACES", places)
-    monkeypatch.setattr(attention, "PARTS", parts)
+@pytest.mark.parametrize(("min_chunk", "max_chunks"), [(1, 9), (1, 2), (2, 9), (T, 9)])
+def test_causal_attention_in_chunks_equals_masked(monkeypatch, min_chunk, max_chunks):
+    monkeypatch.setattr(attention_ops, "MIN_CHUNK", min_chunk)
+    monkeypatch.setattr(attention_ops, "MAX_CHUNKS", max_chunks)
     q, k, v, g = jax.random.normal(jax.random.key(0), (4, 2, T, 2, 8))
-    found, to_found = jax.vjp(functools.partial(attend, causal=True), q, k, v)
-    masked = functools.partial(attend, mask=jnp.tri(T)[None, None])
+    found, to_found = jax.vjp(functools.partial(attention, causal=True), q, k, v)
+    masked = functools.partial(attention, mask=jnp.tri(T)[None, None])
     expected, to_expected = jax.vjp(masked, q, k, v)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     for a, b in zip(to_found(g), to_expected(g), strict=True):

@@ -11,10 +11,11 @@ from flax import linen as nn
 from dljax.errors import UserError
 from dljax.interpret import attribute
 from dljax.models.cnn import cnn
-from dljax.models.conv import Conv, conv
-from dljax.models.layers import average_pool
+from dljax.models.layers import Conv
 from dljax.models.mlp import mlp
 from dljax.models.net import net
+from dljax.ops.conv import conv
+from dljax.ops.pooling import average_pool
 
 IMAGES = np.random.default_rng(0).random((3, 6, 5, 2)).astype(np.float32)
 WEIGHTS = np.random.default_rng(1).normal(size=(6, 5, 2)).astype(np.float32)

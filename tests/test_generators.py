@@ -7,9 +7,9 @@ import pytest
 from conftest import golden_arrays
 from flax import linen as nn
 
-from dljax.models.conv import ConvTranspose
 from dljax.models.diffusion import dit, unet
 from dljax.models.gan import critic, generator
+from dljax.models.layers import ConvTranspose
 from dljax.models.net import net
 
 

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
 
 from dljax.models import cnn, layers, mlp
-from dljax.models.conv import Conv, plain_conv
+from dljax.models.layers import Conv
+from dljax.ops.conv import plain_conv
+from dljax.ops.pooling import POOLS, max_pool
 from dljax.tasks.classification import classification
 from dljax.training import update
 from dljax.training.optimizers import adamw
@@ -17,33 +18,6 @@ CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 def close(a, b):
     np.testing.assert_allclose(a, b, **CLOSE)
-
-
-@pytest.mark.parametrize("name", ["max", "average"])
-def test_pools_are_pytorchs(golden, name):
-    y, back = jax.vjp(layers.POOLS[name], golden[f"{name}_x"])
-    close(y, golden[f"{name}_y"])
-    close(back(golden[f"{name}_g"])[0], golden[f"{name}_dx"])
-
-
-@pytest.mark.parametrize("n", [2, 3])
-def test_max_pool_is_reduce_window_with_its_gradient(n):
-    x = np.random.default_rng(0).normal(size=(2, 7, 9, 3)).astype(np.float32)
-
-    def plain(x):
-        shape = (1, n, n, 1)
-        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, shape, shape, "VALID")
-
-    y, back = jax.vjp(lambda x: layers.max_pool(x, n), x)
-    expected, plain_back = jax.vjp(plain, x)
-    close(y, expected)
-    close(back(jnp.sin(y))[0], plain_back(jnp.sin(y))[0])
-
-
-def test_of_equal_values_one_gets_the_gradient():
-    gradient = jax.grad(lambda x: layers.max_pool(x).sum())(jnp.ones((1, 4, 4, 1)))
-    assert float(gradient.sum()) == 4
-    assert set(np.unique(gradient)) == {0.0, 1.0}
 
 
 def test_one_training_step_is_pytorchs(golden):
@@ -71,7 +45,7 @@ class _Small(cnn.nn.Module):
 
     @cnn.nn.compact
     def __call__(self, x, *, train: bool = False):
-        x = layers.max_pool(jax.nn.relu(Conv(2)(x)))
+        x = max_pool(jax.nn.relu(Conv(2)(x)))
         return cnn.nn.Dense(3)(x.reshape(x.shape[0], -1))
 
 
@@ -103,7 +77,7 @@ def test_activations_by_name(name):
         np.testing.assert_array_equal(values, [0, 0, 1])
 
 
-@pytest.mark.parametrize("pool", list(layers.POOLS))
+@pytest.mark.parametrize("pool", list(POOLS))
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_a_cnn_pools_after_its_activation(pool, activation):
     """Or before it, where that gives the same values."""
@@ -114,7 +88,7 @@ def test_a_cnn_pools_after_its_activation(pool, activation):
     act = mlp.ACTIVATIONS[activation]
     conv, *dense = (params[k] for k in ("Conv_0", "Dense_0", "Dense_1"))
     h = plain_conv(x, conv["kernel"]) + conv["bias"].reshape(1, 1, 1, -1)
-    h = layers.POOLS[pool](act(h)).reshape(2, -1)
+    h = POOLS[pool](act(h)).reshape(2, -1)
     h = act(h @ dense[0]["kernel"] + dense[0]["bias"][None])
     close(y, h @ dense[1]["kernel"] + dense[1]["bias"][None])
 
@@ -135,7 +109,7 @@ def test_a_cnn_with_the_mean_of_all_places_takes_other_sizes():
     y, _ = net.apply(params, model_state, x, key=None, train=False)
     conv, dense = params["Conv_0"], params["Dense_0"]
     h = plain_conv(x, conv["kernel"]) + conv["bias"].reshape(1, 1, 1, -1)
-    h = jax.nn.relu(layers.max_pool(h)).mean((1, 2))
+    h = jax.nn.relu(max_pool(h)).mean((1, 2))
     close(y, h @ dense["kernel"] + dense["bias"][None])
 
 
@@ -162,27 +136,3 @@ def test_an_unknown_activation_is_an_error_at_once(make):
     arguments = ((3,), 2) if make is mlp.mlp else ((3,), 2, 2)
     with pytest.raises(KeyError, match="relo"):
         make(*arguments, activation="relo")
-
-
-def test_softmax_is_jaxs_with_its_gradient():
-    rng = np.random.default_rng(0)
-    x, g = (4 * rng.normal(size=(3, 5, 7)).astype(np.float32) for _ in range(2))
-    (a, to_a), (b, to_b) = (jax.vjp(f, x) for f in (layers.softmax, jax.nn.softmax))
-    close(a, b)
-    close(to_a(g)[0], to_b(g)[0])
-
-
-def test_a_dense_layer_of_sequences_is_linens_with_its_gradients():
-    x = jax.random.normal(jax.random.key(0), (2, 3, 4))
-    made, plain = layers.Dense(5), nn.Dense(5)
-    params = plain.init(jax.random.key(1), x)
-
-    def total(net):
-        return lambda params, x: (net.apply(params, x) ** 2).sum()
-
-    found, expected = (
-        jax.value_and_grad(total(net), (0, 1))(params, x) for net in (made, plain)
-    )
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected
-    )

@@ -12,10 +12,11 @@ from flax import linen as nn
 from dljax.errors import UserError
 from dljax.interpret import layers
 from dljax.models.cnn import cnn
-from dljax.models.conv import Conv, conv
-from dljax.models.layers import max_pool
+from dljax.models.layers import Conv
 from dljax.models.mlp import mlp
 from dljax.models.net import net
+from dljax.ops.conv import conv
+from dljax.ops.pooling import max_pool
 from dljax.tasks import probing as probing_file
 from dljax.tasks.classification import classification
 from dljax.tasks.probing import probing

@@ -62,14 +62,6 @@ def test_a_3d_cnn_takes_any_number_and_size_of_frames(shape):
     assert jnp.isfinite(y).all()
 
 
-def test_3d_pooling_is_reduce_window():
-    window = (1, 2, 2, 2, 1)
-    expected = jax.lax.reduce_window(
-        CLIPS, -jnp.inf, jax.lax.max, window, window, "VALID"
-    )
-    np.testing.assert_array_equal(video.pool_3d(CLIPS), expected)
-
-
 def test_an_unknown_order_is_refused():
     with pytest.raises(ValueError, match="backwards"):
         video.cnn_frames((3,), 4, 2, order="backwards")

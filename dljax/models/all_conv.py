@@ -3,8 +3,7 @@
 import jax
 from flax import linen as nn
 
-from dljax.models.conv import Conv
-from dljax.models.layers import Dropout
+from dljax.models.layers import Conv, Dropout
 from dljax.models.net import net
 from dljax.types import Net
 

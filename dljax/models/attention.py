@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.models.layers import Dense, softmax
+from dljax.models.layers import Dense
+from dljax.ops.attention import attention, causal_mask
 
-MASKED = -1e9  # the score of what must not be looked at
-PLACES, PARTS = 64, 16  # of causal attention: at least at once, and at most in all
 WAVELENGTH = 10_000.0  # of the slowest of the waves that tell positions, over 2 pi
 
 
@@ -48,50 +47,6 @@ def rotated(x_BxTxHxD: Any, positions_T: Any) -> Any:
     )
     a, b = jnp.split(x_BxTxHxD, 2, -1)
     return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
-
-
-def attend(
-    q_BxTxHxD: Any,
-    k_BxSxHxD: Any,
-    v_BxSxHxD: Any,
-    mask: Any = None,
-    *,
-    causal: bool = False,
-) -> Any:
-    """What each place takes, (b, t, h, d): the mean of values, weighted by how well
-    keys agree with its query (scaled dot product).
-
-    Args:
-      mask: 1 where it may look, broadcast to (b, 1, t, s); or None: anywhere.
-      causal: no place looks at what comes after it; there must be no mask then.
-
-    Source: Vaswani et al. 2017, section 3.2.1.
-    """
-    assert mask is None or not causal
-    if jax.default_backend() != "cpu":  # one operation there; slower on CPU
-        allowed = None if mask is None else mask > 0
-        return jax.nn.dot_product_attention(
-            q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask=allowed, is_causal=causal
-        )
-    if causal:  # some places at a time: what lies ahead of them is not computed
-        t, parts = q_BxTxHxD.shape[1], []
-        size = max(PLACES, -(-t // PARTS))
-        for first in range(0, t, size):
-            end = min(first + size, t)
-            q, k, v = q_BxTxHxD[:, first:end], k_BxSxHxD[:, :end], v_BxSxHxD[:, :end]
-            parts.append(attend(q, k, v, causal_mask(first, end - first, end)))
-        return jnp.concatenate(parts, 1)
-    scores = jnp.einsum("bthd,bshd->bhts", q_BxTxHxD, k_BxSxHxD)
-    scores *= q_BxTxHxD.shape[-1] ** -0.5
-    if mask is not None:
-        scores = jnp.where(mask > 0, scores, MASKED)
-    weights = softmax(scores.astype(jnp.promote_types(scores.dtype, jnp.float32)))
-    return jnp.einsum("bhts,bshd->bthd", weights.astype(v_BxSxHxD.dtype), v_BxSxHxD)
-
-
-def causal_mask(at: Any, t: int, s: int) -> Any:
-    """The mask (1, 1, t, s) by which t places from `at` on see none after them."""
-    return (jnp.arange(s)[None] <= (at + jnp.arange(t))[:, None])[None, None]
 
 
 def ending(scale: float) -> Any:
@@ -152,7 +107,7 @@ class Attention(nn.Module):
             k_BxSxHxD, v_BxSxHxD = (part.swapaxes(1, 2) for part in kept_BxHxSxD)
             mask = causal_mask(at, x.shape[1], k_BxSxHxD.shape[1])
         causal = self.causal and first
-        taken = attend(q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask, causal=causal)
+        taken = attention(q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask, causal=causal)
         join = Dense(
             self.width,
             use_bias=self.bias,

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from flax import linen as nn
 
-from dljax.models.conv import Conv
-from dljax.models.layers import POOLS, Dropout
+from dljax.models.layers import Conv, Dropout
 from dljax.models.mlp import ACTIVATIONS, mlp_parameters
 from dljax.models.net import net
+from dljax.ops.pooling import POOLS
 from dljax.types import Net
 
 MONOTONE = ("identity", "step", "sigmoid", "tanh", "relu")

@@ -7,8 +7,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from dljax.models.conv import Conv, ConvTranspose
-from dljax.models.layers import BatchNorm
+from dljax.models.layers import BatchNorm, Conv, ConvTranspose
 
 NORMS = ("none", "batch", "layer", "spectral")
 SLOPE = 0.2  # of LeakyReLU below 0, as DCGAN has it

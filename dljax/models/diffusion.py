@@ -8,8 +8,7 @@ from flax import linen as nn
 from dljax.errors import UserError
 from dljax.models.attention import Attention, sinusoids
 from dljax.models.block import Stack
-from dljax.models.conv import Conv
-from dljax.models.layers import Dense, Dropout
+from dljax.models.layers import Conv, Dense, Dropout
 from dljax.models.net import net
 from dljax.models.transformer import patches
 from dljax.types import Net

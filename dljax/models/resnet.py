@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.models.conv import Conv
-from dljax.models.layers import BatchNorm
+from dljax.models.layers import BatchNorm, Conv
 from dljax.models.net import net
 from dljax.types import Net
 

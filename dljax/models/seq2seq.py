@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.models.attention import MASKED
 from dljax.models.cell import Cell, Layer
 from dljax.models.decoding import drawn
-from dljax.models.layers import Dense, Dropout, softmax
+from dljax.models.layers import Dense, Dropout
 from dljax.models.net import net
+from dljax.ops.attention import MASKED_SCORE
+from dljax.ops.dense import softmax
 from dljax.types import Net
 
 
@@ -115,7 +116,7 @@ class Seq2Seq(nn.Module):
     def _attended(self, y_BxTxH, seen_BxSxH, mask_BxS):
         scores_BxTxS = self.ask(y_BxTxH) @ seen_BxSxH.swapaxes(1, 2)
         if mask_BxS is not None:
-            scores_BxTxS += MASKED * (1 - mask_BxS[:, None])
+            scores_BxTxS += MASKED_SCORE * (1 - mask_BxS[:, None])
         weights_BxTxS = softmax(scores_BxTxS)
         both = jnp.concatenate([weights_BxTxS @ seen_BxSxH, y_BxTxH], -1)
         return jnp.tanh(self.join(both)), weights_BxTxS

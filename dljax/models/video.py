@@ -1,67 +1,15 @@
 """Nets for clips: convolution over time too, or the same net on every frame."""
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
-from jax import lax
 
 from dljax.models.cnn import Cnn
-from dljax.models.conv import conv
-from dljax.models.layers import max_pool
+from dljax.models.layers import Conv3d
 from dljax.models.net import net
+from dljax.ops.pooling import max_pool_3d
 from dljax.types import Net
 
 ORDERS = ("free", "kept")
-
-
-def plain_conv_3d(x, kernel):
-    """Convolution, same size: (b, t, h, w, i) * (kt, kh, kw, i, o)."""
-    layout = ("NTHWC", "THWIO", "NTHWC")
-    return lax.conv_general_dilated(
-        x, kernel, (1, 1, 1), "SAME", dimension_numbers=layout
-    )
-
-
-def conv_3d(x, kernel):
-    """`plain_conv_3d`, in the form that is fast on this backend.
-
-    On CPU one 2-D convolution of frames that have their neighbours as channels.
-    """
-    if jax.default_backend() != "cpu":
-        return plain_conv_3d(x, kernel)
-    b, t, h, w, _ = x.shape
-    kt, kh, kw, _, features = kernel.shape
-    x = jnp.pad(x, ((0, 0), ((kt - 1) // 2, kt // 2), (0, 0), (0, 0), (0, 0)))
-    x = jnp.concatenate([x[:, i : i + t] for i in range(kt)], -1)
-    kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(kh, kw, -1, features)
-    return conv(x.reshape(b * t, h, w, -1), kernel).reshape(b, t, h, w, features)
-
-
-class Conv3d(nn.Module):
-    """Convolution with bias, same size: (b, t, h, w, i) -> (b, t, h, w, o)."""
-
-    features: int
-    size: int = 3
-
-    @nn.compact
-    def __call__(self, x):
-        shape = (self.size,) * 3 + (x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        y = conv_3d(x, kernel.astype(x.dtype))
-        return y + bias.astype(y.dtype).reshape(1, 1, 1, 1, -1)
-
-
-def pool_3d(x):
-    """Largest of 2x2x2 blocks, (b, t, h, w, c); a single frame stays one."""
-    b, t, *image = x.shape
-    x = max_pool(x.reshape(b * t, *image)).reshape(b, t, *_halves(image))
-    return x if t == 1 else jnp.maximum(x[:, : t // 2 * 2 : 2], x[:, 1::2])
-
-
-def _halves(image):
-    height, width, channels = image
-    return height // 2, width // 2, channels
 
 
 class Cnn3d(nn.Module):
@@ -75,7 +23,7 @@ class Cnn3d(nn.Module):
     @nn.compact
     def __call__(self, x, *, train: bool = False):
         for features in self.channels:
-            x = jax.nn.relu(pool_3d(Conv3d(features, self.size)(x)))
+            x = jax.nn.relu(max_pool_3d(Conv3d(features, self.size)(x)))
         x = x.mean((1, 2, 3))
         x = nn.Dense(self.hidden, kernel_init=nn.initializers.he_normal())(x)
         return nn.Dense(self.outputs)(jax.nn.relu(x))

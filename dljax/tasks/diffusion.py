@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dljax.ops.backend_forms import on_cpu
 from dljax.types import Net, SampleEvaluator, Task, Turn
 
 SCHEDULES = ("linear", "cosine")
@@ -205,12 +206,11 @@ def diffusion(
     def sample(params, model_state, batch, key):
         asked = batch["label"] if classes else jnp.zeros(len(batch["image"]), int)
         keys = jax.random.split(key, len(asked))
-        on_cpu = jax.default_backend() == "cpu"
         found = {
             name: jax.lax.map(
                 functools.partial(made, params, model_state, sampler),
                 (keys, asked),
-                batch_size=AT_ONCE_ON_CPU if on_cpu else AT_ONCE,
+                batch_size=AT_ONCE_ON_CPU if on_cpu() else AT_ONCE,
             )
             for name, sampler in samplers.items()
         }

@@ -24,8 +24,8 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from dljax.backend import compiler_options
 from dljax.errors import UserError
+from dljax.ops.backend_forms import compiler_options
 from dljax.training import update
 from dljax.training.host_metrics import judged
 from dljax.types import Source, State, Task

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 
 from dljax import types
+from dljax.ops.backend_forms import update_where
 from dljax.training import optimizers
 from dljax.types import Batch, Metrics, Source, State, Task, fold
 
@@ -75,7 +76,7 @@ def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
             )
             return optax.apply_updates(mine, changes), opt, new_model_state
 
-        params[turn.name], opt[turn.name], model_state = optimizers.either(
+        params[turn.name], opt[turn.name], model_state = update_where(
             alive, moved, before
         )
         rate = optimizers.learning_rate(opt[turn.name])
@@ -87,7 +88,7 @@ def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
     if len(task.turns) > 1:  # a later turn may have failed after an earlier one moved
         now = (params, opt, model_state)
         start = (state.params, state.opt, state.model_state)
-        params, opt, model_state = optimizers.either(alive, lambda: now, start)
+        params, opt, model_state = update_where(alive, lambda: now, start)
     step = state.step + alive.astype(jnp.int32)
     return State(step, alive, state.key, params, opt, model_state), logged
 
