@@ -21,7 +21,8 @@ def main(module: Any, arguments: Sequence[str] | None = None) -> None:
 
     Args:
       module: has Config (a frozen dataclass that extends RunConfig), STUDY,
-        task(config) and source(config); its docstring is the head of --help.
+        task(config, source, numbers) and source(config); its docstring is the head of
+        --help.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.exit(guarded(lambda: run(module, arguments)))

@@ -130,6 +130,8 @@ class Source(NamedTuple):
     test_train_ratio: test over training examples where the seeds' splits share
       examples (folds), else 0: Nadeau and Bengio's correction.
     ask(texts) -> batch, or None: prompts as networks are given them.
+    details: a record of what a task needs of this kind of source besides arrays and
+      their shapes, as the size of a vocabulary; None where it needs nothing.
     say({name: array (n, ...)}) -> {title: n texts}, or None: what the report shows of
       samples as text; as "real roll" and "roll" arrays (n, steps, 88) of music; as
       "pieces read" and "pieces said" n lists of texts, between which "attention" is; as
@@ -148,6 +150,7 @@ class Source(NamedTuple):
     test_train_ratio: float = 0.0
     say: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     ask: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
+    details: Any = None
 
 
 def fold(key: jax.Array, step: Any, purpose: int) -> jax.Array:

@@ -93,7 +93,7 @@ def source(config):
     return on_canvas(load(config), config.canvas)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by two hidden layers, or two convolutions and one."""
     from dljax.models.cnn import cnn
     from dljax.models.mlp import mlp
@@ -101,7 +101,8 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    example, outputs = stills(source)
 
     act = config.activation
     if config.network == "mlp":
@@ -109,7 +110,7 @@ def task(config):
     else:
         channels = (config.channels, 2 * config.channels)
         net = cnn(channels, config.hidden, outputs, activation=act, pool="average")
-    return classification(net, adamw(config.learning_rate), example=example)
+    return classification(net, adamw(learning_rate), example=example)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def source(config):
     )
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by a CNN, or by an MLP of about as many weights."""
     from dljax.models.cnn import cnn, cnn_parameters
     from dljax.models.mlp import mlp, width_for
@@ -100,7 +100,7 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
     channels = (config.channels, 2 * config.channels)
     if config.net == "cnn":
         net = cnn(channels, config.hidden, outputs, dropout=config.dropout)

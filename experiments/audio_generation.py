@@ -90,33 +90,26 @@ STUDY = Study(
 )
 
 
-def sounds(config):
-    """Spectrograms in [0, 1]."""
-    from dljax.sources import loading, speaker_splits
-
-    found = loading.load(config)
-    speaker_splits.check(found)
-    return found
-
-
 def source(config):
-    """The same, and what is heard in the report."""
+    """Spectrograms in [0, 1], and what is heard in the report."""
+    from dljax.sources import loading, speaker_splits
     from dljax.sources.image_sources import showing
 
-    return showing(sounds(config), "generated")
+    sounds = loading.load(config)
+    speaker_splits.check(sounds)
+    return showing(sounds, "generated")
 
 
-def task(config):
+def task(config, source, numbers):
     """One of the three, of classes."""
     from dljax.sources.resident import stills, updates
     from dljax.tasks.conditional_generators import maker
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data = sounds(config)
-    example, classes = stills(data)
+    example, classes = stills(source)
     peak = config.learning_rate
-    steps = updates(config, data)
+    steps = updates(config, source)
     rate = warmup_cosine(peak, steps, warmup=steps // 20)
     return maker(
         config.kind,
@@ -130,7 +123,7 @@ def task(config):
             "critic": adamw(peak / 4, b1=0.5),
         },
         sample_evaluator=image_sample_evaluator(
-            data, steps=config.evaluator_steps, conditional=True
+            source, steps=config.evaluator_steps, conditional=True
         ),
     )
 

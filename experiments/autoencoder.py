@@ -89,14 +89,15 @@ def source(config):
     return showing(load(config), "reconstructed")
 
 
-def task(config):
+def task(config, source, numbers):
     """Reconstruction by nets of one kind."""
     from dljax.models.autoencoder import autoencoder
     from dljax.sources.resident import stills
     from dljax.tasks.reconstruction import reconstruction
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    example, _ = stills(source(config))
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    example, _ = stills(source)
     nets = autoencoder(
         config.net,
         example.shape[1:],
@@ -104,7 +105,7 @@ def task(config):
         hidden=(config.hidden,),
         channels=(config.channels, 2 * config.channels),
     )
-    rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
+    rate = warmup_cosine(learning_rate, config.steps, warmup=config.steps // 20)
     components = config.code if config.net == "linear" else 0
     return reconstruction(nets, adamw(rate), example=example, code=components)
 

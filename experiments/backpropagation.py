@@ -84,7 +84,7 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by two hidden layers, its gradient from where the config says."""
     import jax
     import jax.numpy as jnp
@@ -99,7 +99,7 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
     net = mlp((config.hidden, config.hidden), outputs)
     made = classification(net, adamw(config.learning_rate), example=example)
     (turn,) = made.turns

@@ -76,14 +76,14 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by a linear layer, or by one hidden layer and one more."""
     from dljax.models.mlp import mlp
     from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
     net = mlp((config.hidden,) * config.layers, outputs, bias=config.bias)
     return classification(net, adamw(config.learning_rate), example=example)
 

@@ -124,12 +124,12 @@ def neurons(config, vocabulary):
     return hidden
 
 
-def text(config):
-    """Windows of the text, and its vocabulary."""
+def source(config):
+    """Windows as numbers of characters."""
     from dljax.sources import loading
-    from dljax.sources.lm_windows import running
+    from dljax.sources.lm_windows import lm_windows
 
-    return running(
+    return lm_windows(
         loading.read(config),
         kind=config.pieces,
         size=config.size,
@@ -137,12 +137,7 @@ def text(config):
     )
 
 
-def source(config):
-    """Windows as numbers of characters."""
-    return text(config).source
-
-
-def task(config):
+def task(config, source, numbers):
     """The next character, from all before it in its window."""
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
@@ -150,8 +145,8 @@ def task(config):
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data = text(config)
-    outputs = data.vocabulary.size
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    outputs = source.details.vocabulary.size
     if config.net == "transformer":
         net = transformer(
             "decoder",
@@ -172,11 +167,11 @@ def task(config):
             vocabulary=outputs,
             embedding=config.embedding,
         )
-    rate = warmup_cosine(config.learning_rate, config.steps, warmup=50, end=0.1)
+    rate = warmup_cosine(learning_rate, config.steps, warmup=50, end=0.1)
     return tokens(
         net,
         adamw(rate, clip=1.0),
-        example=example(data.source, "x")["x"],
+        example=example(source, "x")["x"],
         mask="y_mask",
         generate=2 * config.context,
         draw=True,

@@ -88,13 +88,13 @@ def source(config):
     return on_canvas(load(config), config.side)._replace(test_train_ratio=0.0)
 
 
-def network(config):
+def network(config, source):
     """The CNN, or an MLP of one hidden layer and as many parameters; and an example."""
     from dljax.models.cnn import cnn, cnn_parameters
     from dljax.models.mlp import mlp, width_for
     from dljax.sources.resident import stills
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
     channels = (config.channels, 2 * config.channels)
     if config.network == "cnn":
         return cnn(channels, config.hidden, outputs), example
@@ -104,12 +104,12 @@ def network(config):
     return mlp((width,), outputs), example
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification."""
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    net, example = network(config)
+    net, example = network(config, source)
     return classification(net, adamw(1e-3), example=example)
 
 
@@ -124,7 +124,7 @@ def measure(config, task, source):
     from dljax.training.programs import program
 
     made = program(task, source, [0], how="map", batch_size=config.batch_size)
-    cost = forward(*network(config))
+    cost = forward(*network(config, source))
     state = made.init()
     orders = made.orders(state, 0)
     state, _ = made.advance(state, orders, 0, 1)

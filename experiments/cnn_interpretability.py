@@ -103,7 +103,7 @@ def source(config):
     )
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification, and on test data how right four attributions are."""
     import jax.numpy as jnp
 

@@ -107,7 +107,7 @@ def source(config):
     return with_seen(subset(on_canvas(load(config), config.canvas), config.examples))
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification with one remedy, or none."""
     import functools
 
@@ -118,7 +118,7 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
 
     dropout = 0.5 if config.remedy == "dropout" else 0.0
     if config.network == "cnn":

@@ -94,7 +94,7 @@ def source(config):
     return on_canvas(load(config), config.canvas, centred=True)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification, and on test data what corruption and attack leave of it."""
     from dljax.interpret.sensitivity import sensitivity
     from dljax.models.cnn import cnn
@@ -103,7 +103,7 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
 
     if config.network == "cnn":
         net = cnn((config.channels, 2 * config.channels), config.hidden, outputs)

@@ -116,7 +116,7 @@ def source(config):
     return images if config.pixels == "in_place" else shuffle_pixels(images)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by a CNN, or by an MLP of one hidden layer and equal size."""
     import jax.numpy as jnp
 
@@ -126,9 +126,8 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    images = source(config)
-    shape = images.arrays["image"].shape[1:]
-    outputs = len(images.classes)
+    shape = source.arrays["image"].shape[1:]
+    outputs = len(source.classes)
     channels = (config.channels, 2 * config.channels)
     if config.network == "cnn":
         net = cnn(channels, config.hidden, outputs, dropout=config.dropout)
@@ -137,7 +136,7 @@ def task(config):
         inputs = shape[0] * shape[1] * shape[2]
         width = width_for(size, inputs=inputs, outputs=outputs)
         net = mlp((width,), outputs, dropout=config.dropout)
-    steps = updates(config, images)
+    steps = updates(config, source)
     rate = warmup_cosine(config.learning_rate, steps, warmup=steps // 20)
     return classification(net, adamw(rate), example=jnp.zeros((1, *shape)))
 

@@ -98,42 +98,37 @@ STUDY = Study(
 )
 
 
-def text(config):
-    """Windows of the text, and its vocabulary."""
-    from dljax.sources import loading
-    from dljax.sources.lm_windows import running
-
-    return running(loading.read(config), context=config.context)
-
-
 def source(config):
     """Windows as numbers of characters."""
-    return text(config).source
+    from dljax.sources import loading
+    from dljax.sources.lm_windows import lm_windows
+
+    return lm_windows(loading.read(config), context=config.context)
 
 
-def task(config):
+def task(config, source, numbers):
     """The next character, from all before it in its window."""
     from dljax.models.transformer import transformer
     from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data = text(config)
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
     net = transformer(
         "decoder",
         config.width,
-        data.vocabulary.size,
+        source.details.vocabulary.size,
         depth=config.depth,
         heads=config.heads,
         longest=config.context,
         positions="rotary",
         tied=True,
     )
-    rate = warmup_cosine(config.learning_rate, config.steps, warmup=50, end=0.1)
+    rate = warmup_cosine(learning_rate, config.steps, warmup=50, end=0.1)
     return tokens(
         net,
         adamw(rate, clip=1.0),
-        example=example(data.source, "x")["x"],
+        example=example(source, "x")["x"],
         mask="y_mask",
         generate=2 * config.context,
         draw=True,

@@ -90,14 +90,14 @@ def source(config):
     return on_canvas(load(config), config.canvas)._replace(test_train_ratio=0.0)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by a CNN."""
     from dljax.models.cnn import cnn
     from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
 
     net = cnn((config.channels, 2 * config.channels), config.hidden, outputs)
     return classification(net, adamw(config.learning_rate), example=example)

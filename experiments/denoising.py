@@ -90,7 +90,7 @@ def source(config):
     return showing(load(config), "corrupted", "reconstructed")
 
 
-def task(config):
+def task(config, source, numbers):
     """Reconstruction of an image from itself with noise."""
     import jax
 
@@ -99,13 +99,15 @@ def task(config):
     from dljax.tasks.reconstruction import reconstruction
     from dljax.training.optimizers import adamw, warmup_cosine
 
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+
     def noisy(key, images):
         return images + config.noise * jax.random.normal(key, images.shape)
 
-    example, _ = stills(source(config))
+    example, _ = stills(source)
     kind = "linear" if config.way == "linear" else "dense"
     nets = autoencoder(kind, example.shape[1:], config.code, hidden=(config.hidden,))
-    rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
+    rate = warmup_cosine(learning_rate, config.steps, warmup=config.steps // 20)
     return reconstruction(
         nets,
         adamw(rate),

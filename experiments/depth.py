@@ -80,19 +80,20 @@ def source(config):
     return on_canvas(load(config), config.canvas)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by hidden layers of equal width."""
     from dljax.models.mlp import mlp, width_for
     from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    example, outputs = stills(source)
 
     inputs, layers = example.size, config.layers
     width = width_for(config.parameters, inputs=inputs, outputs=outputs, layers=layers)
     net = mlp((width,) * layers, outputs)
-    return classification(net, adamw(config.learning_rate), example=example)
+    return classification(net, adamw(learning_rate), example=example)
 
 
 if __name__ == "__main__":

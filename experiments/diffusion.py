@@ -119,21 +119,15 @@ STUDY = Study(
 )
 
 
-def images(config):
-    """Images in [0, 1]."""
+def source(config):
+    """Images in [0, 1], and what the report shows."""
+    from dljax.sources.image_sources import showing
     from dljax.sources.loading import load
 
-    return load(config)
+    return showing(load(config), "generated", *SAMPLERS)
 
 
-def source(config):
-    """The same, and what the report shows."""
-    from dljax.sources.image_sources import showing
-
-    return showing(images(config), "generated", *SAMPLERS)
-
-
-def task(config):
+def task(config, source, numbers):
     """Denoising, of images of a class."""
     from dljax.models.diffusion import dit, unet
     from dljax.sources.resident import stills
@@ -141,19 +135,18 @@ def task(config):
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data = images(config)
-    example, classes = stills(data)
+    example, classes = stills(source)
     if config.net == "dit":
         side, width = example.shape[1:3]
         if side != width:
             raise UserError(
-                f"--net=dit: takes square images, and those of {data.name} are "
+                f"--net=dit: takes square images, and those of {source.name} are "
                 f"{side}x{width}; --resize={side} makes them so, or --net=unet"
             )
         if side % (side // 4):
             raise UserError(
                 f"--net=dit: cuts an image into patches of {side // 4} pixels, and the "
-                f"side of {data.name} is {side}; --resize={side // 4 * 4} fits"
+                f"side of {source.name} is {side}; --resize={side // 4 * 4} fits"
             )
         net = dit(side // 4, 3 * config.channels, classes=classes)
     else:
@@ -175,7 +168,10 @@ def task(config):
             "classless": Sampler(config.sampling, guidance=-1.0),
         },
         sample_evaluator=image_sample_evaluator(
-            data, steps=config.evaluator_steps, other_samples=SAMPLERS, conditional=True
+            source,
+            steps=config.evaluator_steps,
+            other_samples=SAMPLERS,
+            conditional=True,
         ),
         **options | CHANGES[config.change],
     )

@@ -130,21 +130,15 @@ STUDY = Study(
 )
 
 
-def images(config):
-    """Images in [0, 1]."""
+def source(config):
+    """Images in [0, 1], and what the report shows."""
+    from dljax.sources.image_sources import showing
     from dljax.sources.loading import load
 
-    return load(config)
+    return showing(load(config), "generated")
 
 
-def source(config):
-    """The same, and what the report shows."""
-    from dljax.sources.image_sources import showing
-
-    return showing(images(config), "generated")
-
-
-def task(config):
+def task(config, source, numbers):
     """The game, by objective, order of play and norm."""
     from dljax.models.gan import critic, generator
     from dljax.sources.resident import stills
@@ -152,11 +146,10 @@ def task(config):
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw
 
-    data = images(config)
-    example, _ = stills(data)
-    if (count := len(data.split(config.seed)["train"])) < config.batch_size:
+    example, _ = stills(source)
+    if (count := len(source.split(config.seed)["train"])) < config.batch_size:
         raise UserError(
-            f"--dataset={data.name}: has {count} images to train on, and "
+            f"--dataset={source.name}: has {count} images to train on, and "
             f"--turns={config.turns} takes {config.batch_size} an update"
         )
     channels = (config.channels, 2 * config.channels)
@@ -172,7 +165,7 @@ def task(config):
         noise=config.noise,
         objective=config.objective,
         order=("critic",) * config.turns + ("generator",),
-        sample_evaluator=image_sample_evaluator(data, steps=config.evaluator_steps),
+        sample_evaluator=image_sample_evaluator(source, steps=config.evaluator_steps),
     )
 
 

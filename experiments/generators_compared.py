@@ -107,58 +107,45 @@ STUDY = Study(
 )
 
 
-def images(config):
-    """Images in [0, 1]."""
-    from dljax.sources.loading import load
-
-    return load(config)
-
-
-def tokens(config):
-    """The same, pixel by pixel."""
-    from dljax.sources import loading
-    from dljax.sources.image_tokens import pixels
-
-    return pixels(loading.read(config))
-
-
 def source(config):
     """What the kind learns from, and what the report shows."""
+    from dljax.sources import loading
     from dljax.sources.image_sources import showing
+    from dljax.sources.image_tokens import image_tokens
 
-    shown = showing(images(config), "generated")
     if config.kind != "transformer":
-        return shown
-    data, show = tokens(config), shown.say
+        return showing(loading.load(config), "generated")
+    tokens = image_tokens(loading.read(config))
+    show = showing(tokens.details.images, "generated").say
     assert show is not None
 
     def say(sample):
-        pictures = data.seen(sample)
+        pictures = tokens.details.to_images(sample)
         return show(pictures) if "image" in pictures else pictures
 
-    return data.source._replace(say=say)
+    return tokens._replace(say=say)
 
 
-def task(config):
+def task(config, source, numbers):
     """One of the four."""
     from dljax.sources.resident import stills, updates
     from dljax.tasks.conditional_generators import maker
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data, kind = images(config), config.kind
-    steps = updates(config, data)
+    kind, details = config.kind, source.details
+    steps = updates(config, source)
     peak = RATES[kind]
     rate = warmup_cosine(peak, steps, warmup=min(100, steps // 10))
-    seen = tokens(config).seen if kind == "transformer" else None
-    evaluator = image_sample_evaluator(
-        data, steps=config.evaluator_steps, to_images=seen
-    )
     if kind == "transformer":
-        return pixel_by_pixel(config, adamw(rate, clip=1.0, ema=0.995), evaluator)
+        evaluator = image_sample_evaluator(
+            details.images, steps=config.evaluator_steps, to_images=details.to_images
+        )
+        optimizer = adamw(rate, clip=1.0, ema=0.995)
+        return pixel_by_pixel(config, source, optimizer, evaluator)
     return maker(
         kind,
-        stills(data)[0],
+        stills(source)[0],
         classes=0,
         width=WIDTHS[SIDES[config.dataset]][kind],
         optimizers={
@@ -166,23 +153,25 @@ def task(config):
             "generator": adamw(peak, b1=0.5, ema=0.995),
             "critic": adamw(peak, b1=0.5),
         },
-        sample_evaluator=evaluator,
+        sample_evaluator=image_sample_evaluator(source, steps=config.evaluator_steps),
     )
 
 
-def pixel_by_pixel(config, optimizer, evaluator):
+def pixel_by_pixel(config, source, optimizer, evaluator):
     """The next pixel, from all before it."""
     from dljax.models.transformer import transformer
     from dljax.sources.resident import example
     from dljax.tasks import tokens as objective
 
-    data, width = tokens(config), WIDTHS[SIDES[config.dataset]][config.kind]
-    net = transformer("decoder", width, data.tokens, depth=3, longest=data.length)
+    details, width = source.details, WIDTHS[SIDES[config.dataset]][config.kind]
+    net = transformer(
+        "decoder", width, details.num_tokens, depth=3, longest=details.length
+    )
     return objective.tokens(
         net,
         optimizer,
-        example=example(data.source, "x")["x"],
-        generate=data.length,
+        example=example(source, "x")["x"],
+        generate=details.length,
         prompts={"prediction": "begin"},
         draw=True,
         bits=True,

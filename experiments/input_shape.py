@@ -106,7 +106,7 @@ def source(config):
     return images._replace(gather=gather, fingerprint=f"{images.fingerprint}-grey")
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification, and on test data what is left of it at other sizes."""
     import jax
     import jax.numpy as jnp
@@ -116,11 +116,10 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    images = source(config)
-    batch = jax.eval_shape(images.gather, images.arrays, jnp.zeros(1, jnp.int32))
+    batch = jax.eval_shape(source.gather, source.arrays, jnp.zeros(1, jnp.int32))
     channels = [config.channels * 2**i for i in range(config.stages)]
-    net = cnn(tuple(channels), 0, len(images.classes), head="average")
-    steps = updates(config, images)
+    net = cnn(tuple(channels), 0, len(source.classes), head="average")
+    steps = updates(config, source)
     rate = warmup_cosine(config.learning_rate, steps, warmup=steps // 20)
     made = classification(net, adamw(rate), example=jnp.zeros(batch["image"].shape))
 

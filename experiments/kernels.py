@@ -77,7 +77,7 @@ def source(config):
     return on_canvas(load(config), config.canvas)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by a CNN whose kernels learn, or stay as they were drawn."""
     from dljax.models.cnn import cnn
     from dljax.models.net import frozen
@@ -85,13 +85,14 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    example, outputs = stills(source)
 
     channels = (config.channels, 2 * config.channels)
     net = cnn(channels, config.hidden, outputs, size=config.size)
     if config.kernels == "random":
         net = frozen(net, layers="Conv")
-    return classification(net, adamw(config.learning_rate), example=example)
+    return classification(net, adamw(learning_rate), example=example)
 
 
 if __name__ == "__main__":

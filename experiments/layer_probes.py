@@ -91,14 +91,14 @@ def source(config):
     return on_canvas(load(config), config.canvas)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by a CNN, and by a linear classifier from each of its layers."""
     from dljax.models.cnn import cnn
     from dljax.sources.resident import stills
     from dljax.tasks.probing import probing
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
 
     return probing(
         cnn((config.channels, 2 * config.channels), config.hidden, outputs),

@@ -97,7 +97,7 @@ def source(config):
     return subset(images, round(config.share * whole))
 
 
-def task(config):
+def task(config, source, numbers):
     """A linear classifier of features; the net that makes them learns or does not."""
     import jax.numpy as jnp
 
@@ -107,10 +107,9 @@ def task(config):
     from dljax.tasks.probing import probing
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    images = source(config)
-    shape = images.arrays["image"].shape[1:]
-    outputs = len(images.classes)
-    steps = updates(config, images)
+    shape = source.arrays["image"].shape[1:]
+    outputs = len(source.classes)
+    steps = updates(config, source)
     if config.features in ("raw", "hog"):
         net, place = mlp((), outputs), "0_input"
     else:

@@ -82,7 +82,7 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification from the memory after the last step."""
     from dljax.errors import UserError
     from dljax.models.net import of_input
@@ -91,7 +91,8 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    example, outputs = stills(source)
     cell = "lstm" if config.without == "nothing" else f"lstm_{config.without}"
     net = recurrent("many_to_one", cell, config.hidden, outputs)
     if example[0, ..., 0].size % config.pixels:
@@ -101,7 +102,7 @@ def task(config):
         )
     width = config.pixels * example.shape[-1]
     net = of_input(net, lambda x: x.reshape(x.shape[0], -1, width))
-    optimizer = adamw(config.learning_rate, clip=1.0)
+    optimizer = adamw(learning_rate, clip=1.0)
     return classification(net, optimizer, example=example)
 
 

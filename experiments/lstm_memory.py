@@ -79,7 +79,7 @@ def source(config):
     return copying(config.blanks)
 
 
-def task(config):
+def task(config, source, numbers):
     """What is to be said at each step, from the memory after it."""
     import jax.numpy as jnp
 
@@ -88,6 +88,7 @@ def task(config):
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw
 
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
     symbols = GO + 1
     net = recurrent(
         "many_to_many",
@@ -98,7 +99,7 @@ def task(config):
         embedding=symbols,
     )
     example = jnp.zeros((1, config.blanks + 20), jnp.int32)
-    optimizer = adamw(config.learning_rate, clip=1.0)
+    optimizer = adamw(learning_rate, clip=1.0)
     return tokens(net, optimizer, example=example, asked="asked")
 
 

@@ -77,37 +77,32 @@ STUDY = Study(
 )
 
 
-def chords(config):
-    """The pieces, and all chords of the training data."""
+def source(config):
+    """Each piece, chord by chord."""
     from dljax.sources import piano_rolls
     from dljax.sources.loading import load
 
     return piano_rolls.chords(load(config), longest=config.longest)
 
 
-def source(config):
-    """Each piece, chord by chord."""
-    return chords(config).source
-
-
-def task(config):
+def task(config, source, numbers):
     """The next chord, from the first and all that came after it."""
     from dljax.models.recurrent import recurrent
     from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw
 
-    data = chords(config)
+    chords = len(source.details.frames)
     net = recurrent(
         "one_to_many",
         config.cell,
         config.hidden,
-        len(data.frames),
-        vocabulary=len(data.frames),
+        chords,
+        vocabulary=chords,
         embedding=config.embedding,
         dropout=config.dropout,
     )
-    one = example(data.source, "x", "before")
+    one = example(source, "x", "before")
     return tokens(
         net,
         adamw(config.learning_rate, clip=1.0),
@@ -116,11 +111,11 @@ def task(config):
         mask="y_mask",
         generate=one["before"].shape[1],
         draw=True,
-        sample_evaluator=sample_evaluator(data),
+        sample_evaluator=sample_evaluator(source),
     )
 
 
-def sample_evaluator(data):
+def sample_evaluator(source):
     """Distances to the real test pieces: of what is made, of a chain's, of others'."""
     import numpy as np
 
@@ -128,11 +123,12 @@ def sample_evaluator(data):
     from dljax.metrics.harmony import Chain, distance
     from dljax.types import SampleEvaluator
 
-    rolls, length = (np.asarray(data.source.arrays[k]) for k in ("roll", "length"))
-    train = [rolls[i][: length[i]] for i in data.source.split(0)["train"]]
-    if len(train) < (tested := len(data.source.split(0)["test"])):
+    frames = source.details.frames
+    rolls, length = (np.asarray(source.arrays[k]) for k in ("roll", "length"))
+    train = [rolls[i][: length[i]] for i in source.split(0)["train"]]
+    if len(train) < (tested := len(source.split(0)["test"])):
         raise UserError(
-            f"--dataset={data.source.name}: has {len(train)} pieces to train on and "
+            f"--dataset={source.name}: has {len(train)} pieces to train on and "
             f"{tested} to test on, and as many are compared"
         )
     chain = Chain(train)
@@ -142,7 +138,7 @@ def sample_evaluator(data):
         steps = sample["prediction"].shape[1]
         lengths = [min(n, steps) for n in sample["y_mask"].sum(-1).astype(int)]
         said = zip(sample["prediction"], lengths, strict=True)
-        made = [data.frames[its[:n]] for its, n in said]
+        made = [frames[its[:n]] for its, n in said]
         there = zip(sample["row"], lengths, strict=True)
         real = [rolls[i, 1 : 1 + n] for i, n in there]
         rng = np.random.default_rng(sample["draw"][0])

@@ -101,39 +101,33 @@ STUDY = Study(
 )
 
 
-def images(config):
-    """The images as tokens."""
-    from dljax.sources import loading
-    from dljax.sources.image_tokens import pixels
-
-    return pixels(loading.read(config))
-
-
 def source(config):
-    """Pixel by pixel."""
-    return images(config).source
+    """The images as tokens, pixel by pixel."""
+    from dljax.sources import loading
+    from dljax.sources.image_tokens import image_tokens
+
+    return image_tokens(loading.read(config))
 
 
-def task(config):
+def task(config, source, numbers):
     """The next pixel, from all before it."""
     from dljax.models.transformer import transformer
-    from dljax.sources.loading import load
     from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data = images(config)
+    details = source.details
     evaluator = image_sample_evaluator(
-        load(config), steps=config.evaluator_steps, to_images=data.seen
+        details.images, steps=config.evaluator_steps, to_images=details.to_images
     )
     net = transformer(
         "decoder",
         config.width,
-        data.tokens,
+        details.num_tokens,
         depth=config.depth,
         heads=config.heads,
-        longest=data.length,
+        longest=details.length,
         dropout=config.dropout,
         **CHANGES[config.knows],
     )
@@ -141,8 +135,8 @@ def task(config):
     return tokens(
         net,
         adamw(rate, clip=1.0),
-        example=example(data.source, "x")["x"],
-        generate=data.length,
+        example=example(source, "x")["x"],
+        generate=details.length,
         prompts={"prediction": "begin", "completion": "half"},
         draw=True,
         bits=True,

@@ -103,7 +103,7 @@ def network(channels, hidden, pool, shape, outputs):
     return net, forward(net, jax.ShapeDtypeStruct(shape, "float32"))
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by a CNN; beside it linear maps to the place, or to the pixels."""
     import jax.numpy as jnp
 
@@ -111,8 +111,7 @@ def task(config):
     from dljax.tasks.probing import probing
     from dljax.training.optimizers import adamw
 
-    images = source(config)
-    example, classes = stills(images)
+    example, classes = stills(source)
     net, cost = network(
         config.channels, config.hidden, config.pool, example.shape, classes
     )
@@ -120,7 +119,7 @@ def task(config):
         net,
         adamw(config.learning_rate),
         example=example,
-        outputs=int(images.arrays["place"].max()) + 1,
+        outputs=int(source.arrays["place"].max()) + 1,
         probes=adamw(config.probe_rate),
         label=config.decoded,
     )

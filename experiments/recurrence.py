@@ -76,7 +76,7 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification from the memory after the last row."""
     from dljax.models.net import of_input
     from dljax.models.recurrent import recurrent, rows
@@ -84,12 +84,11 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    data = source(config)
-    example, outputs = stills(data)
+    example, outputs = stills(source)
     if example.shape[1] > max(ROWS):
         raise UserError(
-            f"--dataset={data.name}: its images have {example.shape[1]} rows, and this "
-            f"takes at most {max(ROWS)}, over which a memory is kept"
+            f"--dataset={source.name}: its images have {example.shape[1]} rows, and "
+            f"this takes at most {max(ROWS)}, over which a memory is kept"
         )
     net = recurrent(
         "many_to_one", config.cell, config.hidden, outputs, reset=config.rows

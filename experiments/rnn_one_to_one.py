@@ -78,7 +78,7 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification of the image, of its last row, or of its rows in turn."""
     from dljax.models.mlp import mlp
     from dljax.models.net import of_input
@@ -87,7 +87,7 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
     sees = {
         "one_to_one": lambda x: x.reshape(x.shape[0], -1),
         "last_row": lambda x: rows(x)[:, -1],

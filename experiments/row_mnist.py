@@ -74,7 +74,7 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification from the memory after the last step."""
     from dljax.errors import UserError
     from dljax.models.net import of_input
@@ -83,14 +83,15 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    example, outputs = stills(source)
     _, _, width, channels = example.shape
     if width % config.parts:
         raise UserError(f"--parts={config.parts}: must divide a row of {width} pixels")
     features = width // config.parts * channels
     net = recurrent("many_to_one", config.cell, config.hidden, outputs)
     net = of_input(net, lambda x: x.reshape(x.shape[0], -1, features))
-    optimizer = adamw(config.learning_rate, clip=1.0)
+    optimizer = adamw(learning_rate, clip=1.0)
     return classification(net, optimizer, example=example)
 
 

@@ -94,8 +94,8 @@ STUDY = Study(
 )
 
 
-def sentences(config):
-    """The sentences, and how large their vocabulary is."""
+def source(config):
+    """Sentences as numbers, and their labels."""
     from dljax.sources import loading, sentences
 
     return sentences.sentences(
@@ -106,12 +106,7 @@ def sentences(config):
     )
 
 
-def source(config):
-    """Sentences as numbers, and their labels."""
-    return sentences(config).source
-
-
-def task(config):
+def task(config, source, numbers):
     """Negative or positive, after the last word."""
     from dljax.models.mlp import bag_of_words
     from dljax.models.recurrent import recurrent
@@ -121,18 +116,19 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    data = sentences(config)
-    classes, size = len(data.source.classes), data.vocabulary
+    dropout = numbers.get("dropout", config.dropout)
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    classes, size = len(source.classes), source.details.vocabulary_size
     if config.model == "bag":
-        net = bag_of_words(size, classes, dropout=config.dropout)
+        net = bag_of_words(size, classes, dropout=dropout)
     elif config.model == "transformer":
         net = transformer(
             "encoder",
             config.hidden,
             classes,
             vocabulary=size,
-            longest=data.source.arrays["x"].shape[1],
-            dropout=config.dropout,
+            longest=source.arrays["x"].shape[1],
+            dropout=dropout,
         )
     else:
         net = recurrent(
@@ -143,10 +139,10 @@ def task(config):
             vocabulary=size,
             embedding=config.embedding,
             bidirectional=config.model == "bilstm",
-            dropout=config.dropout,
+            dropout=dropout,
         )
-    optimizer = adamw(config.learning_rate, clip=1.0)
-    one = example(data.source, "x", "mask")
+    optimizer = adamw(learning_rate, clip=1.0)
+    one = example(source, "x", "mask")
     return classification(net, optimizer, example=one, given=words_of)
 
 

@@ -87,37 +87,34 @@ STUDY = Study(
 )
 
 
-def text(config):
-    """Windows of the text, and its vocabulary."""
-    from dljax.sources import loading
-    from dljax.sources.lm_windows import running
-
-    return running(loading.read(config), context=config.context)
-
-
 def source(config):
     """Windows as numbers of characters, and as shares of each."""
     import jax
 
-    windows = text(config)
-    size = windows.vocabulary.size
+    from dljax.sources import loading
+    from dljax.sources.lm_windows import lm_windows
+
+    windows = lm_windows(loading.read(config), context=config.context)
+    vocabulary = windows.details.vocabulary
 
     def gather(arrays, rows):
-        batch = windows.source.gather(arrays, rows)
-        shares = jax.nn.one_hot(batch["y"], size)
+        batch = windows.gather(arrays, rows)
+        shares = jax.nn.one_hot(batch["y"], vocabulary.size)
         return {**batch, "begin": batch["x"][:, :1], "shares": shares}
 
     def say(sample):
         told = {"said": sample["prediction"]}
         if "y" in sample:  # of the text itself
             told = {"real": sample["y"], **told}
-        decode = windows.vocabulary.decode
-        return {name: [decode(row) for row in rows] for name, rows in told.items()}
+        return {
+            name: [vocabulary.decode(row) for row in rows]
+            for name, rows in told.items()
+        }
 
-    return windows.source._replace(gather=gather, say=say)
+    return windows._replace(gather=gather, say=say)
 
 
-def task(config):
+def task(config, source, numbers):
     """The next character, hidden characters, or the game of a GAN."""
     from dljax.metrics.ngrams import text_sample_evaluator
     from dljax.models.transformer import transformer
@@ -126,12 +123,12 @@ def task(config):
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data, size = source(config), text(config).vocabulary.size
-    one = example(data, "x", "y", "shares")
+    size = source.details.vocabulary.size
+    one = example(source, "x", "y", "shares")
     options = {"depth": config.depth, "longest": config.context}
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     optimizer = adamw(rate, clip=1.0, ema=0.995)
-    evaluator = text_sample_evaluator(text(config).source, max_examples=config.judged)
+    evaluator = text_sample_evaluator(source, max_examples=config.judged)
     if config.way == "transformer":
         net = transformer("decoder", config.width, size, tied=True, **options)
         return tokens(

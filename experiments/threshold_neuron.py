@@ -78,7 +78,7 @@ def source(config):
     return digit_pairs(load(config), config.gate)
 
 
-def task(config):
+def task(config, source, numbers):
     """One neuron by the perceptron's rule, or a hidden layer by its hinge loss."""
     import jax.numpy as jnp
 

@@ -93,11 +93,11 @@ STUDY = Study(
 )
 
 
-def pairs(config):
-    """The sentences, and their translations."""
+def source(config):
+    """Sentences and their translations, as numbers."""
     from dljax.sources import loading, sentences
 
-    return sentences.pairs(
+    return sentences.translation_pairs(
         loading.read(config),
         kind=config.pieces,
         size=config.size,
@@ -106,12 +106,7 @@ def pairs(config):
     )
 
 
-def source(config):
-    """Sentences and their translations, as numbers."""
-    return pairs(config).source
-
-
-def task(config):
+def task(config, source, numbers):
     """The next piece of the translation, from all before it."""
     from dljax.metrics.bleu import translation_sample_evaluator
     from dljax.models.recurrent import recurrent
@@ -120,14 +115,14 @@ def task(config):
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw
 
-    data = pairs(config)
-    one = example(data.source, "x", "mask", "before")
+    details = source.details
+    one = example(source, "x", "mask", "before")
     if config.net == "transformer":
         net = transformer(
             "encoder_decoder",
             config.hidden,
-            data.ours.size,
-            vocabulary=data.theirs.size,
+            details.target_vocabulary.size,
+            vocabulary=details.source_vocabulary.size,
             longest=one["before"].shape[1],
             dropout=config.dropout,
         )
@@ -136,8 +131,8 @@ def task(config):
             config.net,
             config.cell,
             config.hidden,
-            data.ours.size,
-            vocabulary=data.theirs.size,
+            details.target_vocabulary.size,
+            vocabulary=details.source_vocabulary.size,
             embedding=config.embedding,
             bidirectional=True,
             dropout=config.dropout,
@@ -149,7 +144,7 @@ def task(config):
         given=tuple(one),
         mask="y_mask",
         generate=one["before"].shape[1],
-        sample_evaluator=translation_sample_evaluator(data),
+        sample_evaluator=translation_sample_evaluator(details),
     )
 
 

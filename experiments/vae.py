@@ -108,23 +108,17 @@ STUDY = Study(
 )
 
 
-def images(config):
-    """Images in [0, 1]."""
+def source(config):
+    """Images in [0, 1], and what the report shows."""
+    from dljax.sources.image_sources import showing
     from dljax.sources.loading import load
 
-    return load(config)
-
-
-def source(config):
-    """The same, and what the report shows."""
-    from dljax.sources.image_sources import showing
-
     return showing(
-        images(config), "reconstructed", "interpolated", "generated", "code_plane"
+        load(config), "reconstructed", "interpolated", "generated", "code_plane"
     )
 
 
-def task(config):
+def task(config, source, numbers):
     """The evidence lower bound: a pixel is a Gaussian about what is decoded, or it is
     white by so much.
     """
@@ -134,8 +128,8 @@ def task(config):
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data, code = images(config), round(config.code * LENGTHS[config.length])
-    example, _ = stills(data)
+    code = round(config.code * LENGTHS[config.length])
+    example, _ = stills(source)
     nets = autoencoder(
         "dense", example.shape[1:], code, hidden=(config.hidden,), codes=2
     )
@@ -149,7 +143,7 @@ def task(config):
         name="grey" if config.likelihood == "bernoulli" else "",
         beta=config.beta,
         importance=config.importance,
-        sample_evaluator=image_sample_evaluator(data, steps=config.evaluator_steps),
+        sample_evaluator=image_sample_evaluator(source, steps=config.evaluator_steps),
     )
 
 

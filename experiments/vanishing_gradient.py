@@ -113,7 +113,7 @@ def source(config):
     return adding(config.length)
 
 
-def task(config):
+def task(config, source, numbers):
     """The sum, from the memory after the last step."""
     import jax.numpy as jnp
 

@@ -118,8 +118,8 @@ def standardised(clips):
     )
 
 
-def task(config):
-    """Classification of clips."""
+def task(config, source, numbers):
+    """Classification of source."""
     import jax
     import jax.numpy as jnp
 
@@ -127,10 +127,9 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    clips = source(config)
-    batch = jax.eval_shape(clips.gather, clips.arrays, jnp.zeros(1, jnp.int32))
+    batch = jax.eval_shape(source.gather, source.arrays, jnp.zeros(1, jnp.int32))
     channels = (config.channels, 2 * config.channels)
-    outputs = len(clips.classes)
+    outputs = len(source.classes)
     if config.network == "3d":
         net = cnn_3d(channels, config.hidden, outputs)
     else:

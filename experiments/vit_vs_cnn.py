@@ -97,7 +97,7 @@ def source(config):
     return subset(images, getattr(config, config.images))
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by a CNN, or by a Transformer of squares."""
     from dljax.models.cnn import cnn
     from dljax.models.net import of_input
@@ -106,7 +106,8 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    example, outputs = stills(source(config))
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    example, outputs = stills(source)
     if config.net == "cnn":
         channels = (config.channels, 2 * config.channels)
         net = cnn(channels, config.hidden, outputs)
@@ -116,7 +117,7 @@ def task(config):
             "encoder", config.width, outputs, depth=config.depth, longest=squares
         )
         net = of_input(net, lambda x: patches(x, config.patch))
-    rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
+    rate = warmup_cosine(learning_rate, config.steps, warmup=config.steps // 20)
     return classification(net, adamw(rate, clip=1.0), example=example)
 
 

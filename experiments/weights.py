@@ -91,7 +91,7 @@ def source(config):
     return on_canvas(load(config), config.canvas)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification, and on test data what is left of it without some weights."""
     import jax
     import jax.numpy as jnp
@@ -103,7 +103,7 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
 
     if config.network == "mlp":
         net = mlp((config.hidden, config.hidden), outputs)

@@ -19,7 +19,7 @@ from dljax.models.net import net
 from dljax.models.recurrent import recurrent
 from dljax.models.transformer import transformer
 from dljax.ops.pooling import max_pool
-from dljax.sources.lm_windows import Running, running
+from dljax.sources.lm_windows import lm_windows
 from dljax.sources.resident import order
 from dljax.tasks import diffusion as of_diffusion
 from dljax.tasks import gan as of_gan
@@ -247,13 +247,13 @@ def seq2seq() -> Family:
     return Family(task, source, "loss")
 
 
-def windows() -> Running:
+def windows() -> Source:
     """Windows of a running text, the last ones padded."""
     rng = np.random.default_rng(5)
     text = " ".join(rng.choice(["one", "and", "another"], 900)).encode()
     parts = np.array([text[:1500], text[1500:1700], text[1700:]])
     rows = {name: np.array([i]) for i, name in enumerate(("train", "valid", "test"))}
-    return running(ArrayDataset("text", "1", {"text": parts}, rows, ()), context=8)
+    return lm_windows(ArrayDataset("text", "1", {"text": parts}, rows, ()), context=8)
 
 
 def decoder() -> Family:
@@ -261,23 +261,23 @@ def decoder() -> Family:
     data = windows()
     # Without biases: those of keys have no gradient but rounding, which Adam enlarges.
     options = {"longest": 8, "bias": False, "dropout": 0.1, "scan": True, "remat": True}
-    net = transformer("decoder", 16, data.vocabulary.size, heads=2, **options)
+    net = transformer("decoder", 16, data.details.vocabulary.size, heads=2, **options)
     example = jnp.zeros((1, 8), jnp.int32)
     task = tokens(net, adamw(0.01), example=example, mask="y_mask", generate=6)
-    return Family(task, data.source, "loss")
+    return Family(task, data, "loss")
 
 
 def masked() -> Family:
     """Masked diffusion, by a Transformer that sees both ways."""
     data = windows()
-    size = data.vocabulary.size
+    size = data.details.vocabulary.size
     options = {"depth": 1, "longest": 8, "bias": False, "dropout": 0.1}
     net = transformer(
         "encoder", 16, size, vocabulary=size + 1, heads=2, pool="none", **options
     )
     options = {"example": jnp.zeros((1, 8), jnp.int32), "mask": "y_mask"}
     task = of_masks.masked(net, adamw(0.03), tokens=size, **options)
-    return Family(task, data.source, "loss")
+    return Family(task, data, "loss")
 
 
 def probed() -> Family:

@@ -70,7 +70,7 @@ def source(config):
     return _family(config).source
 
 
-def task(config):
+def task(config, source, numbers):
     made = _family(config).task
     return made if config.nan_at < 0 else broken(made, config.seed, config.nan_at)
 

@@ -50,16 +50,20 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     import jax.numpy as jnp
 
     from dljax.models.mlp import mlp
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
+    dropout = numbers.get("dropout", config.dropout)
     hidden = (config.width,) if config.width else ()
-    net = mlp(hidden, 10, activation=config.activation, dropout=config.dropout)
-    optimizer = adamw(config.learning_rate, weight_decay=config.weight_decay)
+    net = mlp(hidden, 10, activation=config.activation, dropout=dropout)
+    optimizer = adamw(
+        numbers.get("learning_rate", config.learning_rate),
+        weight_decay=numbers.get("weight_decay", config.weight_decay),
+    )
     return classification(net, optimizer, example=jnp.zeros((1, 8, 8, 1)))
 
 

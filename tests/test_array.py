@@ -37,16 +37,15 @@ def packed():
 def program(how, rates, seeds, *, traced=True):
     """Compiled for every rate with every seed; one rate may be a constant."""
     config = small_texts.Config(width=6)
+    source = load(config)
 
     def make(numbers):
-        return small_texts.task(
-            small_texts.Config(width=6, learning_rate=numbers["learning_rate"])
-        )
+        return small_texts.task(config, source, numbers)
 
     assert isinstance(make({"learning_rate": 0.01}), Task)
     return programs.program(
         make if traced else make({"learning_rate": rates[0]}),
-        load(config),
+        source,
         [seed for _ in rates for seed in seeds],
         hyper={"learning_rate": [r for r in rates for _ in seeds]} if traced else None,
         how=how,
@@ -148,12 +147,22 @@ def test_a_level_that_diverges_fails_alone(tmp_path, packed):
 
 
 def test_a_python_decision_on_a_traced_number_is_one_line(tmp_path, packed):
-    def task(config):
-        return small_texts.task(config) if config.learning_rate > 0 else None
+    def task(config, source, numbers):
+        if numbers["learning_rate"] > 0:
+            return small_texts.task(config, source, numbers)
+        return None
 
     with pytest.raises(
         UserError, match=r"STUDY.vmapped_factors: .*test_array.py:\d+ .*traced"
     ):
+        run(packed._replace(task=task), tmp_path, *SHORT)
+
+
+def test_a_task_that_does_not_read_a_number_is_refused(tmp_path, packed):
+    def task(config, source, numbers):
+        return small_texts.task(config, source, {})
+
+    with pytest.raises(UserError, match=r"task: does not read .*'learning_rate'"):
         run(packed._replace(task=task), tmp_path, *SHORT)
 
 

@@ -12,7 +12,7 @@ from dljax.datasets import loading, location, soundfont, spectrogram
 from dljax.datasets.spectrogram import BANDS, FRAMES, HOP, RATE
 from dljax.datasets.splits import splits
 from dljax.reporting import sample_figures
-from dljax.sources.image_tokens import pixels
+from dljax.sources.image_tokens import image_tokens
 
 LENGTH = FRAMES * HOP
 pretty_midi = pytest.importorskip("pretty_midi")
@@ -128,15 +128,15 @@ def test_spoken_digits_are_tested_on_the_first_five(tmp_path):
 
 def test_what_is_said_of_sound_is_heard(data_dir):
     table = loading.load(location.find("notes", data_dir=data_dir))
-    found = pixels(table, levels=16, across=2)
-    batch = found.source.gather(found.source.arrays, np.arange(2))
+    found = image_tokens(table, levels=16, across=2)
+    batch = found.gather(found.arrays, np.arange(2))
     y = np.asarray(batch["y"])
     sample = {k: np.asarray(v) for k, v in batch.items()} | {
         "prediction": y,
-        "completion": y[:, found.length // 2 :],
+        "completion": y[:, found.details.length // 2 :],
     }
-    said = found.source.say(sample)
-    assert found.length == FRAMES * BANDS // 2
+    said = found.say(sample)
+    assert found.details.length == FRAMES * BANDS // 2
     for title in ("real", "generated", "half given"):
         assert said[title].shape == (2, FRAMES, BANDS, 1)
         assert said[f"{title} sound"].shape == (2, LENGTH)

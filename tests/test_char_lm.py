@@ -10,31 +10,32 @@ def config(net, data_dir, **options):
     return char_lm.Config(net=net, data_dir=data_dir, **options)
 
 
+def parameters(one):
+    return cost.parameters(char_lm.task(one, char_lm.source(one), {})).total
+
+
 @pytest.mark.parametrize("net", ["rnn", "lstm"])
 def test_as_many_weights_are_as_many(net, data_dir):
-    ours, theirs = (
-        cost.parameters(char_lm.task(config(name, data_dir))).total
-        for name in (net, "transformer")
-    )
+    ours, theirs = (parameters(config(name, data_dir)) for name in (net, "transformer"))
     assert 0.98 * theirs < ours <= theirs
 
 
 @pytest.mark.parametrize("net", ["rnn", "lstm", "transformer"])
 def test_weights_are_counted_right(net, data_dir):
     one = config(net, data_dir)
-    vocabulary = char_lm.text(one).vocabulary.size
+    vocabulary = char_lm.source(one).details.vocabulary.size
     counted, _ = (
         char_lm.transformer_size(one, vocabulary)
         if net == "transformer"
         else char_lm.recurrent_size(one, vocabulary, char_lm.neurons(one, vocabulary))
     )
-    assert counted == cost.parameters(char_lm.task(one)).total
+    assert counted == parameters(one)
 
 
 @pytest.mark.parametrize("net", ["rnn", "lstm"])
 def test_as_many_operations_are_as_many(net, data_dir):
     one = config(net, data_dir, equal="operations")
-    vocabulary = char_lm.text(one).vocabulary.size
+    vocabulary = char_lm.source(one).details.vocabulary.size
     _, ours = char_lm.recurrent_size(one, vocabulary, char_lm.neurons(one, vocabulary))
     _, theirs = char_lm.transformer_size(one, vocabulary)
     assert 0.98 * theirs < ours <= theirs

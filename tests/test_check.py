@@ -1,12 +1,13 @@
 """Declarations: what they mean, and those that cannot be meant."""
 
 import dataclasses
+import types
 
 import pytest
 
 from dljax.config import RunConfig, flag
 from dljax.errors import UserError
-from dljax.studies.check import check_study
+from dljax.studies.check import check, check_study
 from dljax.studies.study import Study, Term, terms, variants
 
 
@@ -62,6 +63,27 @@ def rule_of_nothing():
 def test_a_declaration_that_cannot_be_meant_is_refused(wrong, said):
     with pytest.raises(UserError, match=said):
         check_study(STUDY._replace(**wrong), Config)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (
+            {"task": lambda config: None},
+            r"task\(config\): must be task\(config, source",
+        ),
+        ({"source": lambda: None}, r"source\(\): must be source\(config\)"),
+    ],
+)
+def test_a_script_with_another_signature_is_refused(wrong, named):
+    right = {
+        "task": lambda config, source, numbers: None,
+        "source": lambda config: None,
+    }
+    script = {"__file__": "script.py", "Config": Config, "STUDY": STUDY, **right}
+    assert check(types.SimpleNamespace(**script)).factors == STUDY.factors
+    with pytest.raises(UserError, match=named):
+        check(types.SimpleNamespace(**script | wrong))
 
 
 def test_levels_become_what_their_flags_would_make_of_them():

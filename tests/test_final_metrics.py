@@ -15,9 +15,9 @@ from dljax.sources.resident import with_seen
 from dljax.studies.experiment import of_module
 
 
-def task(config):
+def task(config, source, numbers):
     """The small task; its probe measures what a constant answer would."""
-    made = small_texts.task(config)
+    made = small_texts.task(config, source, numbers)
 
     def probe(params, model_state, batch, key):
         del params, model_state, key

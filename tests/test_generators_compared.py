@@ -28,11 +28,14 @@ def dataset(request, monkeypatch):
 @pytest.mark.parametrize("kind", compared.KINDS)
 def test_each_kind_has_as_many_weights_and_operations(dataset, kind):
     config = compared.Config(dataset=dataset, kind=kind, operations=20_000)
-    task, diffusion = compared.task(config), compared.Config(dataset=dataset)
-    own, its = (cost.parameters(one).total for one in (task, compared.task(diffusion)))
-    assert own == pytest.approx(its, rel=0.05)
+    source = compared.source(config)
+    task = compared.task(config, source, {})
+    diffusion = compared.Config(dataset=dataset)
+    expected = compared.task(diffusion, compared.source(diffusion), {})
+    weights, others = (cost.parameters(one).total for one in (task, expected))
+    assert weights == pytest.approx(others, rel=0.05)
     updates = config.updates(0)
-    counted = cost.flops(task, compared.source(config), config.batch_size)
+    counted = cost.flops(task, source, config.batch_size)
     assert counted is not None
     assert updates * counted == pytest.approx(1e9 * config.operations, rel=0.02)
     assert compared.Config(dataset=dataset, kind=kind, steps=7).updates(0) == 7

@@ -9,7 +9,7 @@ import pytest
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import UserError
 from dljax.models.transformer import transformer
-from dljax.sources.image_tokens import pixels
+from dljax.sources.image_tokens import image_tokens
 from dljax.tasks.tokens import tokens
 
 N, H, W, LARGEST = 20, 4, 3, 5
@@ -26,15 +26,15 @@ def table(channels=1):
 
 
 def batch():
-    data = pixels(table())
-    return data, data.source.gather(data.source.arrays, jnp.arange(6))
+    data = image_tokens(table())
+    return data, data.gather(data.arrays, jnp.arange(6))
 
 
 def test_each_pixel_is_a_token_and_is_told_from_those_before():
     data, its = batch()
     flat = table().arrays["image"][:6].reshape(6, LENGTH)
-    assert data.tokens == LARGEST + 2
-    assert data.length == LENGTH
+    assert data.details.num_tokens == LARGEST + 2
+    assert data.details.length == LENGTH
     np.testing.assert_array_equal(its["y"], flat)
     np.testing.assert_array_equal(its["x"][:, 1:], flat[:, :-1])
     assert (np.asarray(its["x"][:, 0]) == LARGEST + 1).all()
@@ -43,29 +43,29 @@ def test_each_pixel_is_a_token_and_is_told_from_those_before():
 
 
 def test_fewer_levels_and_means_of_neighbours():
-    data = pixels(table(), levels=3, across=3)
-    its = data.source.gather(data.source.arrays, jnp.arange(6))
+    data = image_tokens(table(), levels=3, across=3)
+    its = data.gather(data.arrays, jnp.arange(6))
     means = table().arrays["image"][:6].reshape(6, H, W).mean(-1)
     np.testing.assert_array_equal(its["y"], np.round(means * 2 / LARGEST))
-    assert data.tokens == 4
-    assert data.length == H
+    assert data.details.num_tokens == 4
+    assert data.details.length == H
 
 
 def test_a_class_begins_with_a_token_of_its_own():
-    data = pixels(table(), by_class=True)
-    its = data.source.gather(data.source.arrays, jnp.array([0, N - 1]))
+    data = image_tokens(table(), by_class=True)
+    its = data.gather(data.arrays, jnp.array([0, N - 1]))
     np.testing.assert_array_equal(its["begin"][:, 0], [LARGEST + 1, LARGEST + 2])
-    assert data.tokens == LARGEST + 3
+    assert data.details.num_tokens == LARGEST + 3
 
 
 def test_images_in_colour_are_refused():
     with pytest.raises(UserError, match="--dataset=made: has no grey images"):
-        pixels(table(3))
+        image_tokens(table(3))
 
 
 def test_new_images_and_other_halves_are_shown_as_pictures():
     data, its = batch()
-    net = transformer("decoder", 8, data.tokens, heads=2, longest=LENGTH)
+    net = transformer("decoder", 8, data.details.num_tokens, heads=2, longest=LENGTH)
     task = tokens(
         net,
         optax.sgd(0.1),
@@ -79,7 +79,7 @@ def test_new_images_and_other_halves_are_shown_as_pictures():
     made = task.sample(params, model_state, its, jax.random.key(1))
     assert made["prediction"].shape == (6, LENGTH)
     assert made["completion"].shape == (6, LENGTH - LENGTH // 2)
-    said = data.source.say(jax.tree.map(np.asarray, {**its, **made}))
+    said = data.say(jax.tree.map(np.asarray, {**its, **made}))
     real = table().arrays["image"][:6] / np.float32(LARGEST)
     np.testing.assert_allclose(said["real"], real)
     upper = said["half given"].reshape(6, LENGTH)[:, : LENGTH // 2]
@@ -92,17 +92,17 @@ def test_new_images_and_other_halves_are_shown_as_pictures():
 def test_what_is_drawn_is_judged_as_pictures_of_their_labels():
     data, its = batch()
     drawn = jax.tree.map(np.asarray, {**its, "prediction": its["y"][::-1]})
-    seen = data.seen(drawn)
+    seen = data.details.to_images(drawn)
     real = table().arrays["image"][:6] / np.float32(LARGEST)
     np.testing.assert_allclose(seen["image"], real)
     np.testing.assert_allclose(seen["generated"], real[::-1])
     np.testing.assert_array_equal(seen["target_class"], table().arrays["label"][:6])
-    assert set(data.seen({"prediction": its["y"]})) == {"generated"}
+    assert set(data.details.to_images({"prediction": its["y"]})) == {"generated"}
 
 
 def test_bits_are_nats_over_log_2():
     data, its = batch()
-    net = transformer("decoder", 8, data.tokens, heads=2, longest=LENGTH)
+    net = transformer("decoder", 8, data.details.num_tokens, heads=2, longest=LENGTH)
     task = tokens(net, optax.sgd(0.1), example=its["x"][:1], bits=True)
     params, model_state = task.init(jax.random.key(0))
     found = task.metrics(params, model_state, {**its, "weight": jnp.ones(6)}, None)
@@ -110,4 +110,4 @@ def test_bits_are_nats_over_log_2():
     np.testing.assert_allclose(bits, nats / np.log(2), 1e-6)
     assert count == 6 * LENGTH
     # Nothing is learned yet: nearly uniform over the tokens.
-    np.testing.assert_allclose(bits / count, np.log2(data.tokens), atol=0.5)
+    np.testing.assert_allclose(bits / count, np.log2(data.details.num_tokens), atol=0.5)

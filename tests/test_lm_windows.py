@@ -23,11 +23,10 @@ def table(**texts):
 
 
 def made(**options):
-    return lm_windows.running(table(), **{"context": CONTEXT, **options})
+    return lm_windows.lm_windows(table(), **{"context": CONTEXT, **options})
 
 
-def batch(found, part):
-    source = found.source
+def batch(source, part):
     return source.gather(source.arrays, jnp.asarray(source.split(0)[part]))
 
 
@@ -36,7 +35,7 @@ def test_each_token_but_the_first_counts_once(part):
     found = made()
     its = batch(found, part)
     there = np.asarray(its["y"])[np.asarray(its["y_mask"]) > 0]
-    expected = found.vocabulary.encode(TEXTS[part])
+    expected = found.details.vocabulary.encode(TEXTS[part])
     np.testing.assert_array_equal(there, expected[1:])
     np.testing.assert_array_equal(its["x"][0], expected[:CONTEXT])
     np.testing.assert_array_equal(its["y"][0], expected[1 : CONTEXT + 1])
@@ -44,14 +43,14 @@ def test_each_token_but_the_first_counts_once(part):
 
 def test_what_is_not_in_the_training_text_is_unknown():
     found = made()
-    assert found.vocabulary.encode("?") == [UNKNOWN]
+    assert found.details.vocabulary.encode("?") == [UNKNOWN]
     assert UNKNOWN in np.asarray(batch(found, "test")["x"])
     with pytest.raises(UserError, match=r"--prompt: \? is not in the text"):
-        found.source.ask(["ab?"])
+        found.ask(["ab?"])
 
 
 def test_an_epoch_is_windows_side_by_side_at_a_phase_of_its_own():
-    source = made().source
+    source = made()
     rows = jnp.asarray(source.split(0)["train"])
     phases = set()
     for seed in range(12):
@@ -64,7 +63,7 @@ def test_an_epoch_is_windows_side_by_side_at_a_phase_of_its_own():
 
 
 def test_joined_parts_are_one_text():
-    expected = made().vocabulary.encode(TEXTS["valid"] + TEXTS["test"])
+    expected = made().details.vocabulary.encode(TEXTS["valid"] + TEXTS["test"])
     its = batch(made(joined=True), "test")
     there = np.asarray(its["y"])[np.asarray(its["y_mask"]) > 0]
     np.testing.assert_array_equal(there, expected[1:])
@@ -73,7 +72,7 @@ def test_joined_parts_are_one_text():
 def test_the_report_shows_what_is_given_what_goes_on_and_what_is_said():
     found = made()
     its = batch(found, "train")
-    said = found.source.say({**its, "prediction": np.asarray(its["y"])})
+    said = found.say({**its, "prediction": np.asarray(its["y"])})
     assert said["given"][0] == "abcd"
     assert said["goes on"][0] == "efgh"
     assert said["said"][0] == "bcde"
@@ -81,13 +80,13 @@ def test_the_report_shows_what_is_given_what_goes_on_and_what_is_said():
 
 def test_a_part_that_is_too_short_is_refused():
     with pytest.raises(UserError, match="valid has 3 tokens, which is less than two"):
-        lm_windows.running(table(valid="abc"), context=CONTEXT)
+        lm_windows.lm_windows(table(valid="abc"), context=CONTEXT)
 
 
 def test_what_is_no_running_text_is_refused():
     other = table()._replace(arrays={"text": np.array([b"a"]), "label": np.array([0])})
     with pytest.raises(UserError, match="is no running text, and this takes it"):
-        lm_windows.running(other)
+        lm_windows.lm_windows(other)
 
 
 def test_pythons_reference_is_there_with_nothing_downloaded(data_dir):

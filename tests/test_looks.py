@@ -77,8 +77,8 @@ def test_twenty_seeds_have_bootstrap_intervals_and_solved_ones_a_share(tmp_path,
     def source(config):  # as where no seeds share examples
         return small_texts.source(config)._replace(test_train_ratio=0.0)
 
-    def task(config):
-        made = small_texts.task(config)
+    def task(config, source, numbers):
+        made = small_texts.task(config, source, numbers)
 
         def metrics(params, model_state, batch, key):
             right, count = made.metrics(params, model_state, batch, key)["accuracy"]

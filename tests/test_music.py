@@ -58,21 +58,25 @@ def test_chords_are_frames_and_unheard_ones_the_most_alike(tmp_path):
     saved(tmp_path, rolls())
     source = next_frames(load(find("piano_roll", manual_dir=str(tmp_path))))
     found = chords(source)
-    assert chords(source, longest=4).source.arrays["chord"].shape[1] == 5
+    frames = found.details.frames
+    assert chords(source, longest=4).arrays["chord"].shape[1] == 5
     for part in ("train", "test"):
         rows = source.split(0)[part]
-        batch = found.source.gather(found.source.arrays, rows)
+        batch = found.gather(found.arrays, rows)
         real = source.gather(source.arrays, rows)
         there = np.asarray(batch["y_mask"]) > 0
-        said, true = found.frames[batch["y"]][there], np.asarray(real["y"])[there]
+        said, true = (
+            frames[batch["y"]][there],
+            np.asarray(real["y"])[there],
+        )
         if part == "train":
             np.testing.assert_array_equal(said, true)
         else:
-            apart = np.abs(found.frames[None].astype(int) - true[:, None]).sum(-1)
+            apart = np.abs(frames[None].astype(int) - true[:, None]).sum(-1)
             np.testing.assert_array_equal(np.abs(said - true).sum(-1), apart.min(1))
         np.testing.assert_array_equal(batch["x"], real["x"][:, 0])
         np.testing.assert_array_equal(batch["before"][:, 1:], batch["y"][:, :-1])
-    told = found.source.say({**batch, "prediction": batch["before"][:, :3]})
+    told = found.say({**batch, "prediction": batch["before"][:, :3]})
     np.testing.assert_array_equal(
         told["real roll"][there[:, :3]], real["y"][:, :3][there[:, :3]]
     )

@@ -51,7 +51,7 @@ def test_each_fold_has_a_vocabulary_of_its_own_training_data():
         "label": np.tile(np.array([0, 1], np.int32), 20),
     }
     of = ArrayDataset("mine", "1", arrays, {"train": np.arange(40)}, ("a", "b"))
-    source = sentences.sentences(of).source
+    source = sentences.sentences(of)
     tested = []
     for seed in range(6):
         parts = source.split(seed)
@@ -65,7 +65,8 @@ def test_each_fold_has_a_vocabulary_of_its_own_training_data():
 
 
 def test_a_batch_of_sentences_is_what_they_say():
-    source, size = sentences.sentences(table())
+    source = sentences.sentences(table())
+    size = source.details.vocabulary_size
     rows = source.split(2)["valid"]
     batch = source.gather(source.arrays, rows)
     np.testing.assert_array_equal(
@@ -105,8 +106,7 @@ def test_what_is_pooled_over_the_words_knows_no_padding(pool):
 @pytest.mark.parametrize("longest", [0, 2])
 def test_shuffled_sentences_have_the_same_words(longest):
     plain, moved = (
-        sentences.sentences(table(), shuffled=s, longest=longest).source
-        for s in (False, True)
+        sentences.sentences(table(), shuffled=s, longest=longest) for s in (False, True)
     )
     a, b = plain.arrays["x"], moved.arrays["x"]
     assert (a != b).any()
@@ -115,7 +115,7 @@ def test_shuffled_sentences_have_the_same_words(longest):
 
 
 def test_what_is_longer_loses_its_end():
-    whole, cut = (sentences.sentences(table(), longest=n).source for n in (0, 3))
+    whole, cut = (sentences.sentences(table(), longest=n) for n in (0, 3))
     np.testing.assert_array_equal(whole.arrays["x"][:, :3], cut.arrays["x"])
 
 
@@ -126,17 +126,19 @@ def pairs(**options):
     }
     arrays = {k: np.array([t.encode() for t in v]) for k, v in sides.items()}
     rows = {"train": np.arange(30), "valid": np.arange(30, 35), "test": [36, 37]}
-    return sentences.pairs(ArrayDataset("mine", "1", arrays, rows, ()), **options)
+    return sentences.translation_pairs(
+        ArrayDataset("mine", "1", arrays, rows, ()), **options
+    )
 
 
 def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
     found = pairs()
-    batch = found.source.gather(found.source.arrays, jnp.array([2, 31]))
+    batch = found.gather(found.arrays, jnp.array([2, 31]))
     np.testing.assert_array_equal(batch["before"][:, 0], vocabulary.BEGIN)
     np.testing.assert_array_equal(batch["before"][:, 1:], batch["y"][:, :-1])
     np.testing.assert_array_equal(batch["y"][:, 6], vocabulary.END)
     assert batch["y"][1, 1] == vocabulary.UNKNOWN  # it is not in the training data
-    said = found.source.say(
+    said = found.say(
         {"row": np.array([2]), "x": batch["x"][:1], "prediction": batch["y"][:1]}
     )
     assert said == {
@@ -149,9 +151,9 @@ def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
 
 
 def test_of_a_blank_nothing_can_be_known():
-    source = pairs(blank=True).source
+    source = pairs(blank=True)
     assert len(np.unique(source.arrays["x"], axis=0)) == 1
-    np.testing.assert_array_equal(source.arrays["y"], pairs().source.arrays["y"])
+    np.testing.assert_array_equal(source.arrays["y"], pairs().arrays["y"])
 
 
 def test_translations_are_judged_as_sacrebleu_does():
@@ -161,12 +163,12 @@ def test_translations_are_judged_as_sacrebleu_does():
 
     found = pairs(kind="character")
     rows = np.array([1, 3])
-    batch = found.source.gather(found.source.arrays, rows)
+    batch = found.gather(found.arrays, rows)
     told = {"row": rows, "prediction": np.array(batch["y"])}
-    evaluator = translation_sample_evaluator(found)
+    evaluator = translation_sample_evaluator(found.details)
     assert evaluator.score(told, 0) == pytest.approx({"bleu": 100, "chrf": 100})
     told["prediction"][0, 20:] = vocabulary.END
-    said = found.translations(told)
+    said = found.details.translations(told)
     expected = sacrebleu.corpus_bleu(said["said"], [said["reference"]]).score
     assert evaluator.score(told, 0)["bleu"] == pytest.approx(expected)
     assert evaluator.score(told, 0)["bleu"] < 100
@@ -274,7 +276,7 @@ WRONG = {
         lambda d: sentences.sentences(ArrayDataset("x", "1", {}, {}, ())),
         "no sentences",
     ),
-    "no pairs": (lambda d: sentences.pairs(table()), "no translations"),
+    "no pairs": (lambda d: sentences.translation_pairs(table()), "no translations"),
     "a size": (
         lambda d: load(find("lexicon", data_dir=str(d), resize=8)),
         "has no images",

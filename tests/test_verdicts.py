@@ -158,7 +158,7 @@ STUDY = 1
 WIDTH = 3
 def rule(a):
     return a
-def task(config):
+def task(config, source, numbers):
     """Words."""
     return config.x + WIDTH  # a comment
 '''

@@ -6,9 +6,12 @@ from dljax.errors import package
 from dljax.types import SampleEvaluator
 
 
-def translation_sample_evaluator(pairs: Any) -> SampleEvaluator:
+def translation_sample_evaluator(details: Any) -> SampleEvaluator:
     """BLEU and chrF2 (0 to 100) of samples {"prediction", "row"}, against all of each
     reference, whatever was cut off for training.
+
+    Args:
+      details: `TranslationDetails` of the source.
 
     BLEU with sacrebleu's own tokens: nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp; chrF
     nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no. What a vocabulary of words says is in
@@ -22,11 +25,14 @@ def translation_sample_evaluator(pairs: Any) -> SampleEvaluator:
     package("sacrebleu", extra="text", what="to judge translations")
     from sacrebleu.metrics import BLEU, CHRF
 
-    bleu, chrf = BLEU(lowercase=pairs.lower, force=True), CHRF(lowercase=pairs.lower)
+    bleu, chrf = (
+        BLEU(lowercase=details.lowercase, force=True),
+        CHRF(lowercase=details.lowercase),
+    )
 
     def score(sample: Any, seed: int) -> dict[str, float]:
         del seed
-        told = pairs.translations(sample)
+        told = details.translations(sample)
         said, references = list(told["said"]), [list(told["reference"])]
         return {
             "bleu": bleu.corpus_score(said, references).score,

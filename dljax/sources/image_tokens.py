@@ -17,27 +17,31 @@ from dljax.sources.sentences import once
 from dljax.types import Source
 
 
-class Pixels(NamedTuple):
-    """A source of images as tokens; how many tokens there are, and of one image; and
-    seen(samples) -> pictures in [0, 1] (n, h, w, 1): "generated" of "prediction", and
-    beside real examples "image", "label" and "target_class", the label.
+class TokenDetails(NamedTuple):
+    """How images are tokens.
+
+    num_tokens: of the vocabulary. length: tokens of one image. images: the source of
+    the images themselves. to_images(samples) -> images in [0, 1] (n, h, w, 1):
+    "generated" of "prediction", and beside real examples "image", "label" and
+    "target_class", the label.
+    """
+
+    num_tokens: int
+    length: int
+    images: Source
+    to_images: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+@once
+def image_tokens(
+    table: ArrayDataset, *, levels: int = 0, across: int = 1, by_class: bool = False
+) -> Source:
+    """A source of images of one channel, or of sound, as tokens; its details are
+    `TokenDetails`.
 
     Its batches are {"y": int32 (b, length), the values of pixels, "x": the same a pixel
     earlier, which begins with a token of its own, "begin": int32 (b, 1), that token
     alone, "half": int32 (b, 1 + length // 2), x up to half of the image, "label"}.
-    """
-
-    source: Source
-    tokens: int
-    length: int
-    seen: Callable[[Mapping[str, Any]], dict[str, Any]]
-
-
-@once
-def pixels(
-    table: ArrayDataset, *, levels: int = 0, across: int = 1, by_class: bool = False
-) -> Pixels:
-    """Makes a source of a table of images of one channel, or of sound.
 
     Args:
       levels: values are rounded to so many; 0: every one that a pixel can have is a
@@ -72,7 +76,7 @@ def pixels(
         values = np.minimum(np.asarray(tokens, np.float32) / highest, 1)
         return values.reshape(-1, height, width, 1).repeat(across, 2)
 
-    def seen(sample: Mapping[str, Any]) -> dict[str, Any]:
+    def to_images(sample: Mapping[str, Any]) -> dict[str, Any]:
         made = {"generated": picture(sample["prediction"])}
         if "y" not in sample:
             return made
@@ -95,7 +99,7 @@ def pixels(
         return {"x": highest + 1 + np.array(labels, np.int32)[:, None]}
 
     def say(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        pictures = seen(sample)
+        pictures = to_images(sample)
         shown = {"generated": pictures["generated"]}
         if "completion" in sample:
             whole = np.concatenate([sample["half"][:, 1:], sample["completion"]], 1)
@@ -109,17 +113,14 @@ def pixels(
         return shown
 
     kept = {k: v for k, v in table.arrays.items() if k in ("label", "voice")}
-    return Pixels(
-        source._replace(
-            arrays={"pixels": values, **kept},
-            gather=gather,
-            fingerprint=f"{source.fingerprint}-pixels{levels}.{across}"
-            + ("-by_class" if by_class else ""),
-            classes=(),
-            say=say,
-            ask=ask,
-        ),
-        highest + 1 + (len(table.classes) if by_class else 1),
-        length,
-        seen,
+    num_tokens = highest + 1 + (len(table.classes) if by_class else 1)
+    return source._replace(
+        arrays={"pixels": values, **kept},
+        gather=gather,
+        fingerprint=f"{source.fingerprint}-pixels{levels}.{across}"
+        + ("-by_class" if by_class else ""),
+        classes=(),
+        say=say,
+        ask=ask,
+        details=TokenDetails(num_tokens, length, source, to_images),
     )

@@ -17,28 +17,26 @@ from dljax.sources.vocabulary import UNKNOWN, Vocabulary, vocabulary
 from dljax.types import Source
 
 
-class Running(NamedTuple):
-    """A source of windows, and its vocabulary.
+class WindowDetails(NamedTuple):
+    """vocabulary: fitted on the training part."""
 
-    Its batches are {"x": int32 (b, context), "y": the same a token later, "y_mask":
-    float32 (b, context), 0 behind the end of a part, "row": int32 (b,), the place of a
-    window's first token}.
-    """
-
-    source: Source
     vocabulary: Vocabulary
 
 
 @once
-def running(
+def lm_windows(
     table: ArrayDataset,
     *,
     kind: str = "character",
     size: int = 1000,
     context: int = 64,
     joined: bool = False,
-) -> Running:
-    """Makes a source of a table of running text.
+) -> Source:
+    """A source of windows of running text; its details are `WindowDetails`.
+
+    Its batches are {"x": int32 (b, context), "y": the same a token later, "y_mask":
+    float32 (b, context), 0 behind the end of a part, "row": int32 (b,), the place of a
+    window's first token}.
 
     An epoch is each training token once, in windows whose phase is drawn anew; windows
     of other parts are fixed, and each of their tokens but the first counts once.
@@ -112,7 +110,7 @@ def running(
             told["goes on"] = [every[end : end + made] for end in ends]
         return {name: [fitted.decode(i) for i in its] for name, its in told.items()}
 
-    source = Source(
+    return Source(
         name=table.name,
         version=table.version,
         fingerprint=f"{table.fingerprint}-{kind}{size}.{context}"
@@ -123,5 +121,5 @@ def running(
         gather=gather,
         say=say,
         ask=ask,
+        details=WindowDetails(fitted),
     )
-    return Running(source, fitted)

@@ -11,20 +11,18 @@ from dljax.errors import UserError
 from dljax.types import Source
 
 
-class Chords(NamedTuple):
-    """A source of chords as numbers, and the frames (chords, 88) that they are.
+class ChordDetails(NamedTuple):
+    """frames: (chords, 88), the frame of each chord."""
 
-    Its batches are {"x": the first frame, float32 (b, 88), "before": int32 (b, t), "y":
-    int32 (b, t), the chord after each, "y_mask": float32 (b, t), 0 past a piece's end,
-    "row": int32 (b,)}.
-    """
-
-    source: Source
     frames: np.ndarray
 
 
-def chords(source: Source, *, longest: int = 0) -> Chords:
+def chords(source: Source, *, longest: int = 0) -> Source:
     """Every frame of the training pieces as a number; any other is the most like it.
+
+    Its batches are {"x": the first frame, float32 (b, 88), "before": int32 (b, t), "y":
+    int32 (b, t), the chord after each, "y_mask": float32 (b, t), 0 past a piece's end,
+    "row": int32 (b,)}; its details are `ChordDetails`.
 
     Args:
       source: of `next_frames`.
@@ -67,13 +65,13 @@ def chords(source: Source, *, longest: int = 0) -> Chords:
         return {"real roll": real, "roll": frames[sample["prediction"]] * there}
 
     chord = nearest[back].reshape(roll.shape[:2])
-    made = source._replace(
+    return source._replace(
         arrays={"roll": roll, "length": length, "chord": chord},
         gather=gather,
         fingerprint=f"{source.fingerprint}-chords{longest}",
         say=say,
+        details=ChordDetails(frames),
     )
-    return Chords(made, frames)
 
 
 def next_frames(table: ArrayDataset) -> Source:

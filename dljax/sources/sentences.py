@@ -50,15 +50,10 @@ def words_of(batch: Mapping[str, Any]) -> dict[str, Any]:
     return {name: batch[name] for name in ("x", "mask")}
 
 
-class Sentences(NamedTuple):
-    """A source of labelled sentences, and how many numbers its vocabulary has.
+class SentenceDetails(NamedTuple):
+    """vocabulary_size: of the largest vocabulary among the folds."""
 
-    Its batches are {"x": int32 (b, t), "mask": float32 (b, t), 0 at padding, "label":
-    int32 (b,)}.
-    """
-
-    source: Source
-    vocabulary: int
+    vocabulary_size: int
 
 
 def _pieces(of: Vocabulary, numbers: Any) -> list[str]:
@@ -79,8 +74,9 @@ def sentences(
     size: int = 4000,
     longest: int = 0,
     shuffled: bool = False,
-) -> Sentences:
-    """Makes a source of a table of labelled text.
+) -> Source:
+    """A source of labelled text: {"x": int32 (b, t), "mask": float32 (b, t), 0 at
+    padding, "label": int32 (b,)}; its details are `SentenceDetails`.
 
     Args:
       kind, least, size: see `vocabulary`; it is fitted on each fold's training data.
@@ -131,7 +127,7 @@ def sentences(
 
     parts = splits(table, 0)
     fingerprint = f"{table.fingerprint}-{kind}{least}.{size}.{most}"
-    source = Source(
+    return Source(
         name=table.name,
         version=table.version,
         fingerprint=fingerprint + ("-shuffled" if shuffled else ""),
@@ -145,29 +141,25 @@ def sentences(
         classes=table.classes,
         test_train_ratio=len(parts["test"]) / len(parts["train"]) if folds > 1 else 0.0,
         say=say,
+        details=SentenceDetails(max(of.size for of in known)),
     )
-    return Sentences(source, max(of.size for of in known))
 
 
-class Pairs(NamedTuple):
-    """A source of sentences and their translations, and the two vocabularies; and
-    whether what they say is all in lower case. translations(sample) -> {"given",
-    "reference", "said"}, a text an example.
+class TranslationDetails(NamedTuple):
+    """The vocabularies of both languages, and how samples are read as text.
 
-    Its batches are {"x": int32 (b, s), "mask": (b, s), "y": int32 (b, t), which ends
-    with END, "before": int32 (b, t), y a piece earlier, which begins with BEGIN,
-    "y_mask": (b, t), "row": int32 (b,)}; masks are float32, 0 at padding.
+    lowercase: whether the target vocabulary decodes to lower case only.
+    translations(sample) -> {"given", "reference", "said"}: a text an example.
     """
 
-    source: Source
-    theirs: Vocabulary
-    ours: Vocabulary
-    lower: bool
+    source_vocabulary: Vocabulary
+    target_vocabulary: Vocabulary
+    lowercase: bool
     translations: Callable[[Mapping[str, Any]], dict[str, list[str]]]
 
 
 @once
-def pairs(
+def translation_pairs(
     table: ArrayDataset,
     *,
     kind: str = "word",
@@ -175,8 +167,12 @@ def pairs(
     size: int = 4000,
     longest: int = 0,
     blank: bool = False,
-) -> Pairs:
-    """Makes a source of a table of text with translations.
+) -> Source:
+    """A source of text with translations; its details are `TranslationDetails`.
+
+    Its batches are {"x": int32 (b, s), "mask": (b, s), "y": int32 (b, t), which ends
+    with END, "before": int32 (b, t), y a piece earlier, which begins with BEGIN,
+    "y_mask": (b, t), "row": int32 (b,)}; masks are float32, 0 at padding.
 
     Args: as `sentences`. `longest` is that of both sides, and nothing is cut off the
       references that translations are judged by. `blank`: all that is to be translated
@@ -244,7 +240,7 @@ def pairs(
             ],
         }
 
-    source = Source(
+    return Source(
         name=table.name,
         version=table.version,
         fingerprint=f"{table.fingerprint}-{kind}{least}.{size}.{most}"
@@ -255,7 +251,7 @@ def pairs(
         gather=gather,
         say=say,
         ask=ask,
-    )
-    return Pairs(
-        source, fitted["source"], fitted["target"], kind == "word", translations
+        details=TranslationDetails(
+            fitted["source"], fitted["target"], kind == "word", translations
+        ),
     )

@@ -24,7 +24,19 @@ def check(module: Any) -> Study:
     config, study = module.Config, module.STUDY
     if not issubclass(config, RunConfig):
         raise UserError("Config: must extend dljax.config.RunConfig")
+    _check_signature(module.task, "task", ("config", "source", "numbers"))
+    _check_signature(module.source, "source", ("config",))
     return check_study(study, config)
+
+
+def _check_signature(function: Any, name: str, arguments: Sequence[str]) -> None:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        raise UserError(
+            f"{name}{inspect.signature(function)}: must be "
+            f"{name}({', '.join(arguments)})"
+        ) from None
 
 
 def check_study(study: Study, config: type) -> Study:

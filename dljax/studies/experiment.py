@@ -1,6 +1,5 @@
 """An experiment's script, read as a record; and found again by its name."""
 
-import dataclasses
 import importlib
 import importlib.util
 import pathlib
@@ -12,6 +11,7 @@ from dljax.errors import UserError
 from dljax.studies.check import check
 from dljax.studies.rule import task_hash
 from dljax.studies.study import Study
+from dljax.types import Source, Task
 
 Sink = Callable[[pathlib.Path, list[dict[str, Any]]], None]
 
@@ -30,8 +30,8 @@ class Experiment(NamedTuple):
     doc: str
     config: type
     study: Study
-    task: Callable[[Any], Any]
-    source: Callable[[Any], Any]
+    task: Callable[[Any, Source, Mapping[str, Any]], Task]
+    source: Callable[[Any], Source]
     log: Sink
     task_sha256: str
     measure: Callable[..., Any] | None = None
@@ -61,9 +61,44 @@ def of_module(module: Any) -> Experiment:
     )
 
 
-def maker(experiment: Experiment, config: Any) -> Callable[[Mapping[str, Any]], Any]:
-    """{field: number, traced or not} -> the task of `config` with these fields."""
-    return lambda numbers: experiment.task(dataclasses.replace(config, **numbers))
+def bind_task(
+    experiment: Experiment, config: Any, source: Source
+) -> Callable[[Mapping[str, Any]], Task]:
+    """{array field: number, traced or not} -> the task of `config` and `source`.
+
+    Raises:
+      UserError: the task does not read one of the numbers, so that all levels of that
+        field would train alike.
+    """
+
+    def make(numbers: Mapping[str, Any]) -> Task:
+        read = Numbers(numbers)
+        task = experiment.task(config, source, read)
+        if unread := numbers.keys() - read.names:
+            raise UserError(
+                f"task: does not read numbers[{min(unread)!r}], which "
+                "STUDY.vmapped_factors names"
+            )
+        return task
+
+    return make
+
+
+class Numbers(dict):
+    """{array field: number}, which records what is read from it: `names`."""
+
+    def __init__(self, numbers: Mapping[str, Any]):
+        super().__init__(numbers)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The number, or the default where the field has no array axis."""
+        self.names.add(name)
+        return super().get(name, default)
 
 
 def import_experiment(name: str) -> Experiment:

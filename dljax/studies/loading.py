@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from dljax.config import ACTIONS
 from dljax.errors import DAMAGED_DATA, FAILED_RUNS, UserError
-from dljax.studies.experiment import import_experiment, maker
+from dljax.studies.experiment import bind_task, import_experiment
 from dljax.studies.study_spec import read_study
 from dljax.training import programs
 from dljax.trials import disk
@@ -106,7 +106,7 @@ def find(run: str, *, data_dir: str = "") -> Found:
         best_by=tuple(kept["best_by"]) if kept["best_by"] else None,
         test=kept["test"],
     )
-    return Found(directory, trial, maker(experiment, config), source)
+    return Found(directory, trial, bind_task(experiment, config, source), source)
 
 
 def writable(run: str) -> pathlib.Path:

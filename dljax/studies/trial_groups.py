@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 
 from dljax.errors import UserError, nearest
-from dljax.studies.experiment import Experiment, maker
+from dljax.studies.experiment import Experiment, bind_task
 from dljax.studies.study import name_of
 from dljax.training import cost, strategy
 from dljax.trials.run_trial import Make, Sink
@@ -123,7 +123,7 @@ def _trial(
     names = declared["factors"]
     config = dataclasses.replace(config, **static, **numbers[0])
     source = experiment.source(config)
-    task = maker(experiment, config)
+    task = bind_task(experiment, config, source)
     runs = [Run(v, seed, n) for v, n in pack for seed in seeds]
     how = strategy.resolve(
         config.seeds_by,

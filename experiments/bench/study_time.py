@@ -62,7 +62,7 @@ def dljax_worker(net: str, seeds: int) -> None:
     experiment, config = study(net, seeds)
     source = experiment.source(config)
     program = programs.program(
-        experiment.task(config),
+        experiment.task(config, source, {}),
         source,
         range(seeds),
         how="cores" if jax.device_count() > 1 else "map",

@@ -64,7 +64,7 @@ def source(config):
     return copying(config.length)
 
 
-def task(config):
+def task(config, source, numbers):
     """What is to be said at each step, from the memory after it."""
     import jax.numpy as jnp
     import optax

@@ -87,7 +87,7 @@ def source(config):
     return gaussian_images((SIDE, SIDE, 1), mean=MEAN, deviation=DEVIATION)
 
 
-def task(config):
+def task(config, source, numbers):
     """Diffusion, with the best prediction in the place of a network."""
     import jax
     import jax.numpy as jnp

@@ -89,7 +89,7 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     """Prediction of the next frame from all before it."""
     import jax.numpy as jnp
 
@@ -98,11 +98,12 @@ def task(config):
     from dljax.tasks.next_frame import next_frame
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data = source(config)
-    steps, keys = data.arrays["roll"].shape[1:]
+    dropout = numbers.get("dropout", config.dropout)
+    learning_rate = numbers.get("learning_rate", config.learning_rate)
+    steps, keys = source.arrays["roll"].shape[1:]
     hidden = config.hidden or WIDTHS[config.cell]
-    net = recurrent("many_to_many", config.cell, hidden, keys, dropout=config.dropout)
-    rate = warmup_cosine(config.learning_rate, updates(config, data))
+    net = recurrent("many_to_many", config.cell, hidden, keys, dropout=dropout)
+    rate = warmup_cosine(learning_rate, updates(config, source))
     optimizer = adamw(rate, clip=1.0)
     return next_frame(net, optimizer, example=jnp.zeros((1, steps - 1, keys)))
 

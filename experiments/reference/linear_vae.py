@@ -77,7 +77,7 @@ def source(config):
     )
 
 
-def task(config):
+def task(config, source, numbers):
     """The evidence lower bound, and beside it the likelihood of probabilistic PCA."""
     import numpy as np
 
@@ -87,8 +87,7 @@ def task(config):
     from dljax.tasks.vae import vae
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data = source(config)
-    example, _ = stills(data)
+    example, _ = stills(source)
     nets = autoencoder("linear", example.shape[1:], config.code, codes=2)
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     ours = vae(
@@ -101,7 +100,7 @@ def task(config):
     )
     bounds = ours.probe
     assert bounds is not None
-    x = every(data).reshape(-1, example[0].size).astype(np.float64)
+    x = every(source).reshape(-1, example[0].size).astype(np.float64)
     mean, covariance = x.mean(0), ppca(np.cov(x, rowvar=False, bias=True), config.code)
     inverse = np.linalg.inv(covariance)
     constant = np.linalg.slogdet(2 * np.pi * covariance)[1] / 2

@@ -69,47 +69,42 @@ STUDY = Study(
 )
 
 
-def pairs(config):
-    """The sentences, and their translations."""
+def source(config):
+    """Sentences and their translations, as numbers."""
     from dljax.sources import loading, sentences
 
-    return sentences.pairs(
+    return sentences.translation_pairs(
         loading.read(config), least=config.least, longest=config.longest
     )
 
 
-def source(config):
-    """Sentences and their translations, as numbers."""
-    return pairs(config).source
-
-
-def task(config):
+def task(config, source, numbers):
     """The next word of the translation, from all before it."""
     from dljax.models.recurrent import recurrent
     from dljax.sources.resident import updates
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data = pairs(config)
+    details = source.details
     net = recurrent(
         "attention",
         config.cell,
         config.hidden,
-        data.ours.size,
-        vocabulary=data.theirs.size,
+        details.target_vocabulary.size,
+        vocabulary=details.source_vocabulary.size,
         embedding=config.embedding,
         bidirectional=True,
         dropout=config.dropout,
     )
-    rate = warmup_cosine(config.learning_rate, updates(config, data.source))
-    return translating(net, adamw(rate, clip=1.0), data)
+    rate = warmup_cosine(config.learning_rate, updates(config, source))
+    return translating(net, adamw(rate, clip=1.0), source)
 
 
-def translating(net, optimizer, data):
+def translating(net, optimizer, source):
     """The task of any net that translates, judged in both conventions."""
     from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
 
-    one = example(data.source, "x", "mask", "before")
+    one = example(source, "x", "mask", "before")
     return tokens(
         net,
         optimizer,
@@ -117,17 +112,17 @@ def translating(net, optimizer, data):
         given=tuple(one),
         mask="y_mask",
         generate=one["before"].shape[1],
-        sample_evaluator=sample_evaluator(data),
+        sample_evaluator=sample_evaluator(source.details),
     )
 
 
-def sample_evaluator(data):
+def sample_evaluator(details):
     """As sacrebleu judges, and in the published convention."""
     from dljax.errors import package
     from dljax.metrics.bleu import translation_sample_evaluator
     from dljax.types import SampleEvaluator
 
-    usual = translation_sample_evaluator(data)
+    usual = translation_sample_evaluator(details)
     spacy = package("spacy", extra="spacy", what="the published convention")
     cut = spacy.blank("en").tokenizer
     from sacrebleu.metrics import BLEU
@@ -138,7 +133,7 @@ def sample_evaluator(data):
         return " ".join(token.text for token in cut(" ".join(text.lower().split())))
 
     def score(sample, seed):
-        told = data.translations(sample)
+        told = details.translations(sample)
         said, right = ([words(t) for t in told[k]] for k in ("said", "reference"))
         own = bleu.corpus_score(said, [right]).score
         return {**usual.score(sample, seed), "bleu_spacy": own}

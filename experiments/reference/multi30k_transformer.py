@@ -70,28 +70,28 @@ STUDY = Study(
 )
 
 
-def task(config):
+def task(config, source, numbers):
     """The next word of the translation, from all before it."""
     from dljax.models.transformer import transformer
     from dljax.sources.resident import example
     from dljax.training.optimizers import adamw
 
-    data = multi30k.pairs(config)
-    before = example(data.source, "before")["before"]
+    details = source.details
+    before = example(source, "before")["before"]
     net = transformer(
         "encoder_decoder",
         config.width,
-        data.ours.size,
+        details.target_vocabulary.size,
         depth=config.depth,
         heads=config.heads,
         ratio=2,
-        vocabulary=data.theirs.size,
+        vocabulary=details.source_vocabulary.size,
         longest=before.shape[1],
         norm="after",
         activation="relu",
         dropout=config.dropout,
     )
-    return multi30k.translating(net, adamw(config.learning_rate, clip=1.0), data)
+    return multi30k.translating(net, adamw(config.learning_rate, clip=1.0), source)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification by a ResNet; momentum, and weight decay inside the gradient."""
     import jax.numpy as jnp
     import optax
@@ -81,17 +81,16 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import sgd
 
-    images = source(config)
-    steps = updates(config, images)
+    steps = updates(config, source)
     rate = optax.piecewise_constant_schedule(
         config.learning_rate, {steps // 2: 0.1, steps * 3 // 4: 0.1}
     )
     optimizer = optax.chain(optax.add_decayed_weights(1e-4), sgd(rate, momentum=0.9))
-    net = resnet(config.depth, len(images.classes), width=config.width)
+    net = resnet(config.depth, len(source.classes), width=config.width)
     return classification(
         compute(net, config.compute),
         optimizer,
-        example=jnp.zeros((1, *images.arrays["image"].shape[1:])),
+        example=jnp.zeros((1, *source.arrays["image"].shape[1:])),
         augment=augment.chain(
             lambda key, x: augment.shift(key, x, most=4), augment.flip
         ),

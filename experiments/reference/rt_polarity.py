@@ -58,19 +58,14 @@ STUDY = Study(
 )
 
 
-def sentences(config):
-    """The sentences, and how large their vocabulary is."""
+def source(config):
+    """Sentences as numbers, and their labels."""
     from dljax.sources import loading, sentences
 
     return sentences.sentences(loading.read(config), longest=60)
 
 
-def source(config):
-    """Sentences as numbers, and their labels."""
-    return sentences(config).source
-
-
-def task(config):
+def task(config, source, numbers):
     """Negative or positive."""
     from dljax.models.recurrent import recurrent
     from dljax.sources.resident import example
@@ -78,20 +73,19 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    data = sentences(config)
     net = recurrent(
         "many_to_one",
         config.cell,
         config.hidden,
-        len(data.source.classes),
-        vocabulary=data.vocabulary,
+        len(source.classes),
+        vocabulary=source.details.vocabulary_size,
         embedding=config.embedding,
         bidirectional=True,
         pool="max",
         dropout=config.dropout,
     )
     optimizer = adamw(config.learning_rate, clip=1.0)
-    one = example(data.source, "x", "mask")
+    one = example(source, "x", "mask")
     return classification(net, optimizer, example=one, given=words_of)
 
 

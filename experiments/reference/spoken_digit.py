@@ -67,7 +67,7 @@ def source(config):
     return load(config)
 
 
-def task(config):
+def task(config, source, numbers):
     """Classification of sounds that are a little earlier or later, lower or higher."""
     import functools
 
@@ -77,7 +77,7 @@ def task(config):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    example, outputs = stills(source(config))
+    example, outputs = stills(source)
     channels = (config.channels, 2 * config.channels, 2 * config.channels)
     net = cnn(channels, config.hidden, outputs, dropout=config.dropout)
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)

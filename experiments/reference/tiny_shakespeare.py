@@ -80,20 +80,15 @@ STUDY = Study(
 )
 
 
-def text(config):
-    """Windows of the text; the last tenth is to test on."""
-    from dljax.sources import loading
-    from dljax.sources.lm_windows import running
-
-    return running(loading.read(config), context=config.context, joined=True)
-
-
 def source(config):
-    """Windows as numbers of characters."""
-    return text(config).source
+    """Windows as numbers of characters; the last tenth is to test on."""
+    from dljax.sources import loading
+    from dljax.sources.lm_windows import lm_windows
+
+    return lm_windows(loading.read(config), context=config.context, joined=True)
 
 
-def task(config):
+def task(config, source, numbers):
     """The next character, from all before it in its window."""
     from dljax.models.net import compute
     from dljax.models.transformer import transformer
@@ -101,11 +96,10 @@ def task(config):
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    data = text(config)
     net = transformer(
         "decoder",
         config.width,
-        data.vocabulary.size,
+        source.details.vocabulary.size,
         depth=config.depth,
         heads=config.heads,
         longest=config.context,
@@ -120,7 +114,7 @@ def task(config):
     return tokens(
         compute(net, config.compute),
         optimizer,
-        example=example(data.source, "x")["x"],
+        example=example(source, "x")["x"],
         mask="y_mask",
         generate=4 * config.context,
         draw=True,

@@ -76,14 +76,14 @@ def source(config):
     )
 
 
-def task(config):
+def task(config, source, numbers):
     """The evidence lower bound."""
     from dljax.models.autoencoder import autoencoder
     from dljax.sources.resident import stills
     from dljax.tasks.vae import vae
     from dljax.training.optimizers import adamw
 
-    example, _ = stills(source(config))
+    example, _ = stills(source)
     nets = autoencoder(
         "dense", example.shape[1:], config.code, hidden=(config.hidden,), codes=2
     )

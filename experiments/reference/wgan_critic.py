@@ -71,7 +71,7 @@ def source(config):
     return gaussian_images((1,), mean=config.distance, train=50_000, held=200_000)
 
 
-def task(config):
+def task(config, source, numbers):
     """The critic's turn alone."""
     import jax
     import jax.numpy as jnp
