@@ -122,7 +122,7 @@ def task(config, source, numbers):
         details.num_tokens,
         depth=config.depth,
         heads=config.heads,
-        longest=details.length,
+        max_len=details.length,
         dropout=config.dropout,
         **CHANGES[config.knows],
     )

@@ -154,7 +154,7 @@ def task(config, source, numbers):
             outputs,
             depth=config.depth,
             heads=config.heads,
-            longest=config.context,
+            max_len=config.context,
             positions="rotary",
             tied=True,
         )

@@ -120,7 +120,7 @@ def task(config, source, numbers):
         source.details.vocabulary.size,
         depth=config.depth,
         heads=config.heads,
-        longest=config.context,
+        max_len=config.context,
         positions="rotary",
         tied=True,
     )

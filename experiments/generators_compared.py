@@ -165,7 +165,7 @@ def pixel_by_pixel(config, source, optimizer, evaluator):
 
     details, width = source.details, WIDTHS[SIDES[config.dataset]][config.kind]
     net = transformer(
-        "decoder", width, details.num_tokens, depth=3, longest=details.length
+        "decoder", width, details.num_tokens, depth=3, max_len=details.length
     )
     return objective.tokens(
         net,

@@ -102,14 +102,14 @@ def task(config, source, numbers):
         embedding=config.embedding,
         dropout=config.dropout,
     )
-    one = example(source, "x", "before")
+    one = example(source, "x", "decoder_inputs")
     return tokens(
         net,
         adamw(config.learning_rate, clip=1.0),
         example=one,
         given=tuple(one),
         mask="y_mask",
-        generate=one["before"].shape[1],
+        generate=one["decoder_inputs"].shape[1],
         draw=True,
         sample_evaluator=sample_evaluator(source),
     )

@@ -127,7 +127,7 @@ def task(config, source, numbers):
             config.hidden,
             classes,
             vocabulary=size,
-            longest=source.arrays["x"].shape[1],
+            max_len=source.arrays["x"].shape[1],
             dropout=dropout,
         )
     else:

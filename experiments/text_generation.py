@@ -125,7 +125,7 @@ def task(config, source, numbers):
 
     size = source.details.vocabulary.size
     one = example(source, "x", "y", "shares")
-    options = {"depth": config.depth, "longest": config.context}
+    options = {"depth": config.depth, "max_len": config.context}
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     optimizer = adamw(rate, clip=1.0, ema=0.995)
     evaluator = text_sample_evaluator(source, max_examples=config.judged)
@@ -171,7 +171,7 @@ def gan_of_text(config, size, example, evaluator):
     from dljax.tasks.gan import gan
     from dljax.training.optimizers import adamw
 
-    options = {"depth": config.depth, "longest": config.context}
+    options = {"depth": config.depth, "max_len": config.context}
     places = transformer("encoder", config.width, size, pool="none", **options)
     places = of_input(places, lambda z: z.reshape(len(z), config.context, -1))
     scores = transformer("encoder", config.width, 1, **options)

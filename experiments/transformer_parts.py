@@ -116,7 +116,7 @@ def task(config, source, numbers):
         "decoder",
         config.width,
         source.details.vocabulary.size,
-        longest=config.context,
+        max_len=config.context,
         tied=True,
         **whole | CHANGES[config.without],
     )

@@ -116,14 +116,14 @@ def task(config, source, numbers):
     from dljax.training.optimizers import adamw
 
     details = source.details
-    one = example(source, "x", "mask", "before")
+    one = example(source, "x", "mask", "decoder_inputs")
     if config.net == "transformer":
         net = transformer(
             "encoder_decoder",
             config.hidden,
             details.target_vocabulary.size,
             vocabulary=details.source_vocabulary.size,
-            longest=one["before"].shape[1],
+            max_len=one["decoder_inputs"].shape[1],
             dropout=config.dropout,
         )
     else:
@@ -143,7 +143,7 @@ def task(config, source, numbers):
         example=one,
         given=tuple(one),
         mask="y_mask",
-        generate=one["before"].shape[1],
+        generate=one["decoder_inputs"].shape[1],
         sample_evaluator=translation_sample_evaluator(details),
     )
 

@@ -114,7 +114,7 @@ def task(config, source, numbers):
     else:
         squares = patches(example, config.patch).shape[1]
         net = transformer(
-            "encoder", config.width, outputs, depth=config.depth, longest=squares
+            "encoder", config.width, outputs, depth=config.depth, max_len=squares
         )
         net = of_input(net, lambda x: patches(x, config.patch))
     rate = warmup_cosine(learning_rate, config.steps, warmup=config.steps // 20)

@@ -230,12 +230,12 @@ def seq2seq() -> Family:
     there = np.arange(LENGTH) < rng.integers(3, LENGTH + 1, (140, 1))
     turn = np.where(there, there.sum(-1, keepdims=True) - 1 - np.arange(LENGTH), 0)
     y = np.take_along_axis(words, turn, -1)
-    arrays = {"x": words, "y": y, "before": np.pad(y, ((0, 0), (1, 0)))[:, :-1]}
+    arrays = {"x": words, "y": y, "decoder_inputs": np.pad(y, ((0, 0), (1, 0)))[:, :-1]}
     source = table({**arrays, "mask": there.astype(np.float32)})
     net = recurrent(
         "attention", "lstm", 16, VOCABULARY, vocabulary=VOCABULARY, embedding=8
     )
-    given = ("x", "mask", "before")
+    given = ("x", "mask", "decoder_inputs")
     task = tokens(
         net,
         adamw(0.02, ema=0.5),
@@ -260,7 +260,7 @@ def decoder() -> Family:
     """A Transformer's decoder with dropout, scanned."""
     data = windows()
     # Without biases: those of keys have no gradient but rounding, which Adam enlarges.
-    options = {"longest": 8, "bias": False, "dropout": 0.1, "scan": True, "remat": True}
+    options = {"max_len": 8, "bias": False, "dropout": 0.1, "scan": True, "remat": True}
     net = transformer("decoder", 16, data.details.vocabulary.size, heads=2, **options)
     example = jnp.zeros((1, 8), jnp.int32)
     task = tokens(net, adamw(0.01), example=example, mask="y_mask", generate=6)
@@ -271,7 +271,7 @@ def masked() -> Family:
     """Masked diffusion, by a Transformer that sees both ways."""
     data = windows()
     size = data.details.vocabulary.size
-    options = {"depth": 1, "longest": 8, "bias": False, "dropout": 0.1}
+    options = {"depth": 1, "max_len": 8, "bias": False, "dropout": 0.1}
     net = transformer(
         "encoder", 16, size, vocabulary=size + 1, heads=2, pool="none", **options
     )

@@ -23,7 +23,7 @@ from dljax.training.optimizers import adamw, average, sgd
 
 def vit():
     """A Transformer of squares; without biases, of which those of keys do nothing."""
-    options = {"depth": 1, "heads": 2, "longest": 4, "bias": False, "dropout": 0.1}
+    options = {"depth": 1, "heads": 2, "max_len": 4, "bias": False, "dropout": 0.1}
     net = transformer("encoder", 8, 2, **options)
     return of_input(net, lambda x: patches(x, 2))
 

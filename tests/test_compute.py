@@ -12,7 +12,7 @@ from dljax.models.net import compute, of_input
 
 
 def sequences(x):
-    return {"x": x, "before": x[..., :3]}
+    return {"x": x, "decoder_inputs": x[..., :3]}
 
 
 ATTENTION = recurrent.recurrent("attention", "gru", 8, 3, bidirectional=True)
@@ -27,7 +27,7 @@ NETS = {
     "gru": (recurrent.recurrent("many_to_one", "gru", 8, 3), (6, 4)),
     "lstm": (recurrent.recurrent("many_to_one", "lstm", 8, 3, dropout=0.2), (6, 4)),
     "transformer": (
-        transformer.transformer("encoder", 8, 3, longest=6, dropout=0.2),
+        transformer.transformer("encoder", 8, 3, max_len=6, dropout=0.2),
         (6, 4),
     ),
 }

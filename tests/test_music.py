@@ -75,8 +75,9 @@ def test_chords_are_frames_and_unheard_ones_the_most_alike(tmp_path):
             apart = np.abs(frames[None].astype(int) - true[:, None]).sum(-1)
             np.testing.assert_array_equal(np.abs(said - true).sum(-1), apart.min(1))
         np.testing.assert_array_equal(batch["x"], real["x"][:, 0])
-        np.testing.assert_array_equal(batch["before"][:, 1:], batch["y"][:, :-1])
-    told = found.say({**batch, "prediction": batch["before"][:, :3]})
+        decoder_inputs, y = batch["decoder_inputs"], batch["y"]
+        np.testing.assert_array_equal(decoder_inputs[:, 1:], y[:, :-1])
+    told = found.say({**batch, "prediction": batch["decoder_inputs"][:, :3]})
     np.testing.assert_array_equal(
         told["real roll"][there[:, :3]], real["y"][:, :3][there[:, :3]]
     )

@@ -70,7 +70,7 @@ def test_decay_is_of_the_same_weights_in_a_scan_over_layers():
     from dljax.models.transformer import transformer
 
     def total(scan):
-        net = transformer("decoder", 8, 5, longest=4, scan=scan, heads=2)
+        net = transformer("decoder", 8, 5, max_len=4, scan=scan, heads=2)
         params, _ = net.init(jax.random.key(0), jnp.zeros((1, 4), jnp.int32))
         chosen = optimizers.decayed(params)
         sizes = jax.tree.map(lambda p, yes: p.size * yes, params, chosen)

@@ -13,13 +13,13 @@ OPTIONS = {"vocabulary": V, "embedding": 4, "layers": 2, "bidirectional": True}
 
 def sentences(steps=S):
     x = jax.random.randint(jax.random.key(1), (B, steps), 1, V)
-    before = jax.random.randint(jax.random.key(2), (B, T), 1, W)
-    return {"x": x, "mask": jnp.ones((B, steps)), "before": before}
+    decoder_inputs = jax.random.randint(jax.random.key(2), (B, T), 1, W)
+    return {"x": x, "mask": jnp.ones((B, steps)), "decoder_inputs": decoder_inputs}
 
 
 def values():
-    before = jax.random.bernoulli(jax.random.key(2), 0.5, (B, T, W)).astype(jnp.float32)
-    return {"x": jax.random.normal(jax.random.key(1), (B, 2)), "before": before}
+    rolls = jax.random.bernoulli(jax.random.key(2), 0.5, (B, T, W)).astype(jnp.float32)
+    return {"x": jax.random.normal(jax.random.key(1), (B, 2)), "decoder_inputs": rolls}
 
 
 def built(architecture, cell="lstm", **options):
@@ -42,8 +42,8 @@ def test_what_is_made_is_the_likeliest_after_what_was_made(architecture, cell):
     found = net.generate(params, {}, given, steps=T, key=None)
     made = found["prediction"]
     assert made.shape == ((B, T, W) if architecture == "one_to_many" else (B, T))
-    before = jnp.concatenate([given["before"][:, :1], made[:, :-1]], 1)
-    y = said(net, params, given | {"before": before})
+    decoder_inputs = jnp.concatenate([given["decoder_inputs"][:, :1], made[:, :-1]], 1)
+    y = said(net, params, given | {"decoder_inputs": decoder_inputs})
     likeliest = y > 0 if architecture == "one_to_many" else jnp.argmax(y, -1)
     np.testing.assert_array_equal(made, likeliest)
     assert len(np.unique(made)) > 1
@@ -54,15 +54,17 @@ def test_no_step_sees_by_gradient_what_is_made_after_it(architecture):
     net, params, given = built(architecture)
     if architecture == "one_to_many":
 
-        def at(before):
-            return said(net, params, given | {"before": before})[:, 1].sum()
+        def at(decoder_inputs):
+            its = given | {"decoder_inputs": decoder_inputs}
+            return said(net, params, its)[:, 1].sum()
 
-        grad = jax.grad(at)(given["before"])
+        grad = jax.grad(at)(given["decoder_inputs"])
         assert (grad[:, 2:] == 0).all()
         assert (grad[:, :2] != 0).any(-1).all()
         return
     # Each token is one of its own, so that its embedding is no other's.
-    one = jax.tree.map(lambda array: array[:1], given) | {"before": jnp.arange(T)[None]}
+    one = jax.tree.map(lambda array: array[:1], given)
+    one |= {"decoder_inputs": jnp.arange(T)[None]}
 
     def logits(embedding):
         changed = {**params, "embed_y": {"embedding": embedding}}
@@ -143,15 +145,15 @@ def test_a_sequence_that_is_only_in_the_source_is_learned():
     net = recurrent("attention", "gru", 32, V, vocabulary=V, embedding=16)
     draw = jax.jit(lambda key: jax.random.randint(key, (64, S), 1, V))
     x = draw(jax.random.key(9))
-    batch = {"x": x, "mask": jnp.ones(x.shape), "before": jnp.zeros_like(x)}
+    batch = {"x": x, "mask": jnp.ones(x.shape), "decoder_inputs": jnp.zeros_like(x)}
     params, _ = net.init(jax.random.key(0), batch)
     optimizer = optax.adam(1e-2)
     opt = optimizer.init(params)
 
     def given(x):
         y = x[:, ::-1]
-        before = jnp.concatenate([jnp.zeros_like(y[:, :1]), y[:, :-1]], 1)
-        return {"x": x, "mask": jnp.ones(x.shape), "before": before}, y
+        decoder_inputs = jnp.concatenate([jnp.zeros_like(y[:, :1]), y[:, :-1]], 1)
+        return {"x": x, "mask": jnp.ones(x.shape), "decoder_inputs": decoder_inputs}, y
 
     @jax.jit
     def step(params, opt, key):

@@ -134,8 +134,8 @@ def pairs(**options):
 def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
     found = pairs()
     batch = found.gather(found.arrays, jnp.array([2, 31]))
-    np.testing.assert_array_equal(batch["before"][:, 0], vocabulary.BEGIN)
-    np.testing.assert_array_equal(batch["before"][:, 1:], batch["y"][:, :-1])
+    np.testing.assert_array_equal(batch["decoder_inputs"][:, 0], vocabulary.BEGIN)
+    np.testing.assert_array_equal(batch["decoder_inputs"][:, 1:], batch["y"][:, :-1])
     np.testing.assert_array_equal(batch["y"][:, 6], vocabulary.END)
     assert batch["y"][1, 1] == vocabulary.UNKNOWN  # it is not in the training data
     said = found.say(

@@ -21,7 +21,7 @@ TOKENS, WIDTH, DEPTH, HEADS, T = 7, 8, 2, 2, 5
 
 
 def make(architecture="decoder", **options):
-    options = {"depth": DEPTH, "heads": HEADS, "longest": T} | options
+    options = {"depth": DEPTH, "heads": HEADS, "max_len": T} | options
     return transformer(architecture, WIDTH, TOKENS, **options)
 
 
@@ -46,9 +46,9 @@ def given(architecture):
     if architecture == "decoder":
         return tokens(3, T)
     mask = jnp.ones((3, T)).at[1, 3:].set(0)
-    before = {"before": tokens(3, T, seed=1)}
+    decoder_inputs = {"decoder_inputs": tokens(3, T, seed=1)}
     return {"x": tokens(3, T), "mask": mask} | (
-        before if architecture == "encoder_decoder" else {}
+        decoder_inputs if architecture == "encoder_decoder" else {}
     )
 
 
@@ -64,20 +64,20 @@ def test_what_is_kept_of_the_past_changes_nothing(architecture, norm, positions)
     net = make(architecture, norm=norm, positions=positions, **options_of(architecture))
     its = given(architecture)
     params, model_state = drawn(net, its)
-    begun = its if architecture == "decoder" else its["before"]
+    begun = its if architecture == "decoder" else its["decoder_inputs"]
     first = begun[:, :1]
-    its = first if architecture == "decoder" else its | {"before": first}
+    its = first if architecture == "decoder" else its | {"decoder_inputs": first}
     made = jax.jit(net.generate, static_argnames="steps")(
         params, model_state, its, steps=T, key=None
     )["prediction"]
     assert made.shape == (3, T)
     whole = jnp.concatenate([first, made[:, :-1]], 1)
-    its = whole if architecture == "decoder" else its | {"before": whole}
+    its = whole if architecture == "decoder" else its | {"decoder_inputs": whole}
     logits, _ = net.apply(params, model_state, its, key=None, train=False)
     np.testing.assert_array_equal(logits.argmax(-1), made)
 
 
-EACH = [{"norm": "after"}, {"scan": True}, *({"positions": p} for p in POSITIONS)]
+EACH = [{"norm": "post"}, {"scan": True}, *({"positions": p} for p in POSITIONS)]
 
 
 @pytest.mark.parametrize("options", EACH)
@@ -85,12 +85,12 @@ EACH = [{"norm": "after"}, {"scan": True}, *({"positions": p} for p in POSITIONS
 def test_logits_from_kept_keys_and_values_are_the_whole_sequences(
     architecture, options
 ):
-    """Under jit, at a place that is traced, in arrays of the longest sequence."""
+    """Under jit, at a place that is traced, in arrays of max_len positions."""
     net = make(architecture, **options_of(architecture), **options)
     its = given(architecture)
     params, model_state = drawn(net, its)
     whole, _ = net.apply(params, model_state, its, key=None, train=False)
-    y = its if architecture == "decoder" else its["before"]
+    y = its if architecture == "decoder" else its["decoder_inputs"]
     (module,) = net.generate.args
     variables, seen = {"params": params}, (None, None)
     if architecture == "encoder_decoder":
@@ -154,10 +154,10 @@ def test_a_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
     net = make(architecture, **options_of(architecture), **options)
     its = given(architecture)
     params, model_state = drawn(net, its)
-    begun = its if architecture == "decoder" else its["before"]
+    begun = its if architecture == "decoder" else its["decoder_inputs"]
     # Each token is one of its own, so that its embedding is no other's.
     own = jnp.arange(T)[None] % TOKENS
-    its = own if architecture == "decoder" else {**its, "before": own}
+    its = own if architecture == "decoder" else {**its, "decoder_inputs": own}
     its = jax.tree.map(lambda array: array[:1], its)
     assert begun.shape[1] == T
 
@@ -181,8 +181,8 @@ def test_padding_changes_nothing(architecture):
         for x in (its, other)
     )
     np.testing.assert_array_equal(a, b)
-    there = {k: v[1:2, :3] for k, v in its.items() if k != "before"}
-    there |= {k: v[1:2] for k, v in its.items() if k == "before"}
+    there = {k: v[1:2, :3] for k, v in its.items() if k != "decoder_inputs"}
+    there |= {k: v[1:2] for k, v in its.items() if k == "decoder_inputs"}
     alone, _ = net.apply(params, model_state, there, key=None, train=False)
     np.testing.assert_allclose(alone, a[1:2], atol=1e-5)
 
@@ -255,13 +255,13 @@ def test_heads_that_do_not_divide_the_width_are_said_in_a_line():
     ):
         make(heads=8, positions="rotary")
     with pytest.raises(UserError, match="width 7: must be even, with sinusoidal"):
-        transformer("decoder", 7, 3, heads=1, longest=T, positions="sinusoidal")
+        transformer("decoder", 7, 3, heads=1, max_len=T, positions="sinusoidal")
 
 
 def test_what_is_longer_than_the_learned_positions_is_refused():
     net, x = make(), tokens(3, T + 1)
     params, model_state = net.init(jax.random.key(0), x[:, :T])
-    with pytest.raises(ValueError, match="6 places: longest is 5"):
+    with pytest.raises(ValueError, match="6 places: max_len is 5"):
         net.apply(params, model_state, x, key=None, train=False)
 
 

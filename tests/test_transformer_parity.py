@@ -11,7 +11,7 @@ from dljax.models.transformer import transformer
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 TOKENS, WIDTH, HEADS = 7, 8, 2
-BLOCK = {"width": WIDTH, "heads": HEADS, "ratio": 3, "norm": "before"}
+BLOCK = {"width": WIDTH, "heads": HEADS, "ratio": 3, "norm": "pre"}
 BLOCK |= {"activation": "gelu", "rotary": False, "bias": True, "dropout": 0.0}
 BLOCK_PATH = "block/{}/encoder/block_0/"
 BLOCK |= {"attention": True, "residual": True, "ends": 1.0, "across": False}
@@ -20,7 +20,7 @@ PARITY = {
     "translator": {
         "architecture": "encoder_decoder",
         "vocabulary": TOKENS,
-        "norm": "after",
+        "norm": "post",
         "activation": "relu",
         "ratio": 2,
     },
@@ -61,7 +61,7 @@ def test_it_is_pytorchs_in_values_and_gradients(arrays, name):
         TOKENS,
         depth=2,
         heads=HEADS,
-        longest=5,
+        max_len=5,
         **options,
     )
     params, x = tree(arrays, f"{name}/params/"), arrays[f"{name}/x"]
@@ -70,8 +70,8 @@ def test_it_is_pytorchs_in_values_and_gradients(arrays, name):
     if name == "reader":
         given = {"x": x, "mask": arrays["mask"]}
     if name == "translator":
-        source, before = np.split(x, 2, 1)
-        given = {"x": source, "before": before, "mask": arrays["mask"]}
+        source, decoder_inputs = np.split(x, 2, 1)
+        given = {"x": source, "decoder_inputs": decoder_inputs, "mask": arrays["mask"]}
 
     def loss(params):
         logits, _ = net.apply(params, {}, given, key=None, train=True)

@@ -11,7 +11,7 @@ from dljax.models.attention import Attention, ending
 from dljax.models.layers import Dense, Dropout
 
 EPSILON = 1e-5  # of layer normalisation
-NORMS = ("before", "after", "none")
+NORMS = ("pre", "post", "none")
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "gelu": functools.partial(nn.gelu, approximate=False),
     "relu": nn.relu,
@@ -62,10 +62,10 @@ class Block(nn.Module):
 
     def _part(self, name, x, of):
         norm = nn.LayerNorm(EPSILON, use_bias=self.bias, name=f"{name}_norm")
-        y, kept = of(norm(x) if self.norm == "before" else x)
+        y, kept = of(norm(x) if self.norm == "pre" else x)
         y = Dropout(self.dropout)(y, train=self.train)
         y = x + y if self.residual else y
-        return norm(y) if self.norm == "after" else y, kept
+        return norm(y) if self.norm == "post" else y, kept
 
     def _attention(self, name):
         own = name == "attention"
@@ -126,6 +126,6 @@ class Stack(nn.Module):
                 block = made(**fields, name=f"block_{i}")
                 x, new = block(x, seen, mask, seen_mask, own, at)
                 kept.append(new)
-        if self.block["norm"] == "before":
+        if self.block["norm"] == "pre":
             x = nn.LayerNorm(EPSILON, use_bias=self.block["bias"], name="norm")(x)
         return x, kept

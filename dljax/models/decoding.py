@@ -46,10 +46,10 @@ def generate(module, params, model_state, given, *, steps, key, draw=drawn):
     """
     variables = {"params": params, **model_state}
     if module.architecture == "encoder_decoder":
-        before = given["before"][:, :1]
+        before = given["decoder_inputs"][:, :1]
         seen = module.apply(variables, given, method="encode")
     else:
-        before, seen = given[:, -module.longest :], (None, None)
+        before, seen = given[:, -module.max_len :], (None, None)
 
     def decode(tokens, past, at):
         made: Any = module.apply(variables, tokens, *seen, past, at, method="decode")
@@ -58,7 +58,7 @@ def generate(module, params, model_state, given, *, steps, key, draw=drawn):
 
     def empty(shape):
         *leading, _, size = shape.shape
-        return jnp.zeros((*leading, module.longest, size), shape.dtype)
+        return jnp.zeros((*leading, module.max_len, size), shape.dtype)
 
     def step(carry, given):
         token, past = carry
@@ -73,7 +73,7 @@ def generate(module, params, model_state, given, *, steps, key, draw=drawn):
     done = 0
     while done < steps:
         there = before.shape[1]
-        now = min(steps - done, module.longest - there + 1)
+        now = min(steps - done, module.max_len - there + 1)
         its = None if keys is None else keys[done : done + now]
         logits, past = decode(before, jax.tree.map(empty, kept), 0)
         first = draw(logits, None if its is None else its[0])
@@ -81,6 +81,6 @@ def generate(module, params, model_state, given, *, steps, key, draw=drawn):
         _, more = jax.lax.scan(step, (first, past), rest)
         made.append(jnp.concatenate([first[:, None], more.swapaxes(0, 1)], 1))
         before = jnp.concatenate([before, made[-1]], 1)
-        before = before[:, -max(1, module.longest // 2) :]
+        before = before[:, -max(1, module.max_len // 2) :]
         done += now
     return {"prediction": jnp.concatenate(made, 1)}

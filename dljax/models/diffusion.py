@@ -168,7 +168,7 @@ def dit(
         "width": width,
         "heads": heads,
         "ratio": 4,
-        "norm": "before",
+        "norm": "pre",
         "activation": "gelu",
         "rotary": False,
         "bias": bias,

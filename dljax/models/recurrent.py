@@ -124,8 +124,9 @@ def recurrent(
                    memory at the end
     attention      the same, and each step looks at all steps of x
 
-    The last three take "before" too, for each step what was made before it: tokens (b,
-    t) where x is, else values (b, t, outputs); `Net.generate` begins with its first.
+    The last three also take "decoder_inputs", the output before each step: tokens (b,
+    t) where x is tokens, else values (b, t, outputs); `Net.generate` begins with the
+    first of them.
 
     Args:
       cell: one of `CELLS`: "rnn", "gru", "lstm", or an LSTM that lacks a part, as
@@ -133,9 +134,9 @@ def recurrent(
       layers: each works on the outputs of the one before.
       bidirectional: beside each layer one that goes from the last step to the first. A
         net of many to many then sees what is to come.
-      vocabulary, embedding: x is then int32 tokens (b, t), which become vectors of so
-        many numbers, as do those of "before" (there are `outputs` of these); 0: x is
-        values.
+      vocabulary, embedding: x is int32 tokens (b, t), embedded as vectors of this
+        size, as are the tokens of "decoder_inputs" (of a vocabulary of `outputs`); 0: x
+        is values.
       dropout: of what goes into each layer and into the output.
       orthogonal, forget_bias: see `cell.Layer`.
       reset: every so many steps the memory begins anew; 1: there is no feedback; 0: it

@@ -21,11 +21,11 @@ from dljax.types import Net
 
 
 class Seq2Seq(nn.Module):
-    """{"x", "before": (b, t) or (b, t, outputs), and "mask"} -> (b, t, outputs).
+    """{"x", "mask", "decoder_inputs": (b, t) or (b, t, outputs)} -> (b, t, outputs).
 
     With `encoder` x is a sequence, tokens (b, s) or (b, s, features); without, it is
     one thing, (b, features), from which the decoder's memory begins. It may be given
-    "before" alone, as an array.
+    "decoder_inputs" alone, as an array.
     """
 
     cell: Cell
@@ -72,7 +72,7 @@ class Seq2Seq(nn.Module):
         if not isinstance(given, dict):
             given = from_nothing(given)
         memory, seen = self.encode(given, train=train)
-        return self.decode(given["before"], memory, seen, train=train)[0]
+        return self.decode(given["decoder_inputs"], memory, seen, train=train)[0]
 
     def encode(self, given: Any, *, train: bool = False):
         """The decoder's memory at the start; and what attention sees (b, s, hidden)
@@ -137,7 +137,7 @@ def seq2seq(**fields: Any) -> Net:
         its = from_nothing(given) if alone else given
         begun: Any = module.apply(variables, its, method="encode")
         memory, seen = begun
-        before = its["before"]
+        before = its["decoder_inputs"]
         if alone and before.shape[1] > 1:  # what it goes on from
             read: Any = module.apply(
                 variables, before[:, :-1], memory, seen, method="decode"
@@ -168,7 +168,7 @@ def seq2seq(**fields: Any) -> Net:
 
 def from_nothing(before):
     """What a net without an encoder takes where there is nothing to begin from."""
-    return {"x": jnp.zeros((len(before), 1)), "before": before}
+    return {"x": jnp.zeros((len(before), 1)), "decoder_inputs": before}
 
 
 def _keys(y, key):

@@ -24,7 +24,7 @@ class Transformer(nn.Module):
     architecture: str
     outputs: int
     vocabulary: int
-    longest: int
+    max_len: int
     positions: str
     pool: str
     tied: bool
@@ -47,7 +47,7 @@ class Transformer(nn.Module):
             self.decoder = Stack(**self.stack, across=across, causal=True)
             self.embed_y = embed(self.outputs)
         if self.positions == "learned":
-            self.place = embed(self.longest)
+            self.place = embed(self.max_len)
         self.drop = Dropout(block["dropout"])
         if not self.tied:
             self.head = Dense(self.outputs)
@@ -58,7 +58,7 @@ class Transformer(nn.Module):
             return self.decode(given["x"], train=train)[0]
         seen, seen_mask = self.encode(given, train=train)
         if self.architecture == "encoder_decoder":
-            return self.decode(given["before"], seen, seen_mask, train=train)[0]
+            return self.decode(given["decoder_inputs"], seen, seen_mask, train=train)[0]
         if self.pool == "mean":
             there = jnp.ones(seen.shape[:2]) if seen_mask is None else given["mask"]
             there = (there / there.sum(-1, keepdims=True))[..., None]
@@ -99,8 +99,8 @@ class Transformer(nn.Module):
         return logits.reshape(*y.shape[:-1], self.outputs), past
 
     def _placed(self, x, at, train):
-        if self.positions == "learned" and x.shape[1] > self.longest:
-            raise ValueError(f"{x.shape[1]} places: longest is {self.longest}")
+        if self.positions == "learned" and x.shape[1] > self.max_len:
+            raise ValueError(f"{x.shape[1]} places: max_len is {self.max_len}")
         places = at + jnp.arange(x.shape[1])
         if self.positions == "learned":
             x = x + self.place(places)[None]
@@ -129,9 +129,9 @@ def transformer(
     heads: int = 4,
     ratio: int = 4,
     vocabulary: int = 0,
-    longest: int,
+    max_len: int,
     positions: str = "learned",
-    norm: str = "before",
+    norm: str = "pre",
     activation: str = "gelu",
     bias: bool = True,
     dropout: float = 0.0,
@@ -150,21 +150,22 @@ def transformer(
     encoder   x, or {"x", "mask": (b, t), 0 at padding}, where x is tokens (b, t), or
               values (b, t, features) -> (b, outputs); with pool="none" (b, t, outputs)
     encoder_decoder
-              {"x": of the encoder, "mask", "before": tokens (b, t)} -> (b, t, outputs)
+              {"x": of the encoder, "mask", "decoder_inputs": tokens (b, t)} -> (b, t,
+              outputs)
 
     Args:
       width: numbers of each place, in `depth` blocks of so many `heads`; the layers at
         each place are `ratio` times as wide.
       vocabulary: how many tokens the encoder knows; 0: its x is values.
-      longest: a sequence that it can take.
+      max_len: the longest sequence.
       positions: what tells them: vectors that are "learned", "sinusoidal" ones, a turn
         of queries and keys ("rotary"), or nothing ("none").
-      norm: "before" each part, "after" each sum, or "none".
+      norm: "pre" (before each part), "post" (after each sum), or "none".
       tied: the logits are products with the embedding of the tokens.
       attention, residual: False takes that part away.
       scan, remat: see `block.Stack`; neither changes what is computed.
 
-    Source: Vaswani et al. 2017; GPT-2 (Radford et al. 2019) for "before" and the
+    Source: Vaswani et al. 2017; GPT-2 (Radford et al. 2019) for "pre" and the
     initial weights, of which what ends a block is smaller the more blocks there are.
 
     Raises:
@@ -197,11 +198,11 @@ def transformer(
         "dropout": dropout,
         "attention": attention,
         "residual": residual,
-        "ends": 1.0 if norm == "after" else 1 / (2 * depth),
+        "ends": 1.0 if norm == "post" else 1 / (2 * depth),
     }
     stack = {"depth": depth, "block": block, "scan": scan, "remat": remat}
     module = Transformer(
-        architecture, outputs, vocabulary, longest, positions, pool, tied, stack
+        architecture, outputs, vocabulary, max_len, positions, pool, tied, stack
     )
     made = net(module)
     if architecture == "encoder":

@@ -20,9 +20,9 @@ class ChordDetails(NamedTuple):
 def chords(source: Source, *, longest: int = 0) -> Source:
     """Every frame of the training pieces as a number; any other is the most like it.
 
-    Its batches are {"x": the first frame, float32 (b, 88), "before": int32 (b, t), "y":
-    int32 (b, t), the chord after each, "y_mask": float32 (b, t), 0 past a piece's end,
-    "row": int32 (b,)}; its details are `ChordDetails`.
+    Its batches are {"x": the first frame, float32 (b, 88), "decoder_inputs": int32 (b,
+    t), "y": int32 (b, t), the chord after each, "y_mask": float32 (b, t), 0 past a
+    piece's end, "row": int32 (b,)}; its details are `ChordDetails`.
 
     Args:
       source: of `next_frames`.
@@ -52,7 +52,7 @@ def chords(source: Source, *, longest: int = 0) -> Source:
         mask = jnp.arange(1, chord.shape[1]).reshape(1, -1) < ends.reshape(-1, 1)
         return {
             "x": first[:, 0].astype(jnp.float32),
-            "before": chord[:, :-1],
+            "decoder_inputs": chord[:, :-1],
             "y": chord[:, 1:],
             "y_mask": mask.astype(jnp.float32),
             "row": rows,

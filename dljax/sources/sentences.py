@@ -171,7 +171,7 @@ def translation_pairs(
     """A source of text with translations; its details are `TranslationDetails`.
 
     Its batches are {"x": int32 (b, s), "mask": (b, s), "y": int32 (b, t), which ends
-    with END, "before": int32 (b, t), y a piece earlier, which begins with BEGIN,
+    with END, "decoder_inputs": int32 (b, t), y shifted by one, which begins with BEGIN,
     "y_mask": (b, t), "row": int32 (b,)}; masks are float32, 0 at padding.
 
     Args: as `sentences`. `longest` is that of both sides, and nothing is cut off the
@@ -201,12 +201,12 @@ def translation_pairs(
 
     def gather(arrays, rows):
         x, y = (jnp.take(arrays[name], rows, axis=0) for name in "xy")
-        before = jnp.concatenate([jnp.full_like(y[:, :1], BEGIN), y[:, :-1]], 1)
+        decoder_inputs = jnp.concatenate([jnp.full_like(y[:, :1], BEGIN), y[:, :-1]], 1)
         masks = {"mask": x, "y_mask": y}
         return {
             "x": x,
             "y": y,
-            "before": before,
+            "decoder_inputs": decoder_inputs,
             **{name: (side != PAD).astype(jnp.float32) for name, side in masks.items()},
             "row": rows,
         }
@@ -226,7 +226,8 @@ def translation_pairs(
             raise UserError("--prompt: give what is to be translated")
         x = padded([fitted["source"].encode(text) for text in texts], most)
         mask = (x != PAD).astype(np.float32)
-        return {"x": x, "mask": mask, "before": np.full((len(x), 1), BEGIN, np.int32)}
+        begin = np.full((len(x), 1), BEGIN, np.int32)
+        return {"x": x, "mask": mask, "decoder_inputs": begin}
 
     def say(sample: Mapping[str, Any]) -> dict[str, Any]:
         """The translations, and piece by piece what was read and said."""

@@ -160,19 +160,19 @@ def tokens_case(case: Case) -> tuple[Any, Any]:
 
     x, y = data(case)
     rows = np.arange(len(y))
-    arrays = {"x": x, "y": y, "before": np.roll(y, 1, axis=1)}
+    arrays = {"x": x, "y": y, "decoder_inputs": np.roll(y, 1, axis=1)}
     splits = {"train": rows[:9000], "valid": rows[:500], "test": rows[:500]}
     source = Source("random", "1", "", arrays, lambda seed: splits, order, take)
     width, k = case.hidden[0], case.vocabulary
     options: dict[str, Any] = {}
     if case.transformer:
-        options = {"depth": case.depth, "heads": 4, "longest": case.image[0]}
+        options = {"depth": case.depth, "heads": 4, "max_len": case.image[0]}
     if case.transformer == "decoder":
         net = transformer("decoder", width, k, bias=False, tied=True, **options)
         return source, tokens(net, adamw(1e-3), example=example(source, "x")["x"])
-    inputs = example(source, "x", "before")
+    inputs = example(source, "x", "decoder_inputs")
     if case.transformer:
-        options |= {"vocabulary": k, "norm": "after", "activation": "relu", "ratio": 2}
+        options |= {"vocabulary": k, "norm": "post", "activation": "relu", "ratio": 2}
         net = transformer("encoder_decoder", width, k, **options)
         return source, tokens(net, adamw(1e-3), example=inputs, given=tuple(inputs))
     net = recurrent(

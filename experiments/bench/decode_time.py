@@ -50,7 +50,7 @@ def dljax_decoder(batch_size, *, cache):
         VOCABULARY,
         depth=DEPTH,
         heads=HEADS,
-        longest=CONTEXT,
+        max_len=CONTEXT,
         bias=False,
         tied=True,
     )

@@ -104,14 +104,14 @@ def translating(net, optimizer, source):
     from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
 
-    one = example(source, "x", "mask", "before")
+    one = example(source, "x", "mask", "decoder_inputs")
     return tokens(
         net,
         optimizer,
         example=one,
         given=tuple(one),
         mask="y_mask",
-        generate=one["before"].shape[1],
+        generate=one["decoder_inputs"].shape[1],
         sample_evaluator=sample_evaluator(source.details),
     )
 

@@ -77,7 +77,7 @@ def task(config, source, numbers):
     from dljax.training.optimizers import adamw
 
     details = source.details
-    before = example(source, "before")["before"]
+    decoder_inputs = example(source, "decoder_inputs")["decoder_inputs"]
     net = transformer(
         "encoder_decoder",
         config.width,
@@ -86,8 +86,8 @@ def task(config, source, numbers):
         heads=config.heads,
         ratio=2,
         vocabulary=details.source_vocabulary.size,
-        longest=before.shape[1],
-        norm="after",
+        max_len=decoder_inputs.shape[1],
+        norm="post",
         activation="relu",
         dropout=config.dropout,
     )

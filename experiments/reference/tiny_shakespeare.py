@@ -102,7 +102,7 @@ def task(config, source, numbers):
         source.details.vocabulary.size,
         depth=config.depth,
         heads=config.heads,
-        longest=config.context,
+        max_len=config.context,
         bias=False,
         dropout=config.dropout,
         tied=True,
