@@ -80,7 +80,7 @@ def source(config):
 def task(config, source, numbers):
     """Classification by a CNN whose kernels learn, or stay as they were drawn."""
     from dljax.models.cnn import cnn
-    from dljax.models.net import frozen
+    from dljax.models.net import freeze
     from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
@@ -91,7 +91,7 @@ def task(config, source, numbers):
     channels = (config.channels, 2 * config.channels)
     net = cnn(channels, config.hidden, outputs, size=config.size)
     if config.kernels == "random":
-        net = frozen(net, layers="Conv")
+        net = freeze(net, prefix="Conv")
     return classification(net, adamw(learning_rate), example=example)
 
 

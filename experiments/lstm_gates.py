@@ -85,7 +85,7 @@ def source(config):
 def task(config, source, numbers):
     """Classification from the memory after the last step."""
     from dljax.errors import UserError
-    from dljax.models.net import of_input
+    from dljax.models.net import map_inputs
     from dljax.models.recurrent import recurrent
     from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
@@ -101,7 +101,7 @@ def task(config, source, numbers):
             "an image"
         )
     width = config.pixels * example.shape[-1]
-    net = of_input(net, lambda x: x.reshape(x.shape[0], -1, width))
+    net = map_inputs(net, lambda x: x.reshape(x.shape[0], -1, width))
     optimizer = adamw(learning_rate, clip=1.0)
     return classification(net, optimizer, example=example)
 

@@ -56,7 +56,7 @@ def traced(config):
 
     import dljax
     from dljax.errors import UserError
-    from dljax.models.cell import watch_cells
+    from dljax.models.cell import record_cells
     from dljax.training import update
 
     run = dljax.load(config.run)
@@ -74,7 +74,7 @@ def traced(config):
     shown = update.sample(run.task, run.source, state, row, run.source.arrays)
     params, model_state = update.averages(run.task, state)
     seen: list[dict[str, Any]] = []
-    with watch_cells(seen.append):
+    with record_cells(seen.append):
         batch = {**shown, "weight": jnp.ones(1)}
         run.task.metrics(params, model_state, batch, jax.random.key(0))
     if not seen:

@@ -78,8 +78,8 @@ def source(config):
 
 def task(config, source, numbers):
     """Classification from the memory after the last row."""
-    from dljax.models.net import of_input
-    from dljax.models.recurrent import recurrent, rows
+    from dljax.models.net import map_inputs
+    from dljax.models.recurrent import image_rows, recurrent
     from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
@@ -94,7 +94,7 @@ def task(config, source, numbers):
         "many_to_one", config.cell, config.hidden, outputs, reset=config.rows
     )
     rate = config.learning_rate
-    return classification(of_input(net, rows), adamw(rate), example=example)
+    return classification(map_inputs(net, image_rows), adamw(rate), example=example)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ def source(config):
 def task(config, source, numbers):
     """Classification of the image, of its last row, or of its rows in turn."""
     from dljax.models.mlp import mlp
-    from dljax.models.net import of_input
-    from dljax.models.recurrent import recurrent, rows
+    from dljax.models.net import map_inputs
+    from dljax.models.recurrent import image_rows, recurrent
     from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
@@ -90,8 +90,8 @@ def task(config, source, numbers):
     example, outputs = stills(source)
     sees = {
         "one_to_one": lambda x: x.reshape(x.shape[0], -1),
-        "last_row": lambda x: rows(x)[:, -1],
-        "many_to_one": rows,
+        "last_row": lambda x: image_rows(x)[:, -1],
+        "many_to_one": image_rows,
     }
     if config.kind == "feed_forward":
         net = mlp((config.hidden,), outputs, activation="tanh")
@@ -99,7 +99,7 @@ def task(config, source, numbers):
         many = config.kind == "many_to_one"
         architecture = "many_to_one" if many else "one_to_one"
         net = recurrent(architecture, "rnn", config.hidden, outputs)
-        net = of_input(net, sees[config.kind])
+        net = map_inputs(net, sees[config.kind])
     return classification(net, adamw(config.learning_rate), example=example)
 
 

@@ -77,7 +77,7 @@ def source(config):
 def task(config, source, numbers):
     """Classification from the memory after the last step."""
     from dljax.errors import UserError
-    from dljax.models.net import of_input
+    from dljax.models.net import map_inputs
     from dljax.models.recurrent import recurrent
     from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
@@ -90,7 +90,7 @@ def task(config, source, numbers):
         raise UserError(f"--parts={config.parts}: must divide a row of {width} pixels")
     features = width // config.parts * channels
     net = recurrent("many_to_one", config.cell, config.hidden, outputs)
-    net = of_input(net, lambda x: x.reshape(x.shape[0], -1, features))
+    net = map_inputs(net, lambda x: x.reshape(x.shape[0], -1, features))
     optimizer = adamw(learning_rate, clip=1.0)
     return classification(net, optimizer, example=example)
 

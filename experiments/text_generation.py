@@ -166,14 +166,14 @@ def gan_of_text(config, size, example, evaluator):
     import jax
     import jax.numpy as jnp
 
-    from dljax.models.net import of_input
+    from dljax.models.net import map_inputs
     from dljax.models.transformer import transformer
     from dljax.tasks.gan import gan
     from dljax.training.optimizers import adamw
 
     options = {"depth": config.depth, "max_len": config.context}
     places = transformer("encoder", config.width, size, pool="none", **options)
-    places = of_input(places, lambda z: z.reshape(len(z), config.context, -1))
+    places = map_inputs(places, lambda z: z.reshape(len(z), config.context, -1))
     scores = transformer("encoder", config.width, 1, **options)
 
     def shares(params, model_state, z, **options):

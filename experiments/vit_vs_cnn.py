@@ -100,8 +100,8 @@ def source(config):
 def task(config, source, numbers):
     """Classification by a CNN, or by a Transformer of squares."""
     from dljax.models.cnn import cnn
-    from dljax.models.net import of_input
-    from dljax.models.transformer import patches, transformer
+    from dljax.models.net import map_inputs
+    from dljax.models.transformer import extract_patches, transformer
     from dljax.sources.resident import stills
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw, warmup_cosine
@@ -112,11 +112,11 @@ def task(config, source, numbers):
         channels = (config.channels, 2 * config.channels)
         net = cnn(channels, config.hidden, outputs)
     else:
-        squares = patches(example, config.patch).shape[1]
+        squares = extract_patches(example, config.patch).shape[1]
         net = transformer(
             "encoder", config.width, outputs, depth=config.depth, max_len=squares
         )
-        net = of_input(net, lambda x: patches(x, config.patch))
+        net = map_inputs(net, lambda x: extract_patches(x, config.patch))
     rate = warmup_cosine(learning_rate, config.steps, warmup=config.steps // 20)
     return classification(net, adamw(rate, clip=1.0), example=example)
 

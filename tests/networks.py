@@ -11,10 +11,10 @@ from dljax.models.all_conv import all_conv
 from dljax.models.cnn import cnn
 from dljax.models.diffusion import unet
 from dljax.models.mlp import mlp
-from dljax.models.net import of_input
+from dljax.models.net import map_inputs
 from dljax.models.recurrent import recurrent
 from dljax.models.resnet import resnet
-from dljax.models.transformer import patches, transformer
+from dljax.models.transformer import extract_patches, transformer
 from dljax.models.video import cnn_3d, cnn_frames
 from dljax.tasks.classification import classification
 from dljax.tasks.conditional_generators import maker
@@ -25,7 +25,7 @@ def vit():
     """A Transformer of squares; without biases, of which those of keys do nothing."""
     options = {"depth": 1, "heads": 2, "max_len": 4, "bias": False, "dropout": 0.1}
     net = transformer("encoder", 8, 2, **options)
-    return of_input(net, lambda x: patches(x, 2))
+    return map_inputs(net, lambda x: extract_patches(x, 2))
 
 
 IMAGE, CLIP, STEPS = (4, 4, 1), (2, 4, 4, 1), (3, 2)

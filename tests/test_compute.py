@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dljax.models import all_conv, cnn, mlp, recurrent, resnet, transformer, video
-from dljax.models.net import compute, of_input
+from dljax.models.net import map_inputs, with_compute_dtype
 
 
 def sequences(x):
@@ -17,7 +17,7 @@ def sequences(x):
 
 ATTENTION = recurrent.recurrent("attention", "gru", 8, 3, bidirectional=True)
 NETS = {
-    "attention": (of_input(ATTENTION, sequences), (6, 4)),
+    "attention": (map_inputs(ATTENTION, sequences), (6, 4)),
     "mlp": (mlp.mlp((8,), 3, dropout=0.2), (8, 8, 1)),
     "cnn": (cnn.cnn((4,), 8, 3, dropout=0.2), (8, 8, 1)),
     "resnet": (resnet.resnet(8, 3, width=4), (4, 4, 1)),
@@ -37,7 +37,7 @@ NETS = {
 def test_half_precision_is_near_and_keeps_float32(name):
     net, shape = NETS[name]
     x = np.random.default_rng(0).normal(size=(16, *shape)).astype(np.float32)
-    half = compute(net, "bfloat16")
+    half = with_compute_dtype(net, "bfloat16")
     params, model_state = jax.jit(half.init)(jax.random.key(0), x[:1])
 
     @functools.partial(jax.jit, static_argnums=1)
@@ -70,7 +70,7 @@ def test_integers_are_not_cast():
         assert x.dtype == jnp.int32
         return params["table"][x], model_state
 
-    net = compute(mlp.Net(lambda key, x: ({}, {}), apply), "bfloat16")
+    net = with_compute_dtype(mlp.Net(lambda key, x: ({}, {}), apply), "bfloat16")
     tokens = jnp.arange(3)
     y, _ = net.apply({"table": jnp.ones(3)}, {}, tokens, key=None, train=False)
     assert y.dtype == jnp.float32

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from dljax.models.layers import BatchNorm
-from dljax.models.net import compute
+from dljax.models.net import with_compute_dtype
 from dljax.models.resnet import resnet
 from dljax.tasks.classification import classification
 from dljax.training import update
@@ -159,4 +159,4 @@ def test_running_averages_stay_float32_and_move_a_tenth_of_the_way():
 
 def test_float32_is_the_same_net():
     net = resnet(8, 2, width=2)
-    assert compute(net, "float32") is net
+    assert with_compute_dtype(net, "float32") is net

@@ -12,7 +12,7 @@ from PIL import Image
 from dljax import cli
 from dljax.commands import sample
 from dljax.errors import UserError
-from dljax.models.decoding import drawn
+from dljax.models.decoding import sample_tokens
 from dljax.training import update
 from experiments.reference import tiny_shakespeare
 
@@ -24,7 +24,7 @@ DRAWS = 4000
 def counted(**options):
     """How often each of four tokens is drawn."""
     logits = jnp.tile(jnp.log(SHARES), (DRAWS, 1))
-    found = drawn(logits, jax.random.key(0), **options)
+    found = sample_tokens(logits, jax.random.key(0), **options)
     return np.bincount(found, minlength=4) / DRAWS
 
 
@@ -56,7 +56,7 @@ def test_only_the_likeliest_are_left(options, left):
 
 
 def test_without_a_key_it_is_the_likeliest():
-    assert drawn(jnp.log(SHARES)[None], None).tolist() == [0]
+    assert sample_tokens(jnp.log(SHARES)[None], None).tolist() == [0]
 
 
 @pytest.fixture(scope="module")

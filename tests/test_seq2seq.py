@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.models.recurrent import MAKERS, recurrent
+from dljax.models.recurrent import GENERATIVE, recurrent
 
 B, S, T, H, V, W = 3, 5, 4, 6, 7, 8  # W: tokens that are made
 OPTIONS = {"vocabulary": V, "embedding": 4, "layers": 2, "bidirectional": True}
@@ -36,7 +36,7 @@ def said(net, params, given):
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-@pytest.mark.parametrize("architecture", MAKERS)
+@pytest.mark.parametrize("architecture", GENERATIVE)
 def test_what_is_made_is_the_likeliest_after_what_was_made(architecture, cell):
     net, params, given = built(architecture, cell)
     found = net.generate(params, {}, given, steps=T, key=None)
@@ -49,7 +49,7 @@ def test_what_is_made_is_the_likeliest_after_what_was_made(architecture, cell):
     assert len(np.unique(made)) > 1
 
 
-@pytest.mark.parametrize("architecture", MAKERS)
+@pytest.mark.parametrize("architecture", GENERATIVE)
 def test_no_step_sees_by_gradient_what_is_made_after_it(architecture):
     net, params, given = built(architecture)
     if architecture == "one_to_many":

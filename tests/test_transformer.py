@@ -7,12 +7,12 @@ import pytest
 
 from dljax.errors import UserError
 from dljax.models import attention
-from dljax.models.net import compute
+from dljax.models.net import with_compute_dtype
 from dljax.models.transformer import (
     ARCHITECTURES,
     NORMS,
     POSITIONS,
-    patches,
+    extract_patches,
     transformer,
 )
 
@@ -123,7 +123,7 @@ def test_a_scan_makes_what_is_made_block_by_block():
 def test_in_half_precision_it_makes_likely_tokens_too():
     net, x = make(), tokens(3, 1)
     params, model_state = drawn(net, x)
-    half = compute(net, "bfloat16")
+    half = with_compute_dtype(net, "bfloat16")
     made = half.generate(params, model_state, x, steps=T, key=None)["prediction"]
     whole = jnp.concatenate([x, made[:, :-1]], 1)
     logits, _ = half.apply(params, model_state, whole, key=None, train=False)
@@ -267,7 +267,7 @@ def test_what_is_longer_than_the_learned_positions_is_refused():
 
 def test_patches_are_squares_row_by_row():
     images = jnp.arange(2 * 5 * 6 * 1).reshape(2, 5, 6, 1)
-    found = patches(images, 2)
+    found = extract_patches(images, 2)
     assert found.shape == (2, 2 * 3, 4)
     np.testing.assert_array_equal(found[0, 1], images[0, :2, 2:4].ravel())
     np.testing.assert_array_equal(found[1, 5], images[1, 2:4, 4:].ravel())

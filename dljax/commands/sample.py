@@ -76,7 +76,7 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
     import numpy as np
 
     from dljax.datasets import spectrogram
-    from dljax.models.decoding import drawn
+    from dljax.models.decoding import sample_tokens
     from dljax.sources.resident import example
     from dljax.studies import loading
     from dljax.training import update
@@ -98,7 +98,7 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
         raise UserError("--length: is of texts; an image has all its pixels")
     batch = source.ask([config.prompt] * config.n)
     draw = functools.partial(
-        drawn,
+        sample_tokens,
         temperature=config.temperature,
         top_k=config.top_k,
         top_p=config.top_p,

@@ -42,7 +42,7 @@ _watching: list[Callable[[dict[str, jax.Array]], None]] = []
 
 
 @contextlib.contextmanager
-def watch_cells(record: Callable[[dict[str, jax.Array]], None]) -> Iterator[None]:
+def record_cells(record: Callable[[dict[str, jax.Array]], None]) -> Iterator[None]:
     """Inside, calls record({"input", and each gate and state: (t, b, hidden)}) after
     every layer that runs over time. Not for compiled functions.
     """

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 
-def drawn(
+def sample_tokens(
     logits: Any,
     key: Any,
     *,
@@ -37,7 +37,7 @@ def drawn(
     return jax.random.categorical(key, logits).astype(jnp.int32)
 
 
-def generate(module, params, model_state, given, *, steps, key, draw=drawn):
+def generate(module, params, model_state, given, *, steps, key, draw=sample_tokens):
     """See `contract.Net`; of a decoder, or of an encoder and decoder.
 
     Keys and values of what is there are kept, so that a step computes its own alone. A

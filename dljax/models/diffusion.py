@@ -10,7 +10,7 @@ from dljax.models.attention import Attention, sinusoids
 from dljax.models.block import Stack
 from dljax.models.layers import Conv, Dense, Dropout
 from dljax.models.net import net
-from dljax.models.transformer import patches
+from dljax.models.transformer import extract_patches
 from dljax.types import Net
 
 GROUPS = 8  # of channels, that are normalised together
@@ -133,7 +133,7 @@ class Dit(nn.Module):
     def __call__(self, given: Any, *, train: bool = False):
         image, p = given["x"], self.patch
         b, h, w, c = image.shape
-        x = Dense(self.width)(patches(image, p))
+        x = Dense(self.width)(extract_patches(image, p))
         size = (x.shape[1], self.width)
         place = self.param("place", nn.initializers.normal(0.02), size)
         condition = Condition(self.width, self.classes)(given)

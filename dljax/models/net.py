@@ -1,4 +1,4 @@
-"""The one seam to Flax Linen: a module becomes two pure functions."""
+"""From a Flax Linen module to a `Net`, and transformations of a `Net`."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -14,9 +14,8 @@ from dljax.types import Net
 def net(module: nn.Module) -> Net:
     """Turns a Linen module, called as `module(x, train=...)`, into a `Net`.
 
-    Everything but the "params" collection is `model_state`. The key given to `apply`
-    becomes
-    the stream "noise", from which layers draw.
+    `model_state` holds every collection but "params". The key of `apply` becomes the
+    stream "noise" of `make_rng`.
     """
 
     def init(key, example):
@@ -30,24 +29,25 @@ def net(module: nn.Module) -> Net:
         rngs = {} if key is None else {"noise": key}
         if not train:
             return module.apply(variables, x, rngs=rngs), model_state
-        y, changed = module.apply(
+        y, model_state = module.apply(
             variables, x, train=True, rngs=rngs, mutable=list(model_state)
         )
-        return y, dict(changed)
+        return y, dict(model_state)
 
     return Net(init, apply)
 
 
 def is_kernel(path: Any, leaf: Any) -> bool:
-    """Whether an array, by its path in the params, is what a layer multiplies by: those
-    of two or more axes, but biases and scales, which a scan over layers gives two.
+    """Whether an array of the params, at a path of `tree_map_with_path`, multiplies the
+    inputs of a layer: of two or more axes, and neither a bias nor a scale. (A scan over
+    layers gives biases and scales two axes.)
     """
     vectors = ("['bias']", "['scale']")
     return leaf.ndim > 1 and not jax.tree_util.keystr(path).endswith(vectors)
 
 
-def compute(network: Net, dtype: str) -> Net:
-    """The same net, computed in `dtype`: "float32" as it is, "bfloat16" in half of it.
+def with_compute_dtype(network: Net, dtype: str) -> Net:
+    """The same net, computed in `dtype`: "float32" (unchanged) or "bfloat16".
 
     Weights, model_state and outputs stay float32; weights and inputs are cast inside.
     """
@@ -55,11 +55,11 @@ def compute(network: Net, dtype: str) -> Net:
         return network
 
     def cast(tree, to):
-        def one(leaf):
+        def cast_leaf(leaf):
             floating = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
             return jnp.asarray(leaf, to) if floating else leaf
 
-        return jax.tree.map(one, tree)
+        return jax.tree.map(cast_leaf, tree)
 
     def apply(params, model_state, x, *, key, train):
         y, model_state = network.apply(
@@ -69,33 +69,51 @@ def compute(network: Net, dtype: str) -> Net:
 
     def generate(params, model_state, x, **options):
         assert network.generate is not None
-        its = cast(params, dtype), model_state, cast(x, dtype)
-        return network.generate(*its, **options)
+        return network.generate(
+            cast(params, dtype), model_state, cast(x, dtype), **options
+        )
 
     return Net(network.init, apply, generate if network.generate else None)
 
 
-def of_input(network: Net, change: Callable[[Any], Any]) -> Net:
-    """The same net, of change(x) instead of x."""
+def map_inputs(network: Net, transform: Callable[[Any], Any]) -> Net:
+    """The net that computes network(transform(x))."""
 
     def init(key, example):
-        return network.init(key, change(example))
+        return network.init(key, transform(example))
 
     def apply(params, model_state, x, *, key, train):
-        return network.apply(params, model_state, change(x), key=key, train=train)
+        return network.apply(params, model_state, transform(x), key=key, train=train)
 
     def generate(params, model_state, x, **options):
         assert network.generate is not None
-        return network.generate(params, model_state, change(x), **options)
+        return network.generate(params, model_state, transform(x), **options)
 
     return Net(init, apply, generate if network.generate else None)
 
 
-@contextlib.contextmanager
-def intercept(change: Callable[[str, tuple, Any], Any]) -> Iterator[None]:
-    """Inside, each module's call gives change(its path, its inputs, its output).
+def freeze(network: Net, *, prefix: str) -> Net:
+    """Freezes the top-level modules whose names begin with `prefix`: they get no
+    gradient.
 
-    The path of a net's top module is its class's name.
+    `freeze(network, prefix="Conv")` keeps Conv_0, Conv_1, ... at their initial weights.
+    """
+
+    def apply(params, model_state, x, *, key, train):
+        params = {
+            name: jax.lax.stop_gradient(tree) if name.startswith(prefix) else tree
+            for name, tree in params.items()
+        }
+        return network.apply(params, model_state, x, key=key, train=train)
+
+    return Net(network.init, apply)
+
+
+@contextlib.contextmanager
+def intercept(replace: Callable[[str, tuple, Any], Any]) -> Iterator[None]:
+    """Within the context every module's call returns replace(path, inputs, output).
+
+    The path of a net's top module is the name of its class.
     """
 
     def interceptor(call, args, kwargs, context):
@@ -103,36 +121,20 @@ def intercept(change: Callable[[str, tuple, Any], Any]) -> Iterator[None]:
         if context.method_name != "__call__":
             return output
         path = "/".join(context.module.path) or type(context.module).__name__
-        return change(path, args, output)
+        return replace(path, args, output)
 
     with nn.intercept_methods(interceptor):
         yield
 
 
-def watch(
+def record_outputs(
     record: Callable[[str, Any], None],
 ) -> contextlib.AbstractContextManager[None]:
-    """Inside, calls record(path of the module, its output) after each module's call."""
+    """Within the context record(path of the module, its output) follows every call."""
 
-    def change(path, inputs, output):
+    def replace(path, inputs, output):
         del inputs
         record(path, output)
         return output
 
-    return intercept(change)
-
-
-def frozen(net: Net, *, layers: str) -> Net:
-    """The same net, where what its top layers named `layers`... hold has no gradient.
-
-    `frozen(net, layers="Conv")` keeps Conv_0, Conv_1, ... as they were drawn.
-    """
-
-    def apply(params, model_state, x, *, key, train):
-        held = {
-            name: jax.lax.stop_gradient(part) if name.startswith(layers) else part
-            for name, part in params.items()
-        }
-        return net.apply(held, model_state, x, key=key, train=train)
-
-    return Net(net.init, apply)
+    return intercept(replace)

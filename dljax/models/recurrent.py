@@ -14,9 +14,9 @@ from dljax.models.seq2seq import seq2seq
 from dljax.types import Net
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM, **WITHOUT}
-# They make sequences.
-MAKERS = ("decoder", "one_to_many", "encoder_decoder", "attention")
-ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many", *MAKERS)
+# These have `Net.generate`.
+GENERATIVE = ("decoder", "one_to_many", "encoder_decoder", "attention")
+ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many", *GENERATIVE)
 
 
 def _max(x, there):
@@ -158,7 +158,7 @@ def recurrent(
         raise ValueError(f"architecture {architecture}: must be one of {ARCHITECTURES}")
     if bool(vocabulary) != bool(embedding):
         raise ValueError("give both vocabulary and embedding, or none")
-    if architecture in MAKERS:
+    if architecture in GENERATIVE:
         if reset or trace:
             raise ValueError(f"architecture {architecture}: has no reset and no trace")
         return seq2seq(
@@ -194,6 +194,6 @@ def recurrent(
     return net(module)
 
 
-def rows(images):
+def image_rows(images):
     """Each image as the sequence of its rows: (b, h, w, c) -> (b, h, w * c)."""
     return images.reshape(*images.shape[:2], -1)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dljax.models.cell import Cell, Layer
-from dljax.models.decoding import drawn
+from dljax.models.decoding import sample_tokens
 from dljax.models.layers import Dense, Dropout
 from dljax.models.net import net
 from dljax.ops.attention import MASKED_SCORE
@@ -131,7 +131,7 @@ def seq2seq(**fields: Any) -> Net:
     """
     module = Seq2Seq(**fields)
 
-    def generate(params, model_state, given, *, steps, key, draw=drawn):
+    def generate(params, model_state, given, *, steps, key, draw=sample_tokens):
         variables = {"params": params, **model_state}
         alone = not isinstance(given, dict)
         its = from_nothing(given) if alone else given

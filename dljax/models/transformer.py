@@ -109,7 +109,7 @@ class Transformer(nn.Module):
         return self.drop(x, train=train)
 
 
-def patches(images: Any, size: int) -> Any:
+def extract_patches(images: Any, size: int) -> Any:
     """Images as sequences of squares: (b, h, w, c) -> (b, n, size * size * c), row by
     row; what is left at the lower and right edge is cut off. Source: Dosovitskiy et al.
     2021.

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dljax.models.decoding import drawn
+from dljax.models.decoding import sample_tokens
 from dljax.tasks.tokens import AT_ONCE, counted, nats
 from dljax.types import Net, SampleEvaluator, Task, Turn
 
@@ -83,7 +83,7 @@ def masked(
                 z, _ = net.apply(
                     params["net"], model_state, y[None], key=None, train=False
                 )
-                told = drawn(z[0], first)
+                told = sample_tokens(z[0], first)
                 # Of what is hidden at time at / steps, a share 1 / at is told.
                 now = jax.random.uniform(second, (length,)) < 1 / at
                 return jnp.where((y == tokens) & now, told, y), None

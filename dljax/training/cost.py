@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dljax.models.net import watch
+from dljax.models.net import record_outputs
 from dljax.training import update
 from dljax.types import Net, Source, Task
 
@@ -82,7 +82,7 @@ def forward(net: Net, example: Any) -> Forward:
     def add(path, output):
         sizes[path] = output.size
 
-    with watch(add):  # while it is traced
+    with record_outputs(add):  # while it is traced
         lowered = jax.jit(apply).lower(params, model_state, example)
     analysis = lowered.cost_analysis() or {}
     # A block's output is that of a layer in it; the top module's, of its last one.

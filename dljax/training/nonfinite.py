@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dljax.models.net import watch
+from dljax.models.net import record_outputs
 from dljax.training import update
 from dljax.types import ORDER, Source, State, Task, Turn, fold
 
@@ -59,7 +59,7 @@ def _watched(turn: Turn, record: Any) -> Turn:
     """The turn, with every module's output and its loss recorded, in this order."""
 
     def loss(params, model_state, batch, key, step):
-        with watch(lambda path, output: record(f"{turn.name}/{path}", output)):
+        with record_outputs(lambda path, output: record(f"{turn.name}/{path}", output)):
             value, (metrics, model_state) = turn.loss(
                 params, model_state, batch, key, step
             )

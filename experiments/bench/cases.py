@@ -95,8 +95,8 @@ def images_case(case: Case) -> tuple[Any, Any]:
     from dljax.datasets.array_dataset import ArrayDataset
     from dljax.models.cnn import cnn
     from dljax.models.mlp import mlp
-    from dljax.models.net import of_input
-    from dljax.models.recurrent import recurrent, rows
+    from dljax.models.net import map_inputs
+    from dljax.models.recurrent import image_rows, recurrent
     from dljax.models.resnet import resnet
     from dljax.sources.resident import resident
     from dljax.tasks.classification import classification
@@ -113,7 +113,7 @@ def images_case(case: Case) -> tuple[Any, Any]:
         net = resnet(case.depth, 10)
     elif case.cell:
         net = recurrent("many_to_one", case.cell, case.hidden[0], 10)
-        net = of_input(net, rows)
+        net = map_inputs(net, image_rows)
     elif case.channels:
         net = cnn(case.channels, case.hidden[0], 10)
     else:

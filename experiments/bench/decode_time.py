@@ -41,7 +41,7 @@ def dljax_decoder(batch_size, *, cache):
     import jax
     import jax.numpy as jnp
 
-    from dljax.models.decoding import drawn
+    from dljax.models.decoding import sample_tokens
     from dljax.models.transformer import transformer
 
     net = transformer(
@@ -64,7 +64,7 @@ def dljax_decoder(batch_size, *, cache):
             position, key = xs
             logits, _ = net.apply(params, model_state, tokens, key=None, train=False)
             logits = jax.lax.dynamic_index_in_dim(logits, position, 1, keepdims=False)
-            new = drawn(logits, key)[:, None]
+            new = sample_tokens(logits, key)[:, None]
             return jax.lax.dynamic_update_slice(tokens, new, (0, position + 1)), None
 
         keys = jax.random.split(key, CONTEXT - 1)

@@ -74,7 +74,7 @@ def task(config, source, numbers):
     import jax.numpy as jnp
     import optax
 
-    from dljax.models.net import compute
+    from dljax.models.net import with_compute_dtype
     from dljax.models.resnet import resnet
     from dljax.sources import augment
     from dljax.sources.resident import updates
@@ -88,7 +88,7 @@ def task(config, source, numbers):
     optimizer = optax.chain(optax.add_decayed_weights(1e-4), sgd(rate, momentum=0.9))
     net = resnet(config.depth, len(source.classes), width=config.width)
     return classification(
-        compute(net, config.compute),
+        with_compute_dtype(net, config.compute),
         optimizer,
         example=jnp.zeros((1, *source.arrays["image"].shape[1:])),
         augment=augment.chain(

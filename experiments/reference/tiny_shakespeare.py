@@ -90,7 +90,7 @@ def source(config):
 
 def task(config, source, numbers):
     """The next character, from all before it in its window."""
-    from dljax.models.net import compute
+    from dljax.models.net import with_compute_dtype
     from dljax.models.transformer import transformer
     from dljax.sources.resident import example
     from dljax.tasks.tokens import tokens
@@ -112,7 +112,7 @@ def task(config, source, numbers):
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=100, end=0.1)
     optimizer = adamw(rate, clip=1.0, b2=0.99, weight_decay=0.1)
     return tokens(
-        compute(net, config.compute),
+        with_compute_dtype(net, config.compute),
         optimizer,
         example=example(source, "x")["x"],
         mask="y_mask",
