@@ -103,7 +103,7 @@ def source(config):
 def task(config, source, numbers):
     """One of the three, of classes."""
     from dljax.sources.resident import stills, updates
-    from dljax.tasks.conditional_generators import maker
+    from dljax.tasks.conditional_generators import conditional_generator
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
@@ -111,12 +111,12 @@ def task(config, source, numbers):
     peak = config.learning_rate
     steps = updates(config, source)
     rate = warmup_cosine(peak, steps, warmup=steps // 20)
-    return maker(
+    return conditional_generator(
         config.kind,
         example,
-        classes=classes,
+        num_classes=classes,
         width=config.width,
-        sides=3,
+        num_levels=3,
         optimizers={
             "net": adamw(rate, clip=1.0, ema=0.995),
             "generator": adamw(peak / 4, b1=0.5, ema=0.995),

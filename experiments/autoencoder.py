@@ -40,7 +40,7 @@ NETS = ("linear", "dense", "conv")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     net: str = flag("dense", "the encoder and the decoder", choices=NETS)
-    code: int = flag(8, "numbers of a code", low=1)
+    latent_size: int = flag(8, "dimensions of the latent code", low=1, formerly="code")
     hidden: int = flag(256, "width of the dense net's hidden layers", low=1)
     channels: int = flag(16, "features at half of the side; twice at a quarter", low=1)
     learning_rate: float = flag(3e-3, "Adam's highest", low=0)
@@ -73,7 +73,7 @@ STUDY = Study(
         "conv": ("linear@pca_mse", "conv"),
     },
     rule=rule,
-    sizes={"mnist": {"code": 16, "batch_size": 128}},
+    sizes={"mnist": {"latent_size": 16, "batch_size": 128}},
     full={"mnist": {"steps": 6000, "seeds": 8}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "channels": 2}
     | {"net": ("linear", "conv")},
@@ -101,12 +101,12 @@ def task(config, source, numbers):
     nets = autoencoder(
         config.net,
         example.shape[1:],
-        config.code,
+        config.latent_size,
         hidden=(config.hidden,),
         channels=(config.channels, 2 * config.channels),
     )
     rate = warmup_cosine(learning_rate, config.steps, warmup=config.steps // 20)
-    components = config.code if config.net == "linear" else 0
+    components = config.latent_size if config.net == "linear" else 0
     return reconstruction(nets, adamw(rate), example=example, code=components)
 
 

@@ -42,7 +42,7 @@ WAYS = ("taught", "clean", "linear")
 class Config(RunConfig):
     way: str = flag("taught", "what the net is, and learns from", choices=WAYS)
     noise: float = flag(0.3, "standard deviation of the noise", low=0)
-    code: int = flag(32, "numbers of a code", low=1)
+    latent_size: int = flag(32, "dimensions of the latent code", low=1, formerly="code")
     hidden: int = flag(256, "width of the hidden layers", low=1)
     learning_rate: float = flag(2e-3, "Adam's highest", low=0)
     seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
@@ -106,7 +106,9 @@ def task(config, source, numbers):
 
     example, _ = stills(source)
     kind = "linear" if config.way == "linear" else "dense"
-    nets = autoencoder(kind, example.shape[1:], config.code, hidden=(config.hidden,))
+    nets = autoencoder(
+        kind, example.shape[1:], config.latent_size, hidden=(config.hidden,)
+    )
     rate = warmup_cosine(learning_rate, config.steps, warmup=config.steps // 20)
     return reconstruction(
         nets,

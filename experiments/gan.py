@@ -77,7 +77,9 @@ class Config(RunConfig):
     objective: str = flag("hinge", "what is played for", choices=OBJECTIVES)
     turns: int = flag(1, "turns of the critic for one of the generator", low=1)
     norm: str = flag("spectral", "of the critic", choices=NORMS)
-    noise: int = flag(32, "numbers that an image is made of", low=1)
+    latent_size: int = flag(
+        32, "dimensions of the generator's noise", low=1, formerly="noise"
+    )
     channels: int = flag(32, "features of the critic's first convolution", low=1)
     learning_rate: float = flag(5e-4, "Adam's, of both", low=0)
     evaluator_steps: int = flag(
@@ -120,7 +122,13 @@ STUDY = Study(
         | {"objective": ("nonsaturating", "hinge"), "norm": ("batch", "spectral")}
     },
     full={"digits": {"steps": 4000, "seeds": 10}, "mnist": {"steps": 8000}},
-    smoke={"steps": 2, "seeds": 2, "channels": 2, "noise": 2, "evaluator_steps": 2}
+    smoke={
+        "steps": 2,
+        "seeds": 2,
+        "channels": 2,
+        "latent_size": 2,
+        "evaluator_steps": 2,
+    }
     | {
         "objective": ("wasserstein",),
         "turns": (5,),
@@ -162,7 +170,7 @@ def task(config, source, numbers):
             "critic": adamw(config.learning_rate, b1=b1, b2=b2),
         },
         example=example,
-        noise=config.noise,
+        latent_size=config.latent_size,
         objective=config.objective,
         order=("critic",) * config.turns + ("generator",),
         sample_evaluator=image_sample_evaluator(source, steps=config.evaluator_steps),

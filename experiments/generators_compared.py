@@ -129,7 +129,7 @@ def source(config):
 def task(config, source, numbers):
     """One of the four."""
     from dljax.sources.resident import stills, updates
-    from dljax.tasks.conditional_generators import maker
+    from dljax.tasks.conditional_generators import conditional_generator
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
@@ -143,10 +143,10 @@ def task(config, source, numbers):
         )
         optimizer = adamw(rate, clip=1.0, ema=0.995)
         return pixel_by_pixel(config, source, optimizer, evaluator)
-    return maker(
+    return conditional_generator(
         kind,
         stills(source)[0],
-        classes=0,
+        num_classes=0,
         width=WIDTHS[SIDES[config.dataset]][kind],
         optimizers={
             "net": adamw(rate, clip=1.0, ema=0.995),

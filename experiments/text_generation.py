@@ -193,10 +193,10 @@ def gan_of_text(config, size, example, evaluator):
             "critic": adamw(rate, b1=0.0, b2=0.9),
         },
         example=example,
-        noise=4 * config.context,
+        latent_size=4 * config.context,
         objective="wasserstein",
         order=("critic",) * 3 + ("generator",),
-        given="shares",
+        input_key="shares",
         sample_evaluator=evaluator,
     )
 

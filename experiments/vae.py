@@ -56,17 +56,27 @@ from dljax.studies.study import Study
 
 LIKELIHOODS = ("gaussian", "bernoulli")
 BETAS = (1.0, 0.0, 4.0)
-LENGTHS = {"usual": 1.0, "quarter": 0.25, "fourfold": 4.0}
+LATENT_SCALES = {"usual": 1.0, "quarter": 0.25, "fourfold": 4.0}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     beta: float = flag(1.0, "the weight of the divergence from the prior", low=0)
-    code: int = flag(8, "numbers of a code", low=4)
-    length: str = flag("usual", "how many of them", choices=tuple(LENGTHS))
+    latent_size: int = flag(8, "dimensions of the latent code", low=4, formerly="code")
+    latent_scale: str = flag(
+        "usual",
+        "the latent code's size, relative to --latent_size",
+        choices=tuple(LATENT_SCALES),
+        formerly="length",
+    )
     likelihood: str = flag("gaussian", "of a pixel", choices=LIKELIHOODS)
     hidden: int = flag(256, "width of the hidden layers", low=1)
-    importance: int = flag(100, "draws of the importance-weighted bound", low=1)
+    importance_samples: int = flag(
+        100,
+        "samples of the importance-weighted bound",
+        low=1,
+        formerly="importance",
+    )
     learning_rate: float = flag(2e-3, "Adam's highest", low=0)
     evaluator_steps: int = flag(
         1000, "updates of the image evaluator", low=1, formerly="recogniser"
@@ -89,7 +99,7 @@ def rule(generated, prior, **others):
 
 STUDY = Study(
     claim="Variational autoencoders generate images.",
-    factors={"beta": BETAS, "length": tuple(LENGTHS)},
+    factors={"beta": BETAS, "latent_scale": tuple(LATENT_SCALES)},
     design="one_at_a_time",
     primary_metric="nelbo",
     higher=False,
@@ -100,10 +110,18 @@ STUDY = Study(
         "large_code": ("1.0/fourfold", "1.0/usual"),
     },
     rule=rule,
-    sizes={"mnist": {"batch_size": 128, "likelihood": "bernoulli", "code": 16}},
+    sizes={
+        "mnist": {"batch_size": 128, "likelihood": "bernoulli"} | {"latent_size": 16}
+    },
     full={"mnist": {"steps": 6000, "seeds": 8, "seed": 8}},
-    smoke={"steps": 2, "seeds": 2, "hidden": 4, "evaluator_steps": 2, "importance": 10}
-    | {"beta": (1.0,), "length": ("usual",)},
+    smoke={
+        "steps": 2,
+        "seeds": 2,
+        "hidden": 4,
+        "evaluator_steps": 2,
+        "importance_samples": 10,
+    }
+    | {"beta": (1.0,), "latent_scale": ("usual",)},
     default_is_full={"digits": "there are no more than these 1,797 images"},
 )
 
@@ -128,21 +146,21 @@ def task(config, source, numbers):
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    code = round(config.code * LENGTHS[config.length])
+    latent_size = round(config.latent_size * LATENT_SCALES[config.latent_scale])
     example, _ = stills(source)
     nets = autoencoder(
-        "dense", example.shape[1:], code, hidden=(config.hidden,), codes=2
+        "dense", example.shape[1:], latent_size, hidden=(config.hidden,), codes=2
     )
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     return vae(
         nets,
         adamw(rate, ema=0.995),
         example=example,
-        code=code,
+        latent_size=latent_size,
         likelihood=config.likelihood,
-        name="grey" if config.likelihood == "bernoulli" else "",
+        metric_suffix="grey" if config.likelihood == "bernoulli" else "",
         beta=config.beta,
-        importance=config.importance,
+        importance_samples=config.importance_samples,
         sample_evaluator=image_sample_evaluator(source, steps=config.evaluator_steps),
     )
 

@@ -82,9 +82,13 @@ METRICS: tuple[tuple[str, str], ...] = (
     (r"^least_class", "min_class_share"),
     (r"^most_class", "max_class_share"),
     (r"^recognised$", "evaluator_accuracy"),
+    (r"^missed", "reconstruction_nll"),
 )
 ARRAYS = ((r"(^|\.)stats\.", r"\1model_state."),)
-VARIANTS: tuple[tuple[str, str], ...] = ()
+VARIANTS: tuple[tuple[str, str], ...] = (
+    (r"^image$", "sample"),  # of diffusion
+    (r"^noise$", "epsilon"),
+)
 
 
 def main() -> int:

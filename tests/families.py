@@ -146,11 +146,11 @@ def gan() -> Family:
         critic._replace(apply=score),
         {name: adamw(0.01, b1=0.5) for name in ("critic", "generator")},
         example=jnp.zeros((1, 2)),
-        noise=2,
+        latent_size=2,
         objective="wasserstein",
         order=("critic", "critic", "generator"),
-        penalty=1.0,
-        given="x",
+        penalty_weight=1.0,
+        input_key="x",
     )
 
     def metrics(params, model_state, batch, key):
@@ -196,9 +196,9 @@ def vae() -> Family:
         nets,
         adamw(0.01),
         example=jnp.zeros((1, 4, 4, 1)),
-        code=2,
-        classes=2,
-        importance=10,
+        latent_size=2,
+        num_classes=2,
+        importance_samples=10,
     )
     return Family(task, blots(), "nelbo")
 
@@ -214,7 +214,7 @@ def denoising(net: Net) -> Family:
         net,
         adamw(0.01, ema=0.9),
         example=jnp.zeros((1, 4, 4, 1)),
-        classes=2,
+        num_classes=2,
         samplers={"generated": of_diffusion.Sampler(steps=4, guidance=1.0)},
     )
     return Family(task, blots(), "mse")

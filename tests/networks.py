@@ -17,7 +17,7 @@ from dljax.models.resnet import resnet
 from dljax.models.transformer import extract_patches, transformer
 from dljax.models.video import cnn_3d, cnn_frames
 from dljax.tasks.classification import classification
-from dljax.tasks.conditional_generators import maker
+from dljax.tasks.conditional_generators import conditional_generator
 from dljax.training.optimizers import adamw, average, sgd
 
 
@@ -63,7 +63,7 @@ NETWORKS = {name: _family(name) for name in NETS}
 
 
 def dcgan() -> Family:
-    """A game of images of classes: batch and spectral norm, an EMA of what is made.
+    """A game of images of classes: batch and spectral norm, an EMA of the generator.
 
     By SGD: biases before a norm have no gradient but rounding, which Adam enlarges.
     """
@@ -72,7 +72,9 @@ def dcgan() -> Family:
         "critic": sgd(0.05),
     }
     example = jnp.zeros((1, *IMAGE))
-    task = maker("gan", example, classes=2, width=8, optimizers=optimizers)
+    task = conditional_generator(
+        "gan", example, num_classes=2, width=8, optimizers=optimizers
+    )
     return Family(task, blots(), "gap")
 
 

@@ -7,7 +7,7 @@ import pytest
 from families import table, vae
 
 from dljax.models.autoencoder import autoencoder
-from dljax.sources.image_sources import GAP, binarised, showing
+from dljax.sources.image_sources import GAP, binarize, showing
 from dljax.tasks.reconstruction import principal, reconstruction
 from dljax.tasks.vae import vae as of_vae
 from dljax.training import programs
@@ -22,7 +22,7 @@ def images(n=140, seed=0):
     return rng.random((n, 3, 4, 1)).astype(np.float32)
 
 
-def test_pca_is_of_the_training_images_that_were_seen():
+def test_pca_is_fitted_to_the_training_images():
     x = images()
     source = table({"image": x})
     nets = autoencoder("linear", (3, 4, 1), 2)
@@ -59,7 +59,7 @@ def test_the_importance_weighted_bound_is_the_tighter_one():
 def linear_vae_of(x, **options):
     """A linear VAE of 2 numbers, its parameters drawn, and measures of images x."""
     nets = autoencoder("linear", x.shape[1:], 2, codes=2)
-    task = of_vae(nets, adamw(0.01), example=x[:1], code=2, **options)
+    task = of_vae(nets, adamw(0.01), example=x[:1], latent_size=2, **options)
     params, stats = task.init(jax.random.key(0))
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
@@ -72,12 +72,13 @@ def linear_vae_of(x, **options):
     return task, params, stats, batch
 
 
-def test_of_many_draws_the_importance_weighted_bound_is_the_likelihood():
+def test_the_importance_weighted_bound_converges_to_the_likelihood():
     """Of a linear decoder that is a Gaussian's, of covariance W W' + s^2 I."""
     from scipy import stats as of
 
     x = images(20)
-    options = {"likelihood": "gaussian", "importance": 5000, "name": "grey"}
+    options = {"likelihood": "gaussian", "importance_samples": 5000}
+    options |= {"metric_suffix": "grey"}
     task, params, stats, batch = linear_vae_of(x, **options)
     found = jax.jit(task.probe)(params, stats, batch, jax.random.key(2))
     bound, tighter = (float(found[k][0]) / 20 for k in ("bound_grey", "iw_nll_grey"))
@@ -90,9 +91,9 @@ def test_of_many_draws_the_importance_weighted_bound_is_the_likelihood():
     assert bound > expected + 0.2  # its encoder is not the true posterior
 
 
-def test_pixels_that_are_drawn_anew_differ_by_draw_and_go_by_their_grey():
+def test_dynamic_binarization_samples_pixels_by_their_grey_value():
     x = np.full((400, 3, 4, 1), 0.3, np.float32)
-    task, params, stats, batch = linear_vae_of(x, anew=True)
+    task, params, stats, batch = linear_vae_of(x, dynamic_binarization=True)
     draw = jax.jit(task.sample)
     one, other = (
         np.asarray(draw(params, stats, batch, jax.random.key(k))["binarised"])
@@ -108,7 +109,7 @@ def test_pixels_that_are_drawn_anew_differ_by_draw_and_go_by_their_grey():
     assert a != b
 
 
-def test_a_plane_of_codes_is_one_picture():
+def test_the_plane_of_codes_is_one_image():
     x = images(4)
     task, params, stats, batch = linear_vae_of(x)
     made = task.sample(params, stats, batch, jax.random.key(0))
@@ -126,7 +127,7 @@ def test_a_plane_of_codes_is_one_picture():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_the_linear_vae_is_told_the_likelihood_of_probabilistic_pca():
+def test_ppca_is_the_maximum_likelihood_model():
     from scipy import stats
 
     rng = np.random.default_rng(0)
@@ -142,25 +143,26 @@ def test_the_linear_vae_is_told_the_likelihood_of_probabilistic_pca():
     np.testing.assert_allclose(values[:3], values[0])
 
 
-def test_what_is_done_to_greys():
+def test_binarizations_of_grey_pixels():
     x = images()
     source = table({"image": x, "label": np.zeros(140, np.int32)})
     rows = jnp.arange(140)
 
-    def seen(how, **options):
-        changed = binarised(source, how, **options)
+    def binarized(binarization, **options):
+        changed = binarize(source, binarization, **options)
         return np.asarray(changed.gather(changed.arrays, rows)["image"])
 
-    np.testing.assert_array_equal(seen("grey"), x)
-    np.testing.assert_array_equal(seen("thresholded"), x >= 0.5)
-    once = seen("once")
-    np.testing.assert_array_equal(once, seen("once"))
-    assert (once != seen("once", seed=1)).any()
-    assert set(np.unique(once)) == {0, 1}
-    among = once[(x > 0.25) & (x < 0.35)]
-    assert 0.2 < among.mean() < 0.4
-    with pytest.raises(ValueError, match="how twice"):
-        seen("twice")
+    np.testing.assert_array_equal(binarized("none"), x)
+    np.testing.assert_array_equal(binarized("dynamic"), x)
+    np.testing.assert_array_equal(binarized("threshold"), x >= 0.5)
+    static = binarized("static")
+    np.testing.assert_array_equal(static, binarized("static"))
+    assert (static != binarized("static", seed=1)).any()
+    assert set(np.unique(static)) == {0, 1}
+    dark = static[(x > 0.25) & (x < 0.35)]
+    assert 0.2 < dark.mean() < 0.4
+    with pytest.raises(ValueError, match="binarization twice"):
+        binarized("twice")
 
 
 def test_the_report_shows_the_nearest_real_image():

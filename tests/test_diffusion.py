@@ -1,4 +1,4 @@
-"""Diffusion: schedules, what is predicted, samplers; against what is known exactly."""
+"""Diffusion: schedules, prediction types and samplers against closed forms."""
 
 import families
 import jax
@@ -15,77 +15,83 @@ from experiments.reference import gaussian_diffusion as exact
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 
-def test_schedules_end_in_noise_and_begin_at_the_image():
+def test_schedules_run_from_the_image_to_noise():
     for name in diffusion.SCHEDULES:
         for steps in (100, 1000):
-            kept = diffusion.kept_share(name, steps)
-            assert (np.diff(kept) < 0).all()
-            assert kept[0] > 0.99
-            assert 0 < kept[-1] < 1e-4
+            alpha_bar = diffusion.alpha_bar_schedule(name, steps)
+            assert (np.diff(alpha_bar) < 0).all()
+            assert alpha_bar[0] > 0.99
+            assert 0 < alpha_bar[-1] < 1e-4
     # Ho et al. 2020: betas from 1e-4 to 0.02.
-    kept = diffusion.kept_share("linear")
-    assert kept[0] == pytest.approx(1 - 1e-4)
-    assert kept[-1] / kept[-2] == pytest.approx(1 - 0.02)
+    alpha_bar = diffusion.alpha_bar_schedule("linear")
+    assert alpha_bar[0] == pytest.approx(1 - 1e-4)
+    assert alpha_bar[-1] / alpha_bar[-2] == pytest.approx(1 - 0.02)
     # Nichol and Dhariwal 2021: half of the variance is gone at half of the time.
-    assert diffusion.kept_share("cosine")[499] == pytest.approx(0.49, abs=0.01)
+    assert diffusion.alpha_bar_schedule("cosine")[499] == pytest.approx(0.49, abs=0.01)
     with pytest.raises(ValueError, match="schedule square"):
-        diffusion.kept_share("square")
+        diffusion.alpha_bar_schedule("square")
 
 
-@pytest.mark.parametrize("predicted", diffusion.PREDICTED)
-def test_a_prediction_stands_for_an_image_and_a_noise(predicted):
+@pytest.mark.parametrize("prediction_type", diffusion.PREDICTION_TYPES)
+def test_a_prediction_implies_an_image_and_a_noise(prediction_type):
     rng = np.random.default_rng(0)
     x, noise = rng.normal(size=(2, 5, 3))
-    for kept in (0.99, 0.5, 0.01):
-        noisy = np.sqrt(kept) * x + np.sqrt(1 - kept) * noise
-        told = diffusion.target(predicted, x, noise, kept)
-        found = diffusion.image_and_noise(predicted, told, noisy, kept)
+    for alpha_bar in (0.99, 0.5, 0.01):
+        noisy = np.sqrt(alpha_bar) * x + np.sqrt(1 - alpha_bar) * noise
+        prediction = diffusion.prediction_target(prediction_type, x, noise, alpha_bar)
+        found = diffusion.image_and_noise(prediction_type, prediction, noisy, alpha_bar)
         np.testing.assert_allclose(found[0], x, atol=1e-4)
         np.testing.assert_allclose(found[1], noise, atol=1e-4)
 
 
 @pytest.mark.parametrize("schedule", diffusion.SCHEDULES)
-def test_samplers_have_the_moments_of_their_own_recursion(schedule):
-    share = diffusion.kept_share(schedule, exact.NOISING)
-    task = exact.predicting("velocity", schedule)
+def test_samplers_have_the_moments_of_the_exact_recursion(schedule):
+    alpha_bar = diffusion.alpha_bar_schedule(schedule, exact.NUM_TIMESTEPS)
+    task = exact.optimal_task("v", schedule)
     params, model_state = task.init(jax.random.key(0))
     zeros = {"image": jnp.zeros((200, exact.SIDE, exact.SIDE, 1))}
-    made = task.sample(params, model_state, zeros, jax.random.key(1))
-    for name, way in exact.WAYS.items():
-        mean, variance = exact.exact(share, way)
-        x = np.asarray(2 * made[name] - 1, np.float64)
+    samples = task.sample(params, model_state, zeros, jax.random.key(1))
+    for name, sampler in exact.SAMPLERS.items():
+        mean, variance = exact.exact_moments(alpha_bar, sampler)
+        x = np.asarray(2 * samples[name] - 1, np.float64)
         assert abs(x.mean() - mean) < 4 * (variance / x.size) ** 0.5
         assert abs(x.var() / variance - 1) < 4 * (2 / x.size) ** 0.5
         if name == "ancestral":  # of all steps: near to the data's
             assert variance == pytest.approx(exact.DEVIATION**2, rel=0.2)
 
 
-def test_ancestral_sampling_of_all_steps_is_that_of_the_paper():
+def test_ancestral_sampling_of_all_steps_equals_ddpm():
     """Ho et al. 2020, algorithm 2, with their mean of x_{t-1} and smaller variance."""
-    kept = diffusion.kept_share("linear", 10)
+    alpha_bar = diffusion.alpha_bar_schedule("linear", 10)
     noisy = np.random.default_rng(0).normal(size=4).astype(np.float32)
     key = jax.random.key(3)
 
-    def tell(x, t):
+    def denoise_fn(x, t):
         noise = 0.3 * x + 0.1
-        share = jnp.asarray(kept, jnp.float32)[t]
-        return diffusion.image_and_noise("noise", noise, x, share)
+        share = jnp.asarray(alpha_bar, jnp.float32)[t]
+        return diffusion.image_and_noise("epsilon", noise, x, share)
 
-    found = diffusion.denoised(
-        tell, jnp.asarray(noisy), key, kept=kept, steps=10, eta=1.0, clip=False
+    found = diffusion.ddim_sample(
+        denoise_fn,
+        jnp.asarray(noisy),
+        key,
+        alpha_bar=alpha_bar,
+        steps=10,
+        eta=1.0,
+        clip=False,
     )
     x = noisy.astype(np.float64)
-    before = np.append(1.0, kept[:-1])
+    before = np.append(1.0, alpha_bar[:-1])
     for t in range(9, -1, -1):
-        alpha = kept[t] / before[t]
+        alpha = alpha_bar[t] / before[t]
         fresh = np.asarray(jax.random.normal(jax.random.fold_in(key, t), (4,)))
-        mean = x - (1 - alpha) / np.sqrt(1 - kept[t]) * (0.3 * x + 0.1)
-        spread = np.sqrt((1 - before[t]) / (1 - kept[t]) * (1 - alpha))
+        mean = x - (1 - alpha) / np.sqrt(1 - alpha_bar[t]) * (0.3 * x + 0.1)
+        spread = np.sqrt((1 - before[t]) / (1 - alpha_bar[t]) * (1 - alpha))
         x = mean / np.sqrt(alpha) + spread * fresh
     np.testing.assert_allclose(found, x, rtol=2e-4, atol=1e-5)
 
 
-def test_guidance_leads_away_from_what_is_told_without_a_class():
+def test_guidance_extrapolates_from_the_unconditional_prediction():
     """Of a net that tells its label, which of none is 2."""
 
     def apply(params, model_state, given, *, key, train):
@@ -101,8 +107,8 @@ def test_guidance_leads_away_from_what_is_told_without_a_class():
         net,
         base.turns[0].optimizer,
         example=jnp.zeros((1, 4, 4, 1)),
-        predicted="image",
-        classes=2,
+        prediction_type="sample",
+        num_classes=2,
         samplers={
             "generated": diffusion.Sampler(2, clip=False),
             "guided": diffusion.Sampler(2, guidance=3.0, clip=False),
@@ -111,18 +117,18 @@ def test_guidance_leads_away_from_what_is_told_without_a_class():
     )
     params, model_state = task.init(jax.random.key(0))
     batch = {"image": jnp.zeros((2, 4, 4, 1)), "label": jnp.array([0, 1])}
-    made = task.sample(params, model_state, batch, jax.random.key(0))
+    samples = task.sample(params, model_state, batch, jax.random.key(0))
     expected = {
         "generated": (0, 1),
         "guided": (4 * 0 - 6, 4 * 1 - 6),
         "classless": (2, 2),
     }
     for name, values in expected.items():
-        for image, value in zip(made[name], values, strict=True):
+        for image, value in zip(samples[name], values, strict=True):
             np.testing.assert_allclose(2 * image - 1, value, atol=1e-4)
 
 
-def test_the_time_of_an_example_is_not_its_place_in_the_batch():
+def test_timesteps_are_independent_of_the_position_in_the_batch():
     """Of a net that tells the time; its error is that squared and the noise squared."""
 
     def apply(params, model_state, given, *, key, train):
@@ -133,7 +139,7 @@ def test_the_time_of_an_example_is_not_its_place_in_the_batch():
     net = Net(lambda key, given: ({}, {}), apply)
     example = jnp.zeros((1, 16, 16, 1))
     task = diffusion.diffusion(
-        net, optimizers.sgd(0.0), example=example, predicted="noise"
+        net, optimizers.sgd(0.0), example=example, prediction_type="epsilon"
     )
     batch = {"image": jnp.zeros((8, 16, 16, 1)), "weight": jnp.eye(8)[0]}
     found = [

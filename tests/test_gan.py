@@ -35,9 +35,9 @@ def task(objective, slope=2.0, shift=0.5):
         Net(init({"slope": slope, "shift": shift}), scores),
         {"generator": sgd(0.0), "critic": sgd(0.0)},
         example=jnp.zeros((1, 1)),
-        noise=1,
+        latent_size=1,
         objective=objective,
-        given="x",
+        input_key="x",
     )
 
 

@@ -16,31 +16,33 @@ from dljax.metrics import generative_metrics
 from dljax.sources.resident import take
 from dljax.types import Source
 
-GREYS = ("grey", "thresholded", "once", "anew")
+BINARIZATIONS = ("none", "threshold", "static", "dynamic")
 GAP = 0.4  # the grey between pictures of a plane
 WHITE = 0.5  # and above, where pixels are thresholded
 _kept: dict[str, np.ndarray] = {}  # by fingerprint: once a process
 
 
-def binarised(source: Source, how: str, *, seed: int = 0) -> Source:
-    """The same images (b, h, w, c) with what is done to their greys, by `how`.
+def binarize(source: Source, binarization: str, *, seed: int = 0) -> Source:
+    """The same images (b, h, w, c) with binary pixels.
 
-    grey: nothing. thresholded: 1 from 0.5 on, else 0. once: each pixel is drawn to be 1
-    by its grey, by numpy's generator of `seed`, for all seeds and epochs alike, of
-    training and test images. anew: nothing here; `tasks.vae` draws them at each update.
+    none: unchanged. threshold: 1 from 0.5 on, else 0. static: one Bernoulli sample of
+    each pixel's grey value by NumPy's generator of `seed`, the same for all seeds and
+    epochs, of training and test images. dynamic: unchanged; `tasks.vae` samples pixels
+    at each update.
 
     Raises:
-      UserError: there are no images. ValueError: another `how`.
+      UserError: there are no images. ValueError: another `binarization`.
     """
-    if how not in GREYS:
-        raise ValueError(f"how {how}: must be one of {GREYS}")
-    if how in ("grey", "anew"):
+    if binarization not in BINARIZATIONS:
+        raise ValueError(f"binarization {binarization}: must be one of {BINARIZATIONS}")
+    if binarization in ("none", "dynamic"):
         return source
-    fingerprint = f"{source.fingerprint}-{how}{seed if how == 'once' else ''}"
+    suffix = seed if binarization == "static" else ""
+    fingerprint = f"{source.fingerprint}-{binarization}{suffix}"
     if fingerprint not in _kept:
         images = every(source)
-        drawn = np.random.default_rng(seed).random(images.shape, np.float32)
-        white = images >= WHITE if how == "thresholded" else images > drawn
+        uniform = np.random.default_rng(seed).random(images.shape, np.float32)
+        white = images >= WHITE if binarization == "threshold" else images > uniform
         _kept[fingerprint] = white.astype(np.uint8)
 
     def gather(arrays: Any, rows: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What makes images of classes: a VAE, a GAN and diffusion, of convolutions alike."""
+"""Class-conditional generators of images: a VAE, a GAN and diffusion."""
 
 from typing import Any
 
@@ -11,31 +11,31 @@ from dljax.tasks.vae import vae
 from dljax.types import SampleEvaluator, Task
 
 KINDS = ("vae", "gan", "diffusion")
-CODE = 32  # numbers of a VAE's code, and of a GAN's noise
+LATENT_SIZE = 32  # of a VAE and of a GAN
 
 
-def maker(
+def conditional_generator(
     kind: str,
     example: Any,
     *,
-    classes: int,
+    num_classes: int,
     width: int,
-    sides: int = 2,
+    num_levels: int = 2,
     optimizers: dict[str, Any],
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """Batches {"image": (b, h, w, c) in [0, 1], "label"}; samples are "generated", of
-    the classes "target_class".
+    """A generative task on batches {"image": (b, h, w, c) in [0, 1], "label"}.
 
-    vae: its pixels are Gaussian about what is decoded. gan: hinge, a critic of spectral
-    norm, one turn each. diffusion: a U-Net that tells velocities of the cosine
-    schedule, and where there are classes guidance by them.
+    Samples are "generated", of the batch's labels, "target_class". vae: Gaussian
+    pixels. gan: hinge loss, a critic with spectral norm, one turn each. diffusion: a
+    U-Net that predicts v on the cosine schedule; with classes, guidance by the label.
 
     Args:
       example: one batch of images, for its shape.
-      width: features at half of the side, in the U-Net at the whole side, a multiple of
-        8; twice as many at half of that.
-      sides: how many a U-Net has, each half of that before.
+      num_classes: number of classes (0: unconditional).
+      width: features at half of the image's side, in the U-Net at the full side, a
+        multiple of 8; doubled wherever the side is halved.
+      num_levels: resolutions of the U-Net.
       optimizers: {"net"}, and of a GAN {"generator", "critic"}.
       sample_evaluator: as `Task.sample_evaluator`.
 
@@ -45,19 +45,27 @@ def maker(
     shape, channels = example.shape[1:], (width, 2 * width)
     common = {
         "example": example,
-        "classes": classes,
+        "num_classes": num_classes,
         "sample_evaluator": sample_evaluator,
     }
     if kind == "vae":
-        nets = autoencoder("conv", shape, CODE, channels=channels, codes=2)
-        return vae(nets, optimizers["net"], code=CODE, likelihood="gaussian", **common)
+        nets = autoencoder("conv", shape, LATENT_SIZE, channels=channels, codes=2)
+        return vae(
+            nets,
+            optimizers["net"],
+            latent_size=LATENT_SIZE,
+            likelihood="gaussian",
+            **common,
+        )
     if kind == "gan":
         players = generator(shape, channels[::-1]), critic(channels, norm="spectral")
-        return gan(*players, optimizers, noise=CODE, objective="hinge", **common)
+        return gan(
+            *players, optimizers, latent_size=LATENT_SIZE, objective="hinge", **common
+        )
     if kind == "diffusion":
-        net = unet(tuple(width * 2**i for i in range(sides)), classes=classes)
-        guided = {"generated": Sampler(guidance=1.0 if classes else 0.0)}
+        net = unet(tuple(width * 2**i for i in range(num_levels)), classes=num_classes)
+        samplers = {"generated": Sampler(guidance=1.0 if num_classes else 0.0)}
         return diffusion(
-            net, optimizers["net"], predicted="velocity", samplers=guided, **common
+            net, optimizers["net"], prediction_type="v", samplers=samplers, **common
         )
     raise ValueError(f"kind {kind}: must be one of {KINDS}")

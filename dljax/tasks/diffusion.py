@@ -1,7 +1,7 @@
-"""Denoising diffusion: which noise is in the image, at any share of noise?
+"""Denoising diffusion of images (Ho, Jain, Abbeel 2020).
 
-x_t = sqrt(kept_t) x + sqrt(1 - kept_t) noise, t from 0 to steps - 1, as in Ho, Jain,
-Abbeel 2020, whose alpha-bar is `kept`. Images are in [-1, 1] here, in [0, 1] elsewhere.
+x_t = sqrt(alpha_bar_t) x + sqrt(1 - alpha_bar_t) epsilon, for t from 0 to
+num_timesteps - 1. Images are in [-1, 1] here, in [0, 1] elsewhere.
 """
 
 import functools
@@ -13,19 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.ops.backend_forms import on_cpu
+from dljax.tasks.single_net import weighted_sum
 from dljax.types import Net, SampleEvaluator, Task, Turn
 
 SCHEDULES = ("linear", "cosine")
-PREDICTED = ("noise", "image", "velocity")
-AT_ONCE = 250  # examples that are made
-AT_ONCE_ON_CPU = 32  # what its cache holds: of MNIST 1.4 times as many a second
-HIDDEN = 0.1  # of labels, in training, for guidance
+PREDICTION_TYPES = ("epsilon", "sample", "v")
+CHUNK = 250  # images that are generated at a time
+CHUNK_ON_CPU = 32  # fits its cache: of MNIST 1.4 times as many a second
+LABEL_DROPOUT = 0.1  # share of labels hidden in training, for guidance
 
 
 class Sampler(NamedTuple):
-    """steps, eta, clip: see `denoised`. guidance: w of classifier-free guidance, 1 + w
-    times what is told with the label less w times without (Ho and Salimans 2022); -1 is
-    without a label.
+    """steps, eta, clip: see `ddim_sample`. guidance: the weight w of classifier-free
+    guidance, (1 + w) eps(x, y) - w eps(x, no label) (Ho and Salimans 2022); -1: no
+    label.
     """
 
     steps: int = 50
@@ -34,91 +35,16 @@ class Sampler(NamedTuple):
     clip: bool = True
 
 
-GENERATED = {"generated": Sampler()}
+class Diffusion(NamedTuple):
+    """A denoising network and its schedule, alpha_bar float64 (num_timesteps,)."""
+
+    net: Net
+    prediction_type: str
+    alpha_bar: np.ndarray
+    num_classes: int
 
 
-def kept_share(schedule: str, steps: int = 1000) -> np.ndarray:
-    """float64 (steps,): which share of an image's variance is there at each step.
-
-    Source: Ho, Jain, Abbeel 2020, for "linear" (betas from 1e-4 to 0.02 over 1000
-    steps, in proportion for other numbers); Nichol and Dhariwal 2021 for "cosine".
-
-    Raises:
-      ValueError: an unknown schedule.
-    """
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule {schedule}: must be one of {SCHEDULES}")
-    if schedule == "linear":
-        scale = 1000 / steps
-        betas = np.linspace(scale * 1e-4, min(scale * 0.02, 0.999), steps)
-    else:
-        at = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
-        betas = np.minimum(1 - at[1:] / at[:-1], 0.999)
-    return np.cumprod(1 - betas)
-
-
-def target(predicted: str, x: Any, noise: Any, kept: Any) -> Any:
-    """What is to be predicted: the noise, the image, or the velocity sqrt(kept) noise -
-    sqrt(1 - kept) x (Salimans and Ho 2022). `kept` broadcasts.
-    """
-    if predicted == "noise":
-        return noise
-    if predicted == "image":
-        return x
-    return jnp.sqrt(kept) * noise - jnp.sqrt(1 - kept) * x
-
-
-def image_and_noise(predicted: str, told: Any, noisy: Any, kept: Any) -> tuple:
-    """The image and the noise that a prediction stands for."""
-    image, noise = jnp.sqrt(kept), jnp.sqrt(1 - kept)
-    if predicted == "noise":
-        return (noisy - noise * told) / image, told
-    if predicted == "image":
-        return told, (noisy - image * told) / noise
-    return image * noisy - noise * told, noise * noisy + image * told
-
-
-def denoised(
-    tell: Callable[[Any, Any], tuple[Any, Any]],
-    noisy: jax.Array,
-    key: jax.Array,
-    *,
-    kept: np.ndarray,
-    steps: int,
-    eta: float,
-    clip: bool,
-) -> jax.Array:
-    """From pure noise (b, ...) to images, by one scan over `steps` of the schedule's.
-
-    Args:
-      tell: (noisy (b, ...), t int32) -> the image and the noise in it.
-      eta: how much noise is added again: 1 as in ancestral sampling (with as many steps
-        as the schedule's that of Ho et al. 2020, of the smaller variance), 0 none: DDIM
-        (Song, Meng, Ermon 2021, equations 12 and 16).
-      clip: images are kept within [-1, 1] at every step.
-    """
-    at = np.linspace(len(kept) - 1, 0, steps).round().astype(np.int32)
-    now = kept[at]
-    then = np.append(now[1:], 1.0)
-    again = eta * np.sqrt((1 - then) / (1 - now) * (1 - now / then))
-    rows = {
-        "t": at,
-        "then": then.astype(np.float32),
-        "again": again.astype(np.float32),
-        "rest": np.sqrt(np.maximum(1 - then - again**2, 0)).astype(np.float32),
-    }
-
-    def step(x, row):
-        image, noise = tell(x, row["t"])
-        if clip:
-            image = jnp.clip(image, -1, 1)
-            share = jnp.asarray(kept, jnp.float32)[row["t"]]
-            noise = (x - jnp.sqrt(share) * image) / jnp.sqrt(1 - share)
-        fresh = jax.random.normal(jax.random.fold_in(key, row["t"]), x.shape)
-        x = jnp.sqrt(row["then"]) * image + row["rest"] * noise + row["again"] * fresh
-        return x, None
-
-    return jax.lax.scan(step, noisy, rows)[0]
+SAMPLERS = {"generated": Sampler()}
 
 
 def diffusion(
@@ -127,10 +53,10 @@ def diffusion(
     *,
     example: Any,
     schedule: str = "cosine",
-    predicted: str = "noise",
-    noising: int = 1000,
-    classes: int = 0,
-    samplers: Mapping[str, Sampler] = GENERATED,
+    prediction_type: str = "epsilon",
+    num_timesteps: int = 1000,
+    num_classes: int = 0,
+    samplers: Mapping[str, Sampler] = SAMPLERS,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
     """Denoising over batches {"image": (b, h, w, c) in [0, 1], "label": int32 (b,)}.
@@ -138,114 +64,274 @@ def diffusion(
     Args:
       net: {"x": noisy (b, h, w, c), "t": (b,) from 0 to 1, "label"} -> (b, h, w, c).
       example: one batch of images, for its shape.
-      schedule, noising: see `kept_share`, of so many steps.
-      predicted: what the net's output is; its mean squared error is minimised.
-      classes: samples are of the classes of the batch's labels, which the net is told;
-        in training a tenth of them is hidden. 0: it is told none.
-      samplers: {name of the samples: how they are made}.
+      schedule, num_timesteps: see `alpha_bar_schedule`.
+      prediction_type: what the net's output is, see `prediction_target`; its mean
+        squared error is minimized.
+      num_classes: number of classes (0: unconditional). The net takes the label, of
+        which a tenth is hidden in training; samples are of the batch's labels.
+      samplers: {key of the samples: the sampler that draws them}.
       sample_evaluator: as `Task.sample_evaluator`.
 
-    Measures `mse`, of the noise that the prediction stands for, and `loss`, of what is
-    predicted, at times that are spread evenly over the batch.
+    Measures `mse`, of the predicted noise, and `loss`, of the prediction, at timesteps
+    that are spread evenly over the batch.
 
     Raises:
-      ValueError: an unknown schedule or prediction.
+      ValueError: an unknown schedule or prediction type.
     """
-    if predicted not in PREDICTED:
-        raise ValueError(f"predicted {predicted}: must be one of {PREDICTED}")
-    share = kept_share(schedule, noising)
-
-    def given(x, t, label):
-        told = {"x": x, "t": (t + 0.5) / noising}
-        return {**told, "label": label} if classes else told
+    if prediction_type not in PREDICTION_TYPES:
+        raise ValueError(
+            f"prediction_type {prediction_type}: must be one of {PREDICTION_TYPES}"
+        )
+    alpha_bar = alpha_bar_schedule(schedule, num_timesteps)
+    model = Diffusion(net, prediction_type, alpha_bar, num_classes)
 
     def init(key):
-        first = jnp.zeros(1, jnp.int32)
-        params, model_state = net.init(key, given(example, first, first))
+        zero = jnp.zeros(1, jnp.int32)
+        params, model_state = net.init(key, net_inputs(model, example, zero, zero))
         return {"net": params}, model_state
-
-    def errors(params, model_state, batch, key, train):
-        """Squared errors (b,) of what is predicted, and of the noise; and
-        model_state.
-        """
-        when, what, hide, drop, turn = jax.random.split(key, 5)
-        x = 2 * batch["image"] - 1
-        b = len(x)
-        # One time of each b-th of the schedule, which spreads them evenly.
-        spread = jax.random.permutation(turn, b) + jax.random.uniform(when, (b,))
-        t = jnp.minimum((spread * (noising / b)).astype(jnp.int32), noising - 1)
-        kept = jnp.asarray(share, jnp.float32)[t].reshape(b, *[1] * (x.ndim - 1))
-        noise = jax.random.normal(what, x.shape)
-        noisy = jnp.sqrt(kept) * x + jnp.sqrt(1 - kept) * noise
-        label = batch["label"] if classes else t
-        if classes and train:
-            hidden = jax.random.bernoulli(hide, HIDDEN, (b,))
-            label = jnp.where(hidden, classes, label)
-        told, model_state = net.apply(
-            params["net"], model_state, given(noisy, t, label), key=drop, train=train
-        )
-        _, as_noise = image_and_noise(predicted, told, noisy, kept)
-        axes = tuple(range(1, x.ndim))
-        asked = target(predicted, x, noise, kept)
-        found = [
-            ((a - b) ** 2).mean(axes) for a, b in ((told, asked), (as_noise, noise))
-        ]
-        return *found, model_state
 
     def loss(params, model_state, batch, key, step):
         del step
-        own, _, model_state = errors(params, model_state, batch, key, True)
-        return own.mean(), ({}, model_state)
+        error, _, model_state = squared_errors(
+            model, params, model_state, batch, key, train=True
+        )
+        return error.mean(), ({}, model_state)
 
     def metrics(params, model_state, batch, key):
-        own, noise, _ = errors(params, model_state, batch, key, False)
-        weight, count = batch["weight"], batch["weight"].sum()
-        told = {"loss": own, "mse": noise}
-        return {name: ((each * weight).sum(), count) for name, each in told.items()}
+        error, noise_error, _ = squared_errors(
+            model, params, model_state, batch, key, train=False
+        )
+        weight = batch["weight"]
+        return {
+            "loss": weighted_sum(error, weight),
+            "mse": weighted_sum(noise_error, weight),
+        }
 
     def sample(params, model_state, batch, key):
-        asked = batch["label"] if classes else jnp.zeros(len(batch["image"]), int)
-        keys = jax.random.split(key, len(asked))
-        found = {
+        b = len(batch["image"])
+        label = batch["label"] if num_classes else jnp.zeros(b, int)
+        keys = jax.random.split(key, b)
+        samples = {
             name: jax.lax.map(
-                functools.partial(made, params, model_state, sampler),
-                (keys, asked),
-                batch_size=AT_ONCE_ON_CPU if on_cpu() else AT_ONCE,
+                functools.partial(
+                    generate, model, params, model_state, sampler, example.shape[1:]
+                ),
+                (keys, label),
+                batch_size=CHUNK_ON_CPU if on_cpu() else CHUNK,
             )
             for name, sampler in samplers.items()
         }
-        return {**found, "target_class": asked} if classes else found
-
-    def made(params, model_state, sampler, row):
-        """One image in [0, 1], of a key and a label."""
-        key, label = row
-        begin, key = jax.random.split(key)
-
-        def tell(x, t) -> tuple:
-            def answer(label) -> jax.Array:
-                of = given(x[None], t[None], label[None])
-                return net.apply(params["net"], model_state, of, key=None, train=False)[
-                    0
-                ][0]
-
-            none, w = jnp.full_like(label, classes), sampler.guidance
-            told = answer(none if w == -1 else label)
-            if classes and w not in (0, -1):
-                told = (1 + w) * told - w * answer(none)
-            kept = jnp.asarray(share, jnp.float32)[t]
-            return image_and_noise(predicted, told, x, kept)
-
-        noise = jax.random.normal(begin, example.shape[1:])
-        image = denoised(
-            tell,
-            noise,
-            key,
-            kept=share,
-            steps=sampler.steps,
-            eta=sampler.eta,
-            clip=sampler.clip,
-        )
-        return (image + 1) / 2
+        return {**samples, "target_class": label} if num_classes else samples
 
     turns = (Turn("net", loss, optimizer),)
     return Task(init, turns, metrics, sample, sample_evaluator=sample_evaluator)
+
+
+def alpha_bar_schedule(schedule: str, num_timesteps: int = 1000) -> np.ndarray:
+    """alpha_bar, float64 (num_timesteps,): the share of the image in the variance of
+    x_t.
+
+    Source: Ho, Jain, Abbeel 2020, for "linear" (betas from 1e-4 to 0.02 over 1000
+    timesteps, scaled for other numbers); Nichol and Dhariwal 2021 for "cosine".
+
+    Raises:
+      ValueError: an unknown schedule.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule {schedule}: must be one of {SCHEDULES}")
+    if schedule == "linear":
+        scale = 1000 / num_timesteps
+        betas = np.linspace(scale * 1e-4, min(scale * 0.02, 0.999), num_timesteps)
+    else:
+        time = np.arange(num_timesteps + 1) / num_timesteps
+        f = np.cos((time + 0.008) / 1.008 * np.pi / 2) ** 2
+        betas = np.minimum(1 - f[1:] / f[:-1], 0.999)
+    return np.cumprod(1 - betas)
+
+
+def q_sample(x: Any, noise: Any, alpha_bar: Any) -> Any:
+    """x_t, a sample of q(x_t | x) for standard Gaussian noise; `alpha_bar`
+    broadcasts.
+    """
+    return jnp.sqrt(alpha_bar) * x + jnp.sqrt(1 - alpha_bar) * noise
+
+
+def prediction_target(prediction_type: str, x: Any, noise: Any, alpha_bar: Any) -> Any:
+    """What the net is to predict; `alpha_bar` broadcasts.
+
+    "epsilon": the noise. "sample": the image x. "v": the velocity sqrt(alpha_bar) noise
+    - sqrt(1 - alpha_bar) x (Salimans and Ho 2022).
+    """
+    if prediction_type == "epsilon":
+        return noise
+    if prediction_type == "sample":
+        return x
+    return jnp.sqrt(alpha_bar) * noise - jnp.sqrt(1 - alpha_bar) * x
+
+
+def image_and_noise(
+    prediction_type: str, prediction: Any, x_t: Any, alpha_bar: Any
+) -> tuple[Any, Any]:
+    """The image and the noise in x_t that a prediction implies."""
+    image_scale, noise_scale = jnp.sqrt(alpha_bar), jnp.sqrt(1 - alpha_bar)
+    if prediction_type == "epsilon":
+        return (x_t - noise_scale * prediction) / image_scale, prediction
+    if prediction_type == "sample":
+        return prediction, (x_t - image_scale * prediction) / noise_scale
+    return (
+        image_scale * x_t - noise_scale * prediction,
+        noise_scale * x_t + image_scale * prediction,
+    )
+
+
+def net_inputs(model: Diffusion, x_t: Any, t: Any, label: Any) -> dict[str, Any]:
+    """The net's inputs; time runs from 0 to 1, and class `num_classes` is no label."""
+    inputs = {"x": x_t, "t": (t + 0.5) / len(model.alpha_bar)}
+    return {**inputs, "label": label} if model.num_classes else inputs
+
+
+def stratified(permutation_key: jax.Array, uniform_key: jax.Array, n: int) -> jax.Array:
+    """n uniform draws from [0, n), one in each unit interval, in random order."""
+    strata = jax.random.permutation(permutation_key, n)
+    return strata + jax.random.uniform(uniform_key, (n,))
+
+
+def squared_errors(
+    model: Diffusion,
+    params: Any,
+    model_state: Any,
+    batch: Any,
+    key: jax.Array,
+    *,
+    train: bool,
+) -> tuple[jax.Array, jax.Array, Any]:
+    """Mean squared errors (b,) of the prediction and of the implied noise, and the
+    net's state.
+    """
+    time_key, noise_key, label_key, net_key, order_key = jax.random.split(key, 5)
+    x = 2 * batch["image"] - 1
+    b, num_timesteps = len(x), len(model.alpha_bar)
+    time = stratified(order_key, time_key, b) * (num_timesteps / b)
+    t = jnp.minimum(time.astype(jnp.int32), num_timesteps - 1)
+    alpha_bar = jnp.asarray(model.alpha_bar, jnp.float32)[t]
+    alpha_bar = alpha_bar.reshape(b, *[1] * (x.ndim - 1))
+    noise = jax.random.normal(noise_key, x.shape)
+    x_t = q_sample(x, noise, alpha_bar)
+    label = batch["label"] if model.num_classes else t
+    if model.num_classes and train:
+        hidden = jax.random.bernoulli(label_key, LABEL_DROPOUT, (b,))
+        label = jnp.where(hidden, model.num_classes, label)
+    inputs = net_inputs(model, x_t, t, label)
+    prediction, model_state = model.net.apply(
+        params["net"], model_state, inputs, key=net_key, train=train
+    )
+    _, predicted_noise = image_and_noise(
+        model.prediction_type, prediction, x_t, alpha_bar
+    )
+    axes = tuple(range(1, x.ndim))
+    target = prediction_target(model.prediction_type, x, noise, alpha_bar)
+    error = ((prediction - target) ** 2).mean(axes)
+    noise_error = ((predicted_noise - noise) ** 2).mean(axes)
+    return error, noise_error, model_state
+
+
+def guided_prediction(
+    model: Diffusion,
+    params: Any,
+    model_state: Any,
+    x_t: Any,
+    t: Any,
+    label: Any,
+    guidance: float,
+) -> jax.Array:
+    """The net's prediction (h, w, c) for one image, with classifier-free guidance."""
+
+    def predict(label) -> jax.Array:
+        inputs = net_inputs(model, x_t[None], t[None], label[None])
+        prediction, _ = model.net.apply(
+            params["net"], model_state, inputs, key=None, train=False
+        )
+        return prediction[0]
+
+    no_label = jnp.full_like(label, model.num_classes)
+    prediction = predict(no_label if guidance == -1 else label)
+    if model.num_classes and guidance not in (0, -1):
+        prediction = (1 + guidance) * prediction - guidance * predict(no_label)
+    return prediction
+
+
+def generate(
+    model: Diffusion,
+    params: Any,
+    model_state: Any,
+    sampler: Sampler,
+    shape: tuple[int, ...],
+    key_and_label: tuple[jax.Array, jax.Array],
+) -> jax.Array:
+    """One image of a shape (h, w, c) in [0, 1]."""
+    key, label = key_and_label
+    noise_key, key = jax.random.split(key)
+
+    def denoise_fn(x_t, t) -> tuple[Any, Any]:
+        prediction = guided_prediction(
+            model, params, model_state, x_t, t, label, sampler.guidance
+        )
+        alpha_bar = jnp.asarray(model.alpha_bar, jnp.float32)[t]
+        return image_and_noise(model.prediction_type, prediction, x_t, alpha_bar)
+
+    image = ddim_sample(
+        denoise_fn,
+        jax.random.normal(noise_key, shape),
+        key,
+        alpha_bar=model.alpha_bar,
+        steps=sampler.steps,
+        eta=sampler.eta,
+        clip=sampler.clip,
+    )
+    return (image + 1) / 2
+
+
+def ddim_sample(
+    denoise_fn: Callable[[Any, Any], tuple[Any, Any]],
+    noise: jax.Array,
+    key: jax.Array,
+    *,
+    alpha_bar: np.ndarray,
+    steps: int,
+    eta: float,
+    clip: bool,
+) -> jax.Array:
+    """From pure noise (b, ...) to images, by one scan over `steps` of the timesteps.
+
+    Args:
+      denoise_fn: (x_t (b, ...), t int32) -> the image and the noise in it.
+      eta: scale of the noise that each step adds: 0: none, DDIM (Song, Meng, Ermon
+        2021, equations 12 and 16); 1: ancestral sampling, with as many steps as
+        timesteps that of Ho et al. 2020, of the smaller variance.
+      clip: clips the image to [-1, 1] at every step.
+    """
+    t = np.linspace(len(alpha_bar) - 1, 0, steps).round().astype(np.int32)
+    alpha_bar_t = alpha_bar[t]
+    alpha_bar_next = np.append(alpha_bar_t[1:], 1.0)
+    sigma = eta * np.sqrt(
+        (1 - alpha_bar_next) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_next)
+    )
+    direction = np.sqrt(np.maximum(1 - alpha_bar_next - sigma**2, 0))
+    rows = {
+        "t": t,
+        "alpha_bar_next": alpha_bar_next.astype(np.float32),
+        "sigma": sigma.astype(np.float32),
+        "direction": direction.astype(np.float32),
+    }
+
+    def ddim_step(x_t, row):
+        image, noise = denoise_fn(x_t, row["t"])
+        if clip:
+            image = jnp.clip(image, -1, 1)
+            alpha_bar_t = jnp.asarray(alpha_bar, jnp.float32)[row["t"]]
+            noise = (x_t - jnp.sqrt(alpha_bar_t) * image) / jnp.sqrt(1 - alpha_bar_t)
+        fresh = jax.random.normal(jax.random.fold_in(key, row["t"]), x_t.shape)
+        mean = jnp.sqrt(row["alpha_bar_next"]) * image + row["direction"] * noise
+        return mean + row["sigma"] * fresh, None
+
+    return jax.lax.scan(ddim_step, noise, rows)[0]

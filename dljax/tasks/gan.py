@@ -1,16 +1,26 @@
-"""A game of two: a generator makes, a critic tells what is made from what is real."""
+"""Generative adversarial networks: a game of a generator and a critic."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from dljax.tasks.single_net import weighted_sum
 from dljax.types import Net, SampleEvaluator, Task, Turn
 
 OBJECTIVES = ("nonsaturating", "hinge", "wasserstein")
-AT_ONCE = 250  # examples that are made
-softplus = jax.nn.softplus
+CHUNK = 250  # examples that are generated at a time
+
+
+class Gan(NamedTuple):
+    """The two networks of a GAN and what they are conditioned on; see `gan`."""
+
+    generator: Net
+    critic: Net
+    latent_size: int
+    num_classes: int
+    input_key: str
 
 
 def gan(
@@ -19,134 +29,81 @@ def gan(
     optimizers: Mapping[str, Any],
     *,
     example: Any,
-    noise: int,
+    latent_size: int,
     objective: str = "nonsaturating",
     order: Sequence[str] = ("critic", "generator"),
-    penalty: float = 10.0,
-    given: str = "image",
-    classes: int = 0,
+    penalty_weight: float = 10.0,
+    input_key: str = "image",
+    num_classes: int = 0,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """A generative adversarial net of batches {"image": (b, ...)}.
+    """A generative adversarial network of batches {"image": (b, ...)}.
 
     Args:
-      generator: noise (b, k) -> examples. critic: examples -> scores (b,).
+      generator: z (b, latent_size) -> examples. critic: examples -> scores (b,).
       optimizers: {"generator", "critic"}.
       example: one batch of examples, for its shape.
-      noise: k, of a standard Gaussian.
+      latent_size: dimensions of z, a standard Gaussian.
       objective: "nonsaturating" (Goodfellow et al. 2014), "hinge" (Lim and Ye 2017), or
         "wasserstein" with the gradient penalty (Gulrajani et al. 2017).
-      order: who plays, turn by turn, within an update, each with a part of the batch:
-        WGAN-GP's is ("critic",) * 5 + ("generator",).
-      penalty: weight of the critic's squared slope beyond or below 1, between what is
-        real and what is made; with "wasserstein" alone.
-      given: the array of a batch that is real.
-      classes: the generator is given which of so many classes it is, after the noise,
-        the critic as so many more channels; what is made is of the classes of the
-        batch, "target_class" (Mirza and Osindero 2014). 0: they are not.
-      sample_evaluator: as `Task.sample_evaluator`, of samples "generated".
+      order: the player of each turn within an update; each turn has a part of the
+        batch. WGAN-GP's is ("critic",) * 5 + ("generator",).
+      penalty_weight: gradient-penalty weight, (||grad D|| - 1)^2 on interpolates of
+        real and generated examples; with "wasserstein" alone.
+      input_key: the array of a batch that holds the real examples.
+      num_classes: number of classes (0: unconditional); the label as one-hot is
+        concatenated to z and to the image channels (Mirza and Osindero 2014). Samples
+        are of the batch's labels, "target_class".
+      sample_evaluator: as `Task.sample_evaluator`.
 
-    Measures `gap`, by how much the critic scores held-out real examples above what is
-    made.
+    Measures `gap`, the mean critic score of held-out real examples less that of
+    generated ones.
 
     Raises:
       ValueError: an unknown objective.
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"objective {objective}: must be one of {OBJECTIVES}")
+    model = Gan(generator, critic, latent_size, num_classes, input_key)
 
     def init(key):
-        first, second = jax.random.split(key)
-        g, g_stats = generator.init(first, jnp.zeros((1, noise + classes)))
-        c, c_stats = critic.init(second, with_class(example, jnp.zeros(1, jnp.int32)))
-        return (
-            {"generator": g, "critic": c},
-            {"generator": g_stats, "critic": c_stats},
-        )
-
-    def with_class(x, label):
-        """x with channels that are 1 where it is of their class."""
-        if not classes:
-            return x
-        told = jax.nn.one_hot(label, classes).reshape(len(x), 1, 1, classes)
-        told = jnp.broadcast_to(told, (*x.shape[:-1], classes))
-        return jnp.concatenate([x, told], -1)
-
-    def noises(key, count, label):
-        z = jax.random.normal(key, (count, noise))
-        if not classes:
-            return z
-        return jnp.concatenate([z, jax.nn.one_hot(label, classes)], -1)
-
-    def made(params, model_state, key, batch, train) -> tuple[Any, Any]:
-        z = noises(key, len(batch[given]), batch.get("label"))
-        return generator.apply(
-            params["generator"], model_state["generator"], z, key=None, train=train
-        )
-
-    def scores(params, model_state, batch, x, train=True) -> tuple[Any, Any]:
-        x = with_class(x, batch.get("label"))
-        return critic.apply(
-            params["critic"], model_state["critic"], x, key=None, train=train
-        )
-
-    def slopes(params, model_state, batch, fake, key):
-        """(|slope| - 1)^2 on average, at random places between pairs."""
-        real = batch[given]
-        share = jax.random.uniform(key, (len(real), *[1] * (real.ndim - 1)))
-        between = share * real + (1 - share) * fake
-        slope = jax.grad(lambda x: scores(params, model_state, batch, x)[0].sum())(
-            between
-        )
-        squares = (slope**2).sum(tuple(range(1, slope.ndim)))
-        return ((jnp.sqrt(squares + 1e-12) - 1) ** 2).mean()
+        return init_gan(model, key, example)
 
     def critic_loss(params, model_state, batch, key, step):
         del step
-        first, second = jax.random.split(key)
-        real = batch[given]
-        fake, _ = made(params, model_state, first, batch, True)
+        fake_key, penalty_key = jax.random.split(key)
+        real = batch[input_key]
+        fake, _ = generate(model, params, model_state, batch, fake_key, train=True)
         fake = jax.lax.stop_gradient(fake)
-        high, new = scores(params, model_state, batch, real)
-        low, new = scores(params, {**model_state, "critic": new}, batch, fake)
-        if objective == "nonsaturating":
-            loss = (softplus(-high) + softplus(low)).mean()
-        elif objective == "hinge":
-            loss = (jax.nn.relu(1 - high) + jax.nn.relu(1 + low)).mean()
-        else:
-            loss = (low - high).mean()
-            loss += penalty * slopes(params, model_state, batch, fake, second)
-        return loss, ({}, {**model_state, "critic": new})
+        real_score, state = scores(model, params, model_state, batch, real, train=True)
+        after_real = {**model_state, "critic": state}
+        fake_score, state = scores(model, params, after_real, batch, fake, train=True)
+        loss = critic_objective(objective, real_score, fake_score)
+        if objective == "wasserstein":
+            loss += penalty_weight * gradient_penalty(
+                model, params, model_state, batch, fake, penalty_key
+            )
+        return loss, ({}, {**model_state, "critic": state})
 
     def generator_loss(params, model_state, batch, key, step):
         del step
-        fake, new = made(params, model_state, key, batch, True)
-        told, _ = scores(params, model_state, batch, fake)
-        told = softplus(-told) if objective == "nonsaturating" else -told
-        return told.mean(), ({}, {**model_state, "generator": new})
+        fake, state = generate(model, params, model_state, batch, key, train=True)
+        fake_score, _ = scores(model, params, model_state, batch, fake, train=True)
+        loss = generator_objective(objective, fake_score)
+        return loss, ({}, {**model_state, "generator": state})
 
     def metrics(params, model_state, batch, key):
-        weight, count = batch["weight"], batch["weight"].sum()
-        fake, _ = made(params, model_state, key, batch, False)
-        high, _ = scores(params, model_state, batch, batch[given], False)
-        low, _ = scores(params, model_state, batch, fake, False)
-        return {"gap": (((high - low) * weight).sum(), count)}
+        fake, _ = generate(model, params, model_state, batch, key, train=False)
+        real_score, _ = scores(
+            model, params, model_state, batch, batch[input_key], train=False
+        )
+        fake_score, _ = scores(model, params, model_state, batch, fake, train=False)
+        return {"gap": weighted_sum(real_score - fake_score, batch["weight"])}
 
     def sample(params, model_state, batch, key):
-        z = noises(key, len(batch[given]), batch.get("label"))
-
-        def one(z):
-            x, _ = generator.apply(
-                params["generator"],
-                model_state["generator"],
-                z[None],
-                key=None,
-                train=False,
-            )
-            return x[0]
-
-        found = {"generated": jax.lax.map(one, z, batch_size=AT_ONCE)}
-        return {**found, "target_class": batch["label"]} if classes else found
+        images = generate_in_chunks(model, params, model_state, batch, key)
+        samples = {"generated": images}
+        return {**samples, "target_class": batch["label"]} if num_classes else samples
 
     losses = {"critic": critic_loss, "generator": generator_loss}
     turns = tuple(Turn(name, losses[name], optimizers[name]) for name in order)
@@ -158,3 +115,107 @@ def gan(
         sample_evaluator=sample_evaluator,
         split_batch=True,
     )
+
+
+def init_gan(model: Gan, key: jax.Array, example: Any) -> tuple[Any, Any]:
+    """The initial ({player: params}, {player: model_state})."""
+    generator_key, critic_key = jax.random.split(key)
+    z = jnp.zeros((1, model.latent_size + model.num_classes))
+    generator, generator_state = model.generator.init(generator_key, z)
+    x = append_class_channels(model, example, jnp.zeros(1, jnp.int32))
+    critic, critic_state = model.critic.init(critic_key, x)
+    return (
+        {"generator": generator, "critic": critic},
+        {"generator": generator_state, "critic": critic_state},
+    )
+
+
+def append_class_channels(model: Gan, x_BHWC: Any, label_B: Any) -> jax.Array:
+    """x with one more channel a class, 1 everywhere in the channel of the label."""
+    if not model.num_classes:
+        return x_BHWC
+    one_hot = jax.nn.one_hot(label_B, model.num_classes)
+    one_hot = one_hot.reshape(len(x_BHWC), 1, 1, model.num_classes)
+    one_hot = jnp.broadcast_to(one_hot, (*x_BHWC.shape[:-1], model.num_classes))
+    return jnp.concatenate([x_BHWC, one_hot], -1)
+
+
+def latents(model: Gan, batch: Any, key: jax.Array) -> jax.Array:
+    """z and the one-hot label of each example: (b, latent_size + num_classes)."""
+    z = jax.random.normal(key, (len(batch[model.input_key]), model.latent_size))
+    if not model.num_classes:
+        return z
+    one_hot = jax.nn.one_hot(batch["label"], model.num_classes)
+    return jnp.concatenate([z, one_hot], -1)
+
+
+def generate(
+    model: Gan, params: Any, model_state: Any, batch: Any, key: Any, *, train: bool
+) -> tuple[Any, Any]:
+    """Generated examples, as many as the batch has, and the generator's state."""
+    z = latents(model, batch, key)
+    return model.generator.apply(
+        params["generator"], model_state["generator"], z, key=None, train=train
+    )
+
+
+def generate_in_chunks(
+    model: Gan, params: Any, model_state: Any, batch: Any, key: jax.Array
+) -> jax.Array:
+    """As `generate` in evaluation, each example by itself, `CHUNK` at a time."""
+
+    def generate_one(z):
+        x, _ = model.generator.apply(
+            params["generator"],
+            model_state["generator"],
+            z[None],
+            key=None,
+            train=False,
+        )
+        return x[0]
+
+    return jax.lax.map(generate_one, latents(model, batch, key), batch_size=CHUNK)
+
+
+def scores(
+    model: Gan, params: Any, model_state: Any, batch: Any, x: Any, *, train: bool
+) -> tuple[Any, Any]:
+    """The critic's scores (b,) of examples of the batch's labels, and its state."""
+    x = append_class_channels(model, x, batch.get("label"))
+    return model.critic.apply(
+        params["critic"], model_state["critic"], x, key=None, train=train
+    )
+
+
+def critic_objective(objective: str, real_score: Any, fake_score: Any) -> jax.Array:
+    """What the critic minimizes, a scalar, before the gradient penalty."""
+    if objective == "nonsaturating":
+        return (jax.nn.softplus(-real_score) + jax.nn.softplus(fake_score)).mean()
+    if objective == "hinge":
+        return (jax.nn.relu(1 - real_score) + jax.nn.relu(1 + fake_score)).mean()
+    return (fake_score - real_score).mean()
+
+
+def generator_objective(objective: str, fake_score: Any) -> jax.Array:
+    """What the generator minimizes, a scalar."""
+    if objective == "nonsaturating":
+        return jax.nn.softplus(-fake_score).mean()
+    return (-fake_score).mean()
+
+
+def gradient_penalty(
+    model: Gan, params: Any, model_state: Any, batch: Any, fake: Any, key: jax.Array
+) -> jax.Array:
+    """Mean of (||grad D|| - 1)^2 at uniform interpolates of real and generated examples
+    (Gulrajani et al. 2017, algorithm 1).
+    """
+    real = batch[model.input_key]
+    share = jax.random.uniform(key, (len(real), *[1] * (real.ndim - 1)))
+    interpolates = share * real + (1 - share) * fake
+
+    def total_score(x):
+        return scores(model, params, model_state, batch, x, train=True)[0].sum()
+
+    gradient = jax.grad(total_score)(interpolates)
+    squared_norm = (gradient**2).sum(tuple(range(1, gradient.ndim)))
+    return ((jnp.sqrt(squared_norm + 1e-12) - 1) ** 2).mean()

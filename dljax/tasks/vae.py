@@ -1,18 +1,41 @@
-"""Variational autoencoders: how likely is the image, by a code that is drawn?"""
+"""Variational autoencoders: the evidence lower bound of images (Kingma, Welling 2014).
 
-from typing import Any
+The posterior q(z | x) is a diagonal Gaussian; the prior p(z) is a standard Gaussian.
+"""
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from dljax.models.autoencoder import Autoencoder
+from dljax.tasks.single_net import weighted_sum
 from dljax.types import SampleEvaluator, Task, Turn
 
 LIKELIHOODS = ("bernoulli", "gaussian")
-AT_ONCE = 10  # codes of an image, for the importance-weighted bound
-ACROSS = 10  # pictures to a side of the plane of codes
-BETWEEN = 10  # pictures from one image's code to another's
+CHUNK = 10  # posterior samples of an image at a time, for the importance-weighted bound
+PLANE_SIDE = 10  # images to a side of the plane of codes
+INTERPOLATION_STEPS = 10  # images from one image's code to another's
+
+
+class Vae(NamedTuple):
+    """The two networks of a VAE and its distributions; see `vae`."""
+
+    nets: Autoencoder
+    latent_size: int
+    likelihood: str
+    num_classes: int
+    dynamic_binarization: bool
+
+
+class ElboTerms(NamedTuple):
+    """-log p(x | z) of one posterior sample and KL(q(z | x) || p(z)), each (b,), in
+    nats.
+    """
+
+    reconstruction_nll: jax.Array
+    kl: jax.Array
 
 
 def vae(
@@ -20,172 +43,245 @@ def vae(
     optimizer: Any,
     *,
     example: Any,
-    code: int,
+    latent_size: int,
     likelihood: str = "bernoulli",
     beta: Any = 1.0,
-    classes: int = 0,
-    anew: bool = False,
-    importance: int = 0,
-    name: str = "",
+    num_classes: int = 0,
+    dynamic_binarization: bool = False,
+    importance_samples: int = 0,
+    metric_suffix: str = "",
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """The negative evidence lower bound over batches {"image": (b, h, w, c)}, in nats.
-
-    A code z of `code` numbers is drawn from q(z | x), a Gaussian of the encoder's mean
-    and variance, by one draw; a priori it is a standard Gaussian.
+    """Minimizes the negative evidence lower bound of {"image": (b, h, w, c)}, in nats.
 
     Args:
-      nets: the encoder, which gives 2 * code numbers, and the decoder.
+      nets: the encoder, which gives 2 * latent_size numbers, and the decoder.
       example: one batch of images, for its shape.
-      likelihood: "bernoulli" of each pixel, whose logits the decoder gives; "gaussian"
-        about what it gives, of one variance for all, which is learned.
-      beta: the weight of the divergence from the prior in what is minimised (Higgins et
-        al. 2017); it changes no measure.
-      classes: the decoder is given which of so many classes it is, after the code; what
-        is made is of the classes of the batch, "target_class". 0: it is not.
-      anew: pixels are drawn to be 0 or 1 by their grey at every update and test.
-      importance: also measures, on test data, the importance-weighted bound of so many
-        draws (Burda, Grosse, Salakhutdinov 2016), rounded up to a multiple of 10.
-      name: "_NAME" ends the measures' names: what was done to grey pixels. There is
-        `nelbo` besides, by which variants are compared that differ in that.
-      sample_evaluator: as `Task.sample_evaluator`, of samples "generated" from the
-        prior.
+      likelihood: "bernoulli": the decoder gives each pixel's logit; "gaussian": it
+        gives each pixel's mean, and one learned variance serves all pixels.
+      beta: weight of the KL term in the loss (Higgins et al. 2017). Metrics ignore it.
+      num_classes: number of classes (0: unconditional); the label is concatenated to z
+        as one-hot. Samples are of the batch's labels, "target_class".
+      dynamic_binarization: draws each pixel as Bernoulli of its grey value at every
+        update and evaluation.
+      importance_samples: posterior samples of the importance-weighted bound (Burda,
+        Grosse, Salakhutdinov 2016) on test data, rounded up to a multiple of 10; 0:
+        the bound is not measured.
+      metric_suffix: "_SUFFIX" ends the names of the metrics: how grey pixels were
+        binarised. `nelbo` is measured besides, to compare variants that differ in that.
+      sample_evaluator: as `Task.sample_evaluator`.
 
-    Measures `nelbo`, `kl` and `missed`, in nats an image, of which the first is the sum
-    of the others, from one draw a test image; with `importance`, `iw_nll`, and `bound`,
-    the first as the mean of so many draws. With "gaussian" `scale`, the standard
-    deviation of a pixel.
+    Measures `nelbo` = `reconstruction_nll` + `kl`, in nats an image, from one posterior
+    sample an image; with `importance_samples` also `iw_nll`, the importance-weighted
+    bound, and `bound`, the mean of `nelbo` over the samples. With "gaussian" `scale`,
+    the standard deviation of a pixel.
 
     Raises:
       ValueError: an unknown likelihood.
     """
     if likelihood not in LIKELIHOODS:
         raise ValueError(f"likelihood {likelihood}: must be one of {LIKELIHOODS}")
-    end = f"_{name}" if name else ""
+    model = Vae(nets, latent_size, likelihood, num_classes, dynamic_binarization)
+    suffix = f"_{metric_suffix}" if metric_suffix else ""
 
     def init(key):
-        first, second = jax.random.split(key)
-        encoder, model_state = nets.encode.init(first, example)
-        decoder, others = nets.decode.init(second, jnp.zeros((1, code + classes)))
-        params = {"encoder": encoder, "decoder": decoder}
-        if likelihood == "gaussian":
-            params["log_scale"] = jnp.zeros([])
-        return {"net": params}, {"encoder": model_state, "decoder": others}
-
-    def images(batch, key):
-        x = batch["image"]
-        return jax.random.bernoulli(key, x).astype(x.dtype) if anew else x
-
-    def encoded(params, model_state, x, train) -> tuple[Any, Any, Any]:
-        """Mean and log variance (b, code) of the codes of images."""
-        z, model_state = nets.encode.apply(
-            params["net"]["encoder"], model_state["encoder"], x, key=None, train=train
-        )
-        return *jnp.split(z, 2, -1), model_state
-
-    def decoded(params, model_state, z, label, train) -> tuple[Any, Any]:
-        if classes:
-            z = jnp.concatenate([z, jax.nn.one_hot(label, classes)], -1)
-        return nets.decode.apply(
-            params["net"]["decoder"], model_state["decoder"], z, key=None, train=train
-        )
-
-    def nats(params, x, y) -> jax.Array:
-        """- log p(x | z), (b,), of what the decoder gives."""
-        if likelihood == "bernoulli":
-            return optax.sigmoid_binary_cross_entropy(y, x).sum((1, 2, 3))
-        log_scale = params["net"]["log_scale"]
-        each = ((x - y) * jnp.exp(-log_scale)) ** 2 / 2 + log_scale
-        return each.sum((1, 2, 3)) + x[0].size * jnp.log(2 * jnp.pi) / 2
-
-    def drawn(mean, log_variance, key):
-        noise = jax.random.normal(key, mean.shape)
-        return mean + jnp.exp(log_variance / 2) * noise
-
-    def parts(params, model_state, batch, x, key, train):
-        """missed and kl, (b,), and model_state."""
-        mean, log_variance, encoder = encoded(params, model_state, x, train)
-        z = drawn(mean, log_variance, key)
-        y, decoder = decoded(params, model_state, z, batch.get("label"), train)
-        kl = 0.5 * (mean**2 + jnp.exp(log_variance) - log_variance - 1).sum(-1)
-        return nats(params, x, y), kl, {"encoder": encoder, "decoder": decoder}
+        return init_vae(model, key, example)
 
     def loss(params, model_state, batch, key, step):
         del step
-        pixels, noise = jax.random.split(key)
-        x = images(batch, pixels)
-        missed, kl, model_state = parts(params, model_state, batch, x, noise, True)
-        return (missed + beta * kl).mean(), ({}, model_state)
+        terms, model_state = elbo_terms(
+            model, params, model_state, batch, key, train=True
+        )
+        value = (terms.reconstruction_nll + beta * terms.kl).mean()
+        return value, ({}, model_state)
 
     def metrics(params, model_state, batch, key):
-        pixels, noise = jax.random.split(key)
-        x = images(batch, pixels)
-        missed, kl, _ = parts(params, model_state, batch, x, noise, False)
+        terms, _ = elbo_terms(model, params, model_state, batch, key, train=False)
         weight = batch["weight"]
-        found = {"nelbo": missed + kl, "kl": kl, "missed": missed}
-        count = weight.sum()
-        told = {k + end: ((v * weight).sum(), count) for k, v in found.items()}
-        told["nelbo"] = told[f"nelbo{end}"]
+        values = {"nelbo": terms.reconstruction_nll + terms.kl, **terms._asdict()}
+        sums = {k + suffix: weighted_sum(v, weight) for k, v in values.items()}
+        sums["nelbo"] = sums[f"nelbo{suffix}"]
         if likelihood == "gaussian":
-            scale = jnp.exp(params["net"]["log_scale"])
-            told["scale"] = (scale * count, count)
-        return told
+            scale, count = jnp.exp(params["net"]["log_scale"]), weight.sum()
+            sums["scale"] = (scale * count, count)
+        return sums
 
     def probe(params, model_state, batch, key):
-        pixels, noise = jax.random.split(key)
-        x = images(batch, pixels)
-        mean, log_variance, _ = encoded(params, model_state, x, False)
-
-        def weights(key):
-            z = drawn(mean, log_variance, key)
-            y, _ = decoded(params, model_state, z, batch.get("label"), False)
-            prior = -(z**2) / 2
-            own = -((z - mean) ** 2) / 2 * jnp.exp(-log_variance) - log_variance / 2
-            return (prior - own).sum(-1) - nats(params, x, y)
-
-        rounds = -(-importance // AT_ONCE)
-        keys = jax.random.split(noise, (rounds, AT_ONCE))
-        logs = jax.lax.map(jax.vmap(weights), keys).reshape(rounds * AT_ONCE, -1)
+        log_weights = log_importance_weights(
+            model, params, model_state, batch, key, num_samples=importance_samples
+        )
+        tighter = jax.nn.logsumexp(log_weights, axis=0) - jnp.log(len(log_weights))
         weight, count = batch["weight"], batch["weight"].sum()
-        tighter = jax.nn.logsumexp(logs, axis=0) - jnp.log(len(logs))
         return {
-            f"iw_nll{end}": (-(tighter * weight).sum(), count),
-            f"bound{end}": (-(logs.mean(0) * weight).sum(), count),
+            f"iw_nll{suffix}": (-(tighter * weight).sum(), count),
+            f"bound{suffix}": (-(log_weights.mean(0) * weight).sum(), count),
         }
-
-    def pictures(params, model_state, z, label):
-        y, _ = decoded(params, model_state, z, label, False)
-        return jax.nn.sigmoid(y) if likelihood == "bernoulli" else y
 
     def sample(params, model_state, batch, key):
-        pixels, key = jax.random.split(key)
-        x = images(batch, pixels)
-        mean, _, _ = encoded(params, model_state, x, False)
-        share = jnp.linspace(0, 1, BETWEEN)[:, None]
-        apart = ((mean - mean[:1]) ** 2).sum(-1)
-        walk = (1 - share) * mean[:1] + share * mean[apart.argmax()][None]
-        z = jax.random.normal(key, mean.shape)
-        # Of the prior's quantiles in the middle of ACROSS equal shares.
-        places = jax.scipy.stats.norm.ppf((jnp.arange(ACROSS) + 0.5) / ACROSS)
-        sides = jnp.stack([jnp.tile(places, ACROSS), jnp.repeat(places, ACROSS)], 1)
-        most = jnp.argsort(-mean.var(0))[:2]  # the numbers that say most
-        plane = jnp.zeros((ACROSS**2, code)).at[:, most].set(sides[:, : len(most)])
-        label = batch.get("label", jnp.zeros(len(x), jnp.int32))
-        found = {
-            "binarised": x,
-            "reconstructed": pictures(params, model_state, mean, label),
-            "interpolated": pictures(
-                params, model_state, walk, label[:1].repeat(BETWEEN)
-            ),
-            "generated": pictures(params, model_state, z, label),
-            "code_plane": pictures(
-                params, model_state, plane, label[:1].repeat(ACROSS**2)
-            ),
-            "latent_mean": mean,
-        }
-        return {**found, "target_class": label} if classes else found
+        return sample_images(model, params, model_state, batch, key)
 
-    turns = (Turn("net", loss, optimizer),)
     return Task(
-        init, turns, metrics, sample, probe if importance else None, sample_evaluator
+        init,
+        (Turn("net", loss, optimizer),),
+        metrics,
+        sample,
+        probe if importance_samples else None,
+        sample_evaluator,
     )
+
+
+def init_vae(model: Vae, key: jax.Array, example: Any) -> tuple[Any, Any]:
+    """The initial ({"net": params}, model_state) of encoder and decoder."""
+    encoder_key, decoder_key = jax.random.split(key)
+    encoder, encoder_state = model.nets.encode.init(encoder_key, example)
+    z = jnp.zeros((1, model.latent_size + model.num_classes))
+    decoder, decoder_state = model.nets.decode.init(decoder_key, z)
+    params = {"encoder": encoder, "decoder": decoder}
+    if model.likelihood == "gaussian":
+        params["log_scale"] = jnp.zeros([])
+    return {"net": params}, {"encoder": encoder_state, "decoder": decoder_state}
+
+
+def binarize(model: Vae, image: jax.Array, key: jax.Array) -> jax.Array:
+    """The images; with dynamic binarization a Bernoulli sample of each grey value."""
+    if not model.dynamic_binarization:
+        return image
+    return jax.random.bernoulli(key, image).astype(image.dtype)
+
+
+def encode(model: Vae, params: Any, model_state: Any, x: Any, *, train: bool) -> tuple:
+    """Mean and log variance (b, latent_size) of q(z | x), and the encoder's state."""
+    z, encoder_state = model.nets.encode.apply(
+        params["net"]["encoder"], model_state["encoder"], x, key=None, train=train
+    )
+    mean, log_variance = jnp.split(z, 2, -1)
+    return mean, log_variance, encoder_state
+
+
+def decode(
+    model: Vae, params: Any, model_state: Any, z: Any, label: Any, *, train: bool
+) -> tuple[jax.Array, Any]:
+    """Pixel logits or means (b, h, w, c) of p(x | z), and the decoder's state."""
+    if model.num_classes:
+        z = jnp.concatenate([z, jax.nn.one_hot(label, model.num_classes)], -1)
+    return model.nets.decode.apply(
+        params["net"]["decoder"], model_state["decoder"], z, key=None, train=train
+    )
+
+
+def reparameterize(mean: jax.Array, log_variance: jax.Array, key: jax.Array) -> Any:
+    """One sample of the Gaussian, differentiable in its mean and log variance."""
+    noise = jax.random.normal(key, mean.shape)
+    return mean + jnp.exp(log_variance / 2) * noise
+
+
+def reconstruction_nll(model: Vae, params: Any, x: Any, output: Any) -> jax.Array:
+    """-log p(x | z), (b,), where the decoder gave `output`."""
+    if model.likelihood == "bernoulli":
+        return optax.sigmoid_binary_cross_entropy(output, x).sum((1, 2, 3))
+    log_scale = params["net"]["log_scale"]
+    pixel_nll = ((x - output) * jnp.exp(-log_scale)) ** 2 / 2 + log_scale
+    return pixel_nll.sum((1, 2, 3)) + x[0].size * jnp.log(2 * jnp.pi) / 2
+
+
+def elbo_terms(
+    model: Vae, params: Any, model_state: Any, batch: Any, key: Any, *, train: bool
+) -> tuple[ElboTerms, Any]:
+    """The two terms of the negative bound of a batch, and the networks' state."""
+    binarize_key, noise_key = jax.random.split(key)
+    x = binarize(model, batch["image"], binarize_key)
+    mean, log_variance, encoder_state = encode(
+        model, params, model_state, x, train=train
+    )
+    z = reparameterize(mean, log_variance, noise_key)
+    output, decoder_state = decode(
+        model, params, model_state, z, batch.get("label"), train=train
+    )
+    kl = 0.5 * (mean**2 + jnp.exp(log_variance) - log_variance - 1).sum(-1)
+    terms = ElboTerms(reconstruction_nll(model, params, x, output), kl)
+    return terms, {"encoder": encoder_state, "decoder": decoder_state}
+
+
+def log_importance_weights(
+    model: Vae, params: Any, model_state: Any, batch: Any, key: Any, *, num_samples: int
+) -> jax.Array:
+    """log p(x, z) - log q(z | x) of samples z of q, (samples, b), `CHUNK` at a time.
+
+    `num_samples` is rounded up to a multiple of `CHUNK`.
+    """
+    binarize_key, noise_key = jax.random.split(key)
+    x = binarize(model, batch["image"], binarize_key)
+    mean, log_variance, _ = encode(model, params, model_state, x, train=False)
+
+    def log_weight(key):
+        z = reparameterize(mean, log_variance, key)
+        output, _ = decode(
+            model, params, model_state, z, batch.get("label"), train=False
+        )
+        # The constants of both Gaussians cancel.
+        log_prior = -(z**2) / 2
+        log_posterior = (
+            -((z - mean) ** 2) / 2 * jnp.exp(-log_variance) - log_variance / 2
+        )
+        nll = reconstruction_nll(model, params, x, output)
+        return (log_prior - log_posterior).sum(-1) - nll
+
+    chunks = -(-num_samples // CHUNK)
+    keys = jax.random.split(noise_key, (chunks, CHUNK))
+    return jax.lax.map(jax.vmap(log_weight), keys).reshape(chunks * CHUNK, -1)
+
+
+def sample_images(
+    model: Vae, params: Any, model_state: Any, batch: Any, key: Any
+) -> dict[str, jax.Array]:
+    """Images from the prior, reconstructions, and walks through the latent space.
+
+    Returns:
+      "binarised": the input images; "reconstructed": of the posterior's mean;
+      "interpolated": from the first image's code to that of the image farthest from
+      it; "generated": from the prior; "code_plane": see `plane_of_codes`;
+      "latent_mean" (b, latent_size); with classes "target_class" (b,).
+    """
+    binarize_key, prior_key = jax.random.split(key)
+    x = binarize(model, batch["image"], binarize_key)
+    mean, _, _ = encode(model, params, model_state, x, train=False)
+    walk = interpolate(mean)
+    z = jax.random.normal(prior_key, mean.shape)
+    plane = plane_of_codes(mean)
+    label = batch.get("label", jnp.zeros(len(x), jnp.int32))
+
+    def images(z, label):
+        output, _ = decode(model, params, model_state, z, label, train=False)
+        return jax.nn.sigmoid(output) if model.likelihood == "bernoulli" else output
+
+    samples = {
+        "binarised": x,
+        "reconstructed": images(mean, label),
+        "interpolated": images(walk, label[:1].repeat(len(walk))),
+        "generated": images(z, label),
+        "code_plane": images(plane, label[:1].repeat(len(plane))),
+        "latent_mean": mean,
+    }
+    return {**samples, "target_class": label} if model.num_classes else samples
+
+
+def interpolate(mean: jax.Array) -> jax.Array:
+    """Codes on the line from the first code (of (b, k)) to the farthest from it:
+    (INTERPOLATION_STEPS, k).
+    """
+    share = jnp.linspace(0, 1, INTERPOLATION_STEPS)[:, None]
+    squared_distance = ((mean - mean[:1]) ** 2).sum(-1)
+    farthest = mean[squared_distance.argmax()][None]
+    return (1 - share) * mean[:1] + share * farthest
+
+
+def plane_of_codes(mean: jax.Array) -> jax.Array:
+    """A grid of codes over the two dimensions of largest variance among codes (b, k):
+    (PLANE_SIDE**2, k), at the prior's quantiles; the other dimensions are 0.
+    """
+    # The middles of PLANE_SIDE equal shares of the prior.
+    quantiles = jax.scipy.stats.norm.ppf((jnp.arange(PLANE_SIDE) + 0.5) / PLANE_SIDE)
+    grid = [jnp.tile(quantiles, PLANE_SIDE), jnp.repeat(quantiles, PLANE_SIDE)]
+    dimensions = jnp.argsort(-mean.var(0))[:2]
+    codes = jnp.zeros((PLANE_SIDE**2, mean.shape[1]))
+    return codes.at[:, dimensions].set(jnp.stack(grid, 1)[:, : len(dimensions)])

@@ -133,9 +133,9 @@ def generative_task(case: Case, example: Any) -> Any:
     from dljax.training.optimizers import adamw
 
     if case.generative == "vae":
-        code = case.hidden[0]
-        nets = autoencoder("conv", case.image, code, channels=case.channels, codes=2)
-        return vae(nets, adamw(1e-3), example=example, code=code)
+        size, channels = case.hidden[0], case.channels
+        nets = autoencoder("conv", case.image, size, channels=channels, codes=2)
+        return vae(nets, adamw(1e-3), example=example, latent_size=size)
     if case.generative == "dcgan":
         optimizers = {name: adamw(1e-3) for name in ("generator", "critic")}
         return gan(
@@ -143,10 +143,10 @@ def generative_task(case: Case, example: Any) -> Any:
             critic(case.channels),
             optimizers,
             example=example,
-            noise=case.hidden[0],
+            latent_size=case.hidden[0],
         )
     net = unet(case.channels, classes=10)
-    return diffusion(net, adamw(1e-3), example=example, classes=10)
+    return diffusion(net, adamw(1e-3), example=example, num_classes=10)
 
 
 def tokens_case(case: Case) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ Claim: "For Gaussian data diffusion's loss and samples are those of the closed f
 Of pixels that are Gaussian, alike and independent, the best prediction from a noisy one
 is known, and so are its error at every step of the noising, and the mean and variance
 of what a sampler of few steps makes with it. Here that prediction takes the place of
-the network, as noise, as image and as velocity. `loss_off` is the largest difference of
+the network, of each prediction type. `loss_off` is the largest difference of
 any of the three losses at any of 100 steps from its closed form, as a share of it;
 `moments_off` that of the mean and variance of samples, by DDIM of 20 steps and by
 ancestral sampling of 100, from their exact recursion, in standard errors.
@@ -26,28 +26,30 @@ from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
 SCHEDULES = ("linear", "cosine")
-PREDICTED = ("noise", "image", "velocity")
+PREDICTION_TYPES = ("epsilon", "sample", "v")
 MEAN, DEVIATION = 0.3, 0.5  # of a pixel, in [-1, 1]
 SIDE = 16  # pixels
-NOISING = 100
+NUM_TIMESTEPS = 100
 
 
-class Way(NamedTuple):
-    """A sampler's steps, and how much noise it adds again."""
+class SamplerConfig(NamedTuple):
+    """A sampler's steps, and the scale of the noise that each step adds."""
 
     steps: int
     eta: float
 
 
-WAYS = {"ddim": Way(20, 0.0), "ancestral": Way(100, 1.0)}
+SAMPLERS = {"ddim": SamplerConfig(20, 0.0), "ancestral": SamplerConfig(100, 1.0)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("gaussian", "data set to train on", choices=("gaussian",))
-    schedule: str = flag("linear", "of the noising", choices=SCHEDULES)
+    schedule: str = flag("linear", "the noise schedule", choices=SCHEDULES)
     rounds: int = flag(1500, "times that the loss is measured at each step", low=1)
-    made: int = flag(500, "images that each sampler makes", low=2)
+    num_samples: int = flag(
+        500, "images that each sampler draws", low=2, formerly="made"
+    )
     seeds: int = flag(8, "how many seeds", low=1)
     steps: int = flag(1, "updates; there is nothing to learn", low=1)
     batch_size: int = flag(8, "images an update", low=1)
@@ -75,7 +77,7 @@ STUDY = Study(
         for schedule in SCHEDULES
     },
     rule=rule,
-    smoke={"seeds": 2, "rounds": 2, "made": 4, "schedule": ("cosine",)},
+    smoke={"seeds": 2, "rounds": 2, "num_samples": 4, "schedule": ("cosine",)},
     default_is_full={"gaussian": "what is right is known exactly"},
 )
 
@@ -92,94 +94,103 @@ def task(config, source, numbers):
     import jax
     import jax.numpy as jnp
     import numpy as np
-    from scipy import stats as known
+    from scipy import stats
 
-    share, closed = closed_forms(config.schedule)
-    tasks = {name: predicting(name, config.schedule) for name in PREDICTED}
-    quantiles = known.norm.ppf((np.arange(SIDE**2) + 0.5) / SIDE**2)
+    alpha_bar, least = closed_forms(config.schedule)
+    tasks = {name: optimal_task(name, config.schedule) for name in PREDICTION_TYPES}
+    quantiles = stats.norm.ppf((np.arange(SIDE**2) + 0.5) / SIDE**2)
     quantiles = (quantiles / quantiles.std()).reshape(1, SIDE, SIDE, 1)
     image = (1 + MEAN + DEVIATION * quantiles) / 2
-    batch = {"image": jnp.asarray(image, jnp.float32).repeat(NOISING, 0)}
+    images = {"image": jnp.asarray(image, jnp.float32).repeat(NUM_TIMESTEPS, 0)}
 
-    def losses(params, stats, key):
-        """Each loss at each step of the noising, (NOISING,): of images whose pixels are
-        a Gaussian's quantiles, and new noise.
+    def losses(params, model_state, key):
+        """Each loss at each timestep, (NUM_TIMESTEPS,): of images whose pixels are a
+        Gaussian's quantiles, and new noise.
         """
 
-        def of(task, weight):  # of one image, whose time is its number
-            given = {**batch, "weight": weight}
-            return task.metrics(params, stats, given, key)["loss"][0]
+        def at_timestep(task, weight):  # of one image, whose time is its number
+            batch = {**images, "weight": weight}
+            return task.metrics(params, model_state, batch, key)["loss"][0]
 
-        one_each = jnp.eye(NOISING)
+        one_hot = jnp.eye(NUM_TIMESTEPS)
         return {
-            name: jax.vmap(lambda weight, task=task: of(task, weight))(one_each)
+            name: jax.vmap(lambda weight, task=task: at_timestep(task, weight))(one_hot)
             for name, task in tasks.items()
         }
 
-    def probe(params, stats, batch, key):
+    def probe(params, model_state, batch, key):
         first, second = jax.random.split(key)
         keys = jax.random.split(first, config.rounds)
-        found = jax.lax.map(lambda k: losses(params, stats, k), keys)
+        measured = jax.lax.map(lambda k: losses(params, model_state, k), keys)
         offs = [
-            jnp.abs(found[name].mean(0) / jnp.asarray(closed[name], jnp.float32) - 1)
-            for name in PREDICTED
+            jnp.abs(measured[name].mean(0) / jnp.asarray(least[name], jnp.float32) - 1)
+            for name in PREDICTION_TYPES
         ]
-        zeros = {"image": jnp.zeros((config.made, SIDE, SIDE, 1))}
+        zeros = {"image": jnp.zeros((config.num_samples, SIDE, SIDE, 1))}
         moments = [
-            _off(2 * made - 1, *exact(share, WAYS[way]))
+            _off(2 * samples - 1, *exact_moments(alpha_bar, SAMPLERS[name]))
             for task in tasks.values()
-            for way, made in task.sample(params, stats, zeros, second).items()
+            for name, samples in task.sample(params, model_state, zeros, second).items()
         ]
         one = jnp.float32(1)
         worst = {"loss": jnp.stack(offs).max(), "moments": jnp.stack(moments).max()}
-        return {f"{name}_off": (its, one) for name, its in worst.items()}
+        return {f"{name}_off": (value, one) for name, value in worst.items()}
 
-    return tasks["velocity"]._replace(probe=probe, sample=None)
+    return tasks["v"]._replace(probe=probe, sample=None)
 
 
 def closed_forms(schedule):
-    """`kept_share`, and {predicted: the least loss at each of its steps}."""
-    from dljax.tasks.diffusion import kept_share
+    """`alpha_bar_schedule`, and {prediction type: the least loss at each timestep}."""
+    from dljax.tasks.diffusion import alpha_bar_schedule
 
-    share = kept_share(schedule, NOISING)
-    noise = share * DEVIATION**2 / (share * DEVIATION**2 + 1 - share)
-    image, velocity = noise * (1 - share) / share, noise / share
-    return share, {"noise": noise, "image": image, "velocity": velocity}
+    alpha_bar = alpha_bar_schedule(schedule, NUM_TIMESTEPS)
+    noise = alpha_bar * DEVIATION**2 / (alpha_bar * DEVIATION**2 + 1 - alpha_bar)
+    image, velocity = noise * (1 - alpha_bar) / alpha_bar, noise / alpha_bar
+    return alpha_bar, {"epsilon": noise, "sample": image, "v": velocity}
 
 
-def predicting(predicted, schedule):
+def optimal_task(prediction_type, schedule):
     """The task of a net that makes the best prediction; its weight is not used."""
     import jax.numpy as jnp
 
-    from dljax.tasks.diffusion import Sampler, diffusion, kept_share, target
+    from dljax.tasks.diffusion import (
+        Sampler,
+        alpha_bar_schedule,
+        diffusion,
+        prediction_target,
+    )
     from dljax.training.optimizers import sgd
     from dljax.types import Net
 
-    share = kept_share(schedule, NOISING)
+    schedule_alpha_bar = alpha_bar_schedule(schedule, NUM_TIMESTEPS)
 
     def init(key, example):
         del key, example
         return {"unused": jnp.zeros([])}, {}
 
-    def apply(params, stats, given, *, key, train):
+    def apply(params, model_state, inputs, *, key, train):
         del key, train
-        x, at = given["x"], (given["t"] * NOISING).astype(jnp.int32)
-        kept = jnp.asarray(share, jnp.float32)[at].reshape(-1, 1, 1, 1)
-        rest = (x - jnp.sqrt(kept) * MEAN) / (kept * DEVIATION**2 + 1 - kept)
-        image = MEAN + jnp.sqrt(kept) * DEVIATION**2 * rest
-        noise = jnp.sqrt(1 - kept) * rest
-        told = target(predicted, image, noise, kept)
-        return told + 0 * params["unused"], stats
+        x, t = inputs["x"], (inputs["t"] * NUM_TIMESTEPS).astype(jnp.int32)
+        alpha_bar = jnp.asarray(schedule_alpha_bar, jnp.float32)[t]
+        alpha_bar = alpha_bar.reshape(-1, 1, 1, 1)
+        rest = (x - jnp.sqrt(alpha_bar) * MEAN) / (
+            alpha_bar * DEVIATION**2 + 1 - alpha_bar
+        )
+        image = MEAN + jnp.sqrt(alpha_bar) * DEVIATION**2 * rest
+        noise = jnp.sqrt(1 - alpha_bar) * rest
+        prediction = prediction_target(prediction_type, image, noise, alpha_bar)
+        return prediction + 0 * params["unused"], model_state
 
     return diffusion(
         Net(init, apply),
         sgd(0.0),
         example=jnp.zeros((1, SIDE, SIDE, 1)),
         schedule=schedule,
-        predicted=predicted,
-        noising=NOISING,
+        prediction_type=prediction_type,
+        num_timesteps=NUM_TIMESTEPS,
         samplers={
-            name: Sampler(way.steps, way.eta, clip=False) for name, way in WAYS.items()
+            name: Sampler(sampler.steps, sampler.eta, clip=False)
+            for name, sampler in SAMPLERS.items()
         },
     )
 
@@ -194,28 +205,29 @@ def _off(x, mean, variance):
     return jnp.abs(both).max()
 
 
-def exact(share, way):
-    """Mean and variance of what a sampler makes, step by step, without noise drawn.
+def exact_moments(alpha_bar, sampler):
+    """Mean and variance of a sampler's images, step by step, without noise drawn.
 
     With the best prediction each step is linear: x becomes scale * x + shift, and noise
     is added.
     """
     import numpy as np
 
-    at = np.linspace(len(share) - 1, 0, way.steps).round().astype(int)
+    timesteps = np.linspace(len(alpha_bar) - 1, 0, sampler.steps).round().astype(int)
     mean, variance = 0.0, 1.0
-    for i, t in enumerate(at):
-        now, then = share[t], share[at[i + 1]] if i + 1 < len(at) else 1.0
+    for i, t in enumerate(timesteps):
+        now = alpha_bar[t]
+        then = alpha_bar[timesteps[i + 1]] if i + 1 < len(timesteps) else 1.0
         beta = 1 - now / then
-        again = way.eta**2 * (1 - then) / (1 - now) * beta
+        added = sampler.eta**2 * (1 - then) / (1 - now) * beta
         slope = (1 - now) ** 0.5 / (now * DEVIATION**2 + 1 - now)  # of the noise by x
         offset = -slope * now**0.5 * MEAN
         image_slope = (1 - (1 - now) ** 0.5 * slope) / now**0.5
         image_offset = -((1 - now) ** 0.5) * offset / now**0.5
-        rest = (1 - then - again) ** 0.5
+        rest = (1 - then - added) ** 0.5
         scale = then**0.5 * image_slope + rest * slope
         shift = then**0.5 * image_offset + rest * offset
-        mean, variance = scale * mean + shift, scale**2 * variance + again
+        mean, variance = scale * mean + shift, scale**2 * variance + added
     return mean, variance
 
 

@@ -25,13 +25,13 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
-CODES = (2, 8)
-DRAWS = 100  # of each image's code
+LATENT_SIZES = (2, 8)
+SAMPLES = 100  # of the posterior, an image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    code: int = flag(8, "numbers of a code", low=1)
+    latent_size: int = flag(8, "dimensions of the latent code", low=1, formerly="code")
     learning_rate: float = flag(1e-2, "Adam's highest", low=0)
     seeds: int = flag(8, "how many seeds", low=1)
     steps: int = flag(20_000, "updates", low=1)
@@ -51,12 +51,12 @@ def rule(**gaps):
 
 STUDY = Study(
     claim="A linear VAE reaches the likelihood of probabilistic PCA.",
-    factors={"code": CODES},
+    factors={"latent_size": LATENT_SIZES},
     primary_metric="nelbo",
     higher=False,
-    contrasts={f"code_{n}": (f"{n}@bound", f"{n}@ppca_nll") for n in CODES},
+    contrasts={f"latent_{n}": (f"{n}@bound", f"{n}@ppca_nll") for n in LATENT_SIZES},
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "code": (2,)},
+    smoke={"steps": 3, "seeds": 2, "latent_size": (2,)},
     default_is_full={"digits": "what is reached is known exactly for these images"},
 )
 
@@ -88,20 +88,21 @@ def task(config, source, numbers):
     from dljax.training.optimizers import adamw, warmup_cosine
 
     example, _ = stills(source)
-    nets = autoencoder("linear", example.shape[1:], config.code, codes=2)
+    nets = autoencoder("linear", example.shape[1:], config.latent_size, codes=2)
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     ours = vae(
         nets,
         adamw(rate),
         example=example,
-        code=config.code,
+        latent_size=config.latent_size,
         likelihood="gaussian",
-        importance=DRAWS,
+        importance_samples=SAMPLES,
     )
     bounds = ours.probe
     assert bounds is not None
     x = every(source).reshape(-1, example[0].size).astype(np.float64)
-    mean, covariance = x.mean(0), ppca(np.cov(x, rowvar=False, bias=True), config.code)
+    covariance = ppca(np.cov(x, rowvar=False, bias=True), config.latent_size)
+    mean = x.mean(0)
     inverse = np.linalg.inv(covariance)
     constant = np.linalg.slogdet(2 * np.pi * covariance)[1] / 2
 

@@ -94,21 +94,21 @@ def task(config, source, numbers):
         y, model_state = scores.apply(params, model_state, x, **options)
         return y[:, 0], model_state
 
-    def drawn(params, model_state, z, *, key, train):
+    def identity(params, model_state, z, *, key, train):
         del params, key, train
         return z, model_state
 
     rate = warmup_cosine(config.learning_rate, config.steps)
     base = gan(
-        Net(lambda key, z: ({}, {}), drawn),
+        Net(lambda key, z: ({}, {}), identity),
         Net(flat, score),
         {"critic": adamw(rate, b1=0.5)},
         example=jnp.zeros((1, 1)),
-        noise=1,
+        latent_size=1,
         objective="wasserstein",
         order=("critic",),
-        penalty=PENALTY,
-        given="x",
+        penalty_weight=PENALTY,
+        input_key="x",
     )
     optimum = best_gap(config.distance)
 
