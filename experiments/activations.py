@@ -31,19 +31,21 @@ NETWORKS = ("mlp", "cnn")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    network: str = flag("mlp", "the network", choices=NETWORKS)
+    network: str = flag("mlp", "network", choices=NETWORKS)
     activation: str = flag(
-        "relu", "after every hidden layer", choices=("identity", "step", *SMOOTH)
+        "relu",
+        "activation after every hidden layer",
+        choices=("identity", "step", *SMOOTH),
     )
-    canvas: int = flag(12, "side of the square each image lies on, anywhere", low=8)
-    hidden: int = flag(64, "neurons of a hidden layer", low=1)
+    canvas: int = flag(12, "side of the canvas; each image at a random position", low=8)
+    hidden: int = flag(64, "width of a hidden layer", low=1)
     channels: int = flag(
-        8, "features of the first convolution; twice in the next", low=1
+        8, "channels of the first convolution; doubled in the next", low=1
     )
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(40.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples an update", low=1)
+    batch_size: int = flag(16, "examples in a batch", low=1)
 
 
 def rule(**over_identity):

@@ -42,15 +42,17 @@ VOICES = ("known", "new")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("notes", "data set to train on")
-    net: str = flag("cnn", "the network", choices=NETS)
-    voices: str = flag("known", "whose sounds it is tested on", choices=VOICES)
-    channels: int = flag(16, "features of the first convolution; twice later", low=1)
+    net: str = flag("cnn", "network", choices=NETS)
+    voices: str = flag("known", "speakers of the test set", choices=VOICES)
+    channels: int = flag(16, "channels of the first convolution; then doubled", low=1)
     hidden: int = flag(64, "width of the fully connected layer", low=1)
-    dropout: float = flag(0.3, "of that layer", low=0, below=1)
-    learning_rate: float = flag(2e-3, "Adam's highest", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five parts", low=1)
+    dropout: float = flag(
+        0.3, "dropout rate of the fully connected layer", low=0, below=1
+    )
+    learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(500, "updates", low=1)
-    batch_size: int = flag(64, "sounds an update", low=1)
+    batch_size: int = flag(64, "sounds in a batch", low=1)
 
 
 def rule(known, new, **others):

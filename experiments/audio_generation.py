@@ -53,15 +53,19 @@ KINDS = {"vae": 5, "gan": 5, "diffusion": 1}
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("notes", "data set to train on")
-    kind: str = flag("diffusion", "what makes sounds", choices=tuple(KINDS))
-    width: int = flag(16, "features at first, a multiple of 8; twice later", low=8)
-    learning_rate: float = flag(2e-3, "Adam's highest; a GAN's is a quarter", low=0)
+    kind: str = flag("diffusion", "generative model", choices=tuple(KINDS))
+    width: int = flag(
+        16, "channels at full resolution, a multiple of 8; then doubled", low=8
+    )
+    learning_rate: float = flag(
+        2e-3, "Adam's peak learning rate; a quarter for a GAN", low=0
+    )
     evaluator_steps: int = flag(
         1000, "updates of the image evaluator", low=1, formerly="recogniser"
     )
-    seeds: int = flag(4, "how many seeds", low=1)
-    steps: int = flag(80, "updates; a VAE and a GAN make five times as many", low=1)
-    batch_size: int = flag(32, "sounds an update", low=1)
+    seeds: int = flag(4, "number of seeds", low=1)
+    steps: int = flag(80, "updates; five times as many for a VAE and a GAN", low=1)
+    batch_size: int = flag(32, "sounds in a batch", low=1)
 
     def updates(self, per_epoch):
         """By its kind."""

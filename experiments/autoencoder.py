@@ -39,14 +39,16 @@ NETS = ("linear", "dense", "conv")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    net: str = flag("dense", "the encoder and the decoder", choices=NETS)
+    net: str = flag("dense", "encoder and decoder", choices=NETS)
     latent_size: int = flag(8, "dimensions of the latent code", low=1, formerly="code")
     hidden: int = flag(256, "width of the dense net's hidden layers", low=1)
-    channels: int = flag(16, "features at half of the side; twice at a quarter", low=1)
-    learning_rate: float = flag(3e-3, "Adam's highest", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    channels: int = flag(
+        16, "channels of the first convolution; doubled in the next", low=1
+    )
+    learning_rate: float = flag(3e-3, "Adam's peak learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(4000, "updates", low=1)
-    batch_size: int = flag(64, "images an update", low=1)
+    batch_size: int = flag(64, "images in a batch", low=1)
 
 
 def rule(linear, **gains):

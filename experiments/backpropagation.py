@@ -36,12 +36,14 @@ METHODS = ("backprop", "by_hand", "difference", "alignment", "last_layer")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    gradient: str = flag("backprop", "where it comes from", choices=METHODS)
-    hidden: int = flag(16, "neurons of each of the two hidden layers", low=1)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    gradient: str = flag(
+        "backprop", "method that computes the gradient", choices=METHODS
+    )
+    hidden: int = flag(16, "width of each of the two hidden layers", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(40.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples an update", low=1)
+    batch_size: int = flag(16, "examples in a batch", low=1)
 
 
 def rule(over_last_layer, over_alignment, by_hand, difference):

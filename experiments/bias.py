@@ -28,13 +28,13 @@ BIASES = ("none", "bias", "input")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    bias: str = flag("bias", "of every layer", choices=BIASES)
-    layers: int = flag(1, "hidden layers", low=0)
-    hidden: int = flag(64, "neurons of a hidden layer", low=1)
-    learning_rate: float = flag(1e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds", low=1)
+    bias: str = flag("bias", "form of every layer's bias", choices=BIASES)
+    layers: int = flag(1, "number of hidden layers", low=0)
+    hidden: int = flag(64, "width of a hidden layer", low=1)
+    learning_rate: float = flag(1e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds", low=1)
     epochs: float = flag(30.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples an update", low=1)
+    batch_size: int = flag(16, "examples in a batch", low=1)
 
 
 def rule(neuron, deep, neuron_input, deep_input):

@@ -42,22 +42,24 @@ EQUAL = ("weights", "operations")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("python_reference", "data set to train on")
-    net: str = flag("transformer", "what predicts", choices=NETS)
-    equal: str = flag("weights", "what is as the Transformer's", choices=EQUAL)
+    net: str = flag("transformer", "network", choices=NETS)
+    equal: str = flag("weights", "what is equal to the Transformer's", choices=EQUAL)
     pieces: str = flag(
-        "character", "a vocabulary of", choices=("word", "character", "bpe")
+        "character", "unit of the vocabulary", choices=("word", "character", "bpe")
     )
-    size: int = flag(1000, "pieces of byte-pair encoding, at most", low=10)
-    context: int = flag(64, "tokens of a window", low=2)
-    width: int = flag(96, "numbers of a place in the Transformer", low=4)
-    depth: int = flag(2, "its blocks", low=1)
-    heads: int = flag(4, "heads of a block", low=1)
-    embedding: int = flag(64, "numbers that a token becomes in a recurrent net", low=1)
-    learning_rate: float = flag(3e-3, "Adam's highest, after 50 updates", low=0)
-    seeds: int = flag(4, "how many seeds", low=1)
+    size: int = flag(1000, "maximum vocabulary size of byte-pair encoding", low=10)
+    context: int = flag(64, "context length in tokens", low=2)
+    width: int = flag(96, "model width of the Transformer", low=4)
+    depth: int = flag(2, "blocks of the Transformer", low=1)
+    heads: int = flag(4, "attention heads of a block", low=1)
+    embedding: int = flag(64, "size of a token's embedding in a recurrent net", low=1)
+    learning_rate: float = flag(
+        3e-3, "Adam's peak learning rate, after 50 warm-up updates", low=0
+    )
+    seeds: int = flag(4, "number of seeds", low=1)
     steps: int = flag(150, "updates", low=1)
     eval_every: int = flag(75, "updates between validations", low=1)
-    batch_size: int = flag(32, "windows an update", low=1)
+    batch_size: int = flag(32, "windows in a batch", low=1)
 
 
 def rule(**leads):

@@ -27,15 +27,15 @@ from dljax.studies.study import Study
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    network: str = flag("cnn", "the network", choices=("cnn", "mlp"))
-    side: int = flag(16, "pixels a side", low=8)
+    network: str = flag("cnn", "network", choices=("cnn", "mlp"))
+    side: int = flag(16, "side of an image in pixels", low=8)
     channels: int = flag(
-        16, "features of the first convolution; twice in the next", low=1
+        16, "channels of the first convolution; doubled in the next", low=1
     )
     hidden: int = flag(64, "width of the CNN's fully connected layer", low=1)
-    seeds: int = flag(10, "how many rounds", low=1)
-    batch_size: int = flag(64, "examples an update", low=1)
-    steps: int = flag(200, "updates a round", low=1)
+    seeds: int = flag(10, "number of rounds", low=1)
+    batch_size: int = flag(64, "examples in a batch", low=1)
+    steps: int = flag(200, "updates in a round", low=1)
 
 
 def rule(time, operations, by_side, by_channels):

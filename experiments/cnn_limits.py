@@ -29,7 +29,7 @@ METHODS = ("gradient", "integrated", "occlusion", "random")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     run: str = flag("", "a trial's directory, RUNS/STUDY/TRIAL")
-    seed: int = flag(-1, "which of its seeds; -1: its first", low=-1)
+    seed: int = flag(-1, "seed of the run; -1: the trial's first", low=-1)
     examples: int = flag(200, "test images for sensitivity and attributions", low=1)
 
 

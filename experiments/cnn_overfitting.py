@@ -33,18 +33,18 @@ EXAMPLES = (100, 300, 1077)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    network: str = flag("cnn", "the network", choices=("cnn", "mlp"))
-    remedy: str = flag("none", "against overfitting", choices=REMEDIES)
-    examples: int = flag(1077, "training images", low=10)
-    canvas: int = flag(12, "side of the square each image lies on, anywhere", low=8)
+    network: str = flag("cnn", "network", choices=("cnn", "mlp"))
+    remedy: str = flag("none", "regularisation", choices=REMEDIES)
+    examples: int = flag(1077, "number of training images", low=10)
+    canvas: int = flag(12, "side of the canvas; each image at a random position", low=8)
     channels: int = flag(
-        8, "features of the first convolution; twice in the next", low=1
+        8, "channels of the first convolution; doubled in the next", low=1
     )
     hidden: int = flag(64, "width of the fully connected layer", low=1)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(2000, "updates", low=1)
-    batch_size: int = flag(16, "examples an update", low=1)
+    batch_size: int = flag(16, "examples in a batch", low=1)
 
 
 def rule(gap, less_with_data, cnn_over_mlp, dropout, weight_decay, augmentation):

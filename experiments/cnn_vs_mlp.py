@@ -38,22 +38,24 @@ from dljax.studies.study import Study
 class Config(RunConfig):
     """The digits' defaults; `STUDY.sizes` has those of larger sets."""
 
-    network: str = flag("cnn", "the network", choices=("cnn", "mlp"))
+    network: str = flag("cnn", "network", choices=("cnn", "mlp"))
     canvas: int = flag(
-        12, "side of the square each image lies on, anywhere; 0: as they are", low=0
+        12, "side of the canvas; each image at a random position; 0: no canvas", low=0
     )
-    pixels: str = flag("in_place", "where they are", choices=("in_place", "shuffled"))
+    pixels: str = flag(
+        "in_place", "order of the pixels", choices=("in_place", "shuffled")
+    )
     channels: int = flag(
-        16, "features of the first convolution; twice in the next", low=1
+        16, "channels of the first convolution; doubled in the next", low=1
     )
     hidden: int = flag(128, "width of the CNN's fully connected layer", low=1)
     dropout: float = flag(
-        0.5, "share of the fully connected layer set to 0", low=0, below=1
+        0.5, "dropout rate of the fully connected layer", low=0, below=1
     )
-    learning_rate: float = flag(2e-3, "peak of Adam's learning rate", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(60.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples an update", low=1)
+    batch_size: int = flag(16, "examples in a batch", low=1)
 
 
 def rule(gap, interaction, mlp_shuffling):

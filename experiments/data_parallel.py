@@ -34,17 +34,19 @@ from dljax.studies.study import Study
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    devices: int = flag(1, "that share each batch", low=1)
-    batch_size: int = flag(256, "examples an update", low=1)
-    target: float = flag(0.75, "validation accuracy to reach", low=0, below=1)
-    canvas: int = flag(16, "side of the square each image lies on, anywhere", low=8)
+    devices: int = flag(1, "devices that share each batch", low=1)
+    batch_size: int = flag(256, "examples in a batch", low=1)
+    target: float = flag(
+        0.75, "validation accuracy that ends the training", low=0, below=1
+    )
+    canvas: int = flag(16, "side of the canvas; each image at a random position", low=8)
     channels: int = flag(
-        16, "features of the first convolution; twice in the next", low=1
+        16, "channels of the first convolution; doubled in the next", low=1
     )
     hidden: int = flag(128, "width of the fully connected layer", low=1)
-    learning_rate: float = flag(5e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
-    epochs: float = flag(60.0, "passes over the training data, at the most", low=0)
+    learning_rate: float = flag(5e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
+    epochs: float = flag(60.0, "maximum number of passes over the training data", low=0)
 
 
 def rule(batch, devices, sooner_by_batch, sooner_by_devices, same):

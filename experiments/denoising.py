@@ -40,14 +40,14 @@ WAYS = ("taught", "clean", "linear")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    way: str = flag("taught", "what the net is, and learns from", choices=WAYS)
+    way: str = flag("taught", "network and training data", choices=WAYS)
     noise: float = flag(0.3, "standard deviation of the noise", low=0)
     latent_size: int = flag(32, "dimensions of the latent code", low=1, formerly="code")
     hidden: int = flag(256, "width of the hidden layers", low=1)
-    learning_rate: float = flag(2e-3, "Adam's highest", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(2000, "updates", low=1)
-    batch_size: int = flag(64, "images an update", low=1)
+    batch_size: int = flag(64, "images in a batch", low=1)
 
 
 def rule(restored, **gains):

@@ -28,13 +28,13 @@ from dljax.studies.study import Study
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    layers: int = flag(1, "hidden layers", low=0)
-    parameters: int = flag(20_000, "weights and biases of a net with any", low=100)
-    canvas: int = flag(12, "side of the square each image lies on, anywhere", low=8)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    layers: int = flag(1, "number of hidden layers", low=0)
+    parameters: int = flag(20_000, "parameters of a net with hidden layers", low=100)
+    canvas: int = flag(12, "side of the canvas; each image at a random position", low=8)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(60.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples an update", low=1)
+    batch_size: int = flag(16, "examples in a batch", low=1)
 
 
 def rule(one_over_none, two_over_one, three_over_one, four_over_one):

@@ -73,19 +73,21 @@ NETS = ("unet", "dit")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    change: str = flag("nothing", "which choice is another one", choices=tuple(CHANGES))
+    change: str = flag(
+        "nothing", "the choice that differs from the baseline", choices=tuple(CHANGES)
+    )
     net: str = flag("unet", "the denoising network", choices=NETS)
     channels: int = flag(
-        16, "features, a multiple of 8; doubled where the side is halved", low=8
+        16, "channels, a multiple of 8; doubled at each downsampling", low=8
     )
-    sampling: int = flag(15, "steps from noise to an image", low=5)
-    learning_rate: float = flag(2e-3, "Adam's highest", low=0)
+    sampling: int = flag(15, "sampling steps", low=5)
+    learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
     evaluator_steps: int = flag(
         1000, "updates of the image evaluator", low=1, formerly="recogniser"
     )
-    seeds: int = flag(4, "how many seeds", low=1)
+    seeds: int = flag(4, "number of seeds", low=1)
     steps: int = flag(300, "updates", low=1)
-    batch_size: int = flag(64, "images an update", low=1)
+    batch_size: int = flag(64, "images in a batch", low=1)
 
 
 def rule(generated, **others):

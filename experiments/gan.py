@@ -74,20 +74,20 @@ DESIGN = [
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    objective: str = flag("hinge", "what is played for", choices=OBJECTIVES)
-    turns: int = flag(1, "turns of the critic for one of the generator", low=1)
-    norm: str = flag("spectral", "of the critic", choices=NORMS)
+    objective: str = flag("hinge", "objective of the game", choices=OBJECTIVES)
+    turns: int = flag(1, "turns of the critic per turn of the generator", low=1)
+    norm: str = flag("spectral", "normalisation in the critic", choices=NORMS)
     latent_size: int = flag(
         32, "dimensions of the generator's noise", low=1, formerly="noise"
     )
-    channels: int = flag(32, "features of the critic's first convolution", low=1)
-    learning_rate: float = flag(5e-4, "Adam's, of both", low=0)
+    channels: int = flag(32, "channels of the critic's first convolution", low=1)
+    learning_rate: float = flag(5e-4, "Adam's learning rate of both players", low=0)
     evaluator_steps: int = flag(
         1000, "updates of the image evaluator", low=1, formerly="recogniser"
     )
-    seeds: int = flag(8, "how many seeds", low=1)
+    seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(1500, "updates of the generator", low=1)
-    batch_size: int = flag(32, "images an update, for all turns together", low=2)
+    batch_size: int = flag(32, "images in a batch, shared by all turns", low=2)
 
 
 def rule(nonsaturating, hinge, wasserstein, **others):

@@ -58,13 +58,13 @@ RATES = {"vae": 2e-3, "gan": 5e-4, "diffusion": 2e-3, "transformer": 2e-3}
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("digits", "data set to train on", choices=tuple(SIDES))
-    kind: str = flag("diffusion", "what makes images", choices=KINDS)
-    operations: int = flag(100, "of a run's training, in 10^9", low=1)
+    kind: str = flag("diffusion", "generative model", choices=KINDS)
+    operations: int = flag(100, "training cost of a run in 10^9 operations", low=1)
     evaluator_steps: int = flag(
         1000, "updates of the image evaluator", low=1, formerly="recogniser"
     )
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
-    batch_size: int = flag(32, "images an update", low=1)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
+    batch_size: int = flag(32, "images in a batch", low=1)
 
     def updates(self, per_epoch):
         """As many as the operations allow, or --steps."""

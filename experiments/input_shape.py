@@ -31,13 +31,15 @@ PERCENTS = (50, 75, 88, 113, 125, 150)  # of the side that the net was trained a
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    colour: str = flag("colour", "of the images", choices=("colour", "grey"))
-    channels: int = flag(8, "features of the first of the convolutions", low=1)
-    stages: int = flag(2, "convolutions, each of twice the features before", low=1)
-    learning_rate: float = flag(5e-3, "Adam's peak", low=0)
-    seeds: int = flag(10, "how many seeds", low=1)
+    colour: str = flag("colour", "colour or grey images", choices=("colour", "grey"))
+    channels: int = flag(8, "channels of the first convolution", low=1)
+    stages: int = flag(
+        2, "convolutions, each with twice the channels of the last", low=1
+    )
+    learning_rate: float = flag(5e-3, "Adam's peak learning rate", low=0)
+    seeds: int = flag(10, "number of seeds", low=1)
     epochs: float = flag(20.0, "passes over the training data", low=0)
-    batch_size: int = flag(32, "examples an update", low=1)
+    batch_size: int = flag(32, "examples in a batch", low=1)
 
 
 def rule(colour, smaller, larger):

@@ -32,17 +32,19 @@ LAYERS = [f"accuracy_{i}_{place}" for i, place in enumerate(PLACES)]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    net: str = flag("trained", "what it does", choices=("trained", "untrained"))
-    canvas: int = flag(12, "side of the square each image lies on, anywhere", low=8)
+    net: str = flag(
+        "trained", "trained or untrained network", choices=("trained", "untrained")
+    )
+    canvas: int = flag(12, "side of the canvas; each image at a random position", low=8)
     channels: int = flag(
-        8, "features of the first convolution; twice in the next", low=1
+        8, "channels of the first convolution; doubled in the next", low=1
     )
     hidden: int = flag(64, "width of the fully connected layer", low=1)
-    learning_rate: float = flag(3e-3, "Adam's, of the network", low=0)
-    probe_rate: float = flag(3e-2, "Adam's, of the linear classifiers", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate, network", low=0)
+    probe_rate: float = flag(3e-2, "Adam's learning rate, linear classifiers", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(60.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples an update", low=1)
+    batch_size: int = flag(16, "examples in a batch", low=1)
 
 
 def rule(first, second, third, learned):

@@ -33,16 +33,22 @@ FEATURES = ("raw", "hog", "untrained", "trained")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    features: str = flag("raw", "what the classifier reads", choices=FEATURES)
-    share: float = flag(1.0, "of the training images", low=0, below=1.0001)
-    channels: int = flag(8, "features of the first of the convolutions", low=1)
-    stages: int = flag(2, "convolutions, each of twice the features before", low=1)
+    features: str = flag(
+        "raw", "features that the linear classifier reads", choices=FEATURES
+    )
+    share: float = flag(1.0, "fraction of the training images", low=0, below=1.0001)
+    channels: int = flag(8, "channels of the first convolution", low=1)
+    stages: int = flag(
+        2, "convolutions, each with twice the channels of the last", low=1
+    )
     hidden: int = flag(64, "width of the last hidden layer", low=1)
-    learning_rate: float = flag(2e-3, "Adam's peak, of the network", low=0)
-    probe_rate: float = flag(1e-2, "Adam's peak, of the linear classifier", low=0)
-    seeds: int = flag(10, "how many seeds", low=1)
+    learning_rate: float = flag(2e-3, "Adam's peak learning rate, network", low=0)
+    probe_rate: float = flag(
+        1e-2, "Adam's peak learning rate, linear classifier", low=0
+    )
+    seeds: int = flag(10, "number of seeds", low=1)
     steps: int = flag(1000, "updates", low=1)
-    batch_size: int = flag(32, "examples an update", low=1)
+    batch_size: int = flag(32, "examples in a batch", low=1)
 
 
 def rule(specified_many, untrained_many, specified_few):

@@ -34,13 +34,17 @@ PARTS = (*GATES, "input_activation", "output_activation", "coupled")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    without: str = flag("nothing", "what the cell lacks", choices=("nothing", *PARTS))
-    pixels: int = flag(1, "how many a step; as many as the width: row by row", low=1)
-    hidden: int = flag(32, "neurons of the hidden state", low=1)
-    learning_rate: float = flag(1e-2, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    without: str = flag(
+        "nothing",
+        "component that is removed from the cell",
+        choices=("nothing", *PARTS),
+    )
+    pixels: int = flag(1, "pixels of a time step; the image's width: row by row", low=1)
+    hidden: int = flag(32, "size of the hidden state", low=1)
+    learning_rate: float = flag(1e-2, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(20.0, "passes over the training data", low=0)
-    batch_size: int = flag(32, "examples an update", low=1)
+    batch_size: int = flag(32, "examples in a batch", low=1)
 
 
 def rule(**costs):

@@ -38,13 +38,13 @@ BLANKS = (3, 10, 30, 100)
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("copying", "data set to train on", choices=("copying",))
-    cell: str = flag("lstm", "the recurrent cell", choices=CELLS)
+    cell: str = flag("lstm", "recurrent cell", choices=CELLS)
     blanks: int = flag(30, "steps between what is shown and what is asked", low=1)
-    hidden: int = flag(128, "neurons of the hidden state", low=1)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    hidden: int = flag(128, "size of the hidden state", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(600, "updates", low=1)
-    batch_size: int = flag(32, "examples an update", low=1)
+    batch_size: int = flag(32, "examples in a batch", low=1)
 
 
 def rule(**recalls):

@@ -23,8 +23,8 @@ MOST = 60  # labels below the picture
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     run: str = flag("", "a trial's directory, RUNS/STUDY/TRIAL")
-    seed: int = flag(-1, "which of its seeds; -1: its first", low=-1)
-    example: int = flag(0, "which of its test examples", low=0)
+    seed: int = flag(-1, "seed of the run; -1: the trial's first", low=-1)
+    example: int = flag(0, "index of the test example", low=0)
 
 
 def main(arguments):

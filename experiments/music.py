@@ -38,15 +38,17 @@ from dljax.studies.study import Study
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("chorales", "data set to train on")
-    cell: str = flag("lstm", "the recurrent cell", choices=("rnn", "gru", "lstm"))
-    hidden: int = flag(200, "neurons of the hidden state", low=1)
-    embedding: int = flag(100, "numbers that a chord becomes", low=1)
-    dropout: float = flag(0.5, "of a layer's inputs and outputs", low=0, below=1)
+    cell: str = flag("lstm", "recurrent cell", choices=("rnn", "gru", "lstm"))
+    hidden: int = flag(200, "size of the hidden state", low=1)
+    embedding: int = flag(100, "size of a chord's embedding", low=1)
+    dropout: float = flag(
+        0.5, "dropout rate of a layer's inputs and outputs", low=0, below=1
+    )
     longest: int = flag(64, "steps after the first; the rest is cut off", low=20)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds", low=1)
     epochs: float = flag(10.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "pieces an update", low=1)
+    batch_size: int = flag(16, "pieces in a batch", low=1)
 
 
 def rule(chain, **others):

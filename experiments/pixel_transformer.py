@@ -53,18 +53,20 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    knows: str = flag("all", "what a pixel is told from", choices=tuple(CHANGES))
-    width: int = flag(64, "numbers of a place", low=4)
-    depth: int = flag(3, "blocks", low=1)
-    heads: int = flag(4, "heads of a block", low=1)
-    dropout: float = flag(0.1, "of what each part adds", low=0, below=1)
-    learning_rate: float = flag(2e-3, "Adam's highest, after 50 updates", low=0)
+    knows: str = flag("all", "what a pixel is predicted from", choices=tuple(CHANGES))
+    width: int = flag(64, "model width", low=4)
+    depth: int = flag(3, "number of blocks", low=1)
+    heads: int = flag(4, "attention heads of a block", low=1)
+    dropout: float = flag(0.1, "dropout rate of each residual branch", low=0, below=1)
+    learning_rate: float = flag(
+        2e-3, "Adam's peak learning rate, after 50 warm-up updates", low=0
+    )
     evaluator_steps: int = flag(
         1000, "updates of the image evaluator", low=1, formerly="recogniser"
     )
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(150, "updates", low=1)
-    batch_size: int = flag(32, "images an update", low=1)
+    batch_size: int = flag(32, "images in a batch", low=1)
 
 
 def rule(generated, place, **others):

@@ -31,11 +31,11 @@ ROWS = (8, 4, 2, 1)  # after which the memory begins anew
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    cell: str = flag("rnn", "the recurrent cell", choices=("rnn", "gru", "lstm"))
-    rows: int = flag(8, "after so many rows the memory begins anew", low=1)
-    hidden: int = flag(64, "neurons of the hidden state", low=1)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    cell: str = flag("rnn", "recurrent cell", choices=("rnn", "gru", "lstm"))
+    rows: int = flag(8, "rows after which the hidden state is reset", low=1)
+    hidden: int = flag(64, "size of the hidden state", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(40.0, "passes over the training data", low=0)
 
 

@@ -31,13 +31,12 @@ KINDS = ("feed_forward", "one_to_one", "last_row", "many_to_one")
 class Config(RunConfig):
     kind: str = flag(
         "one_to_one",
-        "a feed-forward net or a recurrent one on whole images; or a recurrent net on "
-        "the last row, or on all rows in turn",
+        "a net of whole images, of the last row or of all rows in turn",
         choices=KINDS,
     )
-    hidden: int = flag(64, "neurons of the hidden layer or state", low=1)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    hidden: int = flag(64, "width of the hidden layer or state", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(40.0, "passes over the training data", low=0)
 
 

@@ -31,11 +31,11 @@ GATED = ("gru", "lstm")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    cell: str = flag("lstm", "the recurrent cell", choices=CELLS)
-    parts: int = flag(1, "steps that a row takes", low=1)
-    hidden: int = flag(64, "neurons of the hidden state", low=1)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    cell: str = flag("lstm", "recurrent cell", choices=CELLS)
+    parts: int = flag(1, "time steps of a row", low=1)
+    hidden: int = flag(64, "size of the hidden state", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(30.0, "passes over the training data", low=0)
 
 

@@ -38,15 +38,19 @@ ORDERS = ("written", "shuffled")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("lexicon", "data set to train on")
-    model: str = flag("lstm", "what reads; bag: a bag of words", choices=MODELS)
-    order: str = flag("written", "of the words of each sentence", choices=ORDERS)
-    pieces: str = flag("character", "a vocabulary of", choices=("word", "character"))
+    model: str = flag("lstm", "classifier; bag: a bag of words", choices=MODELS)
+    order: str = flag("written", "order of the words of each sentence", choices=ORDERS)
+    pieces: str = flag(
+        "character", "unit of the vocabulary", choices=("word", "character")
+    )
     longest: int = flag(60, "words of a sentence; the rest is cut off", low=1)
-    hidden: int = flag(64, "neurons of the hidden state", low=1)
-    embedding: int = flag(64, "numbers that a word becomes", low=1)
-    dropout: float = flag(0.3, "of a layer's inputs and outputs", low=0, below=1)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds", low=1)
+    hidden: int = flag(64, "size of the hidden state", low=1)
+    embedding: int = flag(64, "size of a word's embedding", low=1)
+    dropout: float = flag(
+        0.3, "dropout rate of a layer's inputs and outputs", low=0, below=1
+    )
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds", low=1)
     epochs: float = flag(4.0, "passes over the training data", low=0)
 
 

@@ -50,15 +50,21 @@ WAYS = ("transformer", "diffusion", "gan")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("python_reference", "data set to train on")
-    way: str = flag("transformer", "how text is written", choices=WAYS)
-    context: int = flag(32, "characters that are written", low=8)
-    width: int = flag(64, "numbers of a place", low=4)
-    depth: int = flag(2, "blocks", low=1)
-    judged: int = flag(2000, "windows to judge by; half is what is real", low=8)
-    learning_rate: float = flag(2e-3, "Adam's highest; a quarter in a GAN", low=0)
-    seeds: int = flag(4, "how many seeds", low=1)
+    way: str = flag("transformer", "generative model", choices=WAYS)
+    context: int = flag(32, "length of a sample in characters", low=8)
+    width: int = flag(64, "model width", low=4)
+    depth: int = flag(2, "number of blocks", low=1)
+    judged: int = flag(
+        2000, "windows of the evaluation; half of them are the reference", low=8
+    )
+    learning_rate: float = flag(
+        2e-3, "Adam's peak learning rate; a quarter for a GAN", low=0
+    )
+    seeds: int = flag(4, "number of seeds", low=1)
     steps: int = flag(300, "updates", low=1)
-    batch_size: int = flag(64, "windows an update; a GAN's turn has a quarter", low=4)
+    batch_size: int = flag(
+        64, "windows in a batch; a GAN's turn takes a quarter", low=4
+    )
 
 
 def rule(transformer, diffusion, gan):

@@ -28,13 +28,13 @@ from dljax.studies.study import Study
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    network: str = flag("neuron", "what learns", choices=("neuron", "hidden_layer"))
-    gate: str = flag("and", "of the two bits", choices=("and", "or", "xor"))
-    hidden: int = flag(32, "neurons of the hidden layer", low=1)
-    learning_rate: float = flag(3e-3, "Adam's, for the hidden layer", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    network: str = flag("neuron", "network", choices=("neuron", "hidden_layer"))
+    gate: str = flag("and", "logic gate of the two bits", choices=("and", "or", "xor"))
+    hidden: int = flag(32, "width of the hidden layer", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate, hidden layer", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(30.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples an update", low=1)
+    batch_size: int = flag(16, "examples in a batch", low=1)
 
 
 def rule(and_over_xor, or_over_xor, layer_over_neuron, layer_like_and):

@@ -53,16 +53,18 @@ PARTS = tuple(name for name in CHANGES if name != "nothing")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("python_reference", "data set to train on")
-    without: str = flag("nothing", "what is taken away", choices=tuple(CHANGES))
-    context: int = flag(64, "characters of a window", low=2)
-    width: int = flag(64, "numbers of a place", low=4)
-    depth: int = flag(3, "blocks", low=1)
-    heads: int = flag(4, "heads of a block", low=1)
-    learning_rate: float = flag(3e-3, "Adam's highest, after 50 updates", low=0)
-    seeds: int = flag(4, "how many seeds", low=1)
+    without: str = flag("nothing", "component that is removed", choices=tuple(CHANGES))
+    context: int = flag(64, "context length in characters", low=2)
+    width: int = flag(64, "model width", low=4)
+    depth: int = flag(3, "number of blocks", low=1)
+    heads: int = flag(4, "attention heads of a block", low=1)
+    learning_rate: float = flag(
+        3e-3, "Adam's peak learning rate, after 50 warm-up updates", low=0
+    )
+    seeds: int = flag(4, "number of seeds", low=1)
     steps: int = flag(80, "updates", low=1)
     eval_every: int = flag(40, "updates between validations", low=1)
-    batch_size: int = flag(32, "windows an update", low=1)
+    batch_size: int = flag(32, "windows in a batch", low=1)
 
 
 def rule(**losses):

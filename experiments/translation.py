@@ -45,17 +45,21 @@ WHOLE = ("multi30k_fr", "tatoeba_de", "tatoeba_fr", "tatoeba_es", "parallel_text
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("names", "data set to train on")
-    net: str = flag("attention", "what translates", choices=NETS)
-    shown: str = flag("source", "what is read: the source, or a blank", choices=SHOWN)
-    cell: str = flag("gru", "the recurrent cell", choices=("rnn", "gru", "lstm"))
-    pieces: str = flag("character", "what a vocabulary is of", choices=PIECES)
-    size: int = flag(4000, "pieces of byte-pair encoding, at most", low=10)
+    net: str = flag("attention", "network", choices=NETS)
+    shown: str = flag(
+        "source", "encoder's input: the source, or a blank", choices=SHOWN
+    )
+    cell: str = flag("gru", "recurrent cell", choices=("rnn", "gru", "lstm"))
+    pieces: str = flag("character", "unit of the vocabulary", choices=PIECES)
+    size: int = flag(4000, "maximum vocabulary size of byte-pair encoding", low=10)
     longest: int = flag(40, "pieces of a sentence; the rest is cut off", low=1)
-    hidden: int = flag(128, "neurons of the hidden state", low=1)
-    embedding: int = flag(64, "numbers that a piece becomes", low=1)
-    dropout: float = flag(0.2, "of a layer's inputs and outputs", low=0, below=1)
-    learning_rate: float = flag(2e-3, "Adam's", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    hidden: int = flag(128, "size of the hidden state", low=1)
+    embedding: int = flag(64, "size of a token's embedding", low=1)
+    dropout: float = flag(
+        0.2, "dropout rate of a layer's inputs and outputs", low=0, below=1
+    )
+    learning_rate: float = flag(2e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(8, "number of seeds", low=1)
     epochs: float = flag(3.0, "passes over the training data", low=0)
 
 

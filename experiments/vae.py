@@ -61,7 +61,7 @@ LATENT_SCALES = {"usual": 1.0, "quarter": 0.25, "fourfold": 4.0}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    beta: float = flag(1.0, "the weight of the divergence from the prior", low=0)
+    beta: float = flag(1.0, "weight of the KL divergence", low=0)
     latent_size: int = flag(8, "dimensions of the latent code", low=4, formerly="code")
     latent_scale: str = flag(
         "usual",
@@ -69,7 +69,7 @@ class Config(RunConfig):
         choices=tuple(LATENT_SCALES),
         formerly="length",
     )
-    likelihood: str = flag("gaussian", "of a pixel", choices=LIKELIHOODS)
+    likelihood: str = flag("gaussian", "likelihood of a pixel", choices=LIKELIHOODS)
     hidden: int = flag(256, "width of the hidden layers", low=1)
     importance_samples: int = flag(
         100,
@@ -77,13 +77,13 @@ class Config(RunConfig):
         low=1,
         formerly="importance",
     )
-    learning_rate: float = flag(2e-3, "Adam's highest", low=0)
+    learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
     evaluator_steps: int = flag(
         1000, "updates of the image evaluator", low=1, formerly="recogniser"
     )
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(3000, "updates", low=1)
-    batch_size: int = flag(64, "images an update", low=1)
+    batch_size: int = flag(64, "images in a batch", low=1)
 
 
 def rule(generated, prior, **others):

@@ -54,13 +54,15 @@ DESIGN += [{"cell": cell, "length": 100} for cell in ("gru", "orthogonal")]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("adding", "data set to train on", choices=("adding",))
-    cell: str = flag("lstm", "the recurrent cell", choices=CELLS)
-    length: int = flag(100, "steps of a sequence", low=41)
-    hidden: int = flag(64, "neurons of the hidden state", low=1)
-    learning_rate: float = flag(0.0, "Adam's; 0: the cell's in `RATES`", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    cell: str = flag("lstm", "recurrent cell", choices=CELLS)
+    length: int = flag(100, "length of a sequence", low=41)
+    hidden: int = flag(64, "size of the hidden state", low=1)
+    learning_rate: float = flag(
+        0.0, "Adam's learning rate; 0: the cell's in `RATES`", low=0
+    )
+    seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(800, "updates", low=1)
-    batch_size: int = flag(32, "examples an update", low=1)
+    batch_size: int = flag(32, "examples in a batch", low=1)
 
 
 def rule(gradient, **errors):

@@ -36,20 +36,20 @@ NETWORKS = ("3d", "frames", "frames_kept")
 class Config(RunConfig):
     network: str = flag(
         "3d",
-        "convolution over time, or of each frame, averaged or kept in order",
+        "convolution over time, or of each frame, averaged or in order",
         choices=NETWORKS,
     )
-    frames: int = flag(8, "of a clip of digits", low=2)
-    size: int = flag(16, "side of a clip of digits, in pixels", low=8)
-    directions: int = flag(2, "that digits move in", choices=(2, 4, 8))
+    frames: int = flag(8, "frames of a clip of digits", low=2)
+    size: int = flag(16, "side of a clip's frames in pixels", low=8)
+    directions: int = flag(2, "number of directions of movement", choices=(2, 4, 8))
     channels: int = flag(
-        8, "features of the first convolution; twice in the next", low=1
+        8, "channels of the first convolution; doubled in the next", low=1
     )
     hidden: int = flag(32, "width of the fully connected layer", low=1)
-    learning_rate: float = flag(3e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(8.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples an update", low=1)
+    batch_size: int = flag(16, "examples in a batch", low=1)
 
 
 def rule(over_half, over_frames):

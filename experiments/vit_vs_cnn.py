@@ -39,19 +39,19 @@ OF_28 = {"few": 300, "some": 3000, "patch": 4, "width": 64, "hidden": 95}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    net: str = flag("vit", "the network", choices=NETS)
-    images: str = flag("all", "how many it learns from", choices=IMAGES)
-    few: int = flag(100, "images that are few", low=10)
-    some: int = flag(300, "images that are some", low=10)
-    patch: int = flag(2, "side of the Transformer's squares", low=1)
-    width: int = flag(32, "numbers of a square", low=4)
-    depth: int = flag(3, "blocks", low=1)
-    channels: int = flag(16, "features of the first convolution; twice later", low=1)
+    net: str = flag("vit", "network", choices=NETS)
+    images: str = flag("all", "size of the training set", choices=IMAGES)
+    few: int = flag(100, "training images of the level `few`", low=10)
+    some: int = flag(300, "training images of the level `some`", low=10)
+    patch: int = flag(2, "side of a patch in pixels", low=1)
+    width: int = flag(32, "model width", low=4)
+    depth: int = flag(3, "number of blocks", low=1)
+    channels: int = flag(16, "channels of the first convolution; then doubled", low=1)
     hidden: int = flag(248, "width of the CNN's fully connected layer", low=1)
-    learning_rate: float = flag(3e-3, "Adam's highest", low=0)
-    seeds: int = flag(10, "how many seeds: two rounds of the five folds", low=1)
+    learning_rate: float = flag(3e-3, "Adam's peak learning rate", low=0)
+    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(600, "updates", low=1)
-    batch_size: int = flag(64, "images an update", low=1)
+    batch_size: int = flag(64, "images in a batch", low=1)
 
 
 def rule(few, some, less):

@@ -27,8 +27,8 @@ from experiments import cnn_vs_mlp
 class Config:
     """Flags."""
 
-    levels: int = flag(4, "how many learning rates", low=2)
-    seeds: int = flag(8, "how many seeds", low=1)
+    levels: int = flag(4, "number of learning rates", low=2)
+    seeds: int = flag(8, "number of seeds", low=1)
     rounds: int = flag(3, "interleaved rounds", low=1)
 
 

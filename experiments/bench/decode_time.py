@@ -28,7 +28,7 @@ class Config:
     """Flags."""
 
     batch_size: int = flag(1, "sequences at once", low=1, formerly="batch")
-    threads: int = flag(2, "threads of both", low=1)
+    threads: int = flag(2, "threads of either library", low=1)
     rounds: int = flag(5, "interleaved rounds", low=3)
     worker: str = flag("", "internal: this process measures one variant")
 

@@ -29,7 +29,7 @@ class Config:
     case: str = flag("mlp", "the network and the task", choices=tuple(CASES))
     threads: int = flag(2, "threads of either library", low=1)
     rounds: int = flag(9, "interleaved rounds", low=3)
-    secs: float = flag(1.0, "length of a round", low=0.1)
+    secs: float = flag(1.0, "length of a round in seconds", low=0.1)
     worker: str = flag("", "internal: this process measures one variant")
 
 

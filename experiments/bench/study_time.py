@@ -31,8 +31,8 @@ EVALUATIONS = 20
 class Config:
     """Flags."""
 
-    net: str = flag("cnn", "the network", choices=("cnn", "lstm"))
-    seeds: int = flag(8, "how many seeds", low=2)
+    net: str = flag("cnn", "network", choices=("cnn", "lstm"))
+    seeds: int = flag(8, "number of seeds", low=2)
     rounds: int = flag(3, "interleaved rounds", low=1)
     worker: str = flag("", "internal: this process measures one variant")
 

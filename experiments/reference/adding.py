@@ -28,13 +28,13 @@ WIDTHS = {"gru": 151, "lstm": 130}  # 70,000 weights each
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("adding", "data set to train on", choices=("adding",))
-    cell: str = flag("gru", "the recurrent cell", choices=tuple(WIDTHS))
-    length: int = flag(200, "steps of a sequence", low=2)
-    hidden: int = flag(0, "neurons of the hidden state; 0: 70,000 weights", low=0)
-    learning_rate: float = flag(2e-3, "Adam's", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    cell: str = flag("gru", "recurrent cell", choices=tuple(WIDTHS))
+    length: int = flag(200, "length of a sequence", low=2)
+    hidden: int = flag(0, "size of the hidden state; 0: 70,000 parameters", low=0)
+    learning_rate: float = flag(2e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(6000, "updates", low=1)
-    batch_size: int = flag(32, "examples an update", low=1)
+    batch_size: int = flag(32, "examples in a batch", low=1)
 
 
 def rule(**errors):

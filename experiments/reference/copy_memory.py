@@ -27,13 +27,15 @@ LINE = 0.0203869  # 10 ln 8 / (1,000 + 20)
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("copying", "data set to train on", choices=("copying",))
-    cell: str = flag("rnn", "the recurrent cell", choices=("rnn", "gru", "lstm"))
-    length: int = flag(LENGTH, "steps but 20 of a sequence", low=1)
-    hidden: int = flag(116, "neurons of the hidden state; 116: 16,000 weights", low=1)
-    learning_rate: float = flag(5e-4, "RMSprop's", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    cell: str = flag("rnn", "recurrent cell", choices=("rnn", "gru", "lstm"))
+    length: int = flag(
+        LENGTH, "blank steps of a sequence; 20 more are the symbols", low=1
+    )
+    hidden: int = flag(116, "size of the hidden state; 116: 16,000 parameters", low=1)
+    learning_rate: float = flag(5e-4, "RMSprop's learning rate", low=0)
+    seeds: int = flag(8, "number of seeds", low=1)
     epochs: float = flag(10.0, "passes over the training data", low=0)
-    batch_size: int = flag(32, "examples an update", low=1)
+    batch_size: int = flag(32, "examples in a batch", low=1)
 
 
 def rule(off):

@@ -46,13 +46,13 @@ SAMPLERS = {"ddim": SamplerConfig(20, 0.0), "ancestral": SamplerConfig(100, 1.0)
 class Config(RunConfig):
     dataset: str = flag("gaussian", "data set to train on", choices=("gaussian",))
     schedule: str = flag("linear", "the noise schedule", choices=SCHEDULES)
-    rounds: int = flag(1500, "times that the loss is measured at each step", low=1)
+    rounds: int = flag(1500, "noise draws of the loss at each time step", low=1)
     num_samples: int = flag(
         500, "images that each sampler draws", low=2, formerly="made"
     )
-    seeds: int = flag(8, "how many seeds", low=1)
-    steps: int = flag(1, "updates; there is nothing to learn", low=1)
-    batch_size: int = flag(8, "images an update", low=1)
+    seeds: int = flag(8, "number of seeds", low=1)
+    steps: int = flag(1, "updates; there are no parameters to learn", low=1)
+    batch_size: int = flag(8, "images in a batch", low=1)
 
 
 def rule(**offs):

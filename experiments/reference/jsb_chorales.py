@@ -45,14 +45,20 @@ PUBLISHED = {"rnn": 8.91, "gru": 8.43, "lstm": 8.45}
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("piano_roll", "data set to train on", choices=("piano_roll",))
-    cell: str = flag("lstm", "the recurrent cell", choices=tuple(WIDTHS))
-    hidden: int = flag(0, "neurons of the hidden state; 0: 300,000 weights", low=0)
-    learning_rate: float = flag(3e-3, "Adam's at first; then half a cosine", low=0)
-    dropout: float = flag(0.3, "of a layer's inputs and outputs", low=0, below=1)
-    seed: int = flag(8, "first seed; 0 to 7 were looked at", low=0, below=1_000_000)
-    seeds: int = flag(8, "how many seeds", low=1)
+    cell: str = flag("lstm", "recurrent cell", choices=tuple(WIDTHS))
+    hidden: int = flag(0, "size of the hidden state; 0: 300,000 parameters", low=0)
+    learning_rate: float = flag(
+        3e-3, "Adam's initial learning rate, then half a cosine", low=0
+    )
+    dropout: float = flag(
+        0.3, "dropout rate of a layer's inputs and outputs", low=0, below=1
+    )
+    seed: int = flag(
+        8, "first seed; 0 to 7 were used for exploration", low=0, below=1_000_000
+    )
+    seeds: int = flag(8, "number of seeds", low=1)
     epochs: float = flag(100.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "pieces an update", low=1)
+    batch_size: int = flag(16, "pieces in a batch", low=1)
 
 
 def rule(**off):

@@ -32,10 +32,10 @@ SAMPLES = 100  # of the posterior, an image
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     latent_size: int = flag(8, "dimensions of the latent code", low=1, formerly="code")
-    learning_rate: float = flag(1e-2, "Adam's highest", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    learning_rate: float = flag(1e-2, "Adam's peak learning rate", low=0)
+    seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(20_000, "updates", low=1)
-    batch_size: int = flag(256, "images an update", low=1)
+    batch_size: int = flag(256, "images in a batch", low=1)
 
 
 def rule(**gaps):

@@ -35,16 +35,20 @@ PUBLISHED = 28.11
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("multi30k", "data set to train on")
-    cell: str = flag("gru", "the recurrent cell", choices=("rnn", "gru", "lstm"))
+    cell: str = flag("gru", "recurrent cell", choices=("rnn", "gru", "lstm"))
     least: int = flag(2, "words that are there less often are unknown", low=1)
     longest: int = flag(25, "words of a sentence; the rest is cut off", low=1)
-    hidden: int = flag(256, "neurons of the hidden state", low=1)
-    embedding: int = flag(256, "numbers that a word becomes", low=1)
-    dropout: float = flag(0.3, "of a layer's inputs and outputs", low=0, below=1)
-    learning_rate: float = flag(2e-3, "Adam's at first; then half a cosine", low=0)
-    seeds: int = flag(6, "how many seeds", low=1)
+    hidden: int = flag(256, "size of the hidden state", low=1)
+    embedding: int = flag(256, "size of a word's embedding", low=1)
+    dropout: float = flag(
+        0.3, "dropout rate of a layer's inputs and outputs", low=0, below=1
+    )
+    learning_rate: float = flag(
+        2e-3, "Adam's initial learning rate, then half a cosine", low=0
+    )
+    seeds: int = flag(6, "number of seeds", low=1)
     epochs: float = flag(4.0, "passes over the training data", low=0)
-    batch_size: int = flag(128, "pairs an update", low=1)
+    batch_size: int = flag(128, "sentence pairs in a batch", low=1)
 
 
 def rule(over):

@@ -35,17 +35,17 @@ PUBLISHED = 36.52
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("multi30k", "data set to train on")
-    net: str = flag("transformer", "the network", choices=("transformer",))
+    net: str = flag("transformer", "network", choices=("transformer",))
     least: int = flag(2, "words that are there less often are unknown", low=1)
     longest: int = flag(40, "words of a sentence; the rest is cut off", low=1)
-    width: int = flag(256, "numbers of a place", low=2)
-    depth: int = flag(3, "blocks of each side", low=1)
-    heads: int = flag(8, "heads of a block", low=1)
-    dropout: float = flag(0.1, "of what each part adds", low=0, below=1)
-    learning_rate: float = flag(5e-4, "Adam's", low=0)
-    seeds: int = flag(1, "how many seeds", low=1)
+    width: int = flag(256, "model width", low=2)
+    depth: int = flag(3, "blocks of the encoder and of the decoder", low=1)
+    heads: int = flag(8, "attention heads of a block", low=1)
+    dropout: float = flag(0.1, "dropout rate of each residual branch", low=0, below=1)
+    learning_rate: float = flag(5e-4, "Adam's learning rate", low=0)
+    seeds: int = flag(1, "number of seeds", low=1)
     epochs: float = flag(10.0, "passes over the training data", low=0)
-    batch_size: int = flag(128, "pairs an update", low=1)
+    batch_size: int = flag(128, "sentence pairs in a batch", low=1)
 
 
 def rule(over):

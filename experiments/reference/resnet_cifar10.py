@@ -28,14 +28,16 @@ from dljax.studies.study import Study
 class Config(RunConfig):
     dataset: str = flag("cifar10", "data set to train on")
     compute: str = flag(
-        "float32", "what it is computed in", choices=("float32", "bfloat16")
+        "float32", "dtype of the computation", choices=("float32", "bfloat16")
     )
-    depth: int = flag(20, "layers", choices=(8, 20, 32, 44, 56, 110))
-    width: int = flag(16, "features of the first stage", low=1)
-    learning_rate: float = flag(0.1, "of the first half; then 0.1, 0.01 of it", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    depth: int = flag(20, "number of layers", choices=(8, 20, 32, 44, 56, 110))
+    width: int = flag(16, "channels of the first stage", low=1)
+    learning_rate: float = flag(
+        0.1, "initial learning rate; times 0.1 at 1/2 and 3/4 of the steps", low=0
+    )
+    seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(64_000, "updates; 0: as many as --epochs makes", low=0)
-    batch_size: int = flag(128, "examples an update", low=1)
+    batch_size: int = flag(128, "examples in a batch", low=1)
 
 
 def rule(published, half):

@@ -24,14 +24,16 @@ from dljax.studies.study import Study
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("rt_polarity", "data set to train on")
-    cell: str = flag("lstm", "the recurrent cell", choices=("rnn", "gru", "lstm"))
-    hidden: int = flag(128, "neurons of the hidden state, each way", low=1)
-    embedding: int = flag(128, "numbers that a word becomes", low=1)
-    dropout: float = flag(0.6, "of a layer's inputs and outputs", low=0, below=1)
-    learning_rate: float = flag(1e-3, "Adam's", low=0)
-    seeds: int = flag(10, "how many seeds: each is a fold", low=1)
+    cell: str = flag("lstm", "recurrent cell", choices=("rnn", "gru", "lstm"))
+    hidden: int = flag(128, "size of the hidden state in each direction", low=1)
+    embedding: int = flag(128, "size of a word's embedding", low=1)
+    dropout: float = flag(
+        0.6, "dropout rate of a layer's inputs and outputs", low=0, below=1
+    )
+    learning_rate: float = flag(1e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(10, "number of seeds; each is a fold", low=1)
     epochs: float = flag(6.0, "passes over the training data", low=0)
-    batch_size: int = flag(50, "examples an update", low=1)
+    batch_size: int = flag(50, "examples in a batch", low=1)
 
 
 def rule(right):

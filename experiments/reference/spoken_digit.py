@@ -27,15 +27,19 @@ from dljax.studies.study import Study
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("spoken_digit", "data set to train on")
-    net: str = flag("cnn", "the network", choices=("cnn",))
-    channels: int = flag(32, "features of the first convolution; twice later", low=1)
+    net: str = flag("cnn", "network", choices=("cnn",))
+    channels: int = flag(32, "channels of the first convolution; then doubled", low=1)
     hidden: int = flag(128, "width of the fully connected layer", low=1)
-    dropout: float = flag(0.5, "of that layer", low=0, below=1)
-    shift: int = flag(2, "frames, and bands, that a sound is moved by", low=0)
-    learning_rate: float = flag(2e-3, "Adam's highest", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    dropout: float = flag(
+        0.5, "dropout rate of the fully connected layer", low=0, below=1
+    )
+    shift: int = flag(
+        2, "maximum shift of a spectrogram, in frames and in bands", low=0
+    )
+    learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
+    seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(1500, "updates", low=1)
-    batch_size: int = flag(64, "sounds an update", low=1)
+    batch_size: int = flag(64, "sounds in a batch", low=1)
 
 
 def rule(over):

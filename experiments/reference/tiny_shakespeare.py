@@ -40,20 +40,24 @@ COMPUTE = ("float32", "bfloat16")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("tiny_shakespeare", "data set to train on")
-    net: str = flag("transformer", "the network", choices=("transformer",))
-    depth: int = flag(4, "blocks", low=1)
-    heads: int = flag(4, "heads of a block", low=1)
-    width: int = flag(128, "numbers of a place", low=2)
-    context: int = flag(64, "characters of a window", low=2)
-    dropout: float = flag(0.0, "of what each part adds", low=0, below=1)
-    scan: bool = flag(False, "one compiled block for all, which compiles sooner")
-    remat: bool = flag(False, "blocks are computed again for gradients: less memory")
-    compute: str = flag("float32", "what numbers are computed in", choices=COMPUTE)
-    learning_rate: float = flag(1e-3, "AdamW's highest, after 100 updates", low=0)
-    seed: int = flag(6, "first seed; 0 to 5 were looked at", low=0, below=1_000_000)
-    seeds: int = flag(6, "how many seeds", low=1)
+    net: str = flag("transformer", "network", choices=("transformer",))
+    depth: int = flag(4, "number of blocks", low=1)
+    heads: int = flag(4, "attention heads of a block", low=1)
+    width: int = flag(128, "model width", low=2)
+    context: int = flag(64, "context length in characters", low=2)
+    dropout: float = flag(0.0, "dropout rate of each residual branch", low=0, below=1)
+    scan: bool = flag(False, "scan over blocks: compiles faster")
+    remat: bool = flag(False, "rematerialise blocks in the backward pass: less memory")
+    compute: str = flag("float32", "dtype of the computation", choices=COMPUTE)
+    learning_rate: float = flag(
+        1e-3, "AdamW's peak learning rate, after 100 warm-up updates", low=0
+    )
+    seed: int = flag(
+        6, "first seed; 0 to 5 were used for exploration", low=0, below=1_000_000
+    )
+    seeds: int = flag(6, "number of seeds", low=1)
     steps: int = flag(2000, "updates", low=1)
-    batch_size: int = flag(12, "windows an update", low=1)
+    batch_size: int = flag(12, "windows in a batch", low=1)
 
 
 def rule(over):

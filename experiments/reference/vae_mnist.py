@@ -47,10 +47,10 @@ class Config(RunConfig):
         low=1,
         formerly="importance",
     )
-    learning_rate: float = flag(1e-3, "Adam's", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    learning_rate: float = flag(1e-3, "Adam's learning rate", low=0)
+    seeds: int = flag(8, "number of seeds", low=1)
     epochs: float = flag(10.0, "passes over the training data", low=0)
-    batch_size: int = flag(128, "images an update", low=1)
+    batch_size: int = flag(128, "images in a batch", low=1)
 
 
 def rule(low, high):

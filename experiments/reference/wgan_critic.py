@@ -34,12 +34,12 @@ PENALTY = 10.0
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("gaussian", "data set to train on", choices=("gaussian",))
-    distance: float = flag(1.0, "between the means", low=0)
+    distance: float = flag(1.0, "distance between the means", low=0)
     hidden: int = flag(64, "width of the critic's two hidden layers", low=1)
-    learning_rate: float = flag(2e-3, "Adam's highest", low=0)
-    seeds: int = flag(8, "how many seeds", low=1)
+    learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
+    seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(5000, "updates", low=1)
-    batch_size: int = flag(256, "points an update", low=1)
+    batch_size: int = flag(256, "points in a batch", low=1)
 
 
 def rule(**offs):
