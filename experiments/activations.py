@@ -24,6 +24,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import DIGITS_TWICE
 
 SMOOTH = ("sigmoid", "tanh", "relu", "gelu")
 NETWORKS = ("mlp", "cnn")
@@ -80,10 +81,7 @@ STUDY = Study(
         "channels": 2,
         "activation": ("identity", "relu"),
     },
-    default_is_full={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
-    },
+    default_is_full={"digits": DIGITS_TWICE},
 )
 
 

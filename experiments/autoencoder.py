@@ -33,6 +33,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import ALL_DIGITS
 
 NETS = ("linear", "dense", "conv")
 
@@ -79,7 +80,7 @@ STUDY = Study(
     full={"mnist": {"steps": 6000, "seeds": 8}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "channels": 2}
     | {"net": ("linear", "conv")},
-    default_is_full={"digits": "there are no more than these 1,797 images"},
+    default_is_full={"digits": ALL_DIGITS},
 )
 
 

@@ -30,6 +30,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import DIGITS_TWICE
 
 METHODS = ("backprop", "by_hand", "difference", "alignment", "last_layer")
 
@@ -72,10 +73,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 2},
-    default_is_full={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
-    },
+    default_is_full={"digits": DIGITS_TWICE},
 )
 
 

@@ -23,6 +23,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import TIMES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,9 +75,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "batch_size": 8, "side": (16,)},
-    default_is_full={
-        "digits": "what is measured is time; the images are there to be computed on"
-    },
+    default_is_full={"digits": TIMES},
 )
 
 

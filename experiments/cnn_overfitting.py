@@ -26,6 +26,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import DIGITS_TWICE
 
 REMEDIES = ("none", "dropout", "weight_decay", "augmentation")
 EXAMPLES = (100, 300, 1077)
@@ -91,10 +92,7 @@ STUDY = Study(
         "remedy": ("none", "augmentation"),
         "examples": (100,),
     },
-    default_is_full={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
-    },
+    default_is_full={"digits": DIGITS_TWICE},
 )
 
 

@@ -26,6 +26,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import DIGITS_TWICE
 
 NETWORKS = ("cnn", "mlp", "linear")
 KINDS = ("shift", "rotation", "noise", "blur", "contrast", "occlusion", "fgsm", "pgd")
@@ -79,10 +80,7 @@ STUDY = Study(
         for kind in KINDS
     },
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
-    default_is_full={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
-    },
+    default_is_full={"digits": DIGITS_TWICE},
 )
 
 

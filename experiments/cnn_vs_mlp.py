@@ -32,6 +32,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import DIGITS_TWICE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,10 +101,7 @@ STUDY = Study(
         "fashion_mnist": {"epochs": 10.0, "seeds": 10},
     },
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
-    default_is_full={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
-    },
+    default_is_full={"digits": DIGITS_TWICE},
 )
 
 

@@ -30,6 +30,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import TIMES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,9 +79,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "batch_size": (256,)},
-    default_is_full={
-        "digits": "what is measured is time; the images are there to be computed on"
-    },
+    default_is_full={"digits": TIMES},
 )
 
 

@@ -34,6 +34,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import ALL_DIGITS
 
 WAYS = ("taught", "clean", "linear")
 
@@ -78,7 +79,7 @@ STUDY = Study(
     sizes={"mnist": {"batch_size": 128}},
     full={"mnist": {"steps": 5000, "seeds": 8}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "way": ("taught", "clean")},
-    default_is_full={"digits": "there are no more than these 1,797 images"},
+    default_is_full={"digits": ALL_DIGITS},
 )
 
 

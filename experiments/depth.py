@@ -24,6 +24,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import DIGITS_TWICE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,10 +66,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "parameters": 500, "layers": (0, 2)},
-    default_is_full={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
-    },
+    default_is_full={"digits": DIGITS_TWICE},
 )
 
 

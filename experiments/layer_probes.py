@@ -25,6 +25,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import DIGITS_TWICE
 
 PLACES = ("input", "before_Conv_1", "before_Dense_0", "before_Dense_1")
 LAYERS = [f"accuracy_{i}_{place}" for i, place in enumerate(PLACES)]
@@ -78,10 +79,7 @@ STUDY = Study(
         }
     },
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
-    default_is_full={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
-    },
+    default_is_full={"digits": DIGITS_TWICE},
 )
 
 

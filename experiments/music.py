@@ -33,6 +33,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import WHOLE_DATA_SET
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ STUDY = Study(
     rule=rule,
     sizes={"piano_roll": {"epochs": 40.0}},
     full={"chorales": {"epochs": 40.0}},
-    default_is_full={"piano_roll": "it is the whole set; --full asks for nothing more"},
+    default_is_full={"piano_roll": WHOLE_DATA_SET},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 20},
 )
 

@@ -24,6 +24,7 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.errors import UserError
 from dljax.studies.study import Study
+from experiments.full_size import DIGITS_TWICE
 
 CELLS = ("rnn", "lstm")
 ROWS = (8, 4, 2, 1)  # after which the memory begins anew
@@ -62,10 +63,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "rows": (8, 1)},
-    default_is_full={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
-    },
+    default_is_full={"digits": DIGITS_TWICE},
 )
 
 

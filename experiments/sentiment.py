@@ -30,6 +30,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import WHOLE_DATA_SET
 
 MODELS = ("bag", "rnn", "gru", "lstm", "bilstm", "transformer")
 ORDERS = ("written", "shuffled")
@@ -92,9 +93,7 @@ STUDY = Study(
     },
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "embedding": 4}
     | {"model": ("bilstm",), "order": ("written",)},
-    default_is_full={
-        "rt_polarity": "it is the whole set; --full asks for nothing more"
-    },
+    default_is_full={"rt_polarity": WHOLE_DATA_SET},
 )
 
 

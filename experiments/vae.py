@@ -53,6 +53,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import ALL_DIGITS
 
 LIKELIHOODS = ("gaussian", "bernoulli")
 BETAS = (1.0, 0.0, 4.0)
@@ -122,7 +123,7 @@ STUDY = Study(
         "importance_samples": 10,
     }
     | {"beta": (1.0,), "latent_scale": ("usual",)},
-    default_is_full={"digits": "there are no more than these 1,797 images"},
+    default_is_full={"digits": ALL_DIGITS},
 )
 
 

@@ -22,6 +22,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import DIGITS_TWICE
 
 PERCENTS = (10, 20, 30, 50, 70, 80, 90, 95)
 ORDERS = ("smallest", "random", "largest")
@@ -76,10 +77,7 @@ STUDY = Study(
         for order in ORDERS
     },
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "channels": 2},
-    default_is_full={
-        "digits": "there are no more than these 1,797 images; two rounds of five folds "
-        "test on every one of them twice"
-    },
+    default_is_full={"digits": DIGITS_TWICE},
 )
 
 

@@ -21,6 +21,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import WHOLE_TASK
 
 WIDTHS = {"gru": 151, "lstm": 130}  # 70,000 weights each
 
@@ -54,7 +55,7 @@ STUDY = Study(
     contrasts={cell: (cell, 0.01) for cell in WIDTHS},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "length": 10},
-    default_is_full={"adding": "it is the whole task; --full asks for nothing more"},
+    default_is_full={"adding": WHOLE_TASK},
 )
 
 

@@ -19,6 +19,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import WHOLE_TASK
 
 LENGTH = 1000
 LINE = 0.0203869  # 10 ln 8 / (1,000 + 20)
@@ -55,7 +56,7 @@ STUDY = Study(
     contrasts={"off": ("rnn", LINE)},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "length": 10},
-    default_is_full={"copying": "it is the whole task; --full asks for nothing more"},
+    default_is_full={"copying": WHOLE_TASK},
 )
 
 

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import KNOWN_EXACTLY
 
 SCHEDULES = ("linear", "cosine")
 PREDICTION_TYPES = ("epsilon", "sample", "v")
@@ -78,7 +79,7 @@ STUDY = Study(
     },
     rule=rule,
     smoke={"seeds": 2, "rounds": 2, "num_samples": 4, "schedule": ("cosine",)},
-    default_is_full={"gaussian": "what is right is known exactly"},
+    default_is_full={"gaussian": KNOWN_EXACTLY},
 )
 
 

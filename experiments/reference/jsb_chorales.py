@@ -37,6 +37,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import WHOLE_DATA_SET
 
 WIDTHS = {"rnn": 466, "gru": 262, "lstm": 223}  # 300,000 weights each
 PUBLISHED = {"rnn": 8.91, "gru": 8.43, "lstm": 8.45}
@@ -84,7 +85,7 @@ STUDY = Study(
     contrasts={cell: (cell, value) for cell, value in PUBLISHED.items()},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "cell": ("lstm",)},
-    default_is_full={"piano_roll": "it is the whole set; --full asks for nothing more"},
+    default_is_full={"piano_roll": WHOLE_DATA_SET},
 )
 
 

@@ -28,6 +28,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import WHOLE_DATA_SET
 
 PUBLISHED = 28.11
 
@@ -69,7 +70,7 @@ STUDY = Study(
     contrasts={"over": ("gru@bleu_spacy", PUBLISHED)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4},
-    default_is_full={"multi30k": "it is the whole set; --full asks for nothing more"},
+    default_is_full={"multi30k": WHOLE_DATA_SET},
 )
 
 

@@ -26,6 +26,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import WHOLE_DATA_SET
 from experiments.reference import multi30k
 
 source = multi30k.source
@@ -66,7 +67,7 @@ STUDY = Study(
     contrasts={"over": ("transformer@bleu_spacy", PUBLISHED)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "width": 8, "heads": 2, "depth": 1, "longest": 4},
-    default_is_full={"multi30k": "it is the whole set; --full asks for nothing more"},
+    default_is_full={"multi30k": WHOLE_DATA_SET},
 )
 
 

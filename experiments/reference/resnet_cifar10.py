@@ -22,6 +22,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import PUBLISHED_SIZE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,9 +56,7 @@ STUDY = Study(
     claim="A residual net of 20 layers errs on 8.75 % of CIFAR-10's test images.",
     factors={"compute": ("float32", "bfloat16")},
     primary_metric="accuracy",
-    default_is_full={
-        "cifar10": "it is the published size; --full asks for nothing more"
-    },
+    default_is_full={"cifar10": PUBLISHED_SIZE},
     contrasts={"published": ("float32", 0.9125), "half": ("bfloat16", "float32")},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "depth": 8, "width": 2, "batch_size": 16},

@@ -19,6 +19,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import WHOLE_DATA_SET
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,9 +55,7 @@ STUDY = Study(
     contrasts={"right": ("lstm", 0.75)},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "embedding": 4},
-    default_is_full={
-        "rt_polarity": "it is the whole set; --full asks for nothing more"
-    },
+    default_is_full={"rt_polarity": WHOLE_DATA_SET},
 )
 
 

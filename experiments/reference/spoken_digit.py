@@ -22,6 +22,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import WHOLE_DATA_SET
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,9 +59,7 @@ STUDY = Study(
     contrasts={"over": ("cnn", 0.96)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "channels": 2, "hidden": 4},
-    default_is_full={
-        "spoken_digit": "it is the whole set; --full asks for nothing more"
-    },
+    default_is_full={"spoken_digit": WHOLE_DATA_SET},
 )
 
 

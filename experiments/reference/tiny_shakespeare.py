@@ -32,6 +32,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import PUBLISHED_SIZE
 
 PUBLISHED = 1.88
 COMPUTE = ("float32", "bfloat16")
@@ -78,9 +79,7 @@ STUDY = Study(
     contrasts={"over": ("transformer", PUBLISHED)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "context": 8},
-    default_is_full={
-        "tiny_shakespeare": "it is the published size; --full asks for none"
-    },
+    default_is_full={"tiny_shakespeare": PUBLISHED_SIZE},
 )
 
 

@@ -26,6 +26,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.full_size import KNOWN_EXACTLY
 
 DISTANCES = (1.0, 2.0, 4.0)
 PENALTY = 10.0
@@ -60,7 +61,7 @@ STUDY = Study(
     contrasts={f"at_{d:g}": (f"{d}", 0.0) for d in DISTANCES},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "distance": (1.0,)},
-    default_is_full={"gaussian": "what is right is known exactly"},
+    default_is_full={"gaussian": KNOWN_EXACTLY},
 )
 
 
