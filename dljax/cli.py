@@ -9,10 +9,10 @@ from typing import Any
 from dljax import config as configs
 from dljax.datasets import location
 from dljax.errors import DONE, PREEMPTED, UserError
-from dljax.launch import run_study
 from dljax.launch.processes import PARENT
-from dljax.studies import study_spec
+from dljax.launch.run_study import run_study
 from dljax.studies.experiment import of_module
+from dljax.studies.study_spec import workdir
 from dljax.trials.disk import check_writable
 
 
@@ -38,13 +38,13 @@ def run(module: Any, arguments: Sequence[str]) -> int:
         print(configs.describe(experiment.config, study.factors))
         return 0
     default = experiment.config().dataset
-    asked = configs.parse(
+    request = configs.parse(
         experiment.config,
         arguments,
         factors=study.factors,
         sizes=lambda given: study.defaults(given, default),
     )
-    config = asked.config
+    config = request.config
     location.find(
         config.dataset,
         data_dir=config.data_dir,
@@ -55,13 +55,13 @@ def run(module: Any, arguments: Sequence[str]) -> int:
     if config.plan:
         stop_at_once()  # nothing is lost
     else:
-        check_writable(study_spec.workdir(asked, experiment.name), "workdir")
+        check_writable(workdir(request, experiment.name), "workdir")
 
     from dljax import backend
     from dljax.trials.progress import Progress
 
     backend.prepare()
-    return run_study.launch(experiment, asked, stop=stop, show=Progress())
+    return run_study(experiment, request, stop=stop, progress=Progress())
 
 
 def guarded(command: Callable[[], int]) -> int:

@@ -121,16 +121,17 @@ SURROUNDINGS = ACTIONS | frozenset(
 )
 
 
-class StudyRequest(typing.NamedTuple):
-    """What a command line asks for.
+@dataclasses.dataclass(frozen=True)
+class StudyRequest:
+    """A command line, parsed.
 
-    config: of the first variant. factors: {name: levels}. given: the names of the
-    fields that the command line sets.
+    config: of the first variant. factors: {name: levels}. explicit_flags: the names of
+    the fields that the command line sets.
     """
 
     config: Any
-    factors: dict[str, tuple[Any, ...]]
-    given: frozenset[str]
+    factors: Mapping[str, tuple[Any, ...]]
+    explicit_flags: frozenset[str]
 
 
 def _types(cls: type) -> dict[str, type]:

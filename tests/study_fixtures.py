@@ -8,7 +8,7 @@ from conftest import Quiet
 
 from dljax import config as configs
 from dljax.errors import DONE
-from dljax.launch import run_study
+from dljax.launch.run_study import run_study
 
 
 def ask(experiment, *arguments):
@@ -24,7 +24,7 @@ def run(experiment, directory, *arguments, stop=lambda: False, code=DONE):
     """Runs a study in `directory`; returns what it said."""
     show = Quiet()
     asked = ask(experiment, *arguments, f"--workdir={directory}")
-    assert run_study.launch(experiment, asked, stop=stop, show=show) == code
+    assert run_study(experiment, asked, stop=stop, progress=show) == code
     return show.lines
 
 

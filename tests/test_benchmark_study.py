@@ -9,7 +9,7 @@ import study_fixtures
 from conftest import Quiet
 
 from dljax.errors import PREEMPTED, UserError
-from dljax.launch import run_study
+from dljax.launch.run_study import run_study
 from dljax.studies import loading
 from dljax.studies.experiment import of_module
 
@@ -95,7 +95,7 @@ def test_a_plan_measures_nothing(experiment, tmp_path, capsys):
 def test_trials_that_would_not_take_turns_are_refused(experiment, tmp_path, flag):
     asked = study_fixtures.ask(experiment, flag, f"--workdir={tmp_path}")
     with pytest.raises(UserError, match="its trials take turns"):
-        run_study.launch(experiment, asked, stop=lambda: False, show=Quiet())
+        run_study(experiment, asked, stop=lambda: False, progress=Quiet())
 
 
 def test_a_measure_that_is_not_given_is_refused(experiment, tmp_path):

@@ -29,7 +29,7 @@ def test_defaults_and_declared_levels():
     asked = ask()
     assert asked.config == Config()
     assert asked.factors == FACTORS
-    assert asked.given == frozenset()
+    assert asked.explicit_flags == frozenset()
 
 
 def test_numbers_have_choices_too():

@@ -176,8 +176,8 @@ def test_a_full_size_has_seeds_enough_for_a_verdict(name):
     study, usual = module.STUDY, module.Config()
     for dataset in {usual.dataset, *study.sizes, *study.full}:
         sizes = study.defaults({"dataset": dataset, "full": True}, "")
-        seeds = range(sizes.get("seeds", usual.seeds))
-        few = verdict.too_few(study, {"seeds": seeds, "reduced": ""})
+        seeds = sizes.get("seeds", usual.seeds)
+        few = verdict.too_few(study, seeds)
         assert bool(few) == ((name, dataset) in DESCRIPTIVE), (dataset, few)
 
 

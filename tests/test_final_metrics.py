@@ -128,10 +128,10 @@ def test_clips_are_shown_as_a_few_frames():
 
 def test_a_factor_that_another_goes_with_is_one_line():
     rows = [{"context": 2**i, "batch": 64 // 2**i} for i in (1, 3, 5)]
-    variants = [[f"{row['context']}/{row['batch']}", row] for row in rows]
+    variants = {f"{row['context']}/{row['batch']}": row for row in rows}
     levels = {name: [row[name] for row in rows] for name in rows[0]}
     found = types.SimpleNamespace(
-        declared={"factors": levels, "variants": variants},
+        spec=types.SimpleNamespace(factors=levels, variants=variants),
         values=lambda variant, measure: {0: 0.5, 1: 0.7},
         test_train_ratio=0.0,
     )

@@ -8,7 +8,7 @@ from study_fixtures import run
 
 from dljax.reporting.templates import share
 from dljax.studies.experiment import import_experiment
-from dljax.studies.study_spec import looked
+from dljax.studies.study_spec import seeds_not_judged_because
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -16,7 +16,7 @@ FIRST, MORE = [*range(8)], [*range(8, 16)]
 
 
 @pytest.mark.parametrize(
-    ("looks", "seeds", "blocks", "allowed"),
+    ("looks", "seeds", "batches", "allowed"),
     [
         ((), FIRST, [FIRST], True),
         ((), FIRST + MORE, [FIRST, MORE], False),  # added after a look
@@ -29,9 +29,9 @@ FIRST, MORE = [*range(8)], [*range(8, 16)]
         ((8, 16), MORE, [FIRST, MORE], False),
     ],
 )
-def test_when_a_study_may_be_judged(looks, seeds, blocks, allowed):
+def test_when_a_study_may_be_judged(looks, seeds, batches, allowed):
     study = small_texts.STUDY._replace(looks=looks)
-    assert (looked(study, seeds, blocks) == "") == allowed
+    assert (seeds_not_judged_because(study, seeds, batches) == "") == allowed
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A study from flags to its report, stopped and resumed, in one process."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -19,10 +20,11 @@ from dljax import cli
 from dljax.commands import evaluate
 from dljax.commands import report as report_command
 from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, UserError
-from dljax.launch import run_study
+from dljax.launch.run_study import run_study
 from dljax.studies import results, verdict
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash
+from dljax.studies.study_spec import read_spec, write_spec
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -138,7 +140,7 @@ def test_a_stopped_study_resumes_to_the_same_bytes(
     asked = ask(experiment, *SMALL, *where)
     codes = []
     while not codes or codes[-1] == PREEMPTED and len(codes) < 50:
-        codes.append(run_study.launch(experiment, asked, stop=stop, show=Quiet()))
+        codes.append(run_study(experiment, asked, stop=stop, progress=Quiet()))
     assert codes[-1] == DONE
     assert len(codes) > 4
     for name, trial in trials(study).items():
@@ -174,8 +176,7 @@ def test_every_difference_from_a_whole_study_is_named(
     copy = tmp_path / "study"
     shutil.copytree(study, copy)
     # A shortened study fixes nothing, so make it look like a whole one.
-    declared = json.loads((study / "study.json").read_text())
-    (copy / "study.json").write_text(json.dumps(declared | {"shortened": False}))
+    write_spec(copy, dataclasses.replace(read_spec(copy), shortened=False))
     with pytest.raises(UserError) as raised:
         run(experiment, copy, data_dir, *SMALL, "--batch_size=32", "--dropout=0.1")
     assert "--batch_size=32 (there: 16)" in str(raised.value)
@@ -241,9 +242,10 @@ def test_commands_name_a_wrong_directory(command, tmp_path):
 def test_a_rule_that_fails_is_one_line_and_loses_nothing(study, tmp_path, experiment):
     copy = tmp_path / "study"
     shutil.copytree(study, copy)
-    declared = json.loads((copy / "study.json").read_text())
-    declared["reduced"], declared["seeds"] = "", [0, 1] * 10
-    rows = results.collect(copy, declared, rule_hash(experiment.study))
+    spec = dataclasses.replace(
+        read_spec(copy), not_judged_because="", seeds=(0, 1) * 10
+    )
+    rows = results.collect(copy, spec, rule_hash(experiment.study))
     compared = verdict.comparisons(experiment.study, rows)
     compared = {k: c._replace(n=20) for k, c in compared.items()}
     for rule, said in (
@@ -261,7 +263,7 @@ def test_plan_prints_trials_and_runs_none(tmp_path, data_dir, experiment, capsys
 
 
 def test_a_signal_ends_a_plan_and_asks_a_run_to_stop(tmp_path, data_dir, monkeypatch):
-    monkeypatch.setattr(run_study, "launch", lambda *args, **options: DONE)
+    monkeypatch.setattr(cli, "run_study", lambda *args, **options: DONE)
     where = (f"--data_dir={data_dir}", f"--workdir={tmp_path}")
     before = {number: signal.getsignal(number) for number in cli.SIGNALS}
     try:

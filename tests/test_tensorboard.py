@@ -8,7 +8,7 @@ from conftest import Quiet
 from study_fixtures import ask, read_lines, run, trials
 
 from dljax.errors import DONE, PREEMPTED
-from dljax.launch import run_study
+from dljax.launch.run_study import run_study
 from dljax.studies.experiment import import_experiment
 
 SHORT = ("--width=0", "--activation=relu", "--steps=60", "--seeds=2", "--log_every=5")
@@ -44,8 +44,8 @@ def stop_at(count):
 def test_every_row_is_there_once_after_a_resume(tmp_path, found):
     more = (*SHORT, "--tensorboard")
     asked = ask(found, *more, f"--workdir={tmp_path}")
-    assert run_study.launch(found, asked, stop=stop_at(6), show=Quiet()) == PREEMPTED
-    assert run_study.launch(found, asked, stop=lambda: False, show=Quiet()) == DONE
+    assert run_study(found, asked, stop=stop_at(6), progress=Quiet()) == PREEMPTED
+    assert run_study(found, asked, stop=lambda: False, progress=Quiet()) == DONE
     (place,) = trials(tmp_path).values()
     for seed in (0, 1):
         (path,) = (place / f"tensorboard/0-relu-seed{seed}").iterdir()

@@ -1,5 +1,6 @@
 """What may not lead to a verdict: a rule, a script or a setting changed on the way."""
 
+import dataclasses
 import json
 import shutil
 
@@ -11,7 +12,7 @@ from dljax.errors import FAILED_RUNS, UserError
 from dljax.studies import results, verdict
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash, rule_text, task_hash
-from dljax.studies.study_spec import read_study
+from dljax.studies.study_spec import read_spec
 
 MARGIN = 0.0
 
@@ -87,8 +88,8 @@ def test_a_size_that_is_changed_after_the_runs_decides_nothing(found, judged, tm
 
 
 def test_seeds_without_a_number_are_not_left_out(found, judged):
-    read = read_study(judged)
-    its = results.collect(judged, read, rule_hash(found.study))
+    spec = read_spec(judged)
+    its = results.collect(judged, spec, rule_hash(found.study))
     its.final["16"][3]["accuracy"] = None
     compared = verdict.comparisons(found.study, its)
     decided, reason = verdict.verdict(found.study, its, compared)
@@ -97,10 +98,10 @@ def test_seeds_without_a_number_are_not_left_out(found, judged):
 
 
 def test_contrasts_of_variants_that_are_not_declared_are_told(found, judged):
-    read = read_study(judged)
-    its = results.collect(judged, read, rule_hash(found.study))
-    alone = [pair for pair in its.declared["variants"] if pair[0] != "16"]
-    its = its._replace(declared=its.declared | {"variants": alone})
+    spec = read_spec(judged)
+    its = results.collect(judged, spec, rule_hash(found.study))
+    variants = {k: v for k, v in its.spec.variants.items() if k != "16"}
+    its = its._replace(spec=dataclasses.replace(its.spec, variants=variants))
     its.final["16"].clear()
     compared = verdict.comparisons(found.study, its)
     decided, reason = verdict.verdict(found.study, its, compared)
@@ -130,9 +131,13 @@ def test_levels_that_are_not_combined_are_told(found, tmp_path):
 
 
 def test_a_data_set_without_a_declared_size_is_not_judged(found, judged, tmp_path):
-    reason, _ = again(found, judged, tmp_path, "--full", sufficient={}, full={"x": {}})
+    reason, _ = again(
+        found, judged, tmp_path, "--full", default_is_full={}, full={"x": {}}
+    )
     assert "no full size is declared for digits" in reason
-    reason, _ = again(found, judged, tmp_path / "b", sufficient={}, full={"digits": {}})
+    reason, _ = again(
+        found, judged, tmp_path / "b", default_is_full={}, full={"digits": {}}
+    )
     assert "not the full size (--full)" in reason
 
 

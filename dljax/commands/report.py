@@ -58,15 +58,15 @@ def _one(directory: pathlib.Path) -> int:
     from dljax.errors import DONE, UserError
     from dljax.reporting import report
     from dljax.studies.experiment import import_experiment
-    from dljax.studies.study_spec import read_study
+    from dljax.studies.study_spec import read_spec
     from dljax.trials.disk import check_writable, refusals
 
-    declared = read_study(directory)
-    if declared is None:
+    spec = read_spec(directory)
+    if spec is None:
         raise UserError(f"{directory}: no study.json there; give a study's directory")
     check_writable(directory, "workdir")
-    experiment = import_experiment(declared["module"])
+    experiment = import_experiment(spec.module)
     with refusals(directory):
-        summary = report.write(experiment, directory, declared)
+        summary = report.write(experiment, directory, spec)
     print(report.text(summary, directory))
     return DONE

@@ -14,7 +14,7 @@ from dljax.errors import DAMAGED_DATA, UserError
 from dljax.reporting import figures
 from dljax.reporting.templates import data_uri, environment, number, sentence
 from dljax.studies import statistics
-from dljax.studies.study_spec import read_study
+from dljax.studies.study_spec import StudySpec, read_spec
 from dljax.trials.disk import read_json, write_text
 
 
@@ -24,14 +24,14 @@ class Study(NamedTuple):
     name: str
     directory: pathlib.Path
     report: dict[str, Any]
-    declared: dict[str, Any]
+    spec: StudySpec
     values: dict[str, dict[int, float]]
 
 
 def read(directory: pathlib.Path) -> Study:
     """Reads what a study's report left; raises UserError where there is none."""
-    path, declared = directory / "report.json", read_study(directory)
-    if not path.is_file() or declared is None:
+    path, spec = directory / "report.json", read_spec(directory)
+    if not path.is_file() or spec is None:
         raise UserError(f"{directory}: no report there; give the directory of a study")
     report = read_json(path) or {}
     values: dict[str, dict[int, float]] = {}
@@ -47,7 +47,7 @@ def read(directory: pathlib.Path) -> Study:
             "writes it again",
             DAMAGED_DATA,
         ) from None
-    return Study(directory.name, directory, report, declared, values)
+    return Study(directory.name, directory, report, spec, values)
 
 
 def index(root: pathlib.Path) -> pathlib.Path:
@@ -69,7 +69,7 @@ def index(root: pathlib.Path) -> pathlib.Path:
             k: s.report[k]
             for k in ("claim", "verdict", "dataset", "primary_metric", "smoke")
         }
-        | {"seeds": len(s.declared["seeds"]), "variants": s.report["variants"]}
+        | {"seeds": len(s.spec.seeds), "variants": s.report["variants"]}
         for s in found
     ]
     path = root / "index.html"
@@ -106,7 +106,7 @@ def compare(studies: Sequence[Study], folder: pathlib.Path) -> tuple[pathlib.Pat
             if variant in study.values
         },
         primary_metric,
-        test_train_ratio=max(s.declared["test_train_ratio"] for s in studies),
+        test_train_ratio=max(s.spec.test_train_ratio for s in studies),
     )
     context = {
         "names": names,
@@ -137,9 +137,9 @@ def _cell(study: Study, variant: str) -> dict[str, Any] | None:
 def _settings(studies: Sequence[Study]) -> list[dict[str, Any]]:
     """What the studies' declarations differ in: {"field", "values"}."""
     pages = [
-        {"study": s.declared["study"], "dataset": s.declared["dataset"]}
-        | {"seeds": _range(s.declared["seeds"])}
-        | s.declared["fixed"]
+        {"study": s.spec.study, "dataset": s.spec.dataset}
+        | {"seeds": _range(s.spec.seeds)}
+        | dict(s.spec.fixed)
         for s in studies
     ]
     fields = dict.fromkeys(k for page in pages for k in page)
@@ -156,7 +156,7 @@ def _range(seeds: Sequence[int]) -> str:
 def _against(studies: Sequence[Study], names: Sequence[str]) -> list[dict[str, Any]]:
     """Every later study's variants minus the first's, over the seeds both have."""
     first, *others = studies
-    test_train_ratio = max(s.declared["test_train_ratio"] for s in studies)
+    test_train_ratio = max(s.spec.test_train_ratio for s in studies)
     found = []
     for name, study in zip(names[1:], others, strict=True):
         for variant, values in study.values.items():

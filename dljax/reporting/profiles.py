@@ -37,8 +37,7 @@ def of_factor(results: Results, measure: str):
     other factors' combinations, or one where those go with it. None where there is no
     such factor.
     """
-    declared = results.declared
-    factors = {k: v for k, v in declared["factors"].items() if len(v) > 1}
+    factors = {k: v for k, v in results.spec.factors.items() if len(v) > 1}
     numeric = [
         name
         for name, levels in factors.items()
@@ -48,7 +47,7 @@ def of_factor(results: Results, measure: str):
         return None
     chosen = numeric[0]
     lines: dict[str, Line] = collections.defaultdict(list)
-    for variant, levels in declared["variants"]:
+    for variant, levels in results.spec.variants.items():
         others = "/".join(str(levels[k]) for k in factors if k != chosen)
         values = list(results.values(variant, measure).values())
         lines[others or measure].append((levels[chosen], values))
@@ -58,10 +57,10 @@ def of_factor(results: Results, measure: str):
     if not kept:
         return None
     figure = _draw({(chosen, measure): kept}, results.test_train_ratio)
-    levels = factors[chosen]
-    if min(levels) > 0 and max(levels) >= WIDE * min(levels):
+    ticks = factors[chosen]
+    if min(ticks) > 0 and max(ticks) >= WIDE * min(ticks):
         figure.axes[0].set_xscale("log")
-        figure.axes[0].set_xticks(levels, labels=[str(level) for level in levels])
+        figure.axes[0].set_xticks(ticks, labels=[str(level) for level in ticks])
         figure.axes[0].minorticks_off()
     return figure
 

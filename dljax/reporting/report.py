@@ -4,6 +4,7 @@ The page is one self-contained file. It says nothing that is not in the run dire
 so that the same directories give the same page.
 """
 
+import dataclasses
 import json
 import pathlib
 import shlex
@@ -32,32 +33,33 @@ from dljax.studies.experiment import Experiment
 from dljax.studies.rule import rule_hash, rule_text, rule_words
 from dljax.studies.statistics import Comparison, described, summarise
 from dljax.studies.study import Study
+from dljax.studies.study_spec import StudySpec
 from dljax.studies.tuning import scores
 from dljax.studies.verdict import comparisons, verdict
 from dljax.trials.disk import write_json, write_text
 
 
 def write(
-    experiment: Experiment, directory: pathlib.Path, declared: Mapping[str, Any]
+    experiment: Experiment, directory: pathlib.Path, spec: StudySpec
 ) -> dict[str, Any]:
     """Writes all files of the report; returns the content of report.json.
 
     Raises:
       UserError: no trial that a verdict rests on is declared yet.
     """
-    if not declared["trials"]:
+    if not spec.trials:
         raise UserError(f"{directory}: only tuned so far; the study's command goes on")
     study = experiment.study
-    found = results.collect(directory, declared, rule_hash(study))
+    found = results.collect(directory, spec, rule_hash(study))
     manifests = found.manifests
     compared = comparisons(study, found)
     summary = _summary(study, found, compared, experiment.name)
-    tuned = scores(study, declared, directory) if declared["tuning"] else []
-    summary["tuning"] = [one._asdict() for one in tuned]
+    tuned = scores(study, spec, directory) if spec.tuning_trials else []
+    summary["tuning"] = [dataclasses.asdict(row) for row in tuned]
     write_json(directory / "report.json", summary)
     results.write_csv(directory / "results.csv", found)
     folder = directory / "figures"
-    shown = sample_figures.read(directory, declared)
+    shown = sample_figures.read(directory, spec)
     data = _data(manifests)
     if data.get("sound"):
         shown = sample_figures.upright(shown)
@@ -70,7 +72,7 @@ def write(
         }
         for name, alt, figure in pictures
     ]
-    first = declared["trials"][0][1]
+    first = spec.trials[0].name
     context = {
         "summary": summary,
         "sentence": sentence(summary),
@@ -89,16 +91,14 @@ def write(
             audio_figures.sounds(shown, data.get("classes", [])), folder
         ),
         "costs": _costs(manifests),
-        "tuning_cost": _tuning_cost(manifests, declared),
+        "tuning_cost": _tuning_cost(manifests, spec),
         "manifests": {
             k: json.dumps(_folded(m), indent=1) for k, m in manifests.items()
         },
-        "command": declared["command"],
-        "declared": declared,
-        "page_again": shlex.join(["dljax", "report", declared["workdir"]]),
-        "trial_again": shlex.join(
-            ["dljax", "replay", f"{declared['workdir']}/{first}"]
-        ),
+        "command": spec.command,
+        "spec": spec,
+        "page_again": shlex.join(["dljax", "report", spec.workdir]),
+        "trial_again": shlex.join(["dljax", "replay", f"{spec.workdir}/{first}"]),
     }
     pages = environment()
     for name in ("report.html", "report.md"):
@@ -128,8 +128,8 @@ def _summary(
         "verdict": decided,
         "why": why,
         "primary_metric": study.primary_metric,
-        "dataset": found.declared["dataset"],
-        "smoke": bool(found.declared["reduced"]),
+        "dataset": found.spec.dataset,
+        "smoke": bool(found.spec.not_judged_because),
         "variants": rows,
         "metrics": results.final_metrics(found),
         "comparisons": [{"name": key} | described(c) for key, c in compared.items()],
@@ -266,7 +266,7 @@ def _costs(manifests: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for trial, manifest in manifests.items():
         if "timing" in manifest:
-            keys = ("parameters", "flops_per_update", "lowering")
+            keys = ("parameters", "flops_per_update", "strategy")
             rows.append(
                 {"trial": trial, "runs": manifest.get("runs", len(manifest["seeds"]))}
                 | {k: manifest[k] for k in keys}
@@ -275,8 +275,8 @@ def _costs(manifests: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _tuning_cost(manifests: Mapping[str, Any], declared: Mapping[str, Any]) -> str:
-    costs = _costs({name: manifests.get(name, {}) for _, name, _ in declared["tuning"]})
+def _tuning_cost(manifests: Mapping[str, Any], spec: StudySpec) -> str:
+    costs = _costs({e.name: manifests.get(e.name, {}) for e in spec.tuning_trials})
     runs = sum(row["runs"] for row in costs)
     secs = sum(row["train_secs"] + row["compile_secs"] for row in costs)
     return f"{runs} runs, {secs:.1f} s of compiling and training"

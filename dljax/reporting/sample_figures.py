@@ -10,6 +10,7 @@ import numpy as np
 
 from dljax.errors import DAMAGED_DATA, UserError
 from dljax.reporting.figures import COLOURS, INK, plt
+from dljax.studies.study_spec import StudySpec
 from dljax.trials.samples import SAID
 
 ROWS = 12  # variants that are shown
@@ -22,15 +23,17 @@ PLANE = "code_plane"  # a picture of what codes stand for
 Samples = Mapping[str, Mapping[str, np.ndarray]]
 
 
-def read(directory: pathlib.Path, declared: Mapping[str, Any]) -> Samples:
+def read(directory: pathlib.Path, spec: StudySpec) -> Samples:
     """{variant: samples of its first seed} of the finished trials.
 
     Raises:
       UserError: a file is damaged.
     """
     samples: dict[str, dict[str, np.ndarray]] = {}
-    for _, trial, variants in declared["trials"]:
-        path = directory / trial / "samples.npz"
+    for variants, path in (
+        (entry.variants, directory / entry.name / "samples.npz")
+        for entry in spec.trials
+    ):
         if path.is_file() and any(variant not in samples for variant in variants):
             arrays = _load(path)
             for i, variant in enumerate(variants):

@@ -32,14 +32,14 @@ USUAL = {
 }
 
 
-def check(study: Study, asked: StudyRequest) -> None:
+def check(study: Study, request: StudyRequest) -> None:
     """Raises UserError where the trials would not take turns, or what only training has
     is asked for.
     """
     if study.tune:
         raise UserError("STUDY.tune: a study of times has nothing to tune by")
     for name, value in USUAL.items():
-        if getattr(asked.config, name) != value:
+        if getattr(request.config, name) != value:
             raise UserError(
                 f"--{name}: this study measures times; its trials take turns in one "
                 "process"

@@ -8,23 +8,23 @@ from typing import Any, NamedTuple
 from dljax.config import ACTIONS
 from dljax.errors import DAMAGED_DATA, FAILED_RUNS, UserError
 from dljax.studies.experiment import bind_task, import_experiment
-from dljax.studies.study_spec import read_study
+from dljax.studies.study_spec import read_spec
 from dljax.training import programs
 from dljax.trials import disk
 from dljax.trials.log import Rows, read_rows
 from dljax.trials.run_trial import Make, compiled, restore
-from dljax.trials.trial import Run, Trial
+from dljax.trials.trial import Run, TrialSpec
 from dljax.types import Source, State, Task
 
 # Of config.json.
-KEYS = {"variant", "runs", "config", "fixed", "lowering", "best_by", "test"}
+KEYS = {"variant", "runs", "config", "fixed", "strategy", "best_by", "test"}
 
 
 class Found(NamedTuple):
     """A trial as its directory declares it, what makes its tasks, and its data."""
 
     directory: pathlib.Path
-    trial: Trial
+    trial: TrialSpec
     task: Make
     source: Source
 
@@ -72,17 +72,17 @@ def find(run: str, *, data_dir: str = "") -> Found:
             "anew if DONE is moved away",
             DAMAGED_DATA,
         )
-    study = read_study(directory.parent)
-    if study is None:
+    spec = read_spec(directory.parent)
+    if spec is None:
         raise UserError(
             f"{directory.parent}: no study.json there; a trial needs its study"
         )
-    experiment = import_experiment(study["module"])
+    experiment = import_experiment(spec.module)
     if experiment.measure:
         raise UserError(f"{run}: holds measured times, and no network; nothing to load")
     fields = {field.name for field in dataclasses.fields(experiment.config)} - ACTIONS
     if others := ", ".join(sorted(kept["config"].keys() ^ fields)):
-        raise UserError(f"{run}: {study['module']} had other flags then: {others}")
+        raise UserError(f"{run}: {spec.module} had other flags then: {others}")
     config = experiment.config(
         **kept["config"] | ({"data_dir": data_dir} if data_dir else {})
     )
@@ -94,14 +94,14 @@ def find(run: str, *, data_dir: str = "") -> Found:
             f"here they are {' '.join(data)}",
             DAMAGED_DATA,
         )
-    trial = Trial(
+    trial = TrialSpec(
         name=directory.name,
         variant=kept["variant"],
         config=config,
         runs=tuple(Run(*run) for run in kept["runs"]),
         fixed=kept["fixed"],
-        lowering=kept["lowering"],
-        rule_sha256=study["rule_sha256"],
+        strategy=kept["strategy"],
+        rule_sha256=spec.rule_sha256,
         task_sha256=experiment.task_sha256,
         best_by=tuple(kept["best_by"]) if kept["best_by"] else None,
         test=kept["test"],

@@ -9,6 +9,7 @@ import numpy as np
 
 from dljax.studies import statistics
 from dljax.studies.study import Study
+from dljax.studies.study_spec import StudySpec
 from dljax.trials.disk import read_json
 from dljax.trials.log import Rows, read_rows
 from dljax.trials.manifest import differences
@@ -26,7 +27,7 @@ class Results(NamedTuple):
     in. manifests: {trial: its manifest}, where it is there and whole.
     """
 
-    declared: Mapping[str, Any]
+    spec: StudySpec
     final: dict[str, dict[int, dict[str, float]]]
     curves: dict[str, Rows]
     failed: list[dict[str, Any]]
@@ -43,27 +44,25 @@ class Results(NamedTuple):
     @property
     def test_train_ratio(self) -> float:
         """What seeds share of their data; see `statistics.interval`."""
-        return self.declared["test_train_ratio"]
+        return self.spec.test_train_ratio
 
 
-def collect(
-    workdir: pathlib.Path, declared: Mapping[str, Any], rule_sha256: str
-) -> Results:
+def collect(workdir: pathlib.Path, spec: StudySpec, rule_sha256: str) -> Results:
     """Reads the trials that the study's latest declaration names."""
-    seeds = set(declared["seeds"])
-    names = [name for name, _ in declared["variants"]]
+    seeds = set(spec.seeds)
+    names = list(spec.variants)
     final: dict[str, dict] = {name: {} for name in names}
     curves: dict[str, Rows] = {name: [] for name in names}
     failed, missing = [], []
-    listed = [name for _, name, _ in (*declared["trials"], *declared["tuning"])]
+    listed = [entry.name for entry in (*spec.trials, *spec.tuning_trials)]
     now = {name: status(workdir / name) for name in listed}
-    for label, trial, _ in declared["trials"]:
-        directory = workdir / trial
-        refuse_changed(directory, now[trial])
-        if not now[trial].finished:
-            missing.append(label)
+    for entry in spec.trials:
+        directory = workdir / entry.name
+        refuse_changed(directory, now[entry.name])
+        if not now[entry.name].finished:
+            missing.append(entry.label)
             continue
-        failed += [r for r in now[trial].failed if _asked(r, names, seeds)]
+        failed += [r for r in now[entry.name].failed if _asked(r, names, seeds)]
         for row in read_rows(directory / "metrics.jsonl"):
             if not _asked(row, names, seeds):
                 continue
@@ -77,16 +76,16 @@ def collect(
                 }
     pages = {name: read_json(workdir / name / "manifest.json") for name in listed}
     manifests = {name: page for name, page in pages.items() if isinstance(page, dict)}
-    hashes = {"rule_sha256": rule_sha256, "size_sha256": declared.get("size_sha256")}
+    hashes = {"rule_sha256": rule_sha256, "size_sha256": spec.size_sha256}
     changed, notes = _changed([*manifests.values()], hashes), _notes(manifests)
     for name in listed:
         if now[name].finished and "rule_sha256" not in manifests.get(name, {}):
             changed.append(f"{name}/manifest.json, which has its rule, is missing")
-    return Results(declared, final, curves, failed, missing, changed, notes, manifests)
+    return Results(spec, final, curves, failed, missing, changed, notes, manifests)
 
 
 def _changed(
-    pages: Sequence[Mapping[str, Any]], declared: Mapping[str, Any]
+    pages: Sequence[Mapping[str, Any]], hashes: Mapping[str, str]
 ) -> list[str]:
     """What was changed after trials had begun, of their manifests."""
     found = []
@@ -96,7 +95,7 @@ def _changed(
         "size_sha256": "the size that it is judged at",
     }
     for name, words in what.items():  # trials of older versions have no size
-        if {start[name] for start in starts if start.get(name)} - {declared[name]}:
+        if {start[name] for start in starts if start.get(name)} - {hashes[name]}:
             found.append(f"{words} was changed after trials began")
     if len({start["task_sha256"] for start in starts if "task_sha256" in start}) > 1:
         found.append("what the script computes was changed between trials")
@@ -123,11 +122,8 @@ def effects(study: Study, results: Results) -> list[dict[str, Any]]:
     all variants finished, the mean of the variants with that level minus the mean of
     all, and its 95 % interval. None for one factor: there the variants say as much.
     """
-    declared = results.declared
-    factors = {k: v for k, v in declared["factors"].items() if len(v) > 1}
-    values = {
-        v: results.values(v, study.primary_metric) for v, _ in declared["variants"]
-    }
+    factors = {k: v for k, v in results.spec.factors.items() if len(v) > 1}
+    values = {v: results.values(v, study.primary_metric) for v in results.spec.variants}
     shared_seeds = sorted(set.intersection(*(set(v) for v in values.values())))
     if study.design != "grid" or len(factors) < 2 or not shared_seeds:
         return []
@@ -137,7 +133,9 @@ def effects(study: Study, results: Results) -> list[dict[str, Any]]:
     for factor, levels in factors.items():
         for level in levels:
             with_it = [
-                rows[v] for v, row in declared["variants"] if row[factor] == level
+                rows[v]
+                for v, row in results.spec.variants.items()
+                if row[factor] == level
             ]
             told = statistics.interval(
                 np.mean(with_it, 0) - whole, test_train_ratio=results.test_train_ratio
@@ -167,11 +165,11 @@ def final_metrics(results: Results) -> list[dict[str, Any]]:
 
 def write_csv(path: pathlib.Path, results: Results) -> None:
     """results.csv: variant, a column a factor, seed, metric, value."""
-    factors = list(results.declared["factors"])
+    factors = list(results.spec.factors)
     with open(path, "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["variant", *factors, "seed", "metric", "value"])
-        for variant, levels in results.declared["variants"]:
+        for variant, levels in results.spec.variants.items():
             for seed, metrics in sorted(results.final[variant].items()):
                 for metric, value in sorted(metrics.items()):
                     shown = "" if value is None else repr(value)

@@ -1,11 +1,11 @@
-"""study.json: what a study was asked to be, and how much of it was asked for."""
+"""study.json: a study as one command line declares it, frozen, and how it is judged."""
 
 import dataclasses
 import hashlib
 import json
 import pathlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dljax.config import ACTIONS, FIRST_TUNING_SEED, SURROUNDINGS, StudyRequest
@@ -13,185 +13,324 @@ from dljax.errors import DAMAGED_DATA, UserError
 from dljax.studies.experiment import Experiment
 from dljax.studies.rule import rule_hash
 from dljax.studies.study import Study, variants
-from dljax.trials.disk import read_json
+from dljax.trials.disk import read_json, write_json
 
-# What of study.json is read again.
-KEYS = frozenset(
-    ["study", "module", "dataset", "fixed", "factors", "variants", "seeds", "blocks"]
-    + ["packs", "tune", "tuning", "trials", "test_train_ratio", "shortened", "reduced"]
-    + ["rule_sha256", "command", "workdir"]
-)
-
-
-# Fields that change what is seen of a run, and not the run.
+# Fields that change which rows of a run are logged, and not the run.
 HARMLESS = frozenset(["log_every"])
 
 
-def workdir(asked: StudyRequest, name: str) -> pathlib.Path:
+@dataclasses.dataclass(frozen=True)
+class TrialGroup:
+    """The variants that one compiled program trains.
+
+    levels: the static levels, which all the variants have. variants: {variant: {vmapped
+    factor: number}}, in the order of the program's runs.
+    """
+
+    levels: Mapping[str, Any]
+    variants: Mapping[str, Mapping[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialEntry:
+    """A trial as study.json lists it: its label, its directory and its variants."""
+
+    label: str
+    name: str
+    variants: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudySpec:
+    """A study, resolved from a command line: the content of study.json.
+
+    study, module: the experiment's name, and how to import it again.
+    dataset, fixed: the settings that all trials share; a tuned field is "tuned".
+    factors: {factor: levels}. variants: {variant: {factor: level}}.
+    seeds: of the verdict. seed_batches: the seeds in the order in which they were
+      added to the study; each batch is one trial of a variant.
+    trial_groups: the variants in the order in which they were added to the study.
+    tune: {field: candidates}.
+    tuning_trials, trials: those that tune, and those that the verdict rests on.
+    test_train_ratio: test over training examples where seeds are folds of one data
+      set, else 0; see `statistics.interval`.
+    shortened: whether it makes fewer updates than the study declares.
+    not_judged_because: why no verdict is given at this size, or "".
+    rule_sha256, size_sha256: of the decision rule, and of the size that is judged.
+    command: the command line that declares the same study. workdir: for commands.
+    """
+
+    study: str
+    module: str
+    dataset: str
+    fixed: Mapping[str, Any]
+    factors: Mapping[str, tuple[Any, ...]]
+    variants: Mapping[str, Mapping[str, Any]]
+    seeds: tuple[int, ...]
+    seed_batches: tuple[tuple[int, ...], ...]
+    trial_groups: tuple[TrialGroup, ...] = ()
+    tune: Mapping[str, tuple[Any, ...]]
+    tuning_trials: tuple[TrialEntry, ...] = ()
+    trials: tuple[TrialEntry, ...] = ()
+    test_train_ratio: float
+    shortened: bool
+    not_judged_because: str
+    rule_sha256: str
+    size_sha256: str
+    command: str
+    workdir: str
+
+
+def to_json(spec: StudySpec) -> dict[str, Any]:
+    """A study spec as JSON values, in the order of its fields."""
+    return dataclasses.asdict(spec)
+
+
+def from_json(values: Mapping[str, Any]) -> StudySpec:
+    """The study spec of `to_json`'s values.
+
+    Raises:
+      KeyError, TypeError: a field is missing, or has another form.
+    """
+
+    def entries(name: str) -> tuple[TrialEntry, ...]:
+        return tuple(
+            TrialEntry(entry["label"], entry["name"], tuple(entry["variants"]))
+            for entry in values[name]
+        )
+
+    def levels(name: str) -> dict[str, tuple[Any, ...]]:
+        return {field: tuple(v) for field, v in values[name].items()}
+
+    return StudySpec(
+        **{field.name: values[field.name] for field in dataclasses.fields(StudySpec)}
+        | {
+            "factors": levels("factors"),
+            "tune": levels("tune"),
+            "seeds": tuple(values["seeds"]),
+            "seed_batches": tuple(tuple(batch) for batch in values["seed_batches"]),
+            "trial_groups": tuple(TrialGroup(**g) for g in values["trial_groups"]),
+            "tuning_trials": entries("tuning_trials"),
+            "trials": entries("trials"),
+        }
+    )
+
+
+def write_spec(directory: pathlib.Path, spec: StudySpec) -> None:
+    """Writes study.json of a study's directory."""
+    write_json(directory / "study.json", to_json(spec))
+
+
+def read_spec(directory: pathlib.Path) -> StudySpec | None:
+    """The study.json of a study's directory, if there is one.
+
+    Raises:
+      UserError: the file is damaged, or of an earlier version.
+    """
+    path = directory / "study.json"
+    if not path.is_file():
+        return None
+    try:
+        return from_json(read_json(path) or {})
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(
+            f"{path}: is damaged, or of an earlier version; move it away, and the "
+            "study's command writes it again and goes on with its trials",
+            DAMAGED_DATA,
+        ) from None
+
+
+def workdir(request: StudyRequest, name: str) -> pathlib.Path:
     """The study's directory: --workdir, or runs/NAME-DATASET."""
-    config = asked.config
+    config = request.config
     if config.workdir:
         return pathlib.Path(config.workdir).expanduser().absolute()
     size = "-smoke" if config.smoke else ""  # so that it never replaces a report
     return pathlib.Path("runs", f"{name}-{config.dataset}{size}").absolute()
 
 
-def declare(
-    experiment: Experiment, asked: StudyRequest, found: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """study.json: this declaration, beside what an earlier one in `found` fixed.
+def make_spec(
+    experiment: Experiment, request: StudyRequest, previous: StudySpec | None
+) -> StudySpec:
+    """The study that a command line declares; no trials are listed yet.
 
-    A shortened study (fewer steps, or smoke) fixes nothing for those that follow.
+    Args:
+      previous: the study.json of the same directory: the study keeps the order in which
+        its seeds and variants were added. A shortened one (fewer steps, or smoke) fixes
+        nothing for those that follow.
 
     Raises:
-      UserError: it differs from the earlier one in the data set or a fixed field.
+      UserError: it differs from the previous one in the data set or a fixed field.
     """
-    config, study = asked.config, experiment.study
-    fixed = {
-        f.name: getattr(config, f.name)
-        for f in dataclasses.fields(config)
-        if f.name not in SURROUNDINGS and f.name not in asked.factors
-    }
-    asked_for = variants(asked.factors, study.design)
-    if not asked_for:
-        rows = ", ".join(variants(study.factors, study.design))
-        raise UserError(f"--{', --'.join(study.factors)}: the study has {rows}")
-    tuned = candidates(study, asked)
-    fixed |= dict.fromkeys(tuned, "tuned")
+    config, study = request.config, experiment.study
+    rows = variants(request.factors, study.design)
+    if not rows:
+        declared = ", ".join(variants(study.factors, study.design))
+        raise UserError(f"--{', --'.join(study.factors)}: the study has {declared}")
     if config.seed + config.seeds > FIRST_TUNING_SEED:
         raise UserError(f"--seeds: the last has to be below {FIRST_TUNING_SEED}")
-    seeds = list(range(config.seed, config.seed + config.seeds))
-    blocks: list[list[int]] = []
-    packs: dict[str, Any] = {}
-    if found:
-        differences = [
-            f"--{k}={v} (there: {found['fixed'].get(k)})"
-            for k, v in fixed.items()
-            if found["fixed"].get(k) != v
-        ]
-        if found["study"] != experiment.name:
-            differences.insert(
-                0, f"the experiment {experiment.name} ({found['study']})"
-            )
-        if differences and not found["shortened"]:
-            raise UserError(
-                "--workdir: holds a study with other settings: "
-                f"{', '.join(differences)}; give the same, or another --workdir"
-            )
-        if not differences:
-            blocks, packs = found["blocks"], found["packs"]
-    known = {seed for block in blocks for seed in block}
-    if new := [seed for seed in seeds if seed not in known]:
-        blocks = [*blocks, new]
-    short = shortened(experiment, asked)
-    less = "fewer steps than declared" if short else reduced(experiment, asked)
-    declared = {
-        "study": experiment.name,
-        "module": experiment.module,
-        "dataset": config.dataset,
-        "fixed": fixed,
-        "factors": {name: list(levels) for name, levels in asked.factors.items()},
-        "variants": [[k, v] for k, v in asked_for.items()],
-        "seeds": seeds,
-        "blocks": blocks,
-        "packs": packs,
-        "tune": tuned,
-        "tuning": [],
-        "trials": [],
-        "test_train_ratio": experiment.source(config).test_train_ratio,
-        "shortened": short,
-        "reduced": less or looked(study, seeds, blocks),
-        "rule_sha256": rule_hash(study),
-        "size_sha256": size_hash(experiment, asked),
-        "command": command(experiment, asked),
-        "workdir": config.workdir or f"runs/{workdir(asked, experiment.name).name}",
+    seeds = tuple(range(config.seed, config.seed + config.seeds))
+    tune = candidates(study, request)
+    fixed = _fixed_fields(request, tune)
+    same = previous if _continues(experiment.name, fixed, previous) else None
+    batches = _seed_batches(same.seed_batches if same else (), seeds)
+    short = is_shortened(experiment, request)
+    return StudySpec(
+        study=experiment.name,
+        module=experiment.module,
+        dataset=config.dataset,
+        fixed=fixed,
+        factors=request.factors,
+        variants=rows,
+        seeds=seeds,
+        seed_batches=batches,
+        trial_groups=same.trial_groups if same else (),
+        tune=tune,
+        test_train_ratio=experiment.source(config).test_train_ratio,
+        shortened=short,
+        not_judged_because=(
+            "fewer steps than declared"
+            if short
+            else size_not_judged_because(experiment, request)
+            or seeds_not_judged_because(study, seeds, batches)
+        ),
+        rule_sha256=rule_hash(study),
+        size_sha256=size_hash(experiment, request),
+        command=command_line(experiment, request),
+        workdir=config.workdir or f"runs/{workdir(request, experiment.name).name}",
+    )
+
+
+def _fixed_fields(
+    request: StudyRequest, tune: Mapping[str, Sequence[Any]]
+) -> dict[str, Any]:
+    """{field: value} of the settings that all trials share."""
+    fixed = {
+        f.name: getattr(request.config, f.name)
+        for f in dataclasses.fields(request.config)
+        if f.name not in SURROUNDINGS and f.name not in request.factors
     }
-    assert declared.keys() >= KEYS
-    return declared
+    return fixed | dict.fromkeys(tune, "tuned")
 
 
-def candidates(study: Study, asked: StudyRequest) -> dict[str, list[Any]]:
+def _continues(name: str, fixed: Mapping[str, Any], previous: StudySpec | None) -> bool:
+    """Whether a study of these fixed fields continues the previous one.
+
+    Raises:
+      UserError: it does not, and the previous one is not a shortened one.
+    """
+    if previous is None:
+        return False
+    differences = [
+        f"--{k}={v} (there: {previous.fixed.get(k)})"
+        for k, v in fixed.items()
+        if previous.fixed.get(k) != v
+    ]
+    if previous.study != name:
+        differences.insert(0, f"the experiment {name} ({previous.study})")
+    if differences and not previous.shortened:
+        raise UserError(
+            "--workdir: holds a study with other settings: "
+            f"{', '.join(differences)}; give the same, or another --workdir"
+        )
+    return not differences
+
+
+def _seed_batches(
+    batches: tuple[tuple[int, ...], ...], seeds: Sequence[int]
+) -> tuple[tuple[int, ...], ...]:
+    """The batches of seeds, and one more of the seeds that are new."""
+    known = {seed for batch in batches for seed in batch}
+    new = tuple(seed for seed in seeds if seed not in known)
+    return (*batches, new) if new else batches
+
+
+def candidates(study: Study, request: StudyRequest) -> dict[str, tuple[Any, ...]]:
     """{field: candidates} to tune; a field that the command line sets is not tuned."""
-    kept = {k: list(v) for k, v in study.tune.items() if k not in asked.given}
-    if asked.config.smoke:
-        return {k: v[:2] for k, v in kept.items()}
-    return kept
+    fields = {
+        k: tuple(v) for k, v in study.tune.items() if k not in request.explicit_flags
+    }
+    if request.config.smoke:
+        return {k: v[:2] for k, v in fields.items()}
+    return fields
 
 
-def looked(study: Study, seeds: list[int], blocks: list[list[int]]) -> str:
-    """Why these seeds may not be judged, or "": `blocks` in the order of their runs.
+def seeds_not_judged_because(
+    study: Study, seeds: Sequence[int], batches: Sequence[Sequence[int]]
+) -> str:
+    """Why these seeds may not be judged, or "": `batches` in the order of their runs.
 
     Judging again after more seeds, uncorrected, errs more often than it says.
     """
-    begun = [seed for block in blocks for seed in block]
+    started = [seed for batch in batches for seed in batch]
     if study.looks:
         if len(seeds) not in study.looks:
             allowed = " or ".join(map(str, study.looks))
             return f"{len(seeds)} seeds, and it may be judged at {allowed}"
-        if seeds != begun[: len(seeds)]:
+        if list(seeds) != started[: len(seeds)]:
             return "not the seeds that the study began with"
-    elif seeds != blocks[0]:
+    elif list(seeds) != list(batches[0]):
         return "seeds were added or changed after a look, and it declares no looks"
     return ""
 
 
-def _usual(experiment: Experiment, asked: StudyRequest) -> Any:
+def _default_config(experiment: Experiment, request: StudyRequest) -> Any:
     """The config as declared for this data set and size."""
-    config = asked.config
-    kept = ("dataset", "data_dir", "manual_dir", "full", *experiment.study.factors)
-    same = {name: getattr(config, name) for name in kept}
-    sizes = experiment.study.defaults({"full": config.full}, config.dataset)
-    fields = {k: v for k, v in sizes.items() if k not in experiment.study.factors}
+    config, study = request.config, experiment.study
+    names = ("dataset", "data_dir", "manual_dir", "full", *study.factors)
+    same = {name: getattr(config, name) for name in names}
+    sizes = study.defaults({"full": config.full}, config.dataset)
+    fields = {k: v for k, v in sizes.items() if k not in study.factors}
     return experiment.config(**same | fields)
 
 
-def _judged(study: Study, dataset: str) -> bool:
+def _has_judged_size(study: Study, dataset: str) -> bool:
     """Whether a size is declared at which this data set is judged."""
     return dataset in {*study.full, *study.default_is_full}
 
 
-def size_hash(experiment: Experiment, asked: StudyRequest) -> str:
+def size_hash(experiment: Experiment, request: StudyRequest) -> str:
     """A hash of the size at which this data set is judged, and whether it is."""
-    study, dataset = experiment.study, asked.config.dataset
-    usual = dataclasses.asdict(_usual(experiment, asked))
+    study, dataset = experiment.study, request.config.dataset
+    defaults = dataclasses.asdict(_default_config(experiment, request))
     left_out = (SURROUNDINGS - {"seed", "seeds"}) | HARMLESS | study.factors.keys()
-    said = {
-        "fields": {k: v for k, v in usual.items() if k not in left_out},
+    size = {
+        "fields": {k: v for k, v in defaults.items() if k not in left_out},
         "factors": {name: list(levels) for name, levels in study.factors.items()},
-        "judged": _judged(study, dataset),
+        "judged": _has_judged_size(study, dataset),
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(size, sort_keys=True).encode()).hexdigest()
 
 
-def shortened(experiment: Experiment, asked: StudyRequest) -> bool:
+def is_shortened(experiment: Experiment, request: StudyRequest) -> bool:
     """Whether it makes fewer updates than declared."""
     from dljax.sources.resident import updates
 
-    if asked.config.smoke:
+    if request.config.smoke:
         return True
-    source = experiment.source(asked.config)
-    usual = _usual(experiment, asked)
-    return updates(asked.config, source) < updates(usual, source)
+    source = experiment.source(request.config)
+    default = _default_config(experiment, request)
+    return updates(request.config, source) < updates(default, source)
 
 
-def reduced(experiment: Experiment, asked: StudyRequest) -> str:
-    """Why a verdict would not count though every step is made, or ""."""
-    config, study = asked.config, experiment.study
-    if not _judged(study, config.dataset):
+def size_not_judged_because(experiment: Experiment, request: StudyRequest) -> str:
+    """Why no verdict is given though every step is made, or ""."""
+    config, study = request.config, experiment.study
+    if not _has_judged_size(study, config.dataset):
         return f"no full size is declared for {config.dataset}"
-    usual = _usual(experiment, asked)
-    if config.seeds < usual.seeds and config.seeds not in study.looks:
-        return f"{config.seeds} of {usual.seeds} seeds"
+    default = _default_config(experiment, request)
+    if config.seeds < default.seeds and config.seeds not in study.looks:
+        return f"{config.seeds} of {default.seeds} seeds"
     for name, levels in study.factors.items():
-        if lost := [level for level in levels if level not in asked.factors[name]]:
+        if lost := [level for level in levels if level not in request.factors[name]]:
             return f"without {name} {', '.join(map(str, lost))}"
-    if fixed := [name for name in study.tune if name in asked.given]:
+    if fixed := [name for name in study.tune if name in request.explicit_flags]:
         return f"{', '.join(fixed)} given, not tuned"
     others = [
-        f"{f.name} {getattr(config, f.name)} (declared {getattr(usual, f.name)})"
+        f"{f.name} {getattr(config, f.name)} (declared {getattr(default, f.name)})"
         for f in dataclasses.fields(config)
         if f.name not in (SURROUNDINGS - {"seed"}) | HARMLESS | study.factors.keys()
-        and getattr(config, f.name) != getattr(usual, f.name)
+        and getattr(config, f.name) != getattr(default, f.name)
     ]
     if others:
         return f"other settings: {', '.join(others)}"
@@ -200,26 +339,12 @@ def reduced(experiment: Experiment, asked: StudyRequest) -> str:
     return ""
 
 
-def command(experiment: Experiment, asked: StudyRequest) -> str:
-    """The command that asks for the same again."""
+def command_line(experiment: Experiment, request: StudyRequest) -> str:
+    """The command line that declares the same study."""
     script = experiment.module.endswith(".py")
     parts = ["python", *([] if script else ["-m"]), experiment.module]
-    for name in sorted(asked.given - ACTIONS):
-        value = asked.factors.get(name) or getattr(asked.config, name)
+    for name in sorted(request.explicit_flags - ACTIONS):
+        value = request.factors.get(name) or getattr(request.config, name)
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         parts.append(f"--{name}" if value is True else f"--{name}={text}")
     return shlex.join(parts)
-
-
-def read_study(directory: pathlib.Path) -> dict[str, Any] | None:
-    """The study.json of a study's directory, if there is one."""
-    path = directory / "study.json"
-    found = read_json(path)
-    whole = isinstance(found, dict) and found.keys() >= KEYS
-    if path.is_file() and not whole:
-        raise UserError(
-            f"{path}: is damaged; move it away, and the study's command writes it anew "
-            "and goes on with its trials",
-            DAMAGED_DATA,
-        )
-    return found

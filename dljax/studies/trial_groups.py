@@ -1,131 +1,149 @@
-"""Which trials make a study: what is one compiled program, and with which seeds.
+"""Which trials make a study: one compiled program each, and with which seeds.
 
-Variants that differ in array factors alone are one trial, all their levels beside the
-seeds; every other variant is one of its own. Seeds and levels that are added later are
-trials of their own: what is packed follows from the declarations, in their order, and
-never from what happens to be done.
+Variants that differ in vmapped factors alone are one trial, all their levels beside the
+seeds; every other variant is a trial of its own. Seeds and levels that are added later
+are trials of their own: what a trial trains follows from the declarations, in their
+order, and never from which trials happen to be done.
 """
 
 import dataclasses
 import json
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
 from dljax.errors import UserError, nearest
 from dljax.studies.experiment import Experiment, bind_task
-from dljax.studies.study import name_of
+from dljax.studies.study import Study, name_of
+from dljax.studies.study_spec import StudySpec, TrialEntry, TrialGroup
 from dljax.training import cost, strategy
 from dljax.trials.run_trial import Make, Sink
-from dljax.trials.trial import Run, Trial, identity, status
+from dljax.trials.trial import Run, TrialSpec, identity, status
 from dljax.types import Source
 
 Levels = Mapping[str, Any]
 
 
-class BoundTrial(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class BoundTrial:
     """A trial, what makes its tasks, its data, and where its rows go besides."""
 
-    trial: Trial
+    trial: TrialSpec
     task: Make
     source: Source
     sink: Sink
 
-    @property
-    def listed(self) -> list[Any]:
-        """What study.json has of it: label, directory, its runs' variants."""
-        trial = self.trial
-        variants = list(dict.fromkeys(run.variant for run in trial.runs))
-        return [trial.variant, trial.name, variants]
+
+def entries(trials: Sequence[BoundTrial]) -> tuple[TrialEntry, ...]:
+    """The trials as study.json lists them."""
+    return tuple(
+        TrialEntry(
+            bound.trial.variant,
+            bound.trial.name,
+            tuple(dict.fromkeys(run.variant for run in bound.trial.runs)),
+        )
+        for bound in trials
+    )
 
 
-def of_verdict(
-    experiment: Experiment,
-    config: Any,
-    declared: dict[str, Any],
-    chosen: Mapping[str, Levels],
+def with_trial_groups(
+    study: Study, spec: StudySpec, tuned: Mapping[str, Levels]
+) -> StudySpec:
+    """The spec, its trial groups extended by the variants that are new.
+
+    Args:
+      tuned: {variant: {field: value}} that tuning chose.
+    """
+    groups = spec.trial_groups
+    for group in _groups(study, _rows(spec, tuned)):
+        known = [
+            item
+            for other in groups
+            if other.levels == group.levels
+            for item in other.variants.items()
+        ]
+        if new := {k: v for k, v in group.variants.items() if (k, v) not in known}:
+            groups = (*groups, TrialGroup(group.levels, new))
+    return dataclasses.replace(spec, trial_groups=groups)
+
+
+def verdict_trials(
+    experiment: Experiment, config: Any, spec: StudySpec, tuned: Mapping[str, Levels]
 ) -> list[BoundTrial]:
-    """The trials that a verdict rests on; notes new packs in `declared["packs"]`.
+    """The trials that a verdict rests on.
 
     Args:
       config: of the command line; a variant's levels replace its fields.
-      chosen: {variant: {field: value}} that tuning found.
+      spec: of `with_trial_groups`.
+      tuned: {variant: {field: value}} that tuning chose.
     """
-    rows = [
-        (variant, {**levels, **chosen.get(variant, {})})
-        for variant, levels in declared["variants"]
+    batches = [b for b in spec.seed_batches if set(spec.seeds) & set(b)]
+    return [
+        _bind(experiment, config, spec, group, batch)
+        for needed in _groups(experiment.study, _rows(spec, tuned))
+        for group in spec.trial_groups
+        if group.levels == needed.levels
+        and any(item in needed.variants.items() for item in group.variants.items())
+        for batch in batches
     ]
-    asked_seeds = set(declared["seeds"])
-    seed_blocks = [b for b in declared["blocks"] if asked_seeds & set(b)]
-    found = []
-    for key, group in _groups(experiment, rows).items():
-        blocks = declared["packs"].setdefault(key, [])
-        known = [pair for block in blocks for pair in block]
-        if new := [pair for pair in group if pair not in known]:
-            blocks.append(new)
-        for pack in blocks:
-            if any(pair in group for pair in pack):
-                found += [
-                    _trial(experiment, config, declared, json.loads(key), pack, seeds)
-                    for seeds in seed_blocks
-                ]
-    return found
 
 
-def of_tuning(
+def tuning_trials(
     experiment: Experiment,
     config: Any,
-    declared: Mapping[str, Any],
-    rows: Sequence[tuple[str, Levels]],
+    spec: StudySpec,
+    rows: Iterable[tuple[str, Levels]],
     seeds: Sequence[int],
 ) -> list[BoundTrial]:
     """The trials that tune: of rows (name, levels of a variant and a candidate)."""
     return [
-        _trial(
-            experiment,
-            config,
-            declared,
-            json.loads(key),
-            group,
-            seeds,
-            test=False,
-        )
-        for key, group in _groups(experiment, rows).items()
+        _bind(experiment, config, spec, group, seeds, test=False)
+        for group in _groups(experiment.study, rows)
     ]
 
 
-def _groups(
-    experiment: Experiment, rows: Iterable[tuple[str, Levels]]
-) -> dict[str, list[list[Any]]]:
-    """{static levels as JSON: [[variant, {array field: number}], ...]}."""
-    array = experiment.study.vmapped_factors
-    groups: dict[str, list[list[Any]]] = {}
-    for variant, levels in rows:
-        static = {k: v for k, v in levels.items() if k not in array}
-        numbers = {k: v for k, v in levels.items() if k in array}
-        groups.setdefault(json.dumps(static), []).append([variant, numbers])
-    return groups
+def _rows(spec: StudySpec, tuned: Mapping[str, Levels]) -> list[tuple[str, Levels]]:
+    """[(variant, its levels and tuned values)]."""
+    return [
+        (variant, {**levels, **tuned.get(variant, {})})
+        for variant, levels in spec.variants.items()
+    ]
 
 
-def _trial(
+def _groups(study: Study, rows: Iterable[tuple[str, Levels]]) -> list[TrialGroup]:
+    """The groups of rows (name, levels) that have the same static levels."""
+    vmapped = study.vmapped_factors
+    groups: dict[str, TrialGroup] = {}
+    for name, levels in rows:
+        static = {k: v for k, v in levels.items() if k not in vmapped}
+        numbers = {k: v for k, v in levels.items() if k in vmapped}
+        group = groups.get(key := json.dumps(static), TrialGroup(static, {}))
+        groups[key] = TrialGroup(static, {**group.variants, name: numbers})
+    return list(groups.values())
+
+
+def _bind(
     experiment: Experiment,
     config: Any,
-    declared: Mapping[str, Any],
-    static: Levels,
-    pack: Sequence[Sequence[Any]],
+    spec: StudySpec,
+    group: TrialGroup,
     seeds: Sequence[int],
     *,
     test: bool = True,
 ) -> BoundTrial:
-    study, numbers = experiment.study, [dict(pair[1]) for pair in pack]
-    names = declared["factors"]
-    config = dataclasses.replace(config, **static, **numbers[0])
+    """The trial of a group's variants with these seeds.
+
+    Args:
+      test: whether the trial reads test data at its end; one that tunes does not.
+    """
+    study, numbers = experiment.study, [dict(n) for n in group.variants.values()]
+    config = dataclasses.replace(config, **group.levels, **numbers[0])
     source = experiment.source(config)
     task = bind_task(experiment, config, source)
-    runs = [Run(v, seed, n) for v, n in pack for seed in seeds]
-    how = strategy.resolve(
+    runs = [Run(v, seed, n) for v, n in group.variants.items() for seed in seeds]
+    seeds_by = strategy.resolve(
         config.seeds_by,
         backend=jax.default_backend(),
         devices=jax.device_count(),
@@ -134,32 +152,28 @@ def _trial(
     )
     fixed: dict[str, Any] = {
         "study": experiment.name,
-        "fixed": declared["fixed"],
-        "levels": static,
+        "fixed": spec.fixed,
+        "levels": group.levels,
         "seeds": list(seeds),
         "data": [source.name, source.version, source.fingerprint],
-        "lowering": strategy.kind(how, jax.device_count()),
+        "strategy": strategy.kind(seeds_by, jax.device_count()),
         "select": [study.select, *(study.best_by or ())],
     }
     if numbers[0]:
         fixed["numbers"] = numbers
     if not test:
         fixed["tuning"] = True
-    label = pack[0][0]
-    if numbers[0]:
-        label = name_of({**{k: k for k in names}, **static}, names)
-    if numbers[0] and not test:
-        label = f"{label} tuning"
-    trial = Trial(
+    label = _label(spec, group, test=test)
+    trial = TrialSpec(
         name=identity(fixed, label.replace("/", "-").replace(" ", "-")),
         variant=label,
         config=config,
         runs=tuple(runs),
         fixed=json.loads(json.dumps(fixed)),  # as it will be read again
-        lowering=how,
-        rule_sha256=declared["rule_sha256"],
+        strategy=seeds_by,
+        rule_sha256=spec.rule_sha256,
         task_sha256=experiment.task_sha256,
-        size_sha256=declared["size_sha256"],
+        size_sha256=spec.size_sha256,
         measures=study.measures([r.variant for r in runs])
         if test
         else (study.primary_metric,),
@@ -169,25 +183,34 @@ def _trial(
     return BoundTrial(trial, task, source, experiment.log)
 
 
-def named(name: str, prepared: Sequence[BoundTrial]) -> BoundTrial:
+def _label(spec: StudySpec, group: TrialGroup, *, test: bool) -> str:
+    """A trial's name for people: vmapped factors stand for their levels."""
+    variant, numbers = next(iter(group.variants.items()))
+    if not numbers:
+        return variant
+    label = name_of({**{k: k for k in spec.factors}, **group.levels}, spec.factors)
+    return label if test else f"{label} tuning"
+
+
+def named(name: str, trials: Sequence[BoundTrial]) -> BoundTrial:
     """The trial that --trial names; raises UserError where there is none."""
-    for one in prepared:
-        if one.trial.name == name:
-            return one
-    near = nearest(name, [one.trial.name for one in prepared])
+    by_name = {bound.trial.name: bound for bound in trials}
+    if name in by_name:
+        return by_name[name]
+    near = nearest(name, by_name)
     hint = f"did you mean {near}? " if near else ""
     raise UserError(f"--trial={name}: no such trial; {hint}--plan lists them")
 
 
 def unfinished(
-    prepared: Sequence[BoundTrial], directory: pathlib.Path, *, again: bool = False
+    trials: Sequence[BoundTrial], directory: pathlib.Path, *, again: bool = False
 ) -> list[str]:
-    """The names of the trials that are not done there; `again`, or that failed, other
-    than those that tune.
+    """The names of unfinished trials; with `again`, also of failed ones, tuning
+    excluded.
     """
-    found = []
-    for one in prepared:
-        now = status(directory / one.trial.name)
-        if not now.finished or (again and one.trial.test and now.kind == "failed"):
-            found.append(one.trial.name)
-    return found
+    names = []
+    for trial in (bound.trial for bound in trials):
+        now = status(directory / trial.name)
+        if not now.finished or (again and trial.test and now.kind == "failed"):
+            names.append(trial.name)
+    return names

@@ -5,25 +5,28 @@ seeds are folds of one small data set, one seed's validation images are among an
 test images: what is chosen there favours all variants alike, by a little.
 """
 
+import dataclasses
 import itertools
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from dljax.config import FIRST_TUNING_SEED, StudyRequest
+from dljax.config import FIRST_TUNING_SEED
 from dljax.errors import FAILED_RUNS, UserError
 from dljax.studies.experiment import Experiment
 from dljax.studies.study import Study
-from dljax.studies.trial_groups import BoundTrial, of_tuning
+from dljax.studies.study_spec import StudySpec
+from dljax.studies.trial_groups import BoundTrial, tuning_trials
 from dljax.trials.log import read_rows
 from dljax.trials.trial import refuse_changed, status
 
 
-class Tuned(NamedTuple):
-    """One candidate of one variant: its values, and the mean of its seeds' measure on
-    validation data, None where a run was not finite. edge: the fields whose chosen
-    value is the least or largest that was tried, where more than two were.
+@dataclasses.dataclass(frozen=True)
+class TunedCandidate:
+    """One candidate of one variant: its values, and the mean over its seeds of the
+    primary metric on validation data, None where a run was not finite. edge: the fields
+    whose chosen value is the smallest or largest of more than two candidates.
     """
 
     variant: str
@@ -33,74 +36,88 @@ class Tuned(NamedTuple):
     edge: str = ""
 
 
-def _rows(variant: str, levels: Mapping[str, Any], fields: Mapping[str, Sequence]):
-    """[(name, levels with one candidate's values, those values)] of a variant."""
-    for values in itertools.product(*fields.values()):
-        now = dict(zip(fields, values, strict=True))
-        said = ", ".join(f"{field} {value}" for field, value in now.items())
-        yield f"{variant} ({said})", {**levels, **now}, now
+def _candidates(
+    variant: str, tune: Mapping[str, Sequence[Any]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """[(name, values)] of a variant's candidates: every combination."""
+    combinations = [
+        dict(zip(tune, values, strict=True))
+        for values in itertools.product(*tune.values())
+    ]
+    return [
+        (f"{variant} ({', '.join(f'{k} {v}' for k, v in values.items())})", values)
+        for values in combinations
+    ]
 
 
-def trials(
-    experiment: Experiment, asked: StudyRequest, declared: dict[str, Any]
-) -> list[BoundTrial]:
-    """The trials that tune, noted in `declared`; none where nothing is to be tuned."""
-    fields, found = declared["tune"], []
-    count = 1 if asked.config.smoke else experiment.study.tune_seeds
+def trials(experiment: Experiment, config: Any, spec: StudySpec) -> list[BoundTrial]:
+    """The trials that tune; none where nothing is to be tuned."""
+    if not spec.tune:
+        return []
+    count = 1 if config.smoke else experiment.study.tune_seeds
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + count)
-    if fields:
-        rows = [
-            (name, row)
-            for variant, levels in declared["variants"]
-            for name, row, _ in _rows(variant, levels, fields)
-        ]
-        found = of_tuning(experiment, asked.config, declared, rows, seeds)
-    declared["tuning"] = [one.listed for one in found]
-    return found
+    rows = [
+        (name, {**levels, **values})
+        for variant, levels in spec.variants.items()
+        for name, values in _candidates(variant, spec.tune)
+    ]
+    return tuning_trials(experiment, config, spec, rows, seeds)
 
 
 def scores(
-    study: Study, declared: Mapping[str, Any], directory: pathlib.Path
-) -> list[Tuned]:
+    study: Study, spec: StudySpec, directory: pathlib.Path
+) -> list[TunedCandidate]:
     """Every candidate of every variant, from the finished trials; the best is chosen.
 
     Raises:
       UserError: no candidate of a variant stayed finite, or a trial is damaged.
     """
-    found: dict[str, list[float]] = {}
-    for _, name, _ in declared["tuning"]:
-        now = status(directory / name)
-        refuse_changed(directory / name, now)
-        if not now.finished:
-            raise UserError(
-                f"{directory / name}: this trial, which tunes, is not finished; the "
-                "study's command runs it"
-            )
-        for (candidate, _), value in _validated(study, directory / name).items():
-            found.setdefault(candidate, []).append(value)
-        for run in now.failed:
-            found.setdefault(run["variant"], []).append(math.nan)
-    told = []
-    for variant, levels in declared["variants"]:
-        rows = list(_rows(variant, levels, declared["tune"]))
-        means = [_mean(found.get(name, [])) for name, _, _ in rows]
-        known = [m for m in means if m is not None]
-        if not known:
+    values = _validation_values(study, spec, directory)
+    scored = []
+    for variant in spec.variants:
+        rows = _candidates(variant, spec.tune)
+        means = [_mean(values.get(name, [])) for name, _ in rows]
+        finite = [mean for mean in means if mean is not None]
+        if not finite:
             raise UserError(
                 f"{variant}: no run of its tuning stayed finite; give it other "
                 "candidates",
                 FAILED_RUNS,
             )
-        best = means.index(max(known) if study.higher else min(known))
-        told += [
-            Tuned(variant, values, mean, i == best, _edge(values, declared, i == best))
-            for i, ((_, _, values), mean) in enumerate(zip(rows, means, strict=True))
+        best = means.index(max(finite) if study.higher else min(finite))
+        scored += [
+            TunedCandidate(
+                variant, row, mean, i == best, _edge(row, spec) if i == best else ""
+            )
+            for i, ((_, row), mean) in enumerate(zip(rows, means, strict=True))
         ]
-    return told
+    return scored
+
+
+def _validation_values(
+    study: Study, spec: StudySpec, directory: pathlib.Path
+) -> dict[str, list[float]]:
+    """{candidate: the primary metric of each seed on validation data}."""
+    values: dict[str, list[float]] = {}
+    for path in (directory / entry.name for entry in spec.tuning_trials):
+        now = status(path)
+        refuse_changed(path, now)
+        if not now.finished:
+            raise UserError(
+                f"{path}: this trial, which tunes, is not finished; the study's "
+                "command runs it"
+            )
+        for (candidate, _), value in _validated(study, path).items():
+            values.setdefault(candidate, []).append(value)
+        for run in now.failed:
+            values.setdefault(run["variant"], []).append(math.nan)
+    return values
 
 
 def _validated(study: Study, trial: pathlib.Path) -> dict[tuple[str, int], float]:
-    """{(candidate, seed): its measure on validation data}: the last, or the best."""
+    """{(candidate, seed): the primary metric on validation data}: the last value, or
+    the best.
+    """
     values: dict[tuple[str, int], list[float]] = {}
     for row in read_rows(trial / "metrics.jsonl"):
         if row["split"] == "valid":
@@ -109,17 +126,17 @@ def _validated(study: Study, trial: pathlib.Path) -> dict[tuple[str, int], float
                 math.nan if value is None else value
             )
     if study.select == "final":
-        return {run: seen[-1] for run, seen in values.items()}
+        return {run: series[-1] for run, series in values.items()}
     best = max if study.higher else min
     return {
-        run: best([v for v in seen if math.isfinite(v)], default=math.nan)
-        for run, seen in values.items()
+        run: best([v for v in series if math.isfinite(v)], default=math.nan)
+        for run, series in values.items()
     }
 
 
-def _edge(values: Mapping[str, Any], declared: Mapping[str, Any], on: bool) -> str:
-    tried = {k: v for k, v in declared["tune"].items() if len(v) > 2 and on}
-    numeric = {k: v for k, v in tried.items() if not isinstance(v[0], str | bool)}
+def _edge(values: Mapping[str, Any], spec: StudySpec) -> str:
+    ranges = {k: v for k, v in spec.tune.items() if len(v) > 2}
+    numeric = {k: v for k, v in ranges.items() if not isinstance(v[0], str | bool)}
     return ", ".join(k for k, v in numeric.items() if values[k] in (min(v), max(v)))
 
 
@@ -128,6 +145,6 @@ def _mean(values: Sequence[float]) -> float | None:
     return mean if math.isfinite(mean) else None
 
 
-def chosen(told: Sequence[Tuned]) -> dict[str, dict[str, Any]]:
-    """{variant: {field: value}}."""
-    return {t.variant: t.values for t in told if t.chosen}
+def chosen(scored: Sequence[TunedCandidate]) -> dict[str, dict[str, Any]]:
+    """{variant: {field: value}} of the best candidates."""
+    return {row.variant: row.values for row in scored if row.chosen}

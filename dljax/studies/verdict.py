@@ -3,12 +3,12 @@
 import collections
 import traceback
 from collections.abc import Mapping
-from typing import Any
 
 from dljax.errors import UserError
 from dljax.studies import statistics
 from dljax.studies.results import Results
 from dljax.studies.study import VERDICTS, Study, terms
+from dljax.studies.study_spec import StudySpec
 
 
 def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparison]:
@@ -35,7 +35,7 @@ def verdict(
     study: Study, results: Results, compared: Mapping[str, statistics.Comparison]
 ) -> tuple[str, str]:
     """(verdict, why it is not the rule's, or "")."""
-    declared = results.declared
+    spec = results.spec
     if results.missing:
         return "undecided", f"unfinished: {', '.join(sorted(set(results.missing)))}"
     why = list(results.changed)
@@ -43,12 +43,12 @@ def verdict(
         count = collections.Counter(r["variant"] for r in results.failed)
         runs = ", ".join(f"{n} of {variant}" for variant, n in count.items())
         why.append(f"failed runs: {runs}")
-    if declared["reduced"]:
-        why.append(f"reduced: {declared['reduced']}")
-    seeds = len(declared["seeds"])
-    lacking = _uncompared(study, declared)
+    if spec.not_judged_because:
+        why.append(f"reduced: {spec.not_judged_because}")
+    seeds = len(spec.seeds)
+    lacking = study.uncompared(spec.variants)
     there = {name: c for name, c in compared.items() if name not in lacking}
-    if lacking and not declared["reduced"]:
+    if lacking and not spec.not_judged_because:
         why.append(f"not compared at this size: {', '.join(lacking)}")
     short = [(name, c.n) for name, c in there.items() if c.n < seeds]
     if short and not why:
@@ -65,24 +65,23 @@ def verdict(
     return _ruled(study, compared), ""
 
 
-def too_few(study: Study, declared: Mapping[str, Any]) -> str:
-    """Why whatever comes out will be undecided, where it is the seeds; or ""."""
-    n, m = len(declared["seeds"]), len(study.contrasts)
+def too_few(study: Study, seeds: int) -> str:
+    """Why no verdict is possible with so many seeds, or ""."""
+    m = len(study.contrasts)
     needed = statistics.seeds_needed(m * max(1, len(study.looks)))
-    if declared["reduced"] or n >= needed:
+    if seeds >= needed:
         return ""
-    return f"{n} seeds, and {m} comparisons need {needed}: it will be undecided"
+    return f"{seeds} seeds, and {m} comparisons need {needed}: it will be undecided"
 
 
-def foreseen(study: Study, declared: Mapping[str, Any]) -> list[str]:
-    """Why whatever comes out will be undecided, before anything is trained."""
-    names = "" if declared["reduced"] else ", ".join(_uncompared(study, declared))
-    told = f"not compared at this size: {names}: it will be undecided" if names else ""
-    return [why for why in (told, too_few(study, declared)) if why]
-
-
-def _uncompared(study: Study, declared: Mapping[str, Any]) -> list[str]:
-    return study.uncompared(variant for variant, _ in declared["variants"])
+def foreseen(study: Study, spec: StudySpec) -> list[str]:
+    """Why the verdict will be undecided, known before anything is trained."""
+    if spec.not_judged_because:
+        return []
+    missing = ", ".join(study.uncompared(spec.variants))
+    lines = [f"not compared at this size: {missing}: it will be undecided"]
+    few = too_few(study, len(spec.seeds))
+    return (lines if missing else []) + ([few] if few else [])
 
 
 def rehearse(study: Study) -> None:

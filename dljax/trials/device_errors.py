@@ -9,11 +9,11 @@ import jax
 
 from dljax.errors import FAILED_RUNS, UserError
 from dljax.trials import disk
-from dljax.trials.trial import Trial
+from dljax.trials.trial import TrialSpec
 
 
 @contextlib.contextmanager
-def explained(trial: Trial) -> Iterator[None]:
+def explained(trial: TrialSpec) -> Iterator[None]:
     """Turns an error of the device or the task inside into a `UserError`.
 
     Raises:

@@ -19,7 +19,7 @@ from dljax.training import cost, loop, programs
 from dljax.trials import checkpoint, disk, log, manifest, samples, tensorboard
 from dljax.trials.device_errors import explained
 from dljax.trials.lock import locked
-from dljax.trials.trial import Trial, failures
+from dljax.trials.trial import TrialSpec, failures
 from dljax.types import Source, Task
 
 Make = Callable[[Mapping[str, Any]], Task]
@@ -34,7 +34,7 @@ class TrialOutcome(NamedTuple):
 
 
 def execute(
-    trial: Trial,
+    trial: TrialSpec,
     task: Make,
     source: Source,
     directory: pathlib.Path,
@@ -167,7 +167,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
     return TrialOutcome(stopped, time.time() - begun)
 
 
-def page(trial: Trial, source: Source) -> dict[str, Any]:
+def page(trial: TrialSpec, source: Source) -> dict[str, Any]:
     """The content of config.json."""
     config = dataclasses.asdict(trial.config)
     return {
@@ -176,14 +176,14 @@ def page(trial: Trial, source: Source) -> dict[str, Any]:
         "config": {k: v for k, v in config.items() if k not in ACTIONS},
         "fixed": trial.fixed,
         "steps": updates(trial.config, source),
-        "lowering": trial.lowering,
+        "strategy": trial.strategy,
         "best_by": trial.best_by,
         "test": trial.test,
     }
 
 
 def described(
-    trial: Trial, task: Task, source: Source, *, flops: float | None = None
+    trial: TrialSpec, task: Task, source: Source, *, flops: float | None = None
 ) -> dict[str, Any]:
     """What manifest.json has of a trial itself.
 
@@ -201,7 +201,7 @@ def described(
         "seeds": list(trial.seeds),
         "runs": len(trial.runs),
         "numbers": trial.fixed.get("numbers", []),
-        "lowering": trial.lowering,
+        "strategy": trial.strategy,
         "data": manifest.data(source),
         "parameters": parameters.total,
         "parameter_table": parameters.rows,
@@ -209,20 +209,20 @@ def described(
     }
 
 
-def compiled(trial: Trial, task: Make, source: Source) -> programs.Program:
+def compiled(trial: TrialSpec, task: Make, source: Source) -> programs.Program:
     """The programs of a trial."""
     return programs.program(
         task,
         source,
         [run.seed for run in trial.runs],
-        how=trial.lowering,
+        how=trial.strategy,
         hyper=trial.numbers,
         batch_size=trial.config.batch_size,
     )
 
 
 def restore(
-    trial: Trial,
+    trial: TrialSpec,
     program: programs.Program,
     directory: pathlib.Path,
     *,

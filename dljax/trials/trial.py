@@ -1,6 +1,6 @@
 """A trial: one static variant with all its runs, in one directory.
 
-config.json      the resolved config, variant, runs, data fingerprint, lowering; their
+config.json      the resolved config, variant, runs, data fingerprint, strategy; their
                  hash is the directory's name
 manifest.json    what surrounded it, and its cost
 metrics.jsonl    a row per logged step and seed; holds no time
@@ -31,7 +31,7 @@ class Run(NamedTuple):
     numbers: Mapping[str, float] = {}
 
 
-class Trial(NamedTuple):
+class TrialSpec(NamedTuple):
     """One compiled program, one directory, one command.
 
     variant: what its runs have in common. config: of its first run. fixed: JSON values
@@ -49,7 +49,7 @@ class Trial(NamedTuple):
     config: Any
     runs: tuple[Run, ...]
     fixed: Mapping[str, Any]
-    lowering: str
+    strategy: str
     rule_sha256: str
     task_sha256: str = ""
     size_sha256: str = ""

@@ -50,38 +50,37 @@ class Silent:
 
 def groupings(levels: int, seeds: int):
     """{name: the trials into which this grouping divides the same runs}."""
-    from dljax.studies import trial_groups
+    from dljax.studies import study_spec, trial_groups
     from dljax.studies.experiment import of_module
 
     experiment = of_module(cnn_vs_mlp)
     rates = [float(rate) for rate in np.geomspace(5e-4, 4e-3, levels)]
     config = cnn_vs_mlp.Config(epochs=10.0)
-    declared = {
-        "fixed": {},
-        "factors": {"learning_rate": rates},
-        "variants": [[str(rate), {"learning_rate": rate}] for rate in rates],
-        "seeds": list(range(seeds)),
-        "rule_sha256": "",
-    }
+    request = configs.StudyRequest(
+        dataclasses.replace(config, seeds=seeds),
+        {"learning_rate": tuple(rates)},
+        frozenset(),
+    )
 
-    def trials_of(vmapped_factors, blocks):
-        study = experiment.study._replace(vmapped_factors=vmapped_factors)
-        return trial_groups.of_verdict(
-            experiment._replace(study=study),
-            config,
-            declared | {"blocks": blocks, "packs": {}},
-            {},
+    def trials_of(vmapped_factors, seed_batches):
+        study = experiment.study._replace(
+            factors=request.factors, vmapped_factors=vmapped_factors
         )
+        bound = experiment._replace(study=study)
+        spec = study_spec.make_spec(bound, request, None)
+        spec = dataclasses.replace(spec, seed_batches=seed_batches)
+        spec = trial_groups.with_trial_groups(study, spec, {})
+        return trial_groups.verdict_trials(bound, config, spec, {})
 
-    together = [declared["seeds"]]
+    together = (tuple(range(seeds)),)
     return {
         "one program": trials_of(("learning_rate",), together),
         "a program a learning rate": trials_of((), together),
-        "a program a run": trials_of((), [[seed] for seed in declared["seeds"]]),
+        "a program a run": trials_of((), tuple((seed,) for seed in range(seeds))),
     }
 
 
-def measure(prepared) -> float:
+def measure(trials) -> float:
     """Seconds from the first trial's start to the last one's end."""
     import jax
 
@@ -90,9 +89,15 @@ def measure(prepared) -> float:
     jax.clear_caches()
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        for trial, task, source, _ in prepared:
-            directory = pathlib.Path(folder, trial.name)
-            execute(trial, task, source, directory, stop=lambda: False, show=Silent())
+        for bound in trials:
+            execute(
+                bound.trial,
+                bound.task,
+                bound.source,
+                pathlib.Path(folder, bound.trial.name),
+                stop=lambda: False,
+                show=Silent(),
+            )
         return time.perf_counter() - start
 
 

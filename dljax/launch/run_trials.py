@@ -1,0 +1,213 @@
+"""Runs the trials of a plan: in this process, or as processes or Slurm jobs."""
+
+import collections
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dljax.errors import DONE, FAILED_RUNS, PREEMPTED
+from dljax.launch import processes
+from dljax.studies import trial_groups
+from dljax.studies.study_spec import StudySpec
+from dljax.studies.trial_groups import BoundTrial
+from dljax.training import nonfinite
+from dljax.trials import disk, manifest
+from dljax.trials.run_trial import compiled, execute, restore
+from dljax.trials.trial import refuse_changed, status
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Where and how trials run.
+
+    directory: the study's. config: of the command line. stop: whether a signal asked to
+    stop. progress: see `dljax.trials.progress.Progress`.
+    """
+
+    directory: pathlib.Path
+    config: Any
+    stop: Callable[[], bool]
+    progress: Any
+
+
+def run_all(
+    trials: Sequence[BoundTrial], spec: StudySpec, context: Context
+) -> tuple[int, bool]:
+    """Runs a list of trials as --launcher and --jobs say.
+
+    Returns:
+      the exit code, and whether there was anything to do.
+    """
+    directory, config, progress = context.directory, context.config, context.progress
+    names = trial_groups.unfinished(trials, directory, again=config.retry_failed)
+    flags = [name for name in ("break_lock", "retry_failed") if getattr(config, name)]
+    commands = processes.commands(spec.command, names, str(directory), flags)
+    if config.launcher == "commands":
+        print("\n".join(commands.values()), end="\n" if commands else "")
+        if not commands:
+            progress.say(
+                "all is done; without --launcher=commands the report is written"
+            )
+        return DONE, bool(commands)
+    _say_ledger(spec, trials, context)
+    if commands and (config.launcher == "slurm" or config.jobs > 1):
+        return _run_apart(commands, trials, context), True
+    return run_here(trials, context), bool(commands)
+
+
+def _run_apart(
+    commands: Mapping[str, str], trials: Sequence[BoundTrial], context: Context
+) -> int:
+    """Runs the commands as processes or Slurm jobs; returns the exit code."""
+    directory, config, progress = context.directory, context.config, context.progress
+    code = processes.run_all(
+        commands,
+        processes.start_with(config, directory, progress),
+        jobs=len(commands) if config.launcher == "slurm" else config.jobs,
+        retries=config.retries,
+        stop=context.stop,
+        show=progress,
+    )
+    if code == PREEMPTED:
+        return _stopped(context)
+    if code not in (DONE, FAILED_RUNS):
+        return code
+    # What failed was run again by the commands already.
+    config = dataclasses.replace(config, retry_failed=False)
+    context = dataclasses.replace(context, config=config)
+    unfinished = trial_groups.unfinished(trials, directory)
+    if unfinished:
+        progress.say(
+            f"{len(unfinished)} trials are not finished: {', '.join(unfinished)}"
+        )
+    finished = [bound for bound in trials if bound.trial.name not in unfinished]
+    code = run_here(finished, context)
+    return FAILED_RUNS if unfinished else code
+
+
+def _say_ledger(
+    spec: StudySpec, trials: Sequence[BoundTrial], context: Context
+) -> None:
+    """Says which trials are done, and which others the directory holds."""
+    directory, tuning = context.directory, not trials[0].trial.test
+    names = [bound.trial.name for bound in trials]
+    kinds = collections.Counter(status(directory / name).kind for name in names)
+    counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+    runs = max(len(bound.trial.runs) for bound in trials)
+    plural = "s" if len(trials) > 1 else ""
+    short = " (shortened: fewer steps than declared)" if spec.shortened else ""
+    context.progress.say(
+        f"{spec.study}: {len(trials)} trial{plural}{' that tune' if tuning else ''} of "
+        f"up to {runs} runs in {directory}: {counts}{short}"
+    )
+    listed = {*names, *(entry.name for entry in spec.tuning_trials)}
+    others = [p for p in directory.glob("*/config.json") if p.parent.name not in listed]
+    if others and not tuning:
+        context.progress.say(
+            f"{len(others)} more there, of other flags, are left alone; the report is "
+            "of this command's trials only"
+        )
+
+
+def run_here(trials: Sequence[BoundTrial], context: Context) -> int:
+    """Runs in this process those trials that are not done; returns the exit code."""
+    environment = manifest.surroundings(context.config)
+    failed = 0
+    for bound in trials:
+        now = _run_one(bound, environment, context)
+        if now is None:
+            return _stopped(context)
+        for run in now.failed:
+            failed += 1
+            context.progress.say(failure(run))
+            if context.config.locate_nan:
+                context.progress.say(_locate(bound, run, context))
+    return FAILED_RUNS if failed else DONE
+
+
+def _run_one(
+    bound: BoundTrial, environment: Mapping[str, Any], context: Context
+) -> Any:
+    """Runs a trial if it is not done; returns its status, None where it was stopped."""
+    trial, say = bound.trial, context.progress.say
+    directory = context.directory / trial.name
+    now = status(directory)
+    refuse_changed(directory, now)
+    if now.kind == "failed" and context.config.retry_failed and trial.test:
+        say(f"{trial.variant}: failed; kept as {_step_aside(directory)}")
+        now = status(directory)
+    if now.finished:
+        retry = "; --retry_failed runs it again" if now.kind == "failed" else ""
+        kind, retry = (now.kind, retry) if trial.test else ("done", "")
+        say(f"{trial.variant}: {kind} already{_since(directory, environment)}{retry}")
+        return now
+    if context.stop():
+        return None
+    outcome = execute(
+        trial,
+        bound.task,
+        bound.source,
+        directory,
+        stop=context.stop,
+        show=context.progress,
+        sink=bound.sink,
+    )
+    if outcome.stopped:
+        return None
+    say(f"{trial.variant}: finished in {outcome.secs:.1f} s")
+    return status(directory)
+
+
+def failure(run: Mapping[str, Any]) -> str:
+    """A failed run in words: of DONE's {"variant", "seed", "step", "metric"}."""
+    return (
+        f"{run['variant']}: seed {run['seed']} failed: {run['metric']} not finite at "
+        f"step {run['step']}"
+    )
+
+
+def _since(directory: pathlib.Path, environment: Mapping[str, Any]) -> str:
+    """How the environment of a finished trial differs from the present one."""
+    recorded = disk.read_json(directory / "manifest.json")
+    if not isinstance(recorded, dict):
+        return " (manifest.json is missing or damaged)"
+    differences = manifest.differences(recorded, environment)
+    return f" ({'; '.join(differences)})" if differences else ""
+
+
+def _step_aside(directory: pathlib.Path) -> pathlib.Path:
+    """Renames a failed trial's directory; returns its new path."""
+    paths = (
+        directory.with_name(f"{directory.name}.failed-{i}") for i in range(1, 1000)
+    )
+    return directory.rename(next(path for path in paths if not path.exists()))
+
+
+def _locate(bound: BoundTrial, run: Mapping[str, Any], context: Context) -> str:
+    """Where in the network a failed run's step is first not finite."""
+    trial, task, source = bound.trial, bound.task, bound.source
+    restored = restore(
+        trial,
+        compiled(trial, task, source),
+        context.directory / trial.name,
+        say=context.progress.say,
+        resume=False,
+    )
+    assert restored is not None, "a finished trial has a checkpoint"
+    index = [(r.variant, r.seed) for r in trial.runs].index(
+        (run["variant"], run["seed"])
+    )
+    module = nonfinite.locate(
+        task(trial.runs[index].numbers),
+        source,
+        nonfinite.one(restored.tree.state, index),
+        source.split(run["seed"])["train"],
+        batch_size=trial.config.batch_size,
+    )
+    return f"{run['variant']}: seed {run['seed']}, step {run['step']}: {module}"
+
+
+def _stopped(context: Context) -> int:
+    context.progress.say(f"stopped; the same command resumes in {context.directory}")
+    return PREEMPTED
