@@ -117,10 +117,10 @@ def main() -> int:
         new = pathlib.Path(scratch, "new")
         left = [name for name in names if not (old / name / "done").is_file()]
         jobs = [start(ROOT, new, names), start(tree, old, left)]
-        codes = [job.wait() for job in jobs]
-        if any(codes):
-            print("training failed, see above")
-            return 1
+        for job, runs in zip(jobs, (new, old), strict=True):
+            if job.wait():
+                print((runs / "log.txt").read_text())
+                return 1
         different = [name for name in names if not compare(old / name, new / name)]
     print(f"{len(names) - len(different)} of {len(names)} experiments are identical")
     return 1 if different else 0
@@ -134,14 +134,19 @@ def git(*arguments: str) -> str:
 
 def start(tree: pathlib.Path, runs: pathlib.Path, names) -> subprocess.Popen:
     """Trains the experiments `names` with the code in `tree`, into `runs`."""
+    runs.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, __file__, "HEAD", f"--train={runs}"]
-    if not names:
-        words = [sys.executable, "-c", ""]
-    else:
-        words.append(f"--only={','.join(names)}")
-    return subprocess.Popen(
-        words, cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}
+    words = (
+        [*words, f"--only={','.join(names)}"] if names else [sys.executable, "-c", ""]
     )
+    with open(runs / "log.txt", "w", encoding="utf-8") as log:
+        return subprocess.Popen(
+            words,
+            cwd=tree,
+            env={**os.environ, "PYTHONPATH": str(tree)},
+            stdout=log,
+            stderr=log,
+        )
 
 
 def train(runs: pathlib.Path, names) -> int:
