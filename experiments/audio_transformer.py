@@ -41,6 +41,7 @@ from typing import Any
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.image_transformers import image_transformer, next_pixel
 
 CHANGES: dict[str, dict[str, Any]] = {
     "all": {},
@@ -105,9 +106,6 @@ def source(config):
 
 def task(config, source, numbers):
     """The next token, from all before it."""
-    from dljax.models.transformer import transformer
-    from dljax.sources.resident import example
-    from dljax.tasks.tokens import tokens
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
@@ -118,27 +116,16 @@ def task(config, source, numbers):
         conditional=True,
         to_images=details.to_images,
     )
-    net = transformer(
-        "decoder",
+    net = image_transformer(
+        source,
         config.width,
-        details.num_tokens,
         depth=config.depth,
         heads=config.heads,
-        max_len=details.length,
         dropout=config.dropout,
         **CHANGES[config.knows],
     )
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=50)
-    return tokens(
-        net,
-        adamw(rate, clip=1.0),
-        example=example(source, "x")["x"],
-        generate=details.length,
-        prompts={"prediction": "begin", "completion": "half"},
-        draw=True,
-        bits=True,
-        sample_evaluator=evaluator,
-    )
+    return next_pixel(net, adamw(rate, clip=1.0), source, evaluator)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.image_transformers import image_transformer, next_pixel
 
 KINDS = ("vae", "gan", "diffusion", "transformer")
 SIDES = {"digits": 8, "mnist": 28, "fashion_mnist": 28}
@@ -142,7 +143,9 @@ def task(config, source, numbers):
             details.images, steps=config.evaluator_steps, to_images=details.to_images
         )
         optimizer = adamw(rate, clip=1.0, ema=0.995)
-        return pixel_by_pixel(config, source, optimizer, evaluator)
+        width = WIDTHS[SIDES[config.dataset]][kind]
+        net = image_transformer(source, width, depth=3)
+        return next_pixel(net, optimizer, source, evaluator, complete=False)
     return conditional_generator(
         kind,
         stills(source)[0],
@@ -154,28 +157,6 @@ def task(config, source, numbers):
             "critic": adamw(peak, b1=0.5),
         },
         sample_evaluator=image_sample_evaluator(source, steps=config.evaluator_steps),
-    )
-
-
-def pixel_by_pixel(config, source, optimizer, evaluator):
-    """The next pixel, from all before it."""
-    from dljax.models.transformer import transformer
-    from dljax.sources.resident import example
-    from dljax.tasks import tokens as objective
-
-    details, width = source.details, WIDTHS[SIDES[config.dataset]][config.kind]
-    net = transformer(
-        "decoder", width, details.num_tokens, depth=3, max_len=details.length
-    )
-    return objective.tokens(
-        net,
-        optimizer,
-        example=example(source, "x")["x"],
-        generate=details.length,
-        prompts={"prediction": "begin"},
-        draw=True,
-        bits=True,
-        sample_evaluator=evaluator,
     )
 
 

@@ -80,27 +80,29 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """What is to be said at each step, from the memory after it."""
-    import jax.numpy as jnp
-
-    from dljax.models.recurrent import recurrent
-    from dljax.sources.synthetic import GO
-    from dljax.tasks.tokens import tokens
+    """The symbols of each step, from the hidden state after it."""
     from dljax.training.optimizers import adamw
 
     learning_rate = numbers.get("learning_rate", config.learning_rate)
+    optimizer = adamw(learning_rate, clip=1.0)
+    return recall(config.cell, config.hidden, source, optimizer)
+
+
+def recall(cell, hidden, source, optimizer):
+    """The task of naming the symbols of the copy task, by a recurrent net of one-hot
+    inputs.
+    """
+    from dljax.models.recurrent import recurrent
+    from dljax.sources.resident import example
+    from dljax.sources.synthetic import GO
+    from dljax.tasks.tokens import tokens
+
     symbols = GO + 1
     net = recurrent(
-        "many_to_many",
-        config.cell,
-        config.hidden,
-        symbols,
-        vocabulary=symbols,
-        embedding=symbols,
+        "many_to_many", cell, hidden, symbols, vocabulary=symbols, embedding=symbols
     )
-    example = jnp.zeros((1, config.blanks + 20), jnp.int32)
-    optimizer = adamw(learning_rate, clip=1.0)
-    return tokens(net, optimizer, example=example, asked="asked")
+    inputs = example(source, "x")["x"]
+    return tokens(net, optimizer, example=inputs, asked="asked")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from typing import Any
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
+from experiments.language_models import clipped_adam, next_token, rotary_transformer
 
 CHANGES: dict[str, dict[str, Any]] = {
     "nothing": {},
@@ -107,30 +108,10 @@ def source(config):
 
 def task(config, source, numbers):
     """The next character, from all before it in its window."""
-    from dljax.models.transformer import transformer
-    from dljax.sources.resident import example
-    from dljax.tasks.tokens import tokens
-    from dljax.training.optimizers import adamw, warmup_cosine
-
     learning_rate = numbers.get("learning_rate", config.learning_rate)
-    whole = {"depth": config.depth, "heads": config.heads, "positions": "rotary"}
-    net = transformer(
-        "decoder",
-        config.width,
-        source.details.vocabulary.size,
-        max_len=config.context,
-        tied=True,
-        **whole | CHANGES[config.without],
-    )
-    rate = warmup_cosine(learning_rate, config.steps, warmup=50, end=0.1)
-    return tokens(
-        net,
-        adamw(rate, clip=1.0),
-        example=example(source, "x")["x"],
-        mask="y_mask",
-        generate=2 * config.context,
-        draw=True,
-    )
+    net = rotary_transformer(config, source, **CHANGES[config.without])
+    optimizer = clipped_adam(learning_rate, config.steps)
+    return next_token(net, optimizer, source, generate=2 * config.context)
 
 
 if __name__ == "__main__":

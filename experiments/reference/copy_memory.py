@@ -20,6 +20,7 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 from experiments.full_size import WHOLE_TASK
+from experiments.lstm_memory import recall
 
 LENGTH = 1000
 LINE = 0.0203869  # 10 ln 8 / (1,000 + 20)
@@ -68,29 +69,14 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """What is to be said at each step, from the memory after it."""
-    import jax.numpy as jnp
+    """The symbols of each step, from the hidden state after it."""
     import optax
 
-    from dljax.models.recurrent import recurrent
-    from dljax.sources.synthetic import GO
-    from dljax.tasks.tokens import tokens
-
-    symbols = GO + 1
-    net = recurrent(
-        "many_to_many",
-        config.cell,
-        config.hidden,
-        symbols,
-        vocabulary=symbols,
-        embedding=symbols,
-    )
-    example = jnp.zeros((1, config.length + 20), jnp.int32)
     optimizer = optax.chain(
         optax.clip_by_global_norm(1.0),
         optax.rmsprop(config.learning_rate, decay=0.99, eps=1e-8),
     )
-    return tokens(net, optimizer, example=example, asked="asked")
+    return recall(config.cell, config.hidden, source, optimizer)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 from experiments.full_size import PUBLISHED_SIZE
+from experiments.language_models import next_token
 
 PUBLISHED = 1.88
 COMPUTE = ("float32", "bfloat16")
@@ -95,8 +96,6 @@ def task(config, source, numbers):
     """The next character, from all before it in its window."""
     from dljax.models.net import with_compute_dtype
     from dljax.models.transformer import transformer
-    from dljax.sources.resident import example
-    from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw, warmup_cosine
 
     net = transformer(
@@ -114,14 +113,8 @@ def task(config, source, numbers):
     )
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=100, end=0.1)
     optimizer = adamw(rate, clip=1.0, b2=0.99, weight_decay=0.1)
-    return tokens(
-        with_compute_dtype(net, config.compute),
-        optimizer,
-        example=example(source, "x")["x"],
-        mask="y_mask",
-        generate=4 * config.context,
-        draw=True,
-    )
+    net = with_compute_dtype(net, config.compute)
+    return next_token(net, optimizer, source, generate=4 * config.context)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""Decoders on images as sequences of tokens, as several experiments train them.
+
+Their sources are of `dljax.sources.image_tokens`.
+"""
+
+
+def image_transformer(source, width, **options):
+    """A decoder of an image's tokens; `options` as of
+    `dljax.models.transformer.transformer`.
+    """
+    from dljax.models.transformer import transformer
+
+    details = source.details
+    return transformer(
+        "decoder", width, details.num_tokens, max_len=details.length, **options
+    )
+
+
+def next_pixel(net, optimizer, source, sample_evaluator, *, complete=True):
+    """The task of predicting each token of an image from all before it, in bits.
+
+    Samples are whole images and, where `complete`, completions of an image's first
+    half.
+    """
+    from dljax.sources.resident import example
+    from dljax.tasks.tokens import tokens
+
+    prompts = {"prediction": "begin"} | ({"completion": "half"} if complete else {})
+    return tokens(
+        net,
+        optimizer,
+        example=example(source, "x")["x"],
+        generate=source.details.length,
+        prompts=prompts,
+        draw=True,
+        bits=True,
+        sample_evaluator=sample_evaluator,
+    )

@@ -1,0 +1,48 @@
+"""Decoders on windows of running text, as several experiments train them."""
+
+
+def rotary_transformer(config, source, **changes):
+    """A decoder with rotary positions and tied embeddings.
+
+    Args:
+      config: has `width`, `depth`, `heads` and `context`.
+      source: windows, of `dljax.sources.lm_windows`.
+      changes: options of `dljax.models.transformer.transformer` that differ.
+    """
+    from dljax.models.transformer import transformer
+
+    options = {"depth": config.depth, "heads": config.heads, "positions": "rotary"}
+    return transformer(
+        "decoder",
+        config.width,
+        source.details.vocabulary.size,
+        max_len=config.context,
+        tied=True,
+        **options | changes,
+    )
+
+
+def next_token(net, optimizer, source, *, generate):
+    """The task of predicting each token of a window from all before it.
+
+    Samples are `generate` tokens long, drawn by their likelihood.
+    """
+    from dljax.sources.resident import example
+    from dljax.tasks.tokens import tokens
+
+    return tokens(
+        net,
+        optimizer,
+        example=example(source, "x")["x"],
+        mask="y_mask",
+        generate=generate,
+        draw=True,
+    )
+
+
+def clipped_adam(learning_rate, steps):
+    """Adam with 50 warm-up updates, a cosine to a tenth and gradients clipped at 1."""
+    from dljax.training.optimizers import adamw, warmup_cosine
+
+    rate = warmup_cosine(learning_rate, steps, warmup=50, end=0.1)
+    return adamw(rate, clip=1.0)
