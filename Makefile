@@ -30,8 +30,8 @@ lint: .venv/installed
 bench: .venv/installed
 	$(PY) -c "import torch" || $(PY) -m pip install -e '.[bench]'
 	$(PY) -m experiments.bench.step_time
-	$(PY) -m experiments.bench.study_time --net=cnn
-	$(PY) -m experiments.bench.study_time --net=lstm
+	$(PY) -m experiments.bench.study_time --network=cnn
+	$(PY) -m experiments.bench.study_time --network=lstm
 	$(PY) -m experiments.bench.array_time
 	$(PY) -m experiments.bench.decode_time
 

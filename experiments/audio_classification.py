@@ -36,14 +36,16 @@ from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
 NETS = ("cnn", "mlp")
-VOICES = ("known", "new")
+SPEAKERS = ("known", "new")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("notes", "data set to train on")
-    net: str = flag("cnn", "network", choices=NETS)
-    voices: str = flag("known", "speakers of the test set", choices=VOICES)
+    network: str = flag("cnn", "network", choices=NETS, formerly="net")
+    speakers: str = flag(
+        "known", "speakers of the test set", choices=SPEAKERS, formerly="voices"
+    )
     channels: int = flag(16, "channels of the first convolution; then doubled", low=1)
     hidden: int = flag(64, "width of the fully connected layer", low=1)
     dropout: float = flag(
@@ -68,7 +70,7 @@ def rule(known, new, **others):
 
 STUDY = Study(
     claim="A CNN recognises sounds from their spectrograms.",
-    factors={"net": NETS, "voices": VOICES},
+    factors={"network": NETS, "speakers": SPEAKERS},
     primary_metric="accuracy",
     contrasts={
         "known": ("cnn/known", 0.9),
@@ -78,7 +80,7 @@ STUDY = Study(
     },
     rule=rule,
     full={"notes": {"steps": 1500}, "spoken_digit": {"steps": 1500}},
-    smoke={"steps": 2, "seeds": 2, "channels": 2, "hidden": 4, "net": ("cnn",)},
+    smoke={"steps": 2, "seeds": 2, "channels": 2, "hidden": 4, "network": ("cnn",)},
 )
 
 
@@ -89,7 +91,7 @@ def source(config):
     table = loading.read(config)
     return (
         speaker_splits.known(table)
-        if config.voices == "known"
+        if config.speakers == "known"
         else speaker_splits.new(table)
     )
 
@@ -104,7 +106,7 @@ def task(config, source, numbers):
 
     example, outputs = stills(source)
     channels = (config.channels, 2 * config.channels)
-    if config.net == "cnn":
+    if config.network == "cnn":
         net = cnn(channels, config.hidden, outputs, dropout=config.dropout)
     else:
         size = cnn_parameters(example.shape[1:], channels, config.hidden, outputs)

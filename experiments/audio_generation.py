@@ -53,7 +53,9 @@ KINDS = {"vae": 5, "gan": 5, "diffusion": 1}
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("notes", "data set to train on")
-    kind: str = flag("diffusion", "generative model", choices=tuple(KINDS))
+    model: str = flag(
+        "diffusion", "generative model", choices=tuple(KINDS), formerly="kind"
+    )
     width: int = flag(
         16, "channels at full resolution, a multiple of 8; then doubled", low=8
     )
@@ -69,7 +71,7 @@ class Config(RunConfig):
 
     def updates(self, per_epoch):
         """By its kind."""
-        return KINDS[self.kind] * super().updates(per_epoch)
+        return KINDS[self.model] * super().updates(per_epoch)
 
 
 def rule(**shares):
@@ -85,12 +87,12 @@ def rule(**shares):
 
 STUDY = Study(
     claim="VAEs, GANs and diffusion models generate audio.",
-    factors={"kind": tuple(KINDS)},
+    factors={"model": tuple(KINDS)},
     primary_metric="class_accuracy",
     contrasts={kind: (kind, 0.5) for kind in KINDS},
     rule=rule,
     full=dict.fromkeys(("notes", "spoken_digit"), {"steps": 2000, "seeds": 8}),
-    smoke={"steps": 2, "seeds": 2, "width": 8, "evaluator_steps": 2, "kind": ("gan",)},
+    smoke={"steps": 2, "seeds": 2, "width": 8, "evaluator_steps": 2, "model": ("gan",)},
 )
 
 
@@ -116,7 +118,7 @@ def task(config, source, numbers):
     steps = updates(config, source)
     rate = warmup_cosine(peak, steps, warmup=steps // 20)
     return conditional_generator(
-        config.kind,
+        config.model,
         example,
         num_classes=classes,
         width=config.width,

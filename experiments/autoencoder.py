@@ -40,7 +40,7 @@ NETS = ("linear", "dense", "conv")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    net: str = flag("dense", "encoder and decoder", choices=NETS)
+    network: str = flag("dense", "encoder and decoder", choices=NETS, formerly="net")
     latent_size: int = flag(8, "dimensions of the latent code", low=1, formerly="code")
     hidden: int = flag(256, "width of the dense net's hidden layers", low=1)
     channels: int = flag(
@@ -64,7 +64,7 @@ def rule(linear, **gains):
 
 STUDY = Study(
     claim="An autoencoder learns to compress images, better than a linear map can.",
-    factors={"net": NETS},
+    factors={"network": NETS},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-3, 1e-2)},
     tune_seeds=2,
@@ -79,7 +79,7 @@ STUDY = Study(
     sizes={"mnist": {"latent_size": 16, "batch_size": 128}},
     full={"mnist": {"steps": 6000, "seeds": 8}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "channels": 2}
-    | {"net": ("linear", "conv")},
+    | {"network": ("linear", "conv")},
     default_is_full={"digits": ALL_DIGITS},
 )
 
@@ -102,14 +102,14 @@ def task(config, source, numbers):
     learning_rate = numbers.get("learning_rate", config.learning_rate)
     example, _ = stills(source)
     nets = autoencoder(
-        config.net,
+        config.network,
         example.shape[1:],
         config.latent_size,
         hidden=(config.hidden,),
         channels=(config.channels, 2 * config.channels),
     )
     rate = warmup_cosine(learning_rate, config.steps, warmup=config.steps // 20)
-    components = config.latent_size if config.net == "linear" else 0
+    components = config.latent_size if config.network == "linear" else 0
     return reconstruction(nets, adamw(rate), example=example, code=components)
 
 

@@ -12,7 +12,7 @@ data.
     python -m experiments.char_lm --dataset=tiny_shakespeare --manual_dir=DIR --full
 
 By default the text is Python's reference; DIR has input.txt; or --dataset=text_file and
-your own, and --pieces=word or bpe.
+your own, and --tokenizer=word or bpe.
 
 Refuted. Tiny Shakespeare, 8 seeds, 2,000 updates, about 150 minutes on one x86-64 core
 beside other work, nats a character, and how far the Transformer's is above
@@ -43,12 +43,19 @@ EQUAL = ("weights", "operations")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("python_reference", "data set to train on")
-    net: str = flag("transformer", "network", choices=NETS)
-    equal: str = flag("weights", "what is equal to the Transformer's", choices=EQUAL)
-    pieces: str = flag(
-        "character", "unit of the vocabulary", choices=("word", "character", "bpe")
+    network: str = flag("transformer", "network", choices=NETS, formerly="net")
+    match: str = flag(
+        "weights", "what is equal to the Transformer's", choices=EQUAL, formerly="equal"
     )
-    size: int = flag(1000, "maximum vocabulary size of byte-pair encoding", low=10)
+    tokenizer: str = flag(
+        "character",
+        "unit of the vocabulary",
+        choices=("word", "character", "bpe"),
+        formerly="pieces",
+    )
+    vocab_size: int = flag(
+        1000, "maximum vocabulary size of byte-pair encoding", low=10, formerly="size"
+    )
     context: int = flag(64, "context length in tokens", low=2)
     width: int = flag(96, "model width of the Transformer", low=4)
     depth: int = flag(2, "blocks of the Transformer", low=1)
@@ -76,10 +83,10 @@ def rule(**leads):
 
 STUDY = Study(
     claim="A Transformer predicts text better than a recurrent net of the same size.",
-    factors={"net": NETS, "equal": EQUAL},
+    factors={"network": NETS, "match": EQUAL},
     design=[
-        *({"net": net, "equal": equal} for net in NETS[:2] for equal in EQUAL),
-        {"net": "transformer", "equal": "weights"},
+        *({"network": net, "match": equal} for net in NETS[:2] for equal in EQUAL),
+        {"network": "transformer", "match": "weights"},
     ],
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2, 3e-2)},
@@ -97,7 +104,7 @@ STUDY = Study(
         {"steps": 2000, "eval_every": 100, "seeds": 8},
     ),
     smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1}
-    | {"net": ("lstm", "transformer"), "equal": ("weights",)},
+    | {"network": ("lstm", "transformer"), "match": ("weights",)},
 )
 
 
@@ -112,7 +119,7 @@ def transformer_size(config, vocabulary):
 
 def recurrent_size(config, vocabulary, hidden):
     """The same of a recurrent net of so many neurons."""
-    parts, memories = {"rnn": (1, 1), "lstm": (4, 2)}[config.net]
+    parts, memories = {"rnn": (1, 1), "lstm": (4, 2)}[config.network]
     products = parts * hidden * (hidden + config.embedding) + hidden * vocabulary
     others = vocabulary * (config.embedding + 1) + (parts + 2 * memories) * hidden
     return products + others, products
@@ -120,7 +127,7 @@ def recurrent_size(config, vocabulary, hidden):
 
 def neurons(config, vocabulary):
     """How many a recurrent net has that is as large as the Transformer."""
-    which = EQUAL.index(config.equal)
+    which = EQUAL.index(config.match)
     size, hidden = transformer_size(config, vocabulary)[which], 1
     while recurrent_size(config, vocabulary, hidden + 1)[which] <= size:
         hidden += 1
@@ -134,8 +141,8 @@ def source(config):
 
     return lm_windows(
         loading.read(config),
-        kind=config.pieces,
-        size=config.size,
+        kind=config.tokenizer,
+        size=config.vocab_size,
         context=config.context,
     )
 
@@ -146,12 +153,12 @@ def task(config, source, numbers):
 
     learning_rate = numbers.get("learning_rate", config.learning_rate)
     outputs = source.details.vocabulary.size
-    if config.net == "transformer":
+    if config.network == "transformer":
         net = rotary_transformer(config, source)
     else:
         net = recurrent(
             "decoder",
-            config.net,
+            config.network,
             neurons(config, outputs),
             outputs,
             vocabulary=outputs,

@@ -35,8 +35,12 @@ EXAMPLES = (100, 300, 1077)
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     network: str = flag("cnn", "network", choices=("cnn", "mlp"))
-    remedy: str = flag("none", "regularisation", choices=REMEDIES)
-    examples: int = flag(1077, "number of training images", low=10)
+    regularization: str = flag(
+        "none", "regularisation", choices=REMEDIES, formerly="remedy"
+    )
+    train_examples: int = flag(
+        1077, "number of training images", low=10, formerly="examples"
+    )
     canvas: int = flag(12, "side of the canvas; each image at a random position", low=8)
     channels: int = flag(
         8, "channels of the first convolution; doubled in the next", low=1
@@ -67,9 +71,13 @@ def _gap(variant):
 
 STUDY = Study(
     claim="CNNs overfit where data are few.",
-    factors={"network": ("cnn", "mlp"), "remedy": REMEDIES, "examples": EXAMPLES},
+    factors={
+        "network": ("cnn", "mlp"),
+        "regularization": REMEDIES,
+        "train_examples": EXAMPLES,
+    },
     design=[
-        {"network": network, "remedy": remedy, "examples": examples}
+        {"network": network, "regularization": remedy, "train_examples": examples}
         for network, remedies in (("cnn", REMEDIES), ("mlp", ("none",)))
         for remedy in remedies
         for examples in EXAMPLES
@@ -89,8 +97,8 @@ STUDY = Study(
         "seeds": 2,
         "channels": 2,
         "hidden": 4,
-        "remedy": ("none", "augmentation"),
-        "examples": (100,),
+        "regularization": ("none", "augmentation"),
+        "train_examples": (100,),
     },
     default_is_full={"digits": DIGITS_TWICE},
 )
@@ -102,7 +110,9 @@ def source(config):
     from dljax.sources.loading import load
     from dljax.sources.resident import on_canvas, with_seen
 
-    return with_seen(subset(on_canvas(load(config), config.canvas), config.examples))
+    return with_seen(
+        subset(on_canvas(load(config), config.canvas), config.train_examples)
+    )
 
 
 def task(config, source, numbers):
@@ -118,13 +128,13 @@ def task(config, source, numbers):
 
     example, outputs = stills(source)
 
-    dropout = 0.5 if config.remedy == "dropout" else 0.0
+    dropout = 0.5 if config.regularization == "dropout" else 0.0
     if config.network == "cnn":
         channels = (config.channels, 2 * config.channels)
         net = cnn(channels, config.hidden, outputs, dropout=dropout)
     else:
         net = mlp((config.hidden,), outputs, dropout=dropout)
-    decay = 0.1 if config.remedy == "weight_decay" else 0.0
+    decay = 0.1 if config.regularization == "weight_decay" else 0.0
     moved = chain(
         functools.partial(shift, most=2), functools.partial(rotate, most_degrees=15)
     )
@@ -132,7 +142,7 @@ def task(config, source, numbers):
         net,
         adamw(config.learning_rate, weight_decay=decay),
         example=example,
-        augment=moved if config.remedy == "augmentation" else None,
+        augment=moved if config.regularization == "augmentation" else None,
     )
 
 

@@ -62,7 +62,7 @@ from dljax.errors import UserError
 from dljax.studies.study import Study
 
 CHANGES: dict[str, dict[str, Any]] = {
-    "nothing": {},
+    "none": {},
     "linear": {"schedule": "linear"},
     "sample": {"prediction_type": "sample"},
     "epsilon": {"prediction_type": "epsilon"},
@@ -74,13 +74,13 @@ NETS = ("unet", "dit")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     change: str = flag(
-        "nothing", "the choice that differs from the baseline", choices=tuple(CHANGES)
+        "none", "the choice that differs from the baseline", choices=tuple(CHANGES)
     )
-    net: str = flag("unet", "the denoising network", choices=NETS)
+    network: str = flag("unet", "the denoising network", choices=NETS, formerly="net")
     channels: int = flag(
         16, "channels, a multiple of 8; doubled at each downsampling", low=8
     )
-    sampling: int = flag(15, "sampling steps", low=5)
+    sampling_steps: int = flag(15, "sampling steps", low=5, formerly="sampling")
     learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
     evaluator_steps: int = flag(
         1000, "updates of the image evaluator", low=1, formerly="recogniser"
@@ -106,18 +106,18 @@ STUDY = Study(
     primary_metric="frechet",
     higher=False,
     contrasts={
-        "generated": ("nothing", "nothing@frechet_gaussian"),
-        **{name: (name, "nothing") for name in CHANGES if name != "nothing"},
-        **{name: (f"nothing@frechet_{name}", "nothing@frechet") for name in SAMPLERS},
+        "generated": ("none", "none@frechet_gaussian"),
+        **{name: (name, "none") for name in CHANGES if name != "none"},
+        **{name: (f"none@frechet_{name}", "none@frechet") for name in SAMPLERS},
     },
     rule=rule,
-    sizes={"mnist": {"seed": 3, "seeds": 3, "change": ("nothing",)}},
+    sizes={"mnist": {"seed": 3, "seeds": 3, "change": ("none",)}},
     full={
-        "digits": {"steps": 1000, "seeds": 10, "channels": 32, "sampling": 50},
-        "mnist": {"steps": 3000, "sampling": 50, "eval_every": 600},
+        "digits": {"steps": 1000, "seeds": 10, "channels": 32, "sampling_steps": 50},
+        "mnist": {"steps": 3000, "sampling_steps": 50, "eval_every": 600},
     },
     smoke={"steps": 2, "seeds": 2, "channels": 8, "evaluator_steps": 2}
-    | {"change": ("nothing",), "net": "dit", "sampling": 5},
+    | {"change": ("none",), "network": "dit", "sampling_steps": 5},
 )
 
 
@@ -138,17 +138,17 @@ def task(config, source, numbers):
     from dljax.training.optimizers import adamw, warmup_cosine
 
     example, classes = stills(source)
-    if config.net == "dit":
+    if config.network == "dit":
         side, width = example.shape[1:3]
         if side != width:
             raise UserError(
-                f"--net=dit: takes square images, and those of {source.name} are "
-                f"{side}x{width}; --resize={side} makes them so, or --net=unet"
+                f"--network=dit: takes square images, and those of {source.name} are "
+                f"{side}x{width}; --resize={side} makes them so, or --network=unet"
             )
         if side % (side // 4):
             raise UserError(
-                f"--net=dit: cuts an image into patches of {side // 4} pixels, and the "
-                f"side of {source.name} is {side}; --resize={side // 4 * 4} fits"
+                f"--network=dit: cuts an image into patches of {side // 4} pixels, and "
+                f"the side of {source.name} is {side}; --resize={side // 4 * 4} fits"
             )
         net = dit(side // 4, 3 * config.channels, classes=classes)
     else:
@@ -163,11 +163,11 @@ def task(config, source, numbers):
         example=example,
         num_classes=classes,
         samplers={
-            "generated": Sampler(config.sampling),
-            "few": Sampler(config.sampling // 5),
-            "ancestral": Sampler(config.sampling, eta=1.0),
-            "guided": Sampler(config.sampling, guidance=1.0),
-            "classless": Sampler(config.sampling, guidance=-1.0),
+            "generated": Sampler(config.sampling_steps),
+            "few": Sampler(config.sampling_steps // 5),
+            "ancestral": Sampler(config.sampling_steps, eta=1.0),
+            "guided": Sampler(config.sampling_steps, guidance=1.0),
+            "classless": Sampler(config.sampling_steps, guidance=-1.0),
         },
         sample_evaluator=image_sample_evaluator(
             source,

@@ -59,8 +59,10 @@ RATES = {"vae": 2e-3, "gan": 5e-4, "diffusion": 2e-3, "transformer": 2e-3}
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("digits", "data set to train on", choices=tuple(SIDES))
-    kind: str = flag("diffusion", "generative model", choices=KINDS)
-    operations: int = flag(100, "training cost of a run in 10^9 operations", low=1)
+    model: str = flag("diffusion", "generative model", choices=KINDS, formerly="kind")
+    gflop: int = flag(
+        100, "training cost of a run in 10^9 operations", low=1, formerly="operations"
+    )
     evaluator_steps: int = flag(
         1000, "updates of the image evaluator", low=1, formerly="recogniser"
     )
@@ -70,8 +72,8 @@ class Config(RunConfig):
     def updates(self, per_epoch):
         """As many as the operations allow, or --steps."""
         del per_epoch
-        an_update = OPERATIONS[SIDES[self.dataset]][self.kind] * self.batch_size / 32
-        return self.steps or max(1, round(self.operations / an_update))
+        an_update = OPERATIONS[SIDES[self.dataset]][self.model] * self.batch_size / 32
+        return self.steps or max(1, round(self.gflop / an_update))
 
 
 def rule(vae, gan, diffusion, transformer, **others):
@@ -88,7 +90,7 @@ def rule(vae, gan, diffusion, transformer, **others):
 
 STUDY = Study(
     claim="Autoencoders, GANs, diffusion models and Transformers generate images.",
-    factors={"kind": KINDS},
+    factors={"model": KINDS},
     primary_metric="frechet",
     higher=False,
     contrasts={
@@ -98,13 +100,13 @@ STUDY = Study(
         },
     },
     rule=rule,
-    sizes=dict.fromkeys(OF_28, {"operations": 2_000, "seeds": 3}),
+    sizes=dict.fromkeys(OF_28, {"gflop": 2_000, "seeds": 3}),
     full={
-        "digits": {"operations": 2_000},
+        "digits": {"gflop": 2_000},
         # Validation takes the Transformer as long as 50 of its 348 updates.
-        **dict.fromkeys(OF_28, {"operations": 20_000, "eval_every": 20_000}),
+        **dict.fromkeys(OF_28, {"gflop": 20_000, "eval_every": 20_000}),
     },
-    smoke={"steps": 2, "seeds": 2, "evaluator_steps": 2, "kind": ("transformer",)},
+    smoke={"steps": 2, "seeds": 2, "evaluator_steps": 2, "model": ("transformer",)},
 )
 
 
@@ -114,7 +116,7 @@ def source(config):
     from dljax.sources.image_sources import showing
     from dljax.sources.image_tokens import image_tokens
 
-    if config.kind != "transformer":
+    if config.model != "transformer":
         return showing(loading.load(config), "generated")
     tokens = image_tokens(loading.read(config))
     show = showing(tokens.details.images, "generated").say
@@ -134,7 +136,7 @@ def task(config, source, numbers):
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    kind, details = config.kind, source.details
+    kind, details = config.model, source.details
     steps = updates(config, source)
     peak = RATES[kind]
     rate = warmup_cosine(peak, steps, warmup=min(100, steps // 10))

@@ -29,7 +29,7 @@ class Config(RunConfig):
     kernels: str = flag(
         "learned", "learned or random kernels", choices=("learned", "random")
     )
-    size: int = flag(3, "side of a kernel", low=1)
+    kernel_size: int = flag(3, "side of a kernel", low=1, formerly="size")
     canvas: int = flag(12, "side of the canvas; each image at a random position", low=8)
     channels: int = flag(
         8, "channels of the first convolution; doubled in the next", low=1
@@ -55,7 +55,7 @@ def rule(local, learned):
 
 STUDY = Study(
     claim="A CNN's kernels learn local patterns.",
-    factors={"kernels": ("learned", "random"), "size": (1, 3, 5, 7)},
+    factors={"kernels": ("learned", "random"), "kernel_size": (1, 3, 5, 7)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
     primary_metric="accuracy",
@@ -64,7 +64,7 @@ STUDY = Study(
         "learned": ("learned/3", "random/3"),
     },
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "size": (1, 3)},
+    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "kernel_size": (1, 3)},
     default_is_full={"digits": DIGITS_TWICE},
 )
 
@@ -89,7 +89,7 @@ def task(config, source, numbers):
     example, outputs = stills(source)
 
     channels = (config.channels, 2 * config.channels)
-    net = cnn(channels, config.hidden, outputs, size=config.size)
+    net = cnn(channels, config.hidden, outputs, size=config.kernel_size)
     if config.kernels == "random":
         net = freeze(net, prefix="Conv")
     return classification(net, adamw(learning_rate), example=example)

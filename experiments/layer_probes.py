@@ -33,8 +33,11 @@ LAYERS = [f"accuracy_{i}_{place}" for i, place in enumerate(PLACES)]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    net: str = flag(
-        "trained", "trained or untrained network", choices=("trained", "untrained")
+    network: str = flag(
+        "trained",
+        "trained or untrained network",
+        choices=("trained", "untrained"),
+        formerly="net",
     )
     canvas: int = flag(12, "side of the canvas; each image at a random position", low=8)
     channels: int = flag(
@@ -64,7 +67,7 @@ def rule(first, second, third, learned):
 
 STUDY = Study(
     claim="Each layer finds patterns further than the one before.",
-    factors={"net": ("trained", "untrained")},
+    factors={"network": ("trained", "untrained")},
     primary_metric=LAYERS[-1],
     contrasts={
         "first": (f"trained@{LAYERS[1]}", f"trained@{LAYERS[0]}"),
@@ -106,7 +109,7 @@ def task(config, source, numbers):
         example=example,
         outputs=outputs,
         probes=adamw(config.probe_rate),
-        train_net=config.net == "trained",
+        train_net=config.network == "trained",
     )
 
 

@@ -36,7 +36,9 @@ class Config(RunConfig):
     features: str = flag(
         "raw", "features that the linear classifier reads", choices=FEATURES
     )
-    share: float = flag(1.0, "fraction of the training images", low=0, below=1.0001)
+    train_fraction: float = flag(
+        1.0, "fraction of the training images", low=0, below=1.0001, formerly="share"
+    )
     channels: int = flag(8, "channels of the first convolution", low=1)
     stages: int = flag(
         2, "convolutions, each with twice the channels of the last", low=1
@@ -67,7 +69,7 @@ def rule(specified_many, untrained_many, specified_few):
 
 STUDY = Study(
     claim="Networks learn features by themselves, better than people specify them.",
-    factors={"features": FEATURES, "share": (0.05, 0.2, 1.0)},
+    factors={"features": FEATURES, "train_fraction": (0.05, 0.2, 1.0)},
     primary_metric="accuracy",
     contrasts={
         "specified_many": ("trained/1.0", "hog/1.0"),
@@ -87,7 +89,13 @@ STUDY = Study(
         }
     },
     full={"image_folder": {"steps": 1500, "seeds": 8}},
-    smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "share": (1.0,)},
+    smoke={
+        "steps": 3,
+        "seeds": 2,
+        "channels": 2,
+        "hidden": 4,
+        "train_fraction": (1.0,),
+    },
 )
 
 
@@ -100,7 +108,7 @@ def source(config):
     whole = len(images.split(config.seed)["train"])
     if config.features == "hog":
         images = with_features(images, "hog")
-    return subset(images, round(config.share * whole))
+    return subset(images, round(config.train_fraction * whole))
 
 
 def task(config, source, numbers):

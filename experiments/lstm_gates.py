@@ -34,12 +34,18 @@ PARTS = (*GATES, "input_activation", "output_activation", "coupled")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    without: str = flag(
-        "nothing",
+    ablate: str = flag(
+        "none",
         "component that is removed from the cell",
-        choices=("nothing", *PARTS),
+        choices=("none", *PARTS),
+        formerly="without",
     )
-    pixels: int = flag(1, "pixels of a time step; the image's width: row by row", low=1)
+    pixels_per_step: int = flag(
+        1,
+        "pixels of a time step; the image's width: row by row",
+        low=1,
+        formerly="pixels",
+    )
     hidden: int = flag(32, "size of the hidden state", low=1)
     learning_rate: float = flag(1e-2, "Adam's learning rate", low=0)
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
@@ -60,22 +66,22 @@ def rule(**costs):
 
 STUDY = Study(
     claim="An LSTM needs its gates: what to write, what to keep, what to show.",
-    factors={"without": ("nothing", *PARTS)},
+    factors={"ablate": ("none", *PARTS)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-3, 1e-2, 3e-2)},
     primary_metric="accuracy",
-    contrasts={part: ("nothing", part) for part in PARTS},
+    contrasts={part: ("none", part) for part in PARTS},
     rule=rule,
     full={
         "mnist": {
             "epochs": 3.0,
             "seeds": 8,
-            "pixels": 28,
+            "pixels_per_step": 28,
             "hidden": 64,
             "batch_size": 64,
         }
     },
-    smoke={"steps": 3, "seeds": 2, "hidden": 4, "without": ("nothing", "forget_gate")},
+    smoke={"steps": 3, "seeds": 2, "hidden": 4, "ablate": ("none", "forget_gate")},
 )
 
 
@@ -97,14 +103,15 @@ def task(config, source, numbers):
 
     learning_rate = numbers.get("learning_rate", config.learning_rate)
     example, outputs = stills(source)
-    cell = "lstm" if config.without == "nothing" else f"lstm_{config.without}"
+    cell = "lstm" if config.ablate == "none" else f"lstm_{config.ablate}"
     net = recurrent("many_to_one", cell, config.hidden, outputs)
-    if example[0, ..., 0].size % config.pixels:
+    pixels = example[0, ..., 0].size
+    if pixels % config.pixels_per_step:
         raise UserError(
-            f"--pixels={config.pixels}: must divide the {example[0, ..., 0].size} of "
+            f"--pixels_per_step={config.pixels_per_step}: must divide the {pixels} of "
             "an image"
         )
-    width = config.pixels * example.shape[-1]
+    width = config.pixels_per_step * example.shape[-1]
     net = map_inputs(net, lambda x: x.reshape(x.shape[0], -1, width))
     optimizer = adamw(learning_rate, clip=1.0)
     return classification(net, optimizer, example=example)

@@ -37,8 +37,11 @@ AFTER = "1_before_Conv_1"  # the place after the first convolution, ReLU and poo
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     pool: str = flag("max", "pooling after each convolution", choices=POOLS)
-    decoded: str = flag(
-        "place", "target of the linear probes", choices=("place", "image")
+    probe_target: str = flag(
+        "place",
+        "target of the linear probes",
+        choices=("place", "image"),
+        formerly="decoded",
     )
     canvas: int = flag(12, "side of the canvas; each image at a random position", low=8)
     channels: int = flag(
@@ -69,7 +72,7 @@ def rule(operations, accuracy, place, image):
 
 STUDY = Study(
     claim="Pooling reduces computation without loss of information.",
-    factors={"pool": POOLS, "decoded": ("place", "image")},
+    factors={"pool": POOLS, "probe_target": ("place", "image")},
     primary_metric="accuracy",
     contrasts={
         "operations": ("none/place@log2_flop", "max/place@log2_flop"),
@@ -121,7 +124,7 @@ def task(config, source, numbers):
         example=example,
         outputs=int(source.arrays["place"].max()) + 1,
         probes=adamw(config.probe_rate),
-        label=config.decoded,
+        label=config.probe_target,
     )
 
     def probe(params, model_state, batch, key):

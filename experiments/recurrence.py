@@ -33,7 +33,9 @@ ROWS = (8, 4, 2, 1)  # after which the memory begins anew
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     cell: str = flag("rnn", "recurrent cell", choices=("rnn", "gru", "lstm"))
-    rows: int = flag(8, "rows after which the hidden state is reset", low=1)
+    reset_every: int = flag(
+        8, "rows after which the hidden state is reset", low=1, formerly="rows"
+    )
     hidden: int = flag(64, "size of the hidden state", low=1)
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
@@ -54,7 +56,7 @@ def rule(**costs):
 
 STUDY = Study(
     claim="A recurrent net's hidden state, fed back, remembers what came before.",
-    factors={"cell": CELLS, "rows": ROWS},
+    factors={"cell": CELLS, "reset_every": ROWS},
     primary_metric="accuracy",
     contrasts={
         f"{cell}_{name}": (f"{cell}/8", f"{cell}/{rows}")
@@ -62,7 +64,7 @@ STUDY = Study(
         for name, rows in (("every_row", 1), ("every_four", 4))
     },
     rule=rule,
-    smoke={"steps": 3, "seeds": 2, "hidden": 4, "rows": (8, 1)},
+    smoke={"steps": 3, "seeds": 2, "hidden": 4, "reset_every": (8, 1)},
     default_is_full={"digits": DIGITS_TWICE},
 )
 
@@ -89,7 +91,7 @@ def task(config, source, numbers):
             f"this takes at most {max(ROWS)}, over which a memory is kept"
         )
     net = recurrent(
-        "many_to_one", config.cell, config.hidden, outputs, reset=config.rows
+        "many_to_one", config.cell, config.hidden, outputs, reset=config.reset_every
     )
     rate = config.learning_rate
     return classification(map_inputs(net, image_rows), adamw(rate), example=example)

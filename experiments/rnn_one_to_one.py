@@ -30,10 +30,11 @@ KINDS = ("feed_forward", "one_to_one", "last_row", "many_to_one")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    kind: str = flag(
+    network: str = flag(
         "one_to_one",
         "a net of whole images, of the last row or of all rows in turn",
         choices=KINDS,
+        formerly="kind",
     )
     hidden: int = flag(64, "width of the hidden layer or state", low=1)
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
@@ -56,7 +57,7 @@ def rule(alike, unfit):
 STUDY = Study(
     claim="A one-to-one recurrent net is like a feed-forward net, and unfit for "
     "sequences.",
-    factors={"kind": KINDS},
+    factors={"network": KINDS},
     primary_metric="accuracy",
     contrasts={
         "alike": ("one_to_one", "feed_forward"),
@@ -90,13 +91,13 @@ def task(config, source, numbers):
         "last_row": lambda x: image_rows(x)[:, -1],
         "many_to_one": image_rows,
     }
-    if config.kind == "feed_forward":
+    if config.network == "feed_forward":
         net = mlp((config.hidden,), outputs, activation="tanh")
     else:
-        many = config.kind == "many_to_one"
+        many = config.network == "many_to_one"
         architecture = "many_to_one" if many else "one_to_one"
         net = recurrent(architecture, "rnn", config.hidden, outputs)
-        net = map_inputs(net, sees[config.kind])
+        net = map_inputs(net, sees[config.network])
     return classification(net, adamw(config.learning_rate), example=example)
 
 

@@ -32,7 +32,7 @@ GATED = ("gru", "lstm")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     cell: str = flag("lstm", "recurrent cell", choices=CELLS)
-    parts: int = flag(1, "time steps of a row", low=1)
+    steps_per_row: int = flag(1, "time steps of a row", low=1, formerly="parts")
     hidden: int = flag(64, "size of the hidden state", low=1)
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
@@ -53,7 +53,7 @@ def rule(**leads):
 
 STUDY = Study(
     claim="Gated cells remember longer sequences than the simple recurrent cell.",
-    factors={"cell": CELLS, "parts": (1, 4)},
+    factors={"cell": CELLS, "steps_per_row": (1, 4)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
     primary_metric="accuracy",
@@ -63,7 +63,13 @@ STUDY = Study(
     },
     rule=rule,
     full={"mnist": {"epochs": 2.0, "seeds": 8}},
-    smoke={"steps": 3, "seeds": 2, "hidden": 4, "cell": ("rnn", "lstm"), "parts": (1,)},
+    smoke={
+        "steps": 3,
+        "seeds": 2,
+        "hidden": 4,
+        "cell": ("rnn", "lstm"),
+        "steps_per_row": (1,),
+    },
 )
 
 
@@ -86,9 +92,12 @@ def task(config, source, numbers):
     learning_rate = numbers.get("learning_rate", config.learning_rate)
     example, outputs = stills(source)
     _, _, width, channels = example.shape
-    if width % config.parts:
-        raise UserError(f"--parts={config.parts}: must divide a row of {width} pixels")
-    features = width // config.parts * channels
+    if width % config.steps_per_row:
+        raise UserError(
+            f"--steps_per_row={config.steps_per_row}: must divide a row of {width} "
+            "pixels"
+        )
+    features = width // config.steps_per_row * channels
     net = recurrent("many_to_one", config.cell, config.hidden, outputs)
     net = map_inputs(net, lambda x: x.reshape(x.shape[0], -1, features))
     optimizer = adamw(learning_rate, clip=1.0)

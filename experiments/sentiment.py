@@ -41,8 +41,11 @@ class Config(RunConfig):
     dataset: str = flag("lexicon", "data set to train on")
     model: str = flag("lstm", "classifier; bag: a bag of words", choices=MODELS)
     order: str = flag("written", "order of the words of each sentence", choices=ORDERS)
-    pieces: str = flag(
-        "character", "unit of the vocabulary", choices=("word", "character")
+    tokenizer: str = flag(
+        "character",
+        "unit of the vocabulary",
+        choices=("word", "character"),
+        formerly="pieces",
     )
     longest: int = flag(60, "words of a sentence; the rest is cut off", low=1)
     hidden: int = flag(64, "size of the hidden state", low=1)
@@ -88,7 +91,7 @@ STUDY = Study(
     },
     rule=rule,
     sizes={
-        name: {"pieces": "word", "epochs": 5.0}
+        name: {"tokenizer": "word", "epochs": 5.0}
         for name in ("rt_polarity", "vader", "labelled_text")
     },
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "embedding": 4}
@@ -103,7 +106,7 @@ def source(config):
 
     return sentences.sentences(
         loading.read(config),
-        kind=config.pieces,
+        kind=config.tokenizer,
         longest=config.longest,
         shuffled=config.order == "shuffled",
     )

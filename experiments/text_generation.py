@@ -44,18 +44,21 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
-WAYS = ("transformer", "diffusion", "gan")
+MODELS = ("transformer", "diffusion", "gan")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("python_reference", "data set to train on")
-    way: str = flag("transformer", "generative model", choices=WAYS)
+    model: str = flag("transformer", "generative model", choices=MODELS, formerly="way")
     context: int = flag(32, "length of a sample in characters", low=8)
     width: int = flag(64, "model width", low=4)
     depth: int = flag(2, "number of blocks", low=1)
-    judged: int = flag(
-        2000, "windows of the evaluation; half of them are the reference", low=8
+    eval_windows: int = flag(
+        2000,
+        "windows of the evaluation; half of them are the reference",
+        low=8,
+        formerly="judged",
     )
     learning_rate: float = flag(
         2e-3, "Adam's peak learning rate; a quarter for a GAN", low=0
@@ -80,16 +83,23 @@ def rule(transformer, diffusion, gan):
 
 STUDY = Study(
     claim="GANs and diffusion models generate text.",
-    factors={"way": WAYS},
+    factors={"model": MODELS},
     primary_metric="ngrams",
     higher=False,
-    contrasts={way: (way, f"{way}@ngrams_chain") for way in WAYS},
+    contrasts={way: (way, f"{way}@ngrams_chain") for way in MODELS},
     rule=rule,
     full=dict.fromkeys(
         ("python_reference", "tiny_shakespeare"), {"steps": 3000, "seeds": 8}
     ),
-    smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1, "judged": 100}
-    | {"way": ("diffusion", "gan")},
+    smoke={
+        "steps": 2,
+        "seeds": 2,
+        "context": 8,
+        "width": 8,
+        "depth": 1,
+        "eval_windows": 100,
+    }
+    | {"model": ("diffusion", "gan")},
 )
 
 
@@ -134,8 +144,8 @@ def task(config, source, numbers):
     options = {"depth": config.depth, "max_len": config.context}
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     optimizer = adamw(rate, clip=1.0, ema=0.995)
-    evaluator = text_sample_evaluator(source, max_examples=config.judged)
-    if config.way == "transformer":
+    evaluator = text_sample_evaluator(source, max_examples=config.eval_windows)
+    if config.model == "transformer":
         net = transformer("decoder", config.width, size, tied=True, **options)
         return tokens(
             net,
@@ -147,7 +157,7 @@ def task(config, source, numbers):
             draw=True,
             sample_evaluator=evaluator,
         )
-    if config.way == "diffusion":
+    if config.model == "diffusion":
         net = transformer(
             "encoder",
             config.width,

@@ -21,7 +21,7 @@ Undecided: without normalisation it is not known to be worse. Tiny Shakespeare, 
 1,000 updates, 87 minutes on one x86-64 core beside other work, nats a character, and
 how many more than with all parts (simultaneous intervals):
 
-    nothing       1.830 (1.819 to 1.841)   rate 0.01
+    none          1.830 (1.819 to 1.841)   rate 0.01
     norm          1.843 (1.830 to 1.856)   +0.013 (-0.015 to +0.042), rate 0.01
     heads         1.864 (1.844 to 1.885)   +0.035 (+0.007 to +0.062), rate 0.003
     depth         1.982 (1.971 to 1.993)   +0.152 (+0.127 to +0.177), rate 0.003
@@ -40,7 +40,7 @@ from dljax.studies.study import Study
 from experiments.language_models import clipped_adam, next_token, rotary_transformer
 
 CHANGES: dict[str, dict[str, Any]] = {
-    "nothing": {},
+    "none": {},
     "positions": {"positions": "none"},
     "heads": {"heads": 1},
     "depth": {"depth": 1},
@@ -48,13 +48,18 @@ CHANGES: dict[str, dict[str, Any]] = {
     "norm": {"norm": "none"},
     "attention": {"attention": False},
 }
-PARTS = tuple(name for name in CHANGES if name != "nothing")
+PARTS = tuple(name for name in CHANGES if name != "none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("python_reference", "data set to train on")
-    without: str = flag("nothing", "component that is removed", choices=tuple(CHANGES))
+    ablate: str = flag(
+        "none",
+        "component that is removed",
+        choices=tuple(CHANGES),
+        formerly="without",
+    )
     context: int = flag(64, "context length in characters", low=2)
     width: int = flag(64, "model width", low=4)
     depth: int = flag(3, "number of blocks", low=1)
@@ -81,20 +86,20 @@ def rule(**losses):
 
 STUDY = Study(
     claim="Every part of a Transformer makes it predict text better.",
-    factors={"without": tuple(CHANGES)},
+    factors={"ablate": tuple(CHANGES)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)},
     tune_seeds=1,
     primary_metric="loss",
     higher=False,
-    contrasts={part: (part, "nothing") for part in PARTS},
+    contrasts={part: (part, "none") for part in PARTS},
     rule=rule,
     full=dict.fromkeys(
         ("python_reference", "tiny_shakespeare"),
         {"steps": 1000, "eval_every": 50, "seeds": 8},
     ),
     smoke={"steps": 2, "seeds": 2, "context": 8, "width": 8, "depth": 1}
-    | {"without": ("nothing", "attention")},
+    | {"ablate": ("none", "attention")},
 )
 
 
@@ -109,7 +114,7 @@ def source(config):
 def task(config, source, numbers):
     """The next character, from all before it in its window."""
     learning_rate = numbers.get("learning_rate", config.learning_rate)
-    net = rotary_transformer(config, source, **CHANGES[config.without])
+    net = rotary_transformer(config, source, **CHANGES[config.ablate])
     optimizer = clipped_adam(learning_rate, config.steps)
     return next_token(net, optimizer, source, generate=2 * config.context)
 

@@ -45,13 +45,20 @@ WHOLE = ("multi30k_fr", "tatoeba_de", "tatoeba_fr", "tatoeba_es", "parallel_text
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("names", "data set to train on")
-    net: str = flag("attention", "network", choices=NETS)
-    shown: str = flag(
-        "source", "encoder's input: the source, or a blank", choices=SHOWN
+    network: str = flag("attention", "network", choices=NETS, formerly="net")
+    encoder_input: str = flag(
+        "source",
+        "encoder's input: the source, or a blank",
+        choices=SHOWN,
+        formerly="shown",
     )
     cell: str = flag("gru", "recurrent cell", choices=("rnn", "gru", "lstm"))
-    pieces: str = flag("character", "unit of the vocabulary", choices=PIECES)
-    size: int = flag(4000, "maximum vocabulary size of byte-pair encoding", low=10)
+    tokenizer: str = flag(
+        "character", "unit of the vocabulary", choices=PIECES, formerly="pieces"
+    )
+    vocab_size: int = flag(
+        4000, "maximum vocabulary size of byte-pair encoding", low=10, formerly="size"
+    )
     longest: int = flag(40, "pieces of a sentence; the rest is cut off", low=1)
     hidden: int = flag(128, "size of the hidden state", low=1)
     embedding: int = flag(64, "size of a token's embedding", low=1)
@@ -75,12 +82,12 @@ def rule(reading, **others):
 
 STUDY = Study(
     claim="Recurrent networks of many to many translate.",
-    factors={"net": NETS, "shown": SHOWN},
+    factors={"network": NETS, "encoder_input": SHOWN},
     design=[
-        {"net": "attention", "shown": "source"},
-        {"net": "encoder_decoder", "shown": "source"},
-        {"net": "attention", "shown": "blank"},
-        {"net": "transformer", "shown": "source"},
+        {"network": "attention", "encoder_input": "source"},
+        {"network": "encoder_decoder", "encoder_input": "source"},
+        {"network": "attention", "encoder_input": "blank"},
+        {"network": "transformer", "encoder_input": "source"},
     ],
     primary_metric="chrf",
     contrasts={
@@ -89,11 +96,18 @@ STUDY = Study(
         "transformer": ("transformer/source", "attention/source"),
     },
     rule=rule,
-    sizes=dict.fromkeys(WHOLE, {"pieces": "bpe", "size": 2000, "longest": 28})
-    | {"multi30k": {"pieces": "bpe", "size": 2000, "longest": 28, "epochs": 1.0}},
+    sizes=dict.fromkeys(WHOLE, {"tokenizer": "bpe", "vocab_size": 2000, "longest": 28})
+    | {
+        "multi30k": {
+            "tokenizer": "bpe",
+            "vocab_size": 2000,
+            "longest": 28,
+            "epochs": 1.0,
+        }
+    },
     full={"names": {"epochs": 30.0}, "multi30k": {"epochs": 3.0}},
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4}
-    | {"net": ("attention",), "shown": ("source",)},
+    | {"network": ("attention",), "encoder_input": ("source",)},
 )
 
 
@@ -103,10 +117,10 @@ def source(config):
 
     return sentences.translation_pairs(
         loading.read(config),
-        kind=config.pieces,
-        size=config.size,
+        kind=config.tokenizer,
+        size=config.vocab_size,
         longest=config.longest,
-        blank=config.shown == "blank",
+        blank=config.encoder_input == "blank",
     )
 
 
@@ -121,7 +135,7 @@ def task(config, source, numbers):
 
     details = source.details
     one = example(source, "x", "mask", "decoder_inputs")
-    if config.net == "transformer":
+    if config.network == "transformer":
         net = transformer(
             "encoder_decoder",
             config.hidden,
@@ -132,7 +146,7 @@ def task(config, source, numbers):
         )
     else:
         net = recurrent(
-            config.net,
+            config.network,
             config.cell,
             config.hidden,
             details.target_vocabulary.size,

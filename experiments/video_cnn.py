@@ -40,7 +40,9 @@ class Config(RunConfig):
         choices=NETWORKS,
     )
     frames: int = flag(8, "frames of a clip of digits", low=2)
-    size: int = flag(16, "side of a clip's frames in pixels", low=8)
+    frame_size: int = flag(
+        16, "side of a clip's frames in pixels", low=8, formerly="size"
+    )
     directions: int = flag(2, "number of directions of movement", choices=(2, 4, 8))
     channels: int = flag(
         8, "channels of the first convolution; doubled in the next", low=1
@@ -74,7 +76,7 @@ STUDY = Study(
     rule=rule,
     sizes={
         "colloid_video": {"resize": 32, "epochs": 1.0, "seeds": 2},
-        "mnist": {"size": 40, "epochs": 0.1, "seeds": 2},
+        "mnist": {"frame_size": 40, "epochs": 0.1, "seeds": 2},
     },
     full={
         "colloid_video": {"epochs": 2.0, "seeds": 8},
@@ -100,7 +102,7 @@ def source(config):
         images,
         directions=config.directions,
         frames=config.frames,
-        size=config.size,
+        size=config.frame_size,
     )
 
 

@@ -39,8 +39,10 @@ OF_28 = {"few": 300, "some": 3000, "patch": 4, "width": 64, "hidden": 95}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    net: str = flag("vit", "network", choices=NETS)
-    images: str = flag("all", "size of the training set", choices=IMAGES)
+    network: str = flag("vit", "network", choices=NETS, formerly="net")
+    train_size: str = flag(
+        "all", "size of the training set", choices=IMAGES, formerly="images"
+    )
     few: int = flag(100, "training images of the level `few`", low=10)
     some: int = flag(300, "training images of the level `some`", low=10)
     patch: int = flag(2, "side of a patch in pixels", low=1)
@@ -67,7 +69,7 @@ def rule(few, some, less):
 
 STUDY = Study(
     claim="A vision Transformer needs more training images than a CNN.",
-    factors={"net": NETS, "images": IMAGES},
+    factors={"network": NETS, "train_size": IMAGES},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-4, 1e-3, 3e-3, 1e-2)},
     tune_seeds=1,
@@ -82,7 +84,7 @@ STUDY = Study(
     sizes=dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), OF_28),
     full={"mnist": {"steps": 1500, "seeds": 8}},
     smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "channels": 2, "hidden": 4}
-    | {"images": ("few",)},
+    | {"train_size": ("few",)},
 )
 
 
@@ -92,9 +94,9 @@ def source(config):
     from dljax.sources.loading import load
 
     images = load(config)
-    if config.images == "all":
+    if config.train_size == "all":
         return images
-    return subset(images, getattr(config, config.images))
+    return subset(images, getattr(config, config.train_size))
 
 
 def task(config, source, numbers):
@@ -108,7 +110,7 @@ def task(config, source, numbers):
 
     learning_rate = numbers.get("learning_rate", config.learning_rate)
     example, outputs = stills(source)
-    if config.net == "cnn":
+    if config.network == "cnn":
         channels = (config.channels, 2 * config.channels)
         net = cnn(channels, config.hidden, outputs)
     else:

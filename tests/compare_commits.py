@@ -88,6 +88,10 @@ ARRAYS = ((r"(^|\.)stats\.", r"\1model_state."),)
 VARIANTS: tuple[tuple[str, str], ...] = (
     (r"^image$", "sample"),  # of diffusion
     (r"^noise$", "epsilon"),
+    (r"^(all|nothing)$", "none"),  # what is ablated
+    (r"^place$", "attention"),
+    (r"^pixels$", "positions"),
+    (r"^taught$", "denoising"),
 )
 
 

@@ -27,7 +27,7 @@ def dataset(request, monkeypatch):
 
 @pytest.mark.parametrize("kind", compared.KINDS)
 def test_each_kind_has_as_many_weights_and_operations(dataset, kind):
-    config = compared.Config(dataset=dataset, kind=kind, operations=20_000)
+    config = compared.Config(dataset=dataset, model=kind, gflop=20_000)
     source = compared.source(config)
     task = compared.task(config, source, {})
     diffusion = compared.Config(dataset=dataset)
@@ -38,4 +38,4 @@ def test_each_kind_has_as_many_weights_and_operations(dataset, kind):
     counted = cost.flops(task, source, config.batch_size)
     assert counted is not None
     assert updates * counted == pytest.approx(1e9 * config.operations, rel=0.02)
-    assert compared.Config(dataset=dataset, kind=kind, steps=7).updates(0) == 7
+    assert compared.Config(dataset=dataset, model=kind, steps=7).updates(0) == 7

@@ -142,7 +142,7 @@ def test_what_is_asked_for_has_no_real_one_beside(data_dir):
 
     text = text_generation.source(text_generation.Config(data_dir=data_dir))
     assert text.say({"prediction": np.full((2, 3), 5)}).keys() == {"said"}
-    config = generators_compared.Config(kind="transformer", data_dir=data_dir)
+    config = generators_compared.Config(model="transformer", data_dir=data_dir)
     images = generators_compared.source(config)
     made = images.say({"prediction": np.zeros((2, 64), int)})
     assert made.keys() == {"generated"}

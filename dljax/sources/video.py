@@ -63,7 +63,7 @@ def moving_digits(
     room = np.array([size - height, size - width])
     if min(room) < frames - 1:
         raise UserError(
-            f"--size={size}: images of {height}x{width} need at least "
+            f"--frame_size={size}: images of {height}x{width} need at least "
             f"{max(height, width) + frames - 1} to move over {frames} frames"
         )
     names = tuple(COMPASS)[:: {2: 4, 4: 2, 8: 1}[directions]]

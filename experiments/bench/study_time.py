@@ -1,6 +1,6 @@
 """How long does a whole study of 8 seeds take, beside PyTorch?
 
-    python -m experiments.bench.study_time [--net=cnn] [--seeds=8] [--rounds=3]
+    python -m experiments.bench.study_time [--network=cnn] [--seeds=8] [--rounds=3]
 
 The CNN of `experiments.cnn_vs_mlp` on the digits, or the LSTM of `row_mnist` that reads
 them pixel by pixel, 64 steps: all seeds, every update and every evaluation. dljax
@@ -31,7 +31,7 @@ EVALUATIONS = 20
 class Config:
     """Flags."""
 
-    net: str = flag("cnn", "network", choices=("cnn", "lstm"))
+    network: str = flag("cnn", "network", choices=("cnn", "lstm"), formerly="net")
     seeds: int = flag(8, "number of seeds", low=2)
     rounds: int = flag(3, "interleaved rounds", low=1)
     worker: str = flag("", "internal: this process measures one variant")
@@ -45,7 +45,7 @@ def study(net: str, seeds: int):
     """
     if net == "cnn":
         return cnn_vs_mlp, cnn_vs_mlp.Config(seeds=seeds, dropout=0.0, canvas=0)
-    return row_mnist, row_mnist.Config(seeds=seeds, parts=8, epochs=10.0)
+    return row_mnist, row_mnist.Config(seeds=seeds, steps_per_row=8, epochs=10.0)
 
 
 def dljax_worker(net: str, seeds: int) -> None:
@@ -146,14 +146,14 @@ def main(arguments) -> int:
     """Prints the table; exit code 0."""
     config = configs.parse(Config, arguments, factors={}).config
     if config.worker == "dljax":
-        dljax_worker(config.net, config.seeds)
+        dljax_worker(config.network, config.seeds)
         return 0
     if config.worker:
-        torch_worker(config.worker, config.net, config.seeds)
+        torch_worker(config.worker, config.network, config.seeds)
         return 0
     workers.limit_cores(2)
     module = "experiments.bench.study_time"
-    flags = f"--net={config.net}", f"--seeds={config.seeds}"
+    flags = f"--network={config.network}", f"--seeds={config.seeds}"
     processes = {
         v: workers.start(module, f"--worker={v}", *flags)
         for v in ("dljax", "all", "even", "odd")
@@ -170,7 +170,7 @@ def main(arguments) -> int:
     def median(rounds, key="secs"):
         return float(np.median([timing[key] for timing in rounds]))
 
-    name = {"cnn": "CNN", "lstm": "LSTM"}[config.net]
+    name = {"cnn": "CNN", "lstm": "LSTM"}[config.network]
     print(f"{config.seeds} seeds of the digits {name}, training and evaluation, s")
     for name, rounds in (
         ("dljax, seeds over the cores", dljax),

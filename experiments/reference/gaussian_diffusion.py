@@ -47,7 +47,9 @@ SAMPLERS = {"ddim": SamplerConfig(20, 0.0), "ancestral": SamplerConfig(100, 1.0)
 class Config(RunConfig):
     dataset: str = flag("gaussian", "data set to train on", choices=("gaussian",))
     schedule: str = flag("linear", "the noise schedule", choices=SCHEDULES)
-    rounds: int = flag(1500, "noise draws of the loss at each time step", low=1)
+    noise_draws: int = flag(
+        1500, "noise draws of the loss at each time step", low=1, formerly="rounds"
+    )
     num_samples: int = flag(
         500, "images that each sampler draws", low=2, formerly="made"
     )
@@ -78,7 +80,7 @@ STUDY = Study(
         for schedule in SCHEDULES
     },
     rule=rule,
-    smoke={"seeds": 2, "rounds": 2, "num_samples": 4, "schedule": ("cosine",)},
+    smoke={"seeds": 2, "noise_draws": 2, "num_samples": 4, "schedule": ("cosine",)},
     default_is_full={"gaussian": KNOWN_EXACTLY},
 )
 
@@ -121,7 +123,7 @@ def task(config, source, numbers):
 
     def probe(params, model_state, batch, key):
         first, second = jax.random.split(key)
-        keys = jax.random.split(first, config.rounds)
+        keys = jax.random.split(first, config.noise_draws)
         measured = jax.lax.map(lambda k: losses(params, model_state, k), keys)
         offs = [
             jnp.abs(measured[name].mean(0) / jnp.asarray(least[name], jnp.float32) - 1)

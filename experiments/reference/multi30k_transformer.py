@@ -36,7 +36,9 @@ PUBLISHED = 36.52
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("multi30k", "data set to train on")
-    net: str = flag("transformer", "network", choices=("transformer",))
+    network: str = flag(
+        "transformer", "network", choices=("transformer",), formerly="net"
+    )
     least: int = flag(2, "words that are there less often are unknown", low=1)
     longest: int = flag(40, "words of a sentence; the rest is cut off", low=1)
     width: int = flag(256, "model width", low=2)
@@ -60,7 +62,7 @@ def rule(over):
 
 STUDY = Study(
     claim="A Transformer translates Multi30k at 36.52 BLEU.",
-    factors={"net": ("transformer",)},
+    factors={"network": ("transformer",)},
     primary_metric="loss",
     higher=False,
     select="best_valid",

@@ -28,8 +28,11 @@ from experiments.full_size import PUBLISHED_SIZE
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("cifar10", "data set to train on")
-    compute: str = flag(
-        "float32", "dtype of the computation", choices=("float32", "bfloat16")
+    compute_dtype: str = flag(
+        "float32",
+        "dtype of the computation",
+        choices=("float32", "bfloat16"),
+        formerly="compute",
     )
     depth: int = flag(20, "number of layers", choices=(8, 20, 32, 44, 56, 110))
     width: int = flag(16, "channels of the first stage", low=1)
@@ -54,7 +57,7 @@ def rule(published, half):
 
 STUDY = Study(
     claim="A residual net of 20 layers errs on 8.75 % of CIFAR-10's test images.",
-    factors={"compute": ("float32", "bfloat16")},
+    factors={"compute_dtype": ("float32", "bfloat16")},
     primary_metric="accuracy",
     default_is_full={"cifar10": PUBLISHED_SIZE},
     contrasts={"published": ("float32", 0.9125), "half": ("bfloat16", "float32")},
@@ -89,7 +92,7 @@ def task(config, source, numbers):
     optimizer = optax.chain(optax.add_decayed_weights(1e-4), sgd(rate, momentum=0.9))
     net = resnet(config.depth, len(source.classes), width=config.width)
     return classification(
-        with_compute_dtype(net, config.compute),
+        with_compute_dtype(net, config.compute_dtype),
         optimizer,
         example=jnp.zeros((1, *source.arrays["image"].shape[1:])),
         augment=augment.chain(

@@ -28,7 +28,7 @@ from experiments.full_size import WHOLE_DATA_SET
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("spoken_digit", "data set to train on")
-    net: str = flag("cnn", "network", choices=("cnn",))
+    network: str = flag("cnn", "network", choices=("cnn",), formerly="net")
     channels: int = flag(32, "channels of the first convolution; then doubled", low=1)
     hidden: int = flag(128, "width of the fully connected layer", low=1)
     dropout: float = flag(
@@ -54,7 +54,7 @@ def rule(over):
 
 STUDY = Study(
     claim="A CNN recognises spoken digits in 96 of 100 recordings.",
-    factors={"net": ("cnn",)},
+    factors={"network": ("cnn",)},
     primary_metric="accuracy",
     contrasts={"over": ("cnn", 0.96)},
     rule=rule,

@@ -23,7 +23,7 @@ what the verdict is about; nobody here has run it:
 
     python -m experiments.reference.tiny_shakespeare --manual_dir=DIR --depth=6 \
         --heads=6 --width=384 --context=256 --dropout=0.2 --batch_size=64 --steps=5000 \
-        --compute=bfloat16 --scan --seeds=1 --workdir=runs/tiny_shakespeare_gpu
+        --compute_dtype=bfloat16 --scan --seeds=1 --workdir=runs/tiny_shakespeare_gpu
 """
 
 import dataclasses
@@ -42,7 +42,9 @@ COMPUTE = ("float32", "bfloat16")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     dataset: str = flag("tiny_shakespeare", "data set to train on")
-    net: str = flag("transformer", "network", choices=("transformer",))
+    network: str = flag(
+        "transformer", "network", choices=("transformer",), formerly="net"
+    )
     depth: int = flag(4, "number of blocks", low=1)
     heads: int = flag(4, "attention heads of a block", low=1)
     width: int = flag(128, "model width", low=2)
@@ -50,7 +52,9 @@ class Config(RunConfig):
     dropout: float = flag(0.0, "dropout rate of each residual branch", low=0, below=1)
     scan: bool = flag(False, "scan over blocks: compiles faster")
     remat: bool = flag(False, "rematerialise blocks in the backward pass: less memory")
-    compute: str = flag("float32", "dtype of the computation", choices=COMPUTE)
+    compute_dtype: str = flag(
+        "float32", "dtype of the computation", choices=COMPUTE, formerly="compute"
+    )
     learning_rate: float = flag(
         1e-3, "AdamW's peak learning rate, after 100 warm-up updates", low=0
     )
@@ -74,7 +78,7 @@ def rule(over):
 STUDY = Study(
     claim="A Transformer of 0.8 million weights predicts tiny Shakespeare at 1.88 "
     "nats.",
-    factors={"net": ("transformer",)},
+    factors={"network": ("transformer",)},
     primary_metric="loss",
     higher=False,
     contrasts={"over": ("transformer", PUBLISHED)},
@@ -113,7 +117,7 @@ def task(config, source, numbers):
     )
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=100, end=0.1)
     optimizer = adamw(rate, clip=1.0, b2=0.99, weight_decay=0.1)
-    net = with_compute_dtype(net, config.compute)
+    net = with_compute_dtype(net, config.compute_dtype)
     return next_token(net, optimizer, source, generate=4 * config.context)
 
 
