@@ -25,7 +25,7 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
-from dljax.studies.study import Study
+from dljax.studies.study import Profile, Study
 from experiments.full_size import DIGITS_TWICE
 
 NETWORKS = ("cnn", "mlp", "linear")
@@ -72,13 +72,17 @@ STUDY = Study(
         "attacked_more_than_mlp": ("cnn - cnn@pgd_3", "mlp - mlp@pgd_3"),
     },
     rule=rule,
-    profiles={
-        f"accuracy over severity of {kind}": {
-            "accuracy": 0,
-            **{f"{kind}_{level}": level for level in range(1, 6)},
-        }
+    profiles=[
+        Profile(
+            y="accuracy",
+            x=f"severity of {kind}",
+            points={
+                "accuracy": 0,
+                **{f"{kind}_{level}": level for level in range(1, 6)},
+            },
+        )
         for kind in KINDS
-    },
+    ],
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
     default_is_full={"digits": DIGITS_TWICE},
 )

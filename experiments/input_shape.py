@@ -24,7 +24,7 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
-from dljax.studies.study import Study
+from dljax.studies.study import Profile, Study
 
 PERCENTS = (50, 75, 88, 113, 125, 150)  # of the side that the net was trained at
 
@@ -66,13 +66,17 @@ STUDY = Study(
         "larger": ("colour@accuracy_113", "colour"),
     },
     rule=rule,
-    profiles={
-        "accuracy over percent of the side that it was trained at": {
-            **{f"accuracy_{percent}": percent for percent in PERCENTS[:3]},
-            "accuracy": 100,
-            **{f"accuracy_{percent}": percent for percent in PERCENTS[3:]},
-        }
-    },
+    profiles=[
+        Profile(
+            y="accuracy",
+            x="percent of the side that it was trained at",
+            points={
+                **{f"accuracy_{percent}": percent for percent in PERCENTS[:3]},
+                "accuracy": 100,
+                **{f"accuracy_{percent}": percent for percent in PERCENTS[3:]},
+            },
+        )
+    ],
     sizes={
         "image_folder": {
             "resize": 32,

@@ -24,7 +24,7 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
-from dljax.studies.study import Study
+from dljax.studies.study import Profile, Study
 from experiments.full_size import DIGITS_TWICE
 
 PLACES = ("input", "before_Conv_1", "before_Dense_0", "before_Dense_1")
@@ -76,11 +76,13 @@ STUDY = Study(
         "learned": (f"trained@{LAYERS[3]}", f"untrained@{LAYERS[3]}"),
     },
     rule=rule,
-    profiles={
-        "accuracy over layers before the linear classifier": {
-            name: i for i, name in enumerate(LAYERS)
-        }
-    },
+    profiles=[
+        Profile(
+            y="accuracy",
+            x="layers before the linear classifier",
+            points={name: i for i, name in enumerate(LAYERS)},
+        )
+    ],
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4},
     default_is_full={"digits": DIGITS_TWICE},
 )

@@ -40,7 +40,7 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
-from dljax.studies.study import Study
+from dljax.studies.study import Profile, Study
 
 CELLS = ("rnn", "orthogonal", "gru", "lstm")
 LENGTHS = (50, 100, 200, 400)
@@ -99,12 +99,14 @@ STUDY = Study(
     full={"adding": {"steps": 6000, "length": LENGTHS}},
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "cell": ("rnn", "lstm")}
     | {"length": (50,)},
-    profiles={
-        f"log10 gradient, {when} over steps before the end": {
-            f"{when}_{lag}": lag for lag in LAGS
-        }
+    profiles=[
+        Profile(
+            y=f"log10 gradient, {when}",
+            x="steps before the end",
+            points={f"{when}_{lag}": lag for lag in LAGS},
+        )
         for when in ("drawn", "trained")
-    },
+    ],
 )
 
 

@@ -21,7 +21,7 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
-from dljax.studies.study import Study
+from dljax.studies.study import Profile, Study
 from experiments.full_size import DIGITS_TWICE
 
 PERCENTS = (10, 20, 30, 50, 70, 80, 90, 95)
@@ -69,13 +69,17 @@ STUDY = Study(
         for more, less in (("smallest", "random"), ("random", "largest"))
     },
     rule=rule,
-    profiles={
-        f"accuracy over percent of weights gone, {order}": {
-            "accuracy": 0,
-            **{f"{order}_{percent}": percent for percent in PERCENTS},
-        }
+    profiles=[
+        Profile(
+            y="accuracy",
+            x=f"percent of weights gone, {order}",
+            points={
+                "accuracy": 0,
+                **{f"{order}_{percent}": percent for percent in PERCENTS},
+            },
+        )
         for order in ORDERS
-    },
+    ],
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "channels": 2},
     default_is_full={"digits": DIGITS_TWICE},
 )

@@ -13,6 +13,7 @@ from dljax.errors import UserError
 from dljax.reporting import profiles, sample_figures, templates
 from dljax.sources.resident import with_seen
 from dljax.studies.experiment import of_module
+from dljax.studies.study import Profile
 
 
 def task(config, source, numbers):
@@ -45,7 +46,9 @@ def experiment(data_dir):
             "one": ("16@is_1", "16@is_0"),
         },
         rule=rule,
-        profiles={"share over digit": {"is_0": 0, "is_1": 1, "is_2": 2}},
+        profiles=[
+            Profile(y="share", x="digit", points={"is_0": 0, "is_1": 1, "is_2": 2})
+        ],
     )
     return of_module(small_texts)._replace(
         study=study,

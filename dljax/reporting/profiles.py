@@ -2,40 +2,49 @@
 
 import collections
 import itertools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from dljax.reporting.figures import COLOURS, LINES, plt
 from dljax.studies import statistics
 from dljax.studies.results import Results
+from dljax.studies.study import Profile
 
-WIDE = 8  # times the smallest number: then the axis is logarithmic
-Line = list[tuple[float, list[float]]]  # (x, a value a seed)
+LOG_RANGE = 8  # largest over smallest number from which the x axis is logarithmic
+Line = list[tuple[float, list[float]]]  # (x, the values of the seeds)
 
 
-def of_metrics(results: Results, profiles: Mapping[str, Mapping[str, float]]):
-    """A panel for each of a study's `profiles`; None where it has none.
+class Panel(NamedTuple):
+    """One pair of axes. x, y: their labels. lines: {label: line}."""
 
-    A profile is named "what over what", which are the labels of its axes.
-    """
-    panels = {}
-    for title, places in profiles.items():
-        y, _, x = title.rpartition(" over ")
+    x: str
+    y: str
+    lines: Mapping[str, Line]
+
+
+def of_metrics(results: Results, profiles: Sequence[Profile]):
+    """A panel for each of a study's `profiles`; None where none has a value."""
+    panels = []
+    for profile in profiles:
         lines = {
-            variant: [
-                (place, list(results.values(variant, metric).values()))
-                for metric, place in places.items()
-            ]
+            variant: _nonempty(
+                [
+                    (x, list(results.values(variant, metric).values()))
+                    for metric, x in profile.points.items()
+                ]
+            )
             for variant in results.final
         }
-        panels[x, y] = {k: kept for k, v in lines.items() if (kept := _filled(v))}
-    return _draw({k: v for k, v in panels.items() if v}, results.test_train_ratio)
+        if lines := {variant: line for variant, line in lines.items() if line}:
+            panels.append(Panel(profile.x, profile.y, lines))
+    return _draw(panels, results.test_train_ratio) if panels else None
 
 
-def of_factor(results: Results, measure: str):
-    """The measure over a factor of at least three numbers; a line for each of the
-    other factors' combinations, or one where those go with it. None where there is no
-    such factor.
+def of_factor(results: Results, metric: str):
+    """The metric over the first factor of at least three numbers.
+
+    A line for each combination of the other factors' levels, or one line where the
+    other factors go with it. None where there is no such factor.
     """
     factors = {k: v for k, v in results.spec.factors.items() if len(v) > 1}
     numeric = [
@@ -45,51 +54,49 @@ def of_factor(results: Results, measure: str):
     ]
     if not numeric:
         return None
-    chosen = numeric[0]
+    factor = numeric[0]
     lines: dict[str, Line] = collections.defaultdict(list)
     for variant, levels in results.spec.variants.items():
-        others = "/".join(str(levels[k]) for k in factors if k != chosen)
-        values = list(results.values(variant, measure).values())
-        lines[others or measure].append((levels[chosen], values))
+        others = "/".join(str(levels[k]) for k in factors if k != factor)
+        values = list(results.values(variant, metric).values())
+        lines[others or metric].append((levels[factor], values))
     if all(len(line) == 1 for line in lines.values()):
-        lines = {measure: list(itertools.chain(*lines.values()))}
-    kept = {name: sorted(found) for name, v in lines.items() if (found := _filled(v))}
-    if not kept:
+        lines = {metric: list(itertools.chain(*lines.values()))}
+    lines = {
+        label: sorted(line) for label, v in lines.items() if (line := _nonempty(v))
+    }
+    if not lines:
         return None
-    figure = _draw({(chosen, measure): kept}, results.test_train_ratio)
-    ticks = factors[chosen]
-    if min(ticks) > 0 and max(ticks) >= WIDE * min(ticks):
+    figure = _draw([Panel(factor, metric, lines)], results.test_train_ratio)
+    ticks = factors[factor]
+    if min(ticks) > 0 and max(ticks) >= LOG_RANGE * min(ticks):
         figure.axes[0].set_xscale("log")
-        figure.axes[0].set_xticks(ticks, labels=[str(level) for level in ticks])
+        figure.axes[0].set_xticks(ticks, labels=[str(tick) for tick in ticks])
         figure.axes[0].minorticks_off()
     return figure
 
 
-def _filled(line: Line) -> Line:
+def _nonempty(line: Line) -> Line:
     return [(x, values) for x, values in line if values]
 
 
-def _draw(
-    panels: Mapping[tuple[str, str], Mapping[str, Line]], test_train_ratio: float
-):
-    """A panel for each pair of labels, of its horizontal and its vertical axis."""
-    if not panels:
-        return None
+def _draw(panels: Sequence[Panel], test_train_ratio: float):
+    """A figure of at most three panels a row, with one legend."""
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = plt().subplots(
         rows, columns, figsize=(9, 0.6 + 2.7 * rows), squeeze=False, sharey=True
     )
-    names = list(dict.fromkeys(itertools.chain(*panels.values())))
+    labels = list(dict.fromkeys(itertools.chain(*(p.lines for p in panels))))
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
-    for axis, ((x, y), lines) in zip(axes.flat, panels.items(), strict=False):
-        axis.set_xlabel(x)
-        if axis in axes[:, 0] or y != next(iter(panels))[1]:
-            axis.set_ylabel(y)
-        for name, line in lines.items():
-            i = names.index(name)
-            _draw_line(axis, line, test_train_ratio, i, label=name)
+    for axis, panel in zip(axes.flat, panels, strict=False):
+        axis.set_xlabel(panel.x)
+        if axis in axes[:, 0] or panel.y != panels[0].y:
+            axis.set_ylabel(panel.y)
+        for label, line in panel.lines.items():
+            i = labels.index(label)
+            _draw_line(axis, line, test_train_ratio, i, label=label)
     handles = {
         label: handle
         for axis in axes.flat
@@ -109,14 +116,16 @@ def _draw(
 def _draw_line(
     axis: Any, line: Line, test_train_ratio: float, i: int, *, label: str
 ) -> None:
-    told = [
-        (x, statistics.interval(values, test_train_ratio=test_train_ratio))
-        for x, values in line
+    """The i-th line: the mean over seeds, and a band where there are several."""
+    intervals = [
+        statistics.interval(values, test_train_ratio=test_train_ratio)
+        for _, values in line
     ]
     colour, style = COLOURS[i % len(COLOURS)], LINES[i // len(COLOURS) % len(LINES)]
-    xs = [x for x, _ in told]
-    means = [t.mean for _, t in told]
+    xs = [x for x, _ in line]
+    means = [interval.mean for interval in intervals]
     axis.plot(xs, means, style, marker="o", ms=4, color=colour, label=label)
-    if all(t.low is not None for _, t in told):
-        lows, highs = ([t[end] for _, t in told] for end in (2, 3))
+    if all(interval.low is not None for interval in intervals):
+        lows = [interval.low for interval in intervals]
+        highs = [interval.high for interval in intervals]
         axis.fill_between(xs, lows, highs, color=colour, alpha=0.15, lw=0)

@@ -9,6 +9,17 @@ SELECTIONS = ("final", "best_valid")
 VERDICTS = ("supported", "refuted", "undecided")
 
 
+class Profile(NamedTuple):
+    """Test metrics over a number that is not the update: a severity, a lag, a layer.
+
+    y, x: the labels of the axes. points: {metric: its place on the x axis}.
+    """
+
+    y: str
+    x: str
+    points: Mapping[str, float]
+
+
 class Study(NamedTuple):
     """A question, declared.
 
@@ -39,8 +50,7 @@ class Study(NamedTuple):
     smoke: {field: value} for --smoke.
     default_is_full: {data set: why its default size decides as well as a full one}. A
       data set that is neither here nor in `full` is not judged.
-    profiles: {"what over what": {metric: number}}: pictures of metrics over something
-      else than the update, as the severity of a corruption.
+    profiles: pictures of metrics over something else than the update.
     """
 
     claim: str
@@ -59,7 +69,7 @@ class Study(NamedTuple):
     full: Mapping[str, Mapping[str, Any]] = {}
     smoke: Mapping[str, Any] = {}
     default_is_full: Mapping[str, str] = {}
-    profiles: Mapping[str, Mapping[str, float]] = {}
+    profiles: Sequence[Profile] = ()
 
     @property
     def best_by(self) -> tuple[str, bool] | None:
