@@ -91,7 +91,11 @@ def task(config, source, numbers):
             f"this takes at most {max(ROWS)}, over which a memory is kept"
         )
     net = recurrent(
-        "many_to_one", config.cell, config.hidden, outputs, reset=config.reset_every
+        "many_to_one",
+        config.cell,
+        config.hidden,
+        outputs,
+        reset_every=config.reset_every,
     )
     rate = config.learning_rate
     return classification(map_inputs(net, image_rows), adamw(rate), example=example)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.interpret.gradient_flow import through_time
-from dljax.models.cell import Layer, forward
+from dljax.models.cell import Layer, unroll
 from dljax.models.lstm import LSTM
 from dljax.models.rnn import GRU, RNN
 
@@ -13,9 +13,9 @@ T, B, F, H = 12, 2, 3, 4
 
 
 def weights(cell, memory, bias):
-    width = cell.parts * H
+    width = cell.num_gates * H
     found = {"inputs": jnp.zeros((F, width)), "memory": memory, "bias": bias}
-    return found | ({"memory_bias": jnp.zeros(width)} if cell.memory_bias else {})
+    return found | ({"memory_bias": jnp.zeros(width)} if cell.recurrent_bias else {})
 
 
 def first(output):
@@ -47,12 +47,12 @@ def test_it_is_the_gradient_of_a_sequence_that_begins_there():
         x = jax.random.normal(jax.random.key(1), (T, B, F))
         params = layer.init(jax.random.key(0), x)["params"]
         norms = through_time(cell, params, x, first)
-        begin = (jnp.zeros((B, H)),) * cell.memories
+        begin = (jnp.zeros((B, H)),) * cell.num_states
         for t in (2, 7, T - 1):
-            _, memory = forward(cell, params, x[: t + 1], begin)
+            _, memory = unroll(cell, params, x[: t + 1], begin)
             rest = jax.grad(
                 lambda m, cell=cell, t=t, params=params, x=x: first(
-                    forward(cell, params, x[t + 1 :], m)[1][0]
+                    unroll(cell, params, x[t + 1 :], m)[1][0]
                 ).sum()
             )(memory)
             norm = jnp.sqrt(sum((part**2).sum(-1) for part in rest))

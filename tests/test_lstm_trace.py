@@ -25,7 +25,7 @@ def trial(tmp_path_factory, data_dir):
 def test_every_step_is_there_for_every_character(trial):
     config = lstm_trace.Config(run=str(trial), example=5)
     parts, labels = lstm_trace.traced(config)
-    assert {name for _, name in STEPS} - parts.keys() == {"before"}
+    assert {name for _, name in STEPS} - parts.keys() == {"previous_cell"}
     run = dljax.load(trial)
     (row,) = run.source.split(run.runs[0].seed)[run.split][5:6]
     batch = run.source.gather(run.source.arrays, np.array([row]))
@@ -33,11 +33,11 @@ def test_every_step_is_there_for_every_character(trial):
     assert "".join(labels).strip() in sentence
     for part in parts.values():
         assert len(part) == len(labels)
-    kept = np.concatenate([np.zeros((1, 4)), parts["memory"][:-1]])
+    kept = np.concatenate([np.zeros((1, 4)), parts["cell"][:-1]])
     written = parts["input_gate"] * parts["candidate"]
     expected = parts["forget_gate"] * kept + written
-    np.testing.assert_allclose(parts["memory"], expected, atol=1e-6)
-    shown = parts["output_gate"] * np.tanh(parts["memory"])
+    np.testing.assert_allclose(parts["cell"], expected, atol=1e-6)
+    shown = parts["output_gate"] * np.tanh(parts["cell"])
     np.testing.assert_allclose(parts["output"], shown, atol=1e-6)
     assert lstm_trace.main([f"--run={trial}"]) == 0
     assert (trial / "trace.svg").read_text().count("<image") == len(STEPS)
@@ -54,7 +54,7 @@ def piece(tmp_path_factory):
 
 def test_of_a_net_that_makes_music_the_real_piece_is_traced(piece):
     parts, labels = lstm_trace.traced(lstm_trace.Config(run=str(piece)))
-    assert {name for _, name in STEPS} - parts.keys() == {"before"}
+    assert {name for _, name in STEPS} - parts.keys() == {"previous_cell"}
     assert len(labels) == len(parts["output"]) == 20  # that many after the first
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.models.cell import Layer, forward, record_cells
+from dljax.models.cell import Layer, record_cells, unroll
 from dljax.models.recurrent import ARCHITECTURES, CELLS, GENERATIVE, recurrent
 
 CELL = pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
@@ -13,21 +13,21 @@ T, B, F, H = 6, 3, 2, 4
 
 
 @CELL
-def test_a_cell_is_pytorchs_in_values_and_gradients(golden, name):
+def test_cell_equals_pytorch(golden, name):
     array = {
         key.removeprefix(f"{name}_"): value
         for key, value in golden.items()
         if key.startswith(f"{name}_")
     }
     weights = {key: array[key] for key in ("inputs", "memory", "bias")}
-    if CELLS[name].memory_bias:
+    if CELLS[name].recurrent_bias:
         weights["memory_bias"] = array["memory_bias"]
     else:
         weights["bias"] = weights["bias"] + array["memory_bias"]
-    begin = tuple(array[f"begin_{i}"][0] for i in range(CELLS[name].memories))
+    begin = tuple(array[f"begin_{i}"][0] for i in range(CELLS[name].num_states))
     with jax.enable_x64(True):
         y, back = jax.vjp(
-            lambda *a: forward(CELLS[name], *a)[0], weights, array["x"], begin
+            lambda *a: unroll(CELLS[name], *a)[0], weights, array["x"], begin
         )
         d_weights, d_x, d_begin = back(jnp.asarray(array["g"]))
     np.testing.assert_allclose(y, array["y"], atol=1e-5)
@@ -38,7 +38,7 @@ def test_a_cell_is_pytorchs_in_values_and_gradients(golden, name):
         np.testing.assert_allclose(value, array[f"d_begin_{i}"][0], atol=1e-5)
 
 
-def drawn(name, *, seed=0, **options):
+def layer_of(name, *, seed=0, **options):
     """A layer, its weights, and an input (t, b, features)."""
     layer = Layer(CELLS[name], H, **options)
     x = np.random.default_rng(seed).normal(size=(T, B, F)).astype(np.float32)
@@ -71,52 +71,52 @@ def by_hand(name, w, x):
 
 
 @CELL
-def test_a_layer_is_a_loop_by_hand(name):
-    layer, params, x = drawn(name)
+def test_layer_equals_numpy_loop(name):
+    layer, params, x = layer_of(name)
     outputs, memory = layer.apply({"params": params}, x)
     np.testing.assert_allclose(outputs, by_hand(name, params, x), atol=1e-5)
     np.testing.assert_array_equal(outputs[-1], memory[0])
 
 
 @CELL
-def test_from_the_last_step_to_the_first_is_the_loop_over_the_reversed(name):
-    layer, params, x = drawn(name, reverse=True)
+def test_reverse_equals_loop_over_reversed_input(name):
+    layer, params, x = layer_of(name, reverse=True)
     outputs, memory = layer.apply({"params": params}, x)
     expected = by_hand(name, params, x[::-1])[::-1]
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
     np.testing.assert_array_equal(outputs[0], memory[0])
 
 
-def test_the_trace_has_every_gate_and_state_of_the_five_steps():
-    layer, params, x = drawn("lstm", trace=True)
+def test_trace_has_every_gate_and_state():
+    layer, params, x = layer_of("lstm", trace=True)
     outputs, memory, trace = layer.apply({"params": params}, x)
     gates = ("input_gate", "forget_gate", "output_gate")
-    assert set(trace) == {*gates, "candidate", "memory", "output"}
+    assert set(trace) == {*gates, "candidate", "cell", "output"}
     assert all(trace[name].shape == (T, B, H) for name in trace)
     assert all((trace[g] > 0).all() and (trace[g] < 1).all() for g in gates)
-    before = jnp.concatenate([jnp.zeros((1, B, H)), trace["memory"][:-1]])
+    before = jnp.concatenate([jnp.zeros((1, B, H)), trace["cell"][:-1]])
     kept = trace["forget_gate"] * before + trace["input_gate"] * trace["candidate"]
-    np.testing.assert_allclose(trace["memory"], kept, atol=1e-6)
-    shown = trace["output_gate"] * jnp.tanh(trace["memory"])
+    np.testing.assert_allclose(trace["cell"], kept, atol=1e-6)
+    shown = trace["output_gate"] * jnp.tanh(trace["cell"])
     np.testing.assert_allclose(outputs, shown, atol=1e-6)
     np.testing.assert_array_equal(trace["output"], outputs)
-    np.testing.assert_array_equal(trace["memory"][-1], memory[1])
+    np.testing.assert_array_equal(trace["cell"][-1], memory[1])
 
 
 @CELL
-def test_of_a_step_only_products_and_memory_are_kept_for_the_gradient(name):
-    layer, params, x = drawn(name)
+def test_only_projections_and_carry_are_saved_for_the_gradient(name):
+    layer, params, x = layer_of(name)
     _, back = jax.vjp(lambda params: layer.apply({"params": params}, x)[0], params)
     kept = [leaf for leaf in jax.tree.leaves(back) if leaf.ndim == 3]
     widths = sorted(leaf.shape[-1] for leaf in kept)
     cell = layer.cell
-    needed = [x.shape[-1], cell.parts * H, *[H] * cell.memories]
+    needed = [x.shape[-1], cell.num_gates * H, *[H] * cell.num_states]
     assert widths == sorted(needed)
 
 
-def test_one_feature_is_as_good_as_any():
+def test_one_feature_equals_two_with_zeros():
     """Its product is computed otherwise; with a second one of zeros nothing changes."""
-    layer, params, x = drawn("lstm")
+    layer, params, x = layer_of("lstm")
     one = {**params, "inputs": params["inputs"][:1]}
     two = {**params, "inputs": params["inputs"][:2]}
     x = x[..., :1]
@@ -137,22 +137,22 @@ def test_one_feature_is_as_good_as_any():
 
 @CELL
 @pytest.mark.parametrize("reset", [1, 2, 4])
-def test_a_memory_that_begins_anew_is_a_sequence_of_its_own(name, reset):
-    layer, params, x = drawn(name, reset=reset)
+def test_reset_every_equals_separate_sequences(name, reset):
+    layer, params, x = layer_of(name, reset_every=reset)
     outputs, _ = layer.apply({"params": params}, x)
     parts = [by_hand(name, params, x[i : i + reset]) for i in range(0, T, reset)]
     np.testing.assert_allclose(outputs, np.concatenate(parts), atol=1e-5)
 
 
 @CELL
-def test_a_memory_begins_anew_from_where_it_begins_and_not_at_padding(name):
-    layer, params, x = drawn(name, reset=3)
+def test_reset_counts_from_the_first_step_and_not_from_padding(name):
+    layer, params, x = layer_of(name, reset_every=3)
     outputs, last = layer.apply({"params": params}, x[:2])
     mask = jnp.arange(T)[:, None] < jnp.full((1, x.shape[1]), 2)
-    padded, same = layer.apply({"params": params}, x, mask=mask)
+    padded, same = layer.apply({"params": params}, x, mask_TB=mask)
     np.testing.assert_array_equal(padded[:2], outputs)
     jax.tree.map(np.testing.assert_array_equal, same, last)
-    back, params, x = drawn(name, reset=3, reverse=True)
+    back, params, x = layer_of(name, reset_every=3, reverse=True)
     outputs, _ = back.apply({"params": params}, x)
     forward, _ = layer.apply({"params": params}, x[::-1])
     np.testing.assert_allclose(outputs[::-1], forward, atol=1e-6)
@@ -169,20 +169,20 @@ def test_a_memory_begins_anew_from_where_it_begins_and_not_at_padding(name):
         ("output_activation", {}),
     ],
 )
-def test_a_cell_that_lacks_a_part_lacks_only_that(part, expected):
-    layer, params, x = drawn("lstm", trace=True)
+def test_ablated_cell_lacks_only_its_part(part, expected):
+    layer, params, x = layer_of("lstm", trace=True)
     outputs, _, whole = layer.apply({"params": params}, x[:1])
     other = Layer(CELLS[f"lstm_{part}"], H, trace=True)
     changed, _, found = other.apply({"params": params}, x[:1])
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value)
     wrote = found["input_gate"] * found["candidate"]
-    np.testing.assert_allclose(found["memory"], wrote, atol=1e-6)
+    np.testing.assert_allclose(found["cell"], wrote, atol=1e-6)
     if part == "coupled":
         np.testing.assert_allclose(found["forget_gate"] + found["input_gate"], 1, 1e-6)
     if part == "input_activation":
         np.testing.assert_allclose(jnp.tanh(found["candidate"]), whole["candidate"])
-    shown = found["memory"]
+    shown = found["cell"]
     shown = shown if part == "output_activation" else jnp.tanh(shown)
     np.testing.assert_allclose(changed, found["output_gate"] * shown, atol=1e-6)
     same = {"input_gate", "output_gate"} - {part}
@@ -191,12 +191,12 @@ def test_a_cell_that_lacks_a_part_lacks_only_that(part, expected):
     assert part in ("forget_gate", "coupled") or (changed != outputs).any()
 
 
-def test_weights_begin_as_they_are_told():
-    _, params, _ = drawn("lstm", orthogonal=True, forget_bias=2.0)
+def test_initial_weights_are_orthogonal_and_biases_set():
+    _, params, _ = layer_of("lstm", orthogonal=True, forget_bias=2.0)
     for part in np.split(params["memory"], 4, -1):
         np.testing.assert_allclose(part.T @ part, np.eye(H), atol=1e-5)
     np.testing.assert_array_equal(params["bias"].reshape(4, H)[:, 0], [0, 2, 0, 0])
-    _, params, _ = drawn("rnn")
+    _, params, _ = layer_of("rnn")
     assert np.abs(params["memory"]).max() <= H**-0.5
     assert (params["bias"] == 0).all()
 
@@ -210,13 +210,13 @@ def built(architecture, cell, **options):
 
 @CELL
 @pytest.mark.parametrize("architecture", sorted({*ARCHITECTURES} - {*GENERATIVE}))
-def test_what_comes_out_has_the_architectures_shape(architecture, name):
+def test_output_has_the_shape_of_its_architecture(architecture, name):
     net, params, model_state, x = built(architecture, name, layers=2)
     y, _ = net.apply(params, model_state, x, key=None, train=False)
     assert y.shape == ((B, T, 5) if architecture == "many_to_many" else (B, 5))
 
 
-def test_one_to_one_is_many_to_one_of_a_single_step():
+def test_one_to_one_equals_many_to_one_of_one_step():
     net, params, model_state, x = built("one_to_one", "lstm")
     many = recurrent("many_to_one", "lstm", H, 5)
     a, _ = net.apply(params, model_state, x, key=None, train=False)
@@ -246,7 +246,7 @@ def test_padding_changes_nothing(architecture, name):
 
 @CELL
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_many_to_many_looks_ahead_only_where_it_goes_both_ways(name, bidirectional):
+def test_many_to_many_depends_on_later_steps_only_if_bidirectional(name, bidirectional):
     net, params, model_state, x = built(
         "many_to_many", name, layers=2, bidirectional=bidirectional
     )
@@ -260,7 +260,7 @@ def test_many_to_many_looks_ahead_only_where_it_goes_both_ways(name, bidirection
         assert seen(t)[t + 1 :].any() == (bidirectional and t < T - 1)
 
 
-def test_tokens_become_vectors_and_layers_give_their_traces():
+def test_tokens_are_embedded_and_layers_return_traces():
     options = {"vocabulary": 7, "embedding": 3, "trace": True, "layers": 2}
     net = recurrent("many_to_one", "gru", H, 5, **options)
     tokens = jnp.array([[1, 2, 6, 0], [3, 3, 0, 0]])
@@ -272,7 +272,7 @@ def test_tokens_become_vectors_and_layers_give_their_traces():
     assert traces["forward_1"]["reset_gate"].shape == (2, 4, H)
 
 
-def test_a_net_that_cannot_be_is_refused():
+def test_invalid_options_are_refused():
     with pytest.raises(ValueError, match="architecture many_to_few"):
         recurrent("many_to_few", "lstm", H, 5)
     with pytest.raises(ValueError, match="both"):
@@ -281,7 +281,7 @@ def test_a_net_that_cannot_be_is_refused():
         recurrent("many_to_one", "lstn", H, 5)
 
 
-def test_watched_cells_tell_what_a_trace_does():
+def test_recorded_cells_equal_the_trace():
     net, params, model_state, x = built("many_to_one", "lstm", trace=True)
     quiet = recurrent("many_to_one", "lstm", H, 5)
     seen = []

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from dljax.errors import UserError
-from dljax.models import attention
 from dljax.models.net import with_compute_dtype
 from dljax.models.transformer import (
     ARCHITECTURES,
@@ -15,6 +14,7 @@ from dljax.models.transformer import (
     extract_patches,
     transformer,
 )
+from dljax.ops import attention
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 TOKENS, WIDTH, DEPTH, HEADS, T = 7, 8, 2, 2, 5
@@ -150,7 +150,8 @@ def test_a_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
     """An embedded token has no gradient from the logits of those before it; also where
     attention is computed for some places at a time.
     """
-    monkeypatch.setattr(attention, "PLACES", 2 if options == EACH[-1] else T)
+    chunk = 2 if options == EACH[-1] else T
+    monkeypatch.setattr(attention, "MIN_CHUNK", chunk)
     net = make(architecture, **options_of(architecture), **options)
     its = given(architecture)
     params, model_state = drawn(net, its)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from dljax.models.cell import Cell, forward
+from dljax.models.cell import Cell, unroll
 
 
 def through_time(
@@ -17,7 +17,7 @@ def through_time(
     """Norms of the gradient of a loss at the end, with respect to the memory before.
 
     Args:
-      cell, weights: as `cell.forward` takes them; the parameters of a `cell.Layer`.
+      cell, weights: as `cell.unroll` takes them; the parameters of a `cell.Layer`.
       x: (t, b, features).
       loss: the outputs of the last step (b, hidden) -> (b,), each of its own example.
 
@@ -29,11 +29,11 @@ def through_time(
     """
     steps, batch, _ = x.shape
     hidden = weights["memory"].shape[0]
-    begin = (jnp.zeros((batch, hidden), x.dtype),) * cell.memories
-    zeros = (jnp.zeros((steps, batch, hidden), x.dtype),) * cell.memories
+    begin = (jnp.zeros((batch, hidden), x.dtype),) * cell.num_states
+    zeros = (jnp.zeros((steps, batch, hidden), x.dtype),) * cell.num_states
 
-    def total(added):
-        _, last = forward(cell, weights, x, begin, added=added)
+    def total(offsets):
+        _, last = unroll(cell, weights, x, begin, offsets=offsets)
         return loss(last[0]).sum()
 
     return jnp.sqrt(sum((part**2).sum(-1) for part in jax.grad(total)(zeros)))

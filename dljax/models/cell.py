@@ -1,8 +1,10 @@
-"""Recurrence: a cell, step after step, and the memory that it hands on.
+"""Recurrence: a cell, unrolled over time, and a layer of it.
 
-What a step computes from its inputs and from the memory are two matrix products and a
-*cell*: all that follows, and works on each neuron by itself. `rnn.py` and `lstm.py`
-have the cells; here are the products, the loop over time, and a layer of it.
+A step is two matrix products, the input projection and the hidden projection, then an
+elementwise *cell*. `rnn.py` and `lstm.py` have the cells; this file has the products,
+the loop over time, and the layer.
+
+Shapes: T steps, B examples, F features, H hidden units, G = gates x H.
 """
 
 import contextlib
@@ -15,189 +17,202 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.ad_checkpoint import checkpoint_name
 
-PRODUCTS = "products"  # what a step keeps for its gradient; the rest it computes again
+PROJECTIONS = "projections"  # saved for the gradient of a step; the rest is recomputed
 
 
 class Cell(NamedTuple):
-    """What a recurrent net does in a step, after its matrix products.
+    """The elementwise part of a recurrent step.
 
-    step(x, h, memory) -> (memory, trace): x and h (b, parts * hidden) are what the
-      input and the previous output say; memory is a tuple of (b, hidden), the output
-      first; trace {name: (b, hidden)} has the gates and states by their names.
-    parts: how many numbers for each neuron the products give.
-    memories: how many arrays the memory has.
-    forget: which of the parts is a forget gate, or None.
-    memory_bias: whether the product with the previous output has a bias of its own;
-      needed where the two products are not just added.
+    step(x_BG, h_BG, carry) -> (carry, trace): x_BG and h_BG are the input projection
+      and the hidden projection; carry is a tuple of (b, hidden), the output first;
+      trace {name: (b, hidden)} has the gates and states by name.
+    num_gates: blocks of `hidden` columns in a projection.
+    num_states: arrays in the carry.
+    forget_gate: the index of the forget gate among the blocks, or None.
+    recurrent_bias: whether the hidden projection has a bias of its own; needed where
+      the two projections are not just added.
     """
 
     step: Callable[..., tuple[tuple[jax.Array, ...], dict[str, jax.Array]]]
-    parts: int
-    memories: int = 1
-    forget: int | None = None
-    memory_bias: bool = False
+    num_gates: int
+    num_states: int = 1
+    forget_gate: int | None = None
+    recurrent_bias: bool = False
 
 
-_watching: list[Callable[[dict[str, jax.Array]], None]] = []
+_recorders: list[Callable[[dict[str, jax.Array]], None]] = []
 
 
 @contextlib.contextmanager
 def record_cells(record: Callable[[dict[str, jax.Array]], None]) -> Iterator[None]:
-    """Inside, calls record({"input", and each gate and state: (t, b, hidden)}) after
-    every layer that runs over time. Not for compiled functions.
+    """Within the context record({"input", and each gate and state: (t, b, hidden)})
+    follows every unrolled layer. Not for compiled functions.
     """
-    _watching.append(record)
+    _recorders.append(record)
     try:
         yield
     finally:
-        _watching.remove(record)
+        _recorders.remove(record)
 
 
-def forward(
+def unroll(
     cell: Cell,
     weights: dict[str, jax.Array],
-    x: jax.Array,
-    memory: tuple[jax.Array, ...],
+    x_TBF: jax.Array,
+    carry: tuple[jax.Array, ...],
     *,
-    mask: jax.Array | None = None,
-    added: tuple[jax.Array, ...] | None = None,
-    reset: int = 0,
+    mask_TB: jax.Array | None = None,
+    offsets: tuple[jax.Array, ...] | None = None,
+    reset_every: int = 0,
     reverse: bool = False,
     trace: bool = False,
 ) -> Any:
     """Runs a cell over time.
 
     Args:
-      weights: "inputs" (features, parts * hidden), "memory" (hidden, parts * hidden),
-        "bias" (parts * hidden,) and, where the cell has one, "memory_bias".
-      x: (t, b, features).
-      memory: what it begins with, each (b, hidden).
-      mask: (t, b), 0 where a step changes nothing, for padding; or None.
-      added: (t, b, hidden) for each array of the memory, added to it after each step; a
-        gradient with respect to zeros here is one with respect to the memory.
-      reset: every so many steps, from where it begins, the memory is what it began
-        with; 0: never.
+      weights: "inputs" (features, gates), "memory" (hidden, gates), "bias" (gates,)
+        and, where the cell has one, "memory_bias".
+      carry: the initial carry, each array (b, hidden).
+      mask_TB: 0 at padding, where a step does not change the carry; or None.
+      offsets: (t, b, hidden) for each array of the carry, added to the carry after each
+        step. The gradient with respect to offsets of zero is the gradient with respect
+        to the carry.
+      reset_every: the carry is set to the initial carry each time after this many
+        steps; 0: never.
       reverse: from the last step to the first.
 
     Returns:
-      the outputs (t, b, hidden) and the memory after the last step; with `trace` also
-      {name: (t, b, hidden)} of every gate and state.
+      the outputs (t, b, hidden) and the final carry; with `trace` also {name: (t, b,
+      hidden)} of every gate and state.
     """
-    bias, memory_bias = (
+    bias, recurrent_bias = (
         weights[name].reshape(1, -1) if name in weights else 0
         for name in ("bias", "memory_bias")
     )
+    inputs_TBF, kernel_FG = _at_least_two_features(x_TBF, weights["inputs"])
+    initial, with_trace = carry, trace or bool(_recorders)
 
-    padded, inputs = x, weights["inputs"]
-    if x.shape[-1] == 1:  # XLA:CPU makes such a product a slow part of what follows
-        padded = jnp.pad(x, ((0, 0), (0, 0), (0, 1)))
-        inputs = jnp.pad(inputs, ((0, 1), (0, 0)))
-
-    def step(memory, given):
-        now, keep, more, anew = given
-        before = memory
-        if reset:
-            memory = jax.tree.map(functools.partial(jnp.where, anew), begin, memory)
-        said, h = now @ inputs, memory[0] @ weights["memory"]
-        if not cell.memory_bias:  # the cell just adds the two: one to keep
-            said, h = 0, said + h
-        h = checkpoint_name(h, PRODUCTS)
-        new, seen = cell.step(said + bias, h + memory_bias, memory)
-        if keep is not None:
+    def step(carry, now):
+        x_BF, mask_B, offset, is_reset = now
+        previous = carry
+        if reset_every:
+            carry = jax.tree.map(functools.partial(jnp.where, is_reset), initial, carry)
+        x_BG, h_BG = x_BF @ kernel_FG, carry[0] @ weights["memory"]
+        if not cell.recurrent_bias:  # the cell adds the projections: save their sum
+            x_BG, h_BG = 0, x_BG + h_BG
+        h_BG = checkpoint_name(h_BG, PROJECTIONS)
+        new, gates = cell.step(x_BG + bias, h_BG + recurrent_bias, carry)
+        if mask_B is not None:
             new = tuple(
-                jnp.where(keep[:, None] > 0, a, b)
-                for a, b in zip(new, before, strict=True)
+                jnp.where(mask_B[:, None] > 0, a, b)
+                for a, b in zip(new, previous, strict=True)
             )
-        if more is not None:
-            new = jax.tree.map(jnp.add, new, more)
-        return new, (new[0], seen if trace or _watching else None)
+        if offset is not None:
+            new = jax.tree.map(jnp.add, new, offset)
+        return new, (new[0], gates if with_trace else None)
 
-    begin, anew = memory, None
-    if reset:
-        places = jnp.arange(len(x))
-        anew = (places[::-1] if reverse else places) % reset == 0
-    # To compute gates again for their gradient is faster than to fetch them.
-    policy = jax.checkpoint_policies.save_only_these_names(PRODUCTS)
+    is_reset_T = _resets(len(x_TBF), reset_every, reverse) if reset_every else None
+    # Computing the gates again for their gradient is faster than reading them back.
+    policy = jax.checkpoint_policies.save_only_these_names(PROJECTIONS)
     step = jax.checkpoint(step, prevent_cse=False, policy=policy)
-    steps = (padded, mask, added, anew)
-    last, (outputs, seen) = jax.lax.scan(step, memory, steps, reverse=reverse)
-    for record in _watching:
-        record({"input": x, **seen})
-    return (outputs, last, seen) if trace else (outputs, last)
+    xs = (inputs_TBF, mask_TB, offsets, is_reset_T)
+    last, (outputs_TBH, gates) = jax.lax.scan(step, carry, xs, reverse=reverse)
+    for record in _recorders:
+        record({"input": x_TBF, **gates})
+    return (outputs_TBH, last, gates) if trace else (outputs_TBH, last)
+
+
+def _at_least_two_features(x_TBF, kernel_FG):
+    """A single feature gets a second one of zeros: XLA:CPU makes the product of one
+    feature a slow part of the operations after it.
+    """
+    if x_TBF.shape[-1] > 1:
+        return x_TBF, kernel_FG
+    x_TBF = jnp.pad(x_TBF, ((0, 0), (0, 0), (0, 1)))
+    return x_TBF, jnp.pad(kernel_FG, ((0, 1), (0, 0)))
+
+
+def _resets(steps, reset_every, reverse):
+    """bool (t,): the steps that begin with the initial carry."""
+    steps_T = jnp.arange(steps)
+    return (steps_T[::-1] if reverse else steps_T) % reset_every == 0
 
 
 class Layer(nn.Module):
-    """A cell with its weights: x (t, b, features) -> what `forward` returns.
+    """A cell with its weights: x (t, b, features) -> the results of `unroll`.
 
-    orthogonal: whether each part of the memory's weights begins as a rotation (Saxe et
-    al. 2014), else uniform within 1 / sqrt(hidden), as the inputs' do. forget_bias:
-    where the bias of a forget gate begins (Jozefowicz et al. 2015); others begin at 0.
+    orthogonal: whether the recurrent kernel of each gate is initialised as a rotation
+      (Saxe et al. 2014), else uniformly within 1 / sqrt(hidden), as the input kernel.
+    forget_bias: the initial bias of a forget gate (Jozefowicz et al. 2015); the other
+      biases are 0.
     """
 
     cell: Cell
     hidden: int
     orthogonal: bool = False
     forget_bias: float = 1.0
-    reset: int = 0
+    reset_every: int = 0
     reverse: bool = False
     trace: bool = False
 
     @nn.compact
-    def __call__(self, x, memory=None, mask=None):
+    def __call__(self, x_TBF, carry=None, mask_TB=None):
         cell, hidden = self.cell, self.hidden
-        uniform = _uniform(hidden)
-        turned = _parts(nn.initializers.orthogonal(), cell.parts)
-        width = cell.parts * hidden
+        uniform = _uniform_init(hidden)
+        orthogonal = _init_by_gate(nn.initializers.orthogonal(), cell.num_gates)
+        width = cell.num_gates * hidden
         weights = {
-            "inputs": self.param("inputs", uniform, (x.shape[-1], width)),
+            "inputs": self.param("inputs", uniform, (x_TBF.shape[-1], width)),
             "memory": self.param(
-                "memory", turned if self.orthogonal else uniform, (hidden, width)
+                "memory", orthogonal if self.orthogonal else uniform, (hidden, width)
             ),
-            "bias": self.param("bias", _bias(cell, self.forget_bias), (width,)),
+            "bias": self.param("bias", _bias_init(cell, self.forget_bias), (width,)),
         }
-        if cell.memory_bias:
+        if cell.recurrent_bias:
             weights["memory_bias"] = self.param(
                 "memory_bias", nn.initializers.zeros, (width,)
             )
-        weights = jax.tree.map(lambda w: w.astype(x.dtype), weights)
-        if memory is None:
-            memory = (jnp.zeros((x.shape[1], hidden), x.dtype),) * cell.memories
-        return forward(
+        weights = jax.tree.map(lambda w: w.astype(x_TBF.dtype), weights)
+        if carry is None:
+            zeros_BH = jnp.zeros((x_TBF.shape[1], hidden), x_TBF.dtype)
+            carry = (zeros_BH,) * cell.num_states
+        return unroll(
             cell,
             weights,
-            x,
-            memory,
-            mask=mask,
-            reset=self.reset,
+            x_TBF,
+            carry,
+            mask_TB=mask_TB,
+            reset_every=self.reset_every,
             reverse=self.reverse,
             trace=self.trace,
         )
 
 
-def _uniform(hidden):
-    def draw(key, shape, dtype=jnp.float32):
+def _uniform_init(hidden):
+    def init(key, shape, dtype=jnp.float32):
         return jax.random.uniform(key, shape, dtype, -1, 1) / jnp.sqrt(hidden)
 
-    return draw
+    return init
 
 
-def _parts(draw, parts):
-    """Each part of the columns drawn by itself."""
+def _init_by_gate(init, num_gates):
+    """Initialises the columns of each gate by themselves."""
 
-    def draw_parts(key, shape, dtype=jnp.float32):
+    def init_gates(key, shape, dtype=jnp.float32):
         rows, columns = shape
-        keys = jax.random.split(key, parts)
-        return jnp.concatenate([draw(k, (rows, columns // parts)) for k in keys], -1)
+        keys = jax.random.split(key, num_gates)
+        size = rows, columns // num_gates
+        return jnp.concatenate([init(k, size, dtype) for k in keys], -1)
 
-    return draw_parts
+    return init_gates
 
 
-def _bias(cell, forget_bias):
-    def draw(key, shape, dtype=jnp.float32):
+def _bias_init(cell, forget_bias):
+    def init(key, shape, dtype=jnp.float32):
         del key
-        bias = jnp.zeros((cell.parts, shape[0] // cell.parts), dtype)
-        if cell.forget is not None:
-            bias = bias.at[cell.forget].set(forget_bias)
+        bias = jnp.zeros((cell.num_gates, shape[0] // cell.num_gates), dtype)
+        if cell.forget_gate is not None:
+            bias = bias.at[cell.forget_gate].set(forget_bias)
         return bias.reshape(shape)
 
-    return draw
+    return init

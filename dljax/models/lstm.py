@@ -8,43 +8,43 @@ import jax.numpy as jnp
 from dljax.models.cell import Cell
 
 
-def _lstm(x, h, memory, *, without=""):
-    _, c = memory
-    # 1 Input processing: x is what the input says to every gate.
-    # 2 Previous memory: h is what the last output says to them; c is what was kept.
-    write, keep, candidate, show = jnp.split(x + h, 4, -1)
-    # 3 Gating: how much to write, to keep, and to show.
-    open_gate = jnp.ones_like(write)
-    write = open_gate if without == "input_gate" else jax.nn.sigmoid(write)
-    keep = open_gate if without == "forget_gate" else jax.nn.sigmoid(keep)
-    keep = 1 - write if without == "coupled" else keep
-    show = open_gate if without == "output_gate" else jax.nn.sigmoid(show)
-    candidate = candidate if without == "input_activation" else jnp.tanh(candidate)
-    # 4 Updating of memory.
-    c = keep * c + write * candidate
+def _lstm(x_BG, h_BG, carry, *, without=""):
+    # 1 Input: x_BG is the input projection of every gate.
+    # 2 Previous state: h_BG is the hidden projection, c_BH the previous cell state.
+    _, c_BH = carry
+    i, f, g, o = jnp.split(x_BG + h_BG, 4, -1)
+    # 3 Gates: how much to write (i), to keep (f) and to show (o).
+    open_gate = jnp.ones_like(i)
+    i = open_gate if without == "input_gate" else jax.nn.sigmoid(i)
+    f = open_gate if without == "forget_gate" else jax.nn.sigmoid(f)
+    f = 1 - i if without == "coupled" else f
+    o = open_gate if without == "output_gate" else jax.nn.sigmoid(o)
+    g = g if without == "input_activation" else jnp.tanh(g)
+    # 4 Update of the cell state.
+    c_BH = f * c_BH + i * g
     # 5 Output.
-    output = show * (c if without == "output_activation" else jnp.tanh(c))
+    output_BH = o * (c_BH if without == "output_activation" else jnp.tanh(c_BH))
     trace = {
-        "input_gate": write,
-        "forget_gate": keep,
-        "candidate": candidate,
-        "output_gate": show,
-        "memory": c,
-        "output": output,
+        "input_gate": i,
+        "forget_gate": f,
+        "candidate": g,
+        "output_gate": o,
+        "cell": c_BH,
+        "output": output_BH,
     }
-    return (output, c), trace
+    return (output_BH, c_BH), trace
 
 
-LSTM = Cell(_lstm, parts=4, memories=2, forget=1)
+LSTM = Cell(_lstm, num_gates=4, num_states=2, forget_gate=1)
 
-# What Greff et al. 2017 take away from it, one at a time. Gates that are taken away are
-# open; "coupled": what is written over is what is not kept.
+# The parts that Greff et al. 2017 remove, one at a time. A removed gate is open;
+# "coupled": the forget gate is 1 - the input gate.
 PARTS = ("input_gate", "forget_gate", "output_gate") + (
     "input_activation",
     "output_activation",
     "coupled",
 )
-WITHOUT = {
+ABLATIONS = {
     f"lstm_{part}": LSTM._replace(step=functools.partial(_lstm, without=part))
     for part in PARTS
 }

@@ -1,4 +1,4 @@
-"""Recurrent nets, by architecture: what goes in and comes out, and when."""
+"""Recurrent nets, by architecture: inputs and outputs of one or many steps."""
 
 from typing import Any
 
@@ -7,27 +7,27 @@ from flax import linen as nn
 
 from dljax.models.cell import Layer
 from dljax.models.layers import Dense, Dropout
-from dljax.models.lstm import LSTM, WITHOUT
+from dljax.models.lstm import ABLATIONS, LSTM
 from dljax.models.net import net
 from dljax.models.rnn import GRU, RNN
 from dljax.models.seq2seq import seq2seq
 from dljax.types import Net
 
-CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM, **WITHOUT}
+CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM, **ABLATIONS}
 # These have `Net.generate`.
 GENERATIVE = ("decoder", "one_to_many", "encoder_decoder", "attention")
 ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many", *GENERATIVE)
 
 
-def _max(x, there):
-    return jnp.where(there > 0, x, -jnp.inf).max(0)
+def _max(x_TBH, mask_TB1):
+    return jnp.where(mask_TB1 > 0, x_TBH, -jnp.inf).max(0)
 
 
-def _mean(x, there):
-    return (x * there).sum(0) / there.sum(0)
+def _mean(x_TBH, mask_TB1):
+    return (x_TBH * mask_TB1).sum(0) / mask_TB1.sum(0)
 
 
-POOLS = {"max": _max, "mean": _mean}  # of (t, b, hidden) and (t, b, 1)
+POOLS_OVER_TIME = {"max": _max, "mean": _mean}
 
 
 class Recurrent(nn.Module):
@@ -44,40 +44,49 @@ class Recurrent(nn.Module):
     dropout: float = 0.0
     orthogonal: bool = False
     forget_bias: float = 1.0
-    reset: int = 0
+    reset_every: int = 0
     pool: str = "last"
     trace: bool = False
 
     @nn.compact
     def __call__(self, inputs: Any, *, train: bool = False):
         inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
-        x, mask = inputs["x"], inputs.get("mask")
+        x_TBF, mask_TB = self._embedded(inputs["x"]), inputs.get("mask")
+        mask_TB = None if mask_TB is None else mask_TB.swapaxes(0, 1)
+        y_TBH, last_BH, traces = self._layers(x_TBF, mask_TB, train)
+        if self.architecture == "many_to_many":
+            y = y_TBH.swapaxes(0, 1)
+        elif self.pool == "last":
+            y = last_BH
+        else:
+            mask_TB = jnp.ones(y_TBH.shape[:2]) if mask_TB is None else mask_TB
+            y = POOLS_OVER_TIME[self.pool](y_TBH, mask_TB[..., None])
+        y = Dense(self.outputs)(Dropout(self.dropout)(y, train=train))
+        return (y, traces) if self.trace else y
+
+    def _embedded(self, x):
         if self.vocabulary:
             x = nn.Embed(self.vocabulary, self.embedding)(x)
         if self.architecture == "one_to_one":
             x = x[:, None]
-        x = x.swapaxes(0, 1)
-        mask = None if mask is None else mask.swapaxes(0, 1)
-        lasts, traces = [], {}
+        return x.swapaxes(0, 1)
+
+    def _layers(self, x_TBF, mask_TB, train):
+        """The outputs of the last layer (t, b, hidden), of both directions side by
+        side; its final outputs (b, hidden); the traces of all layers.
+        """
+        directions = ("forward", "backward") if self.bidirectional else ("forward",)
+        last_BH, traces = None, {}
         for i in range(self.layers):
-            x = Dropout(self.dropout)(x, train=train)
-            ways = ("forward", "backward") if self.bidirectional else ("forward",)
-            found = [self._layer(f"{way}_{i}")(x, mask=mask) for way in ways]
-            x = jnp.concatenate([outputs for outputs, *_ in found], -1)
-            lasts = [memory[0] for _, memory, *_ in found]
+            x_TBF = Dropout(self.dropout)(x_TBF, train=train)
+            names = [f"{direction}_{i}" for direction in directions]
+            results = [self._layer(name)(x_TBF, mask_TB=mask_TB) for name in names]
+            x_TBF = jnp.concatenate([outputs for outputs, *_ in results], -1)
+            last_BH = jnp.concatenate([carry[0] for _, carry, *_ in results], -1)
             if self.trace:
-                for way, (*_, seen) in zip(ways, found, strict=True):
-                    parts = {name: part.swapaxes(0, 1) for name, part in seen.items()}
-                    traces[f"{way}_{i}"] = parts
-        if self.architecture == "many_to_many":
-            y = x.swapaxes(0, 1)
-        elif self.pool == "last":
-            y = jnp.concatenate(lasts, -1)
-        else:
-            there = jnp.ones(x.shape[:2]) if mask is None else mask
-            y = POOLS[self.pool](x, there[..., None])
-        y = Dense(self.outputs)(Dropout(self.dropout)(y, train=train))
-        return (y, traces) if self.trace else y
+                for name, (*_, trace) in zip(names, results, strict=True):
+                    traces[name] = {k: v.swapaxes(0, 1) for k, v in trace.items()}
+        return x_TBF, last_BH, traces
 
     def _layer(self, name):
         return Layer(
@@ -85,7 +94,7 @@ class Recurrent(nn.Module):
             self.hidden,
             orthogonal=self.orthogonal,
             forget_bias=self.forget_bias,
-            reset=self.reset,
+            reset_every=self.reset_every,
             reverse=name.startswith("backward"),
             trace=self.trace,
             name=name,
@@ -105,7 +114,7 @@ def recurrent(
     dropout: float = 0.0,
     orthogonal: bool = False,
     forget_bias: float = 1.0,
-    reset: int = 0,
+    reset_every: int = 0,
     pool: str = "last",
     trace: bool = False,
 ) -> Net:
@@ -115,14 +124,15 @@ def recurrent(
     be at the end}. By architecture:
 
     one_to_one     x (b, features) -> (b, outputs): a single step
-    many_to_one    x (b, t, features) -> (b, outputs), from the memory at the end
+    many_to_one    x (b, t, features) -> (b, outputs), from the final outputs
     many_to_many   x (b, t, features) -> (b, t, outputs), one at each step
-    decoder        x tokens (b, t) -> (b, t, outputs); `Net.generate` goes on from them
-    one_to_many    x (b, features) -> (b, t, outputs), a sequence that begins from it
+    decoder        x tokens (b, t) -> (b, t, outputs); `Net.generate` continues x
+    one_to_many    x (b, features) -> (b, t, outputs): x is projected to the initial
+                   carry of a decoder
     encoder_decoder
-                   x (b, s, features) -> (b, t, outputs), another sequence, made of the
-                   memory at the end
-    attention      the same, and each step looks at all steps of x
+                   x (b, s, features) -> (b, t, outputs): the final carry of the encoder
+                   is projected to the initial carry of the decoder
+    attention      encoder_decoder, and each step attends to the encoder's outputs
 
     The last three also take "decoder_inputs", the output before each step: tokens (b,
     t) where x is tokens, else values (b, t, outputs); `Net.generate` begins with the
@@ -131,69 +141,55 @@ def recurrent(
     Args:
       cell: one of `CELLS`: "rnn", "gru", "lstm", or an LSTM that lacks a part, as
         "lstm_forget_gate"; "lstm_coupled" has one gate for writing and keeping.
-      layers: each works on the outputs of the one before.
-      bidirectional: beside each layer one that goes from the last step to the first. A
-        net of many to many then sees what is to come.
+      layers: stacked recurrent layers.
+      bidirectional: adds to each layer a second one from the last step to the first.
+        Then many_to_many depends on later steps.
       vocabulary, embedding: x is int32 tokens (b, t), embedded as vectors of this
         size, as are the tokens of "decoder_inputs" (of a vocabulary of `outputs`); 0: x
         is values.
-      dropout: of what goes into each layer and into the output.
+      dropout: rate on the inputs of each layer and of the output layer.
       orthogonal, forget_bias: see `cell.Layer`.
-      reset: every so many steps the memory begins anew; 1: there is no feedback; 0: it
-        never does.
-      pool: what many_to_one answers from: the "last" memory, or the "max" or the "mean"
-        of the outputs of all steps.
-      trace: gives (y, {layer: {gate or state: (b, t, hidden)}}). Neither this
-        nor `reset` is for nets that make sequences.
+      reset_every: see `cell.unroll`; 1: no recurrence; 0: no reset.
+      pool: the input of many_to_one's output layer: the "last" outputs, or the "max" or
+        "mean" of the outputs of all steps.
+      trace: returns (y, {layer: {gate or state: (b, t, hidden)}}). Not, as
+        `reset_every`, for architectures that generate sequences.
 
     Source: Elman 1990; Hochreiter, Schmidhuber 1997; Gers et al. 2000; Schuster,
     Paliwal 1997; Cho et al. 2014; see `seq2seq` too.
 
     Raises:
-      ValueError: an unknown architecture, or a vocabulary without embedding, or what a
-      net that makes sequences has not. KeyError: an unknown cell.
+      ValueError: an unknown architecture, a vocabulary without embedding, or an option
+        that the architecture does not have. KeyError: an unknown cell.
     """
     CELLS[cell]
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture {architecture}: must be one of {ARCHITECTURES}")
     if bool(vocabulary) != bool(embedding):
         raise ValueError("give both vocabulary and embedding, or none")
+    if architecture in GENERATIVE and (reset_every or trace):
+        raise ValueError(f"architecture {architecture}: has no reset and no trace")
+    options: dict[str, Any] = {
+        "hidden": hidden,
+        "outputs": outputs,
+        "layers": layers,
+        "bidirectional": bidirectional,
+        "vocabulary": vocabulary,
+        "embedding": embedding,
+        "dropout": dropout,
+        "orthogonal": orthogonal,
+        "forget_bias": forget_bias,
+    }
     if architecture in GENERATIVE:
-        if reset or trace:
-            raise ValueError(f"architecture {architecture}: has no reset and no trace")
+        encoder = architecture in ("encoder_decoder", "attention")
+        attention = architecture == "attention"
         return seq2seq(
-            cell=CELLS[cell],
-            hidden=hidden,
-            outputs=outputs,
-            encoder=architecture in ("encoder_decoder", "attention"),
-            attention=architecture == "attention",
-            layers=layers,
-            bidirectional=bidirectional,
-            vocabulary=vocabulary,
-            embedding=embedding,
-            dropout=dropout,
-            orthogonal=orthogonal,
-            forget_bias=forget_bias,
+            cell=CELLS[cell], encoder=encoder, attention=attention, **options
         )
-    module = Recurrent(
-        architecture,
-        cell,
-        hidden,
-        outputs,
-        layers,
-        bidirectional,
-        vocabulary,
-        embedding,
-        dropout,
-        orthogonal,
-        forget_bias,
-        reset,
-        pool,
-        trace,
-    )
-    return net(module)
+    options |= {"reset_every": reset_every, "pool": pool, "trace": trace}
+    return net(Recurrent(architecture, cell, **options))
 
 
-def image_rows(images):
+def image_rows(x_BHWC):
     """Each image as the sequence of its rows: (b, h, w, c) -> (b, h, w * c)."""
-    return images.reshape(*images.shape[:2], -1)
+    return x_BHWC.reshape(*x_BHWC.shape[:2], -1)

@@ -1,7 +1,9 @@
-"""Nets that make sequences: from one thing, or from another sequence.
+"""Recurrent nets that generate sequences: from a vector, or from another sequence.
 
-What is made is fed back, a step at a time. In training all steps are computed at once,
-each from what truly came before (teacher forcing).
+Each output is fed back as the next input. In training all steps are computed at once
+from the true outputs (teacher forcing).
+
+Shapes: T decoder steps, S encoder steps, B examples, H hidden units.
 """
 
 import functools
@@ -23,9 +25,9 @@ from dljax.types import Net
 class Seq2Seq(nn.Module):
     """{"x", "mask", "decoder_inputs": (b, t) or (b, t, outputs)} -> (b, t, outputs).
 
-    With `encoder` x is a sequence, tokens (b, s) or (b, s, features); without, it is
-    one thing, (b, features), from which the decoder's memory begins. It may be given
-    "decoder_inputs" alone, as an array.
+    With `encoder` x is a sequence, tokens (b, s) or (b, s, features); without, x is a
+    vector (b, features) that is projected to the decoder's initial carry. Inputs that
+    are an array are the decoder inputs, with a zero vector for x.
     """
 
     cell: Cell
@@ -49,7 +51,7 @@ class Seq2Seq(nn.Module):
             orthogonal=self.orthogonal,
             forget_bias=self.forget_bias,
         )
-        ways = ("forward", "backward") if self.bidirectional else ("forward",)
+        directions = ("forward", "backward") if self.bidirectional else ("forward",)
         layers = range(self.layers)
         if self.vocabulary:
             self.embed_y = nn.Embed(self.outputs, self.embedding)
@@ -57,121 +59,133 @@ class Seq2Seq(nn.Module):
             if self.vocabulary:
                 self.embed_x = nn.Embed(self.vocabulary, self.embedding)
             self.encoders = [
-                {way: layer(reverse=way == "backward") for way in ways} for _ in layers
+                {name: layer(reverse=name == "backward") for name in directions}
+                for _ in layers
             ]
-        memories = range(self.cell.memories)
-        self.begins = [[nn.Dense(self.hidden) for _ in memories] for _ in layers]
+        states = range(self.cell.num_states)
+        self.begins = [[nn.Dense(self.hidden) for _ in states] for _ in layers]
         self.decoders = [layer() for _ in layers]
         if self.attention:
-            self.ask = Dense(self.hidden * len(ways), use_bias=False)
+            self.ask = Dense(self.hidden * len(directions), use_bias=False)
             self.join = Dense(self.hidden)
         self.drop = Dropout(self.dropout)
         self.head = Dense(self.outputs)
 
-    def __call__(self, given: Any, *, train: bool = False):
-        if not isinstance(given, dict):
-            given = from_nothing(given)
-        memory, seen = self.encode(given, train=train)
-        return self.decode(given["decoder_inputs"], memory, seen, train=train)[0]
+    def __call__(self, inputs: Any, *, train: bool = False):
+        if not isinstance(inputs, dict):
+            inputs = unconditional(inputs)
+        carries, encoded = self.encode(inputs, train=train)
+        return self.decode(inputs["decoder_inputs"], carries, encoded, train=train)[0]
 
-    def encode(self, given: Any, *, train: bool = False):
-        """The decoder's memory at the start; and what attention sees (b, s, hidden)
-        with the mask (b, s), None without an encoder.
+    def encode(self, inputs: Any, *, train: bool = False):
+        """(carries, encoded): the decoder's initial carry of each layer; the encoder's
+        outputs (b, s, hidden) with their mask (b, s) or None, or None without encoder.
         """
-        x = given["x"]
+        x = inputs["x"]
         if not self.encoder:
-            return self._begun([(x,) * self.cell.memories] * self.layers), None
-        mask = given.get("mask")
+            return self._initial([(x,) * self.cell.num_states] * self.layers), None
+        mask_BS = inputs.get("mask")
         x = self.embed_x(x) if self.vocabulary else x
-        x, over = x.swapaxes(0, 1), None if mask is None else mask.swapaxes(0, 1)
-        ends = []
+        x_SBF = x.swapaxes(0, 1)
+        mask_SB = None if mask_BS is None else mask_BS.swapaxes(0, 1)
+        carries = []
         for layer in self.encoders:
-            x = self.drop(x, train=train)
-            found = [one(x, mask=over) for one in layer.values()]
-            x = jnp.concatenate([outputs for outputs, _ in found], -1)
-            lasts = zip(*(last for _, last in found), strict=True)
-            ends.append(tuple(jnp.concatenate(parts, -1) for parts in lasts))
-        return self._begun(ends), (x.swapaxes(0, 1), mask)
+            x_SBF = self.drop(x_SBF, train=train)
+            results = [one(x_SBF, mask_TB=mask_SB) for one in layer.values()]
+            x_SBF = jnp.concatenate([outputs for outputs, _ in results], -1)
+            states = zip(*(carry for _, carry in results), strict=True)
+            carries.append(tuple(jnp.concatenate(state, -1) for state in states))
+        return self._initial(carries), (x_SBF.swapaxes(0, 1), mask_BS)
 
     def decode(
-        self, before: Any, memory: Any, seen: Any, *, train: bool = False
+        self, decoder_inputs: Any, carries: Any, encoded: Any, *, train: bool = False
     ) -> tuple[Any, Any, Any]:
-        """(b, t, outputs), the memory after it, and where attention was (b, t, s)."""
-        y = self.embed_y(before) if self.vocabulary else before
-        y, after = y.swapaxes(0, 1), []
-        for layer, begin in zip(self.decoders, memory, strict=True):
-            y, last = layer(self.drop(y, train=train), begin)
+        """(b, t, outputs), the next carries, and the attention weights (b, t, s)."""
+        y = self.embed_y(decoder_inputs) if self.vocabulary else decoder_inputs
+        y_TBH, after = y.swapaxes(0, 1), []
+        for layer, carry in zip(self.decoders, carries, strict=True):
+            y_TBH, last = layer(self.drop(y_TBH, train=train), carry)
             after.append(last)
-        y, weights = y.swapaxes(0, 1), None
+        y_BTH, weights_BTS = y_TBH.swapaxes(0, 1), None
         if self.attention:
-            y, weights = self._attended(y, *seen)
-        return self.head(self.drop(y, train=train)), tuple(after), weights
+            y_BTH, weights_BTS = self._attention(y_BTH, *encoded)
+        return self.head(self.drop(y_BTH, train=train)), tuple(after), weights_BTS
 
-    def _begun(self, ends):
+    def _initial(self, carries):
+        """The decoder's initial carry of each layer, projected from `carries`."""
         return tuple(
-            tuple(jnp.tanh(dense(end)) for dense, end in zip(layer, its, strict=True))
-            for layer, its in zip(self.begins, ends, strict=True)
+            tuple(
+                jnp.tanh(dense(state))
+                for dense, state in zip(layer, carry, strict=True)
+            )
+            for layer, carry in zip(self.begins, carries, strict=True)
         )
 
-    def _attended(self, y_BxTxH, seen_BxSxH, mask_BxS):
-        scores_BxTxS = self.ask(y_BxTxH) @ seen_BxSxH.swapaxes(1, 2)
-        if mask_BxS is not None:
-            scores_BxTxS += MASKED_SCORE * (1 - mask_BxS[:, None])
-        weights_BxTxS = softmax(scores_BxTxS)
-        both = jnp.concatenate([weights_BxTxS @ seen_BxSxH, y_BxTxH], -1)
-        return jnp.tanh(self.join(both)), weights_BxTxS
+    def _attention(self, y_BTH, encoded_BSH, mask_BS):
+        scores_BTS = self.ask(y_BTH) @ encoded_BSH.swapaxes(1, 2)
+        if mask_BS is not None:
+            scores_BTS += MASKED_SCORE * (1 - mask_BS[:, None])
+        weights_BTS = softmax(scores_BTS)
+        context = jnp.concatenate([weights_BTS @ encoded_BSH, y_BTH], -1)
+        return jnp.tanh(self.join(context)), weights_BTS
 
 
 def seq2seq(**fields: Any) -> Net:
-    """A `Seq2Seq` as a net; `recurrent` says what its fields are.
+    """A `Seq2Seq` as a net; see `recurrent` for its fields.
 
-    Source: Sutskever, Vinyals, Le 2014; Cho et al. 2014; attention as Luong et al.
-    2015 have it ("global", "general", without input feeding): what the decoder's
-    output asks for is compared with every output of the encoder.
+    Source: Sutskever, Vinyals, Le 2014; Cho et al. 2014; attention as in Luong et al.
+    2015 ("global", "general", without input feeding): a linear map of the decoder's
+    output is compared with every output of the encoder.
     """
     module = Seq2Seq(**fields)
-
-    def generate(params, model_state, given, *, steps, key, draw=sample_tokens):
-        variables = {"params": params, **model_state}
-        alone = not isinstance(given, dict)
-        its = from_nothing(given) if alone else given
-        begun: Any = module.apply(variables, its, method="encode")
-        memory, seen = begun
-        before = its["decoder_inputs"]
-        if alone and before.shape[1] > 1:  # what it goes on from
-            read: Any = module.apply(
-                variables, before[:, :-1], memory, seen, method="decode"
-            )
-            _, memory, _ = read
-            before = before[:, -1:]
-
-        def step(carry, key):
-            before, memory = carry
-            made: Any = module.apply(
-                variables, before[:, None], memory, seen, method="decode"
-            )
-            y, memory, weights = made
-            new = draw(y[:, 0], key) if before.ndim == 1 else _keys(y[:, 0], key)
-            new = new.astype(before.dtype)
-            return (new, memory), (new, None if weights is None else weights[:, 0])
-
-        keys = None if key is None else jax.random.split(key, steps)
-        first = (before[:, 0], memory)
-        _, (y, weights) = jax.lax.scan(step, first, keys, length=steps)
-        found = {"prediction": y.swapaxes(0, 1)}
-        if weights is not None:
-            found["attention"] = weights.swapaxes(0, 1)
-        return found
-
-    return net(module)._replace(generate=generate)
+    return net(module)._replace(generate=functools.partial(generate, module))
 
 
-def from_nothing(before):
-    """What a net without an encoder takes where there is nothing to begin from."""
-    return {"x": jnp.zeros((len(before), 1)), "decoder_inputs": before}
+def generate(
+    module, params, model_state, inputs, *, steps, key, draw=sample_tokens
+) -> dict[str, Any]:
+    """See `types.Net`; from the first of the decoder inputs, or from all of them where
+    `inputs` is an array.
+    """
+    variables = {"params": params, **model_state}
+
+    def apply(*arguments, method) -> Any:
+        return module.apply(variables, *arguments, method=method)
+
+    is_array = not isinstance(inputs, dict)
+    inputs = unconditional(inputs) if is_array else inputs
+    carries, encoded = apply(inputs, method="encode")
+    decoder_inputs = inputs["decoder_inputs"]
+    if is_array and decoder_inputs.shape[1] > 1:  # the prompt
+        prompt = decoder_inputs[:, :-1]
+        _, carries, _ = apply(prompt, carries, encoded, method="decode")
+        decoder_inputs = decoder_inputs[:, -1:]
+
+    def step(carry, key):
+        last, carries = carry
+        y, carries, weights = apply(last[:, None], carries, encoded, method="decode")
+        new = draw(y[:, 0], key) if last.ndim == 1 else _sample_notes(y[:, 0], key)
+        new = new.astype(last.dtype)
+        return (new, carries), (new, None if weights is None else weights[:, 0])
+
+    keys = None if key is None else jax.random.split(key, steps)
+    first = (decoder_inputs[:, 0], carries)
+    _, (y, weights) = jax.lax.scan(step, first, keys, length=steps)
+    samples = {"prediction": y.swapaxes(0, 1)}
+    if weights is not None:
+        samples["attention"] = weights.swapaxes(0, 1)
+    return samples
 
 
-def _keys(y, key):
-    """What is 1 of values (b, k), each by itself."""
-    likely = jax.nn.sigmoid(y)
-    return likely > 0.5 if key is None else jax.random.bernoulli(key, likely)
+def unconditional(decoder_inputs):
+    """The inputs of a net without an encoder that generates from nothing."""
+    zeros = jnp.zeros((len(decoder_inputs), 1))
+    return {"x": zeros, "decoder_inputs": decoder_inputs}
+
+
+def _sample_notes(logits, key):
+    """bool (b, k), each value by its own probability; the likelier without a key."""
+    probability = jax.nn.sigmoid(logits)
+    if key is None:
+        return probability > 0.5
+    return jax.random.bernoulli(key, probability)

@@ -8,12 +8,12 @@ from dljax.reporting.figures import plt
 
 STEPS = (  # of an LSTM's workflow, and what of the trace shows them
     ("1  input", "input"),
-    ("2  previous memory", "before"),
+    ("2  previous memory", "previous_cell"),
     ("3  gate: write", "input_gate"),
     ("3  gate: keep", "forget_gate"),
     ("3  gate: show", "output_gate"),
     ("4  candidate", "candidate"),
-    ("4  updated memory", "memory"),
+    ("4  updated memory", "cell"),
     ("5  output", "output"),
 )
 GATES = {"input_gate", "forget_gate", "output_gate", "reset_gate", "update_gate"}
@@ -26,11 +26,11 @@ def trace(parts: Mapping[str, np.ndarray], labels: Sequence[str]):
     order of their memory at the end.
     """
     parts = dict(parts)
-    if "memory" in parts:
-        parts["before"] = np.pad(parts["memory"], ((1, 0), (0, 0)))[:-1]
+    if "cell" in parts:
+        parts["previous_cell"] = np.pad(parts["cell"], ((1, 0), (0, 0)))[:-1]
     known = [(title, name) for title, name in STEPS if name in parts]
     known += [(name, name) for name in parts if name not in dict(known).values()]
-    last = parts.get("memory", parts["output"])[-1]
+    last = parts.get("cell", parts["output"])[-1]
     sizes = [0.9 if name == "input" else 1.1 for _, name in known]
     figure, axes = plt().subplots(
         len(known),
