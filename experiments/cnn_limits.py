@@ -17,37 +17,30 @@ import pathlib
 import shlex
 import sys
 
-from dljax import config as configs
 from dljax.config import flag
+from experiments import finished_run
+from experiments.finished_run import RunFlags
 
 LEVELS = range(1, 6)
 KINDS = ("shift", "rotation", "noise", "blur", "contrast", "occlusion", "fgsm", "pgd")
-JUDGED = ("deletion", "insertion", "shuffled")
+CURVES = ("deletion", "insertion", "shuffled")
 METHODS = ("gradient", "integrated", "occlusion", "random")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    run: str = flag("", "a trial's directory, RUNS/STUDY/TRIAL")
-    seed: int = flag(-1, "seed of the run; -1: the trial's first", low=-1)
+class Config(RunFlags):
     examples: int = flag(200, "test images for sensitivity and attributions", low=1)
 
 
 def main(arguments):
     """Exit code 0; raises UserError where there is no such run, or of another kind."""
-    from dljax import backend
     from dljax.errors import DONE
     from dljax.trials.disk import write_text
 
-    if {"--help", "-h"} & set(arguments):
-        print(f"{__doc__.strip()}\n\n{configs.describe(Config, {})}")
+    if (parsed := finished_run.parse(Config, arguments, doc=__doc__)) is None:
         return DONE
-    config = configs.parse(Config, arguments, factors={}).config
-    from dljax.studies import loading
-
-    directory = loading.writable(config.run)
-    backend.prepare()
-    card = measured(config)
+    config, directory = parsed
+    card = model_card(config)
     for limit in card["limits"]:
         print(f"\n{limit['name']}: {limit['question']}")
         table = [limit["heads"], *limit["rows"]]
@@ -63,115 +56,135 @@ def main(arguments):
     return DONE
 
 
-def measured(config):
-    """The content of the card."""
+def model_card(config):
+    """The content of the card: what `limits.html` shows."""
     import jax
     import numpy as np
 
-    import dljax
-    from dljax.errors import UserError
-    from dljax.interpret.model_card import answers, measure
-    from dljax.training import cost, update
+    from dljax.interpret.model_card import measure
+    from dljax.training import update
 
-    run = dljax.load(config.run)
-    seeds = [seed for _, seed, _ in run.runs]
-    if config.seed not in (-1, *seeds):
-        raise UserError(f"--seed={config.seed}: it has {', '.join(map(str, seeds))}")
-    index = max(0, seeds.index(config.seed) if config.seed >= 0 else 0)
-    state = jax.tree.map(lambda leaf: leaf[index], run.tested)
-    source, classes = run.source, len(run.source.classes)
-    params, model_state = update.averages(run.task, state)
-    parts = source.split(seeds[index])
-    rows = np.random.default_rng(0).permutation(parts["test"])[: config.examples]
+    trial, seed, state = finished_run.load(config)
+    source = trial.source
+    params, model_state = update.averages(trial.task, state)
+    splits = source.split(seed)
+    rows = np.random.default_rng(0).permutation(splits["test"])[: config.examples]
     batch = jax.jit(source.gather)(source.arrays, np.sort(rows))
-    image = batch.get("image", np.zeros(0))
-    known = jax.eval_shape(
-        run.task.metrics, params, model_state, _weighted(batch), state.key
-    )
-    if image.ndim != 4 or not {"loss", "accuracy"} <= known.keys():
-        raise UserError(f"--run={config.run}: does not classify images")
-    few = np.asarray(batch["image"][:3])
-    told, _ = answers(run.task, classes).apply(
-        params, model_state, few, key=None, train=False
-    )
-    if not np.allclose(np.exp(told).sum(1), 1, atol=1e-3):
-        raise UserError(
-            f"--run={config.run}: its loss is not the cross-entropy of classes"
-        )
-    found, maps = jax.jit(lambda p, s, b: measure(run.task, p, s, b, classes=classes))(
-        params, model_state, batch
-    )
-    values = {k: float(total / count) for k, (total, count) in found.items()}
-    accuracy = {
-        part: _accuracy(run, state, np.asarray(parts[part]))
-        for part in ("train", "test")
-    }
-    flops = cost.flops(run.task, source, run.config.batch_size) or float("nan")
+    _check_classifies_images(config, trial, params, model_state, batch)
+    metrics, maps = jax.jit(
+        lambda p, s, b: measure(trial.task, p, s, b, classes=len(source.classes))
+    )(params, model_state, batch)
+    values = {k: float(total / count) for k, (total, count) in metrics.items()}
     return {
-        "variant": run.variant,
+        "variant": trial.variant,
         "run": config.run,
-        "seed": seeds[index],
-        "step": run.step,
+        "seed": seed,
+        "step": trial.step,
         "dataset": source.name,
         "examples": len(rows),
         "command": shlex.join(
             ["python", "-m", "experiments.cnn_limits", f"--run={config.run}"]
         ),
         "limits": [
-            {
-                "name": "Computation",
-                "question": "What does it cost?",
-                "heads": ("", ""),
-                "rows": [
-                    ("parameters", f"{cost.parameters(run.task).total:,}"),
-                    ("MFLOP of an update", f"{flops / 1e6:,.1f}"),
-                    (
-                        "MFLOP of an update, an example",
-                        f"{flops / run.config.batch_size / 1e6:,.3f}",
-                    ),
-                    ("ms a validation image, all seeds together", _milliseconds(run)),
-                ],
-            },
-            {
-                "name": "Overfitting",
-                "question": "Does it fit its training images better than new ones?",
-                "heads": ("", ""),
-                "rows": [
-                    *((f"accuracy on {k}", f"{v:.4f}") for k, v in accuracy.items()),
-                    ("gap", f"{accuracy['train'] - accuracy['test']:+.4f}"),
-                ],
-            },
-            {
-                "name": "Sensitivity",
-                "question": "What is left of its accuracy when images change?",
-                "heads": ("severity", *map(str, LEVELS)),
-                "rows": [
-                    (kind, *(f"{values[f'{kind}_{i}']:.2f}" for i in LEVELS))
-                    for kind in KINDS
-                ],
-                "alt": "Accuracy at five severities of corruption and attack",
-                "image": _drawn(config, "sensitivity", _severities(values)),
-            },
-            {
-                "name": "Interpretability",
-                "question": "Do the pixels that attributions name make the answer? The "
-                "area under the label's probability while they are deleted (low is "
-                "good) or inserted (high is good) in order, and the rank correlation "
-                "with the map of a net with shuffled weights (0 is good).",
-                "heads": ("", *JUDGED),
-                "rows": [
-                    (method, *(_shown(values, f"{method}_{name}") for name in JUDGED))
-                    for method in METHODS
-                ],
-                "alt": "Test images, and what attributions make of every pixel: red "
-                "for, blue against",
-                "image": _drawn(config, "attributions", _maps(batch, maps)),
-            },
+            _computation(trial),
+            _overfitting(trial, state, splits),
+            _sensitivity(config, values),
+            _interpretability(config, values, batch, maps),
         ],
     }
 
 
-def _shown(values, name):
+def _check_classifies_images(config, trial, params, model_state, batch):
+    """Raises UserError unless the loss is the cross-entropy of classes of images."""
+    import jax
+    import numpy as np
+
+    from dljax.errors import UserError
+    from dljax.interpret.model_card import answers
+
+    image = batch.get("image", np.zeros(0))
+    metrics = jax.eval_shape(
+        trial.task.metrics, params, model_state, _weighted(batch), jax.random.key(0)
+    )
+    if image.ndim != 4 or not {"loss", "accuracy"} <= metrics.keys():
+        raise UserError(f"--run={config.run}: does not classify images")
+    log_probs, _ = answers(trial.task, len(trial.source.classes)).apply(
+        params, model_state, np.asarray(image[:3]), key=None, train=False
+    )
+    if not np.allclose(np.exp(log_probs).sum(1), 1, atol=1e-3):
+        raise UserError(
+            f"--run={config.run}: its loss is not the cross-entropy of classes"
+        )
+
+
+def _computation(trial):
+    from dljax.training import cost
+
+    batch_size = trial.config.batch_size
+    flops = cost.flops(trial.task, trial.source, batch_size) or float("nan")
+    return {
+        "name": "Computation",
+        "question": "What does it cost?",
+        "heads": ("", ""),
+        "rows": [
+            ("parameters", f"{cost.parameters(trial.task).total:,}"),
+            ("MFLOP of an update", f"{flops / 1e6:,.1f}"),
+            ("MFLOP of an update, an example", f"{flops / batch_size / 1e6:,.3f}"),
+            ("ms a validation image, all seeds together", _milliseconds(trial)),
+        ],
+    }
+
+
+def _overfitting(trial, state, splits):
+    import numpy as np
+
+    accuracy = {
+        split: _accuracy(trial, state, np.asarray(splits[split]))
+        for split in ("train", "test")
+    }
+    return {
+        "name": "Overfitting",
+        "question": "Does it fit its training images better than new ones?",
+        "heads": ("", ""),
+        "rows": [
+            *((f"accuracy on {k}", f"{v:.4f}") for k, v in accuracy.items()),
+            ("gap", f"{accuracy['train'] - accuracy['test']:+.4f}"),
+        ],
+    }
+
+
+def _sensitivity(config, values):
+    return {
+        "name": "Sensitivity",
+        "question": "What is left of its accuracy when images change?",
+        "heads": ("severity", *map(str, LEVELS)),
+        "rows": [
+            (kind, *(f"{values[f'{kind}_{i}']:.2f}" for i in LEVELS)) for kind in KINDS
+        ],
+        "alt": "Accuracy at five severities of corruption and attack",
+        "image": _save_figure(config, "sensitivity", _severities(values)),
+    }
+
+
+def _interpretability(config, values, batch, maps):
+    return {
+        "name": "Interpretability",
+        "question": "Do the pixels that attributions name make the answer? The "
+        "area under the label's probability while they are deleted (low is "
+        "good) or inserted (high is good) in order, and the rank correlation "
+        "with the map of a net with shuffled weights (0 is good).",
+        "heads": ("", *CURVES),
+        "rows": [
+            (method, *(_format(values, f"{method}_{name}") for name in CURVES))
+            for method in METHODS
+        ],
+        "alt": "Test images, and what attributions make of every pixel: red "
+        "for, blue against",
+        "image": _save_figure(config, "attributions", _maps(batch, maps)),
+    }
+
+
+def _format(values, name):
     return f"{values[name]:.3f}" if name in values else "–"
 
 
@@ -181,34 +194,34 @@ def _weighted(batch):
     return {**batch, "weight": jnp.ones(len(batch["label"]))}
 
 
-def _accuracy(run, state, rows):
-    """The accuracy on some rows, all of them once."""
+def _accuracy(trial, state, rows):
+    """Accuracy on the examples `rows`."""
     import jax
 
     from dljax.training import update
 
     batches = update.batches([rows], 500, 1)[0]
-    task, source = run.task, run.source
-    found = jax.jit(
+    task, source = trial.task, trial.source
+    metrics = jax.jit(
         lambda state, arrays: update.evaluate(task, source, state, batches, arrays)
     )(state, source.arrays)
-    total, count = found["accuracy"]
+    total, count = metrics["accuracy"]
     return float(total / count)
 
 
-def _milliseconds(run):
+def _milliseconds(trial):
     """The best of six evaluations of all seeds' validation data, an image of them."""
     import time
 
     import jax
 
-    state = run.tested
+    state = trial.tested
     best = float("inf")
     for _ in range(6):
-        begun = time.perf_counter()
-        jax.block_until_ready(run.program.evaluate(state, "valid"))
-        best = min(best, time.perf_counter() - begun)
-    count = sum(len(run.source.split(seed)["valid"]) for _, seed, _ in run.runs)
+        start = time.perf_counter()
+        jax.block_until_ready(trial.program.evaluate(state, "valid"))
+        best = min(best, time.perf_counter() - start)
+    count = sum(len(trial.source.split(run.seed)["valid"]) for run in trial.runs)
     return f"{1e3 * best / count:.4f}"
 
 
@@ -237,7 +250,7 @@ def _maps(batch, maps):
     return sample_figures.maps({"": first})
 
 
-def _drawn(config, name, figure):
+def _save_figure(config, name, figure):
     from dljax.reporting import figures
     from dljax.reporting.templates import data_uri
 

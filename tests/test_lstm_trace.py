@@ -22,9 +22,9 @@ def trial(tmp_path_factory, data_dir):
 
 
 @pytest.mark.drawn
-def test_every_step_is_there_for_every_character(trial):
+def test_trace_has_every_gate_of_every_character(trial):
     config = lstm_trace.Config(run=str(trial), example=5)
-    parts, labels = lstm_trace.traced(config)
+    parts, labels = lstm_trace.trace(config)
     assert {name for _, name in STEPS} - parts.keys() == {"previous_cell"}
     run = dljax.load(trial)
     (row,) = run.source.split(run.runs[0].seed)[run.split][5:6]
@@ -33,9 +33,9 @@ def test_every_step_is_there_for_every_character(trial):
     assert "".join(labels).strip() in sentence
     for part in parts.values():
         assert len(part) == len(labels)
-    kept = np.concatenate([np.zeros((1, 4)), parts["cell"][:-1]])
+    previous = np.concatenate([np.zeros((1, 4)), parts["cell"][:-1]])
     written = parts["input_gate"] * parts["candidate"]
-    expected = parts["forget_gate"] * kept + written
+    expected = parts["forget_gate"] * previous + written
     np.testing.assert_allclose(parts["cell"], expected, atol=1e-6)
     shown = parts["output_gate"] * np.tanh(parts["cell"])
     np.testing.assert_allclose(parts["output"], shown, atol=1e-6)
@@ -52,14 +52,14 @@ def piece(tmp_path_factory):
     return next(p for p in (work / "run").glob("lstm*"))
 
 
-def test_of_a_net_that_makes_music_the_real_piece_is_traced(piece):
-    parts, labels = lstm_trace.traced(lstm_trace.Config(run=str(piece)))
+def test_trace_of_one_to_many_net_follows_the_real_piece(piece):
+    parts, labels = lstm_trace.trace(lstm_trace.Config(run=str(piece)))
     assert {name for _, name in STEPS} - parts.keys() == {"previous_cell"}
     assert len(labels) == len(parts["output"]) == 20  # that many after the first
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["--example=99999"], "--example=99999: there are"),
         (["--seed=7"], "--seed=7: the run has 0, 1"),
@@ -67,7 +67,7 @@ def test_of_a_net_that_makes_music_the_real_piece_is_traced(piece):
         (["--run=/nowhere"], "no such directory"),
     ],
 )
-def test_mistakes_are_said_in_one_line(trial, flags, said):
+def test_bad_flags_raise_user_error(trial, flags, message):
     with pytest.raises(UserError) as raised:
         lstm_trace.main([f"--run={trial}", *flags])
-    assert said in str(raised.value)
+    assert message in str(raised.value)

@@ -134,17 +134,17 @@ def run(tmp_path_factory, data_dir):
 
 def test_the_card_of_a_run(run, capsys):
     assert cnn_limits.main([f"--run={run}", "--seed=1", "--examples=20"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     row = next(
         r
         for r in study_fixtures.read_lines(run / "metrics.jsonl")
         if r["split"] == "test" and r["seed"] == 1
     )
-    assert f"accuracy on test   {row['accuracy']:.4f}" in said
+    assert f"accuracy on test   {row['accuracy']:.4f}" in output
     page = (run / "limits.html").read_text()
     assert page.count("data:image/svg+xml") == 2
     for name in ("Computation", "Overfitting", "Sensitivity", "Interpretability"):
-        assert name in said
+        assert name in output
         assert f"<h2>{name}</h2>" in page
     config = json.loads((run / "config.json").read_text())
     assert config["variant"] in page
@@ -155,7 +155,7 @@ def test_the_card_of_a_run(run, capsys):
     [
         ([], "--run: give a trial's directory"),
         (["--run=nowhere"], "--run=nowhere: no such directory"),
-        (["--run={run}", "--seed=7"], "--seed=7: it has 0, 1"),
+        (["--run={run}", "--seed=7"], "--seed=7: the run has 0, 1"),
         (["--rum=x"], "--rum: no such flag; did you mean --run?"),
     ],
 )

@@ -1,0 +1,56 @@
+"""Command lines of the scripts that examine one run of a finished trial."""
+
+import dataclasses
+
+from dljax import config as configs
+from dljax.config import flag
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunFlags:
+    """Flags of every such script."""
+
+    run: str = flag("", "a trial's directory, RUNS/STUDY/TRIAL")
+    seed: int = flag(-1, "seed of the run; -1: the trial's first", low=-1)
+
+
+def parse(cls, arguments, *, doc):
+    """Reads a command line; prints `doc` and the flags for --help.
+
+    Returns:
+      (config, the trial's directory), or None after --help.
+
+    Raises:
+      UserError: a bad flag, or a directory that does not exist or is not writable.
+    """
+    if {"--help", "-h"} & set(arguments):
+        print(f"{doc.strip()}\n\n{configs.describe(cls, {})}")
+        return None
+    config = configs.parse(cls, arguments, factors={}).config
+    from dljax import backend
+    from dljax.studies import loading
+
+    directory = loading.writable(config.run)
+    backend.prepare()
+    return config, directory
+
+
+def load(config):
+    """Loads the trial; returns it with the seed and the state of the run.
+
+    Raises:
+      UserError: no usable checkpoint, or the trial has no run of this seed.
+    """
+    import jax
+
+    import dljax
+    from dljax.errors import UserError
+
+    trial = dljax.load(config.run)
+    seeds = [run.seed for run in trial.runs]
+    if config.seed not in (-1, *seeds):
+        raise UserError(
+            f"--seed={config.seed}: the run has {', '.join(map(str, seeds))}"
+        )
+    index = 0 if config.seed == -1 else seeds.index(config.seed)
+    return trial, seeds[index], jax.tree.map(lambda leaf: leaf[index], trial.tested)
