@@ -1,10 +1,10 @@
-"""The records that everything speaks.
+"""The records that all of dljax shares: pure functions, and trees of arrays.
 
-All functions in them are pure. A *seed* is everything random about one run; programs
-that train many seeds give every leaf of `State` one leading seed axis.
+A *run* is one variant with one seed; a seed determines everything random about a run.
+Programs that train many runs at once give every leaf of `State` a leading run axis.
 
-Keys are never stored half-used: the key of anything random at step t is
-`fold(root, t, purpose)`, where `purpose` is one of the constants below.
+Keys are derived, never stored half-used: at step t, `fold(root_key, t, purpose)` is the
+key of one purpose, where `purpose` is one of the constants below.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,19 +20,17 @@ INIT, ORDER, EVALUATE, SAMPLE, TURN = range(5)  # turn i of a step uses TURN + i
 
 
 class Net(NamedTuple):
-    """A network as two pure functions.
+    """A network as pure functions.
 
-    init(key, example) -> (params, model_state): `example` is one batch of inputs;
-    `model_state` are
-      the arrays that training changes without gradients (BatchNorm's averages).
-    apply(params, model_state, x, *, key, train) -> (y, model_state): `key` may be None
-    when not
-      `train`.
+    init(key, example) -> (params, model_state). `example` is one batch of inputs;
+      `model_state` holds arrays that training changes without gradients, such as
+      BatchNorm's running averages.
+    apply(params, model_state, x, *, key, train) -> (y, model_state). `key` may be None
+      if `train` is false.
     generate(params, model_state, x, *, steps, key, draw) -> {"prediction": (b, steps,
-    ...),
-      ...}, of nets that make sequences: each step is drawn and fed back; the likeliest
-      where `key` is None. draw(logits (b, k), key) -> int32 (b,): how tokens are drawn;
-      by default by their likelihood.
+      ...), ...}, for autoregressive nets; greedy if `key` is None.
+      draw(logits (b, k), key) -> int32 (b,) selects tokens; by default a categorical
+      sample.
     """
 
     init: Callable[..., tuple[Tree, Tree]]
@@ -41,26 +39,25 @@ class Net(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One player's move: minimise `loss` over `params[name]`, all else held fixed.
+    """One player's turn: minimise `loss` over `params[name]`, all other params fixed.
 
     loss(params, model_state, batch, key, step) -> (scalar, (metrics, model_state))
-    averaged(opt) -> (params[name], model_state) that evaluation and sampling use, or
-    None for
-      the current ones. By default what an `optimizers.average` in the chain keeps.
+    optimizer: if it holds a `training.optimizers.params_ema`, evaluation and sampling
+      use the moving averages of the player's params and of model_state.
     """
 
     name: str
     loss: Callable[..., tuple[jax.Array, tuple[Metrics, Tree]]]
     optimizer: Any  # optax.GradientTransformationExtraArgs
-    averaged: Callable[[Tree], tuple[Tree, Tree] | None] | None = None
 
 
 class SampleEvaluator(NamedTuple):
-    """Measures samples: score({name: array (n, ...)}, seed) -> a number for each of
-    `names`.
+    """Computes metrics of samples on the host, for example with strings or files.
 
-    The arrays are those of the batch and of `Task.sample`: one run's test split, in a
-    fixed shuffled order, cut off after `max_examples` examples (None: all).
+    names: of the metrics.
+    score({name: array (n, ...)}, seed) -> {metric: number}. The arrays are those of the
+      batch and of `Task.sample`: one run's test split, in a fixed shuffled order.
+    max_examples: the number of test examples to sample for, at most; None: all.
     """
 
     names: tuple[str, ...]
@@ -71,40 +68,37 @@ class SampleEvaluator(NamedTuple):
 class Task(NamedTuple):
     """A game of n players; ordinary training is the game of one.
 
-    init(key) -> ({name: params}, model_state)
+    init(key) -> ({player: params}, model_state)
     turns: the order of play within a step. A player may have several turns, as in
-      `(critic,) * 5 + (generator,)`; each turn has a key of its own.
-    metrics(params, model_state, batch, key) -> {name: (sum, count)}: on an evaluation
-    batch,
-      whose `batch["weight"]` is 1 for an example and 0 for padding.
-    sample(params, model_state, batch, key) -> {name: array}, or None: what the report
-    shows;
-      `batch` holds a few evaluation examples.
-    probe: as `metrics`, or None: what is measured besides, on test data alone, since it
-      looks inside the network and costs more.
-    sample_evaluator: measures the samples of all test data on the host, or None.
-    split_batch: every turn of a step gets a part of the step's batch of its own.
-    generate(params, model_state, batch, key, *, steps, draw) -> {name: array}, or
-    None: makes
-      sequences that go on from what the batch gives, as `Net.generate`.
+      `(critic,) * 5 + (generator,)`; every turn has its own key.
+    metrics(params, model_state, batch, key) -> {name: (sum, count)} of an evaluation
+      batch, whose `batch["weight"]` is 1 for an example and 0 for padding.
+    sample(params, model_state, batch, key) -> {name: array (b, ...)}, or None: samples
+      for the examples of an evaluation batch.
+    probes: as `metrics`, or None. Costlier metrics, of the network's internals;
+      computed once, at the end, on the test split.
+    sample_evaluator: computes metrics of the test split's samples on the host, or None.
+    split_batch: each turn gets its own equal part of a step's batch.
+    generate(params, model_state, batch, key, *, steps, draw) -> {name: array}, or None:
+      continues the sequences of a batch, as `Net.generate`.
     """
 
     init: Callable[[jax.Array], tuple[dict[str, Tree], Tree]]
     turns: tuple[Turn, ...]
     metrics: Callable[..., Metrics]
     sample: Callable[..., dict[str, jax.Array]] | None = None
-    probe: Callable[..., Metrics] | None = None
+    probes: Callable[..., Metrics] | None = None
     sample_evaluator: SampleEvaluator | None = None
     split_batch: bool = False
     generate: Callable[..., dict[str, jax.Array]] | None = None
 
 
 class State(NamedTuple):
-    """All of a run that changes: arrays only.
+    """Everything of a run that training changes: arrays only.
 
-    step: int32, the number of updates done. alive: bool, False once a loss was not
-    finite; the rest then stays what it was. key: the run's root key. params and opt:
-    {player: tree}.
+    step: int32, the number of updates done. alive: bool, False from the first
+    non-finite loss on; the other leaves then stay as they were before that update. key:
+    the run's root key. params, opt: {player: tree}.
     """
 
     step: jax.Array
@@ -121,9 +115,9 @@ class Source(NamedTuple):
     name, version, fingerprint: of the data set; the last is a hash of its values.
     arrays: {name: array of shape (examples, ...)}, resident on the device, shared by
       all seeds.
-    split(seed) -> {"train" | "valid" | "test": int array of examples}. All seeds have
-      equally many training examples. Where there is "seen" too, its examples are
-      measured at the end as the test's are, each metric as train_NAME.
+    split(seed) -> {"train" | "valid" | "test": int array of examples}; all seeds have
+      equally many training examples. An optional "train_eval" split is evaluated
+      after training; its metrics are prefixed train_.
     order(key, rows) -> rows permuted: one permutation an epoch.
     gather(arrays, rows) -> batch, as networks see it.
     classes: the names of the labels, where there are any.
@@ -154,5 +148,5 @@ class Source(NamedTuple):
 
 
 def fold(key: jax.Array, step: Any, purpose: int) -> jax.Array:
-    """The key of one purpose at one step; a pure function of the run's root key."""
+    """The key of one purpose at one step, derived from the run's root key."""
     return jax.random.fold_in(jax.random.fold_in(key, step), purpose)

@@ -120,20 +120,20 @@ def measure(config, task, source):
     import jax
 
     from dljax.training.cost import forward
-    from dljax.training.programs import program
+    from dljax.training.programs import make_program
 
-    made = program(task, source, [0], how="map", batch_size=config.batch_size)
+    made = make_program(task, source, [0], strategy="map", batch_size=config.batch_size)
     cost = forward(*network(config, source))
     state = made.init()
-    orders = made.orders(state, 0)
-    state, _ = made.advance(state, orders, 0, 1)
+    orders = made.shuffle(state, 0)
+    state, _ = made.train_steps(state, orders, 0, 1)
 
     def trained(seed):
         del seed  # a round; the weights make no difference
         nonlocal state
         jax.block_until_ready(state)
         begun = time.perf_counter()
-        state, _ = made.advance(state, orders, 0, config.steps)
+        state, _ = made.train_steps(state, orders, 0, config.steps)
         jax.block_until_ready(state)
         secs = (time.perf_counter() - begun) / config.steps
         return {

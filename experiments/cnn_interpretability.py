@@ -126,7 +126,7 @@ def task(config, source, numbers):
         answers = made.sample(params, model_state, batch, key) if made.sample else {}
         return {**answers, **maps}
 
-    return made._replace(probe=judged(net, layer=layer), sample=sample)
+    return made._replace(probes=judged(net, layer=layer), sample=sample)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def model_card(config):
 
     trial, seed, state = finished_run.load(config)
     source = trial.source
-    params, model_state = update.averages(trial.task, state)
+    params, model_state = update.eval_params(trial.task, state)
     splits = source.split(seed)
     rows = np.random.default_rng(0).permutation(splits["test"])[: config.examples]
     batch = jax.jit(source.gather)(source.arrays, np.sort(rows))

@@ -108,9 +108,9 @@ def source(config):
     """Few of the digits, each anywhere on a larger square; measured on them too."""
     from dljax.sources.features import subset
     from dljax.sources.loading import load
-    from dljax.sources.resident import on_canvas, with_seen
+    from dljax.sources.resident import on_canvas, with_train_eval
 
-    return with_seen(
+    return with_train_eval(
         subset(on_canvas(load(config), config.canvas), config.train_examples)
     )
 

@@ -112,7 +112,7 @@ def task(config, source, numbers):
     else:
         net = mlp((config.hidden,) if config.network == "mlp" else (), outputs)
     made = classification(net, adamw(config.learning_rate), example=example)
-    return made._replace(probe=sensitivity(net, side=config.canvas))
+    return made._replace(probes=sensitivity(net, side=config.canvas))
 
 
 if __name__ == "__main__":

@@ -117,29 +117,31 @@ def measure(config, task, source):
     from dljax.errors import UserError
     from dljax.sources.resident import updates
     from dljax.training.loop import divide
-    from dljax.training.programs import program
+    from dljax.training.programs import make_program
 
     devices = jax.devices()[: config.devices]
     if len(devices) < config.devices:
         raise UserError(f"--devices={config.devices}: there are {len(devices)}")
 
     def trained(seed):
-        made = program(
+        made = make_program(
             task,
             source,
             [seed],
-            how="shard",
+            strategy="shard",
             batch_size=config.batch_size,
             devices=devices,
         )
         most, step, secs, losses, accuracy = updates(config, source), 0, 0.0, [], 0.0
-        state, _ = made.advance(made.init(), made.orders(made.init(), 0), 0, 0)
+        state, _ = made.train_steps(made.init(), made.shuffle(made.init(), 0), 0, 0)
         while step < most and accuracy < config.target:
-            orders = made.orders(state, step // made.steps_per_block)
+            orders = made.shuffle(state, step // made.steps_per_shuffle)
             n = min(made.steps_per_epoch, most - step)
             jax.block_until_ready((state, orders))
             begun = time.perf_counter()
-            state, report = made.advance(state, orders, step % made.steps_per_block, n)
+            state, report = made.train_steps(
+                state, orders, step % made.steps_per_shuffle, n
+            )
             jax.block_until_ready(state)
             secs += time.perf_counter() - begun
             step += n

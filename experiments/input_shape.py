@@ -142,7 +142,7 @@ def task(config, source, numbers):
             found[f"accuracy_{percent}"] = right
         return found
 
-    return made._replace(probe=probe)
+    return made._replace(probes=probe)
 
 
 if __name__ == "__main__":

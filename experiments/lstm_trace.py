@@ -58,7 +58,7 @@ def trace(config):
         raise UserError(f"--example={config.example}: there are {len(rows)}")
     row = rows[config.example : config.example + 1]
     batch = update.sample(task, source, state, row, source.arrays)
-    params, model_state = update.averages(task, state)
+    params, model_state = update.eval_params(task, state)
     layers: list[dict[str, Any]] = []
     with record_cells(layers.append):
         weighted = {**batch, "weight": jnp.ones(1)}

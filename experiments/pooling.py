@@ -133,7 +133,7 @@ def task(config, source, numbers):
         numbers = {"log2_flop": cost.flops, "log2_activations": cost.activations}
         return {k: (jnp.log2(v) * count, count) for k, v in numbers.items()}
 
-    return made._replace(probe=probe)
+    return made._replace(probes=probe)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def task(config, source, numbers):
             found[f"{by}_mean"] = sums.sum(), counts.sum()
         return found
 
-    return made._replace(probe=probe)
+    return made._replace(probes=probe)
 
 
 if __name__ == "__main__":

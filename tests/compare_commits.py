@@ -84,7 +84,13 @@ METRICS: tuple[tuple[str, str], ...] = (
     (r"^recognised$", "evaluator_accuracy"),
     (r"^missed", "reconstruction_nll"),
 )
-ARRAYS = ((r"(^|\.)stats\.", r"\1model_state."),)
+ARRAYS = (
+    (r"(^|\.)stats\.", r"\1model_state."),
+    (r"(\bopt\..*)\.updates$", r"\1.count"),
+    (r"(\bopt\.\w+)\.steps$", r"\1.mini_step"),
+    (r"(\bopt\.\w+)\.total\b", r"\1.acc_grads"),
+    (r"(\bopt\.\w+)\.inner\b", r"\1.inner_opt_state"),
+)
 VARIANTS: tuple[tuple[str, str], ...] = (
     (r"^image$", "sample"),  # of diffusion
     (r"^noise$", "epsilon"),

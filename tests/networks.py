@@ -18,7 +18,7 @@ from dljax.models.transformer import extract_patches, transformer
 from dljax.models.video import cnn_3d, cnn_frames
 from dljax.tasks.classification import classification
 from dljax.tasks.conditional_generators import conditional_generator
-from dljax.training.optimizers import adamw, average, sgd
+from dljax.training.optimizers import adamw, params_ema, sgd
 
 
 def vit():
@@ -68,7 +68,7 @@ def dcgan() -> Family:
     By SGD: biases before a norm have no gradient but rounding, which Adam enlarges.
     """
     optimizers = {
-        "generator": optax.chain(sgd(0.05), average(0.9)),
+        "generator": optax.chain(sgd(0.05), params_ema(0.9)),
         "critic": sgd(0.05),
     }
     example = jnp.zeros((1, *IMAGE))

@@ -34,7 +34,7 @@ def packed():
     return found._replace(study=study)
 
 
-def program(how, rates, seeds, *, traced=True):
+def program(strategy, rates, seeds, *, traced=True):
     """Compiled for every rate with every seed; one rate may be a constant."""
     config = small_texts.Config(width=6)
     source = load(config)
@@ -43,20 +43,22 @@ def program(how, rates, seeds, *, traced=True):
         return small_texts.task(config, source, numbers)
 
     assert isinstance(make({"learning_rate": 0.01}), Task)
-    return programs.program(
+    return programs.make_program(
         make if traced else make({"learning_rate": rates[0]}),
         source,
         [seed for _ in rates for seed in seeds],
-        hyper={"learning_rate": [r for r in rates for _ in seeds]} if traced else None,
-        how=how,
+        numbers={"learning_rate": [r for r in rates for _ in seeds]}
+        if traced
+        else None,
+        strategy=strategy,
         batch_size=32,
     )
 
 
 def trained(compiled, steps=40):
     state = compiled.init()
-    state, _ = compiled.advance(state, compiled.orders(state, 0), 0, steps)
-    return compiled.take(state)
+    state, _ = compiled.train_steps(state, compiled.shuffle(state, 0), 0, steps)
+    return compiled.to_host(state)
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +83,9 @@ def test_spreading_the_runs_over_cores_changes_no_bit(mapped):
     same(mapped, trained(program("cores", RATES, SEEDS)))
 
 
-@pytest.mark.parametrize("how", ["vmap", "shard"])
-def test_vectorised_runs_are_close(mapped, how):
-    close(mapped, trained(program(how, RATES, SEEDS)))
+@pytest.mark.parametrize("strategy", ["vmap", "shard"])
+def test_vectorised_runs_are_close(mapped, strategy):
+    close(mapped, trained(program(strategy, RATES, SEEDS)))
 
 
 def test_all_runs_are_those_of_constants_one_by_one(mapped):

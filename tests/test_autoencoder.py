@@ -27,18 +27,18 @@ def test_pca_is_fitted_to_the_training_images():
     source = table({"image": x})
     nets = autoencoder("linear", (3, 4, 1), 2)
     task = reconstruction(nets, adamw(0.01), example=jnp.zeros((1, 3, 4, 1)), code=2)
-    program = programs.program(task, source, (0,), how="map", batch_size=16)
+    program = programs.make_program(task, source, (0,), strategy="map", batch_size=16)
     state = program.init()  # 96 of them, six updates an epoch
-    state, _ = program.advance(state, program.orders(state, 0), 0, 6)
+    state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 6)
     moments = jax.tree.map(
-        lambda leaf: leaf[0], program.take(state).model_state["moments"]
+        lambda leaf: leaf[0], program.to_host(state).model_state["moments"]
     )
     mean, basis = principal(moments, 2)
     seen = x[:96].reshape(96, -1)
     np.testing.assert_allclose(mean, seen.mean(0), rtol=1e-4)
     _, _, rows = np.linalg.svd(seen - seen.mean(0), full_matrices=False)
     np.testing.assert_allclose(np.abs(rows[:2] @ basis), np.eye(2), atol=1e-3)
-    found = program.evaluate(state, "test")
+    found = program.evaluate(state, "test", probes=True)
     rest = x[116:].reshape(-1, 12) - seen.mean(0)
     missed = ((rest - rest @ rows[:2].T @ rows[:2]) ** 2).mean()
     total, count = found["pca_mse"]
@@ -48,8 +48,10 @@ def test_pca_is_fitted_to_the_training_images():
 
 def test_the_importance_weighted_bound_is_the_tighter_one():
     f = vae()
-    program = programs.program(f.task, f.source, (0,), how="map", batch_size=16)
-    found = program.evaluate(program.init(), "test")
+    program = programs.make_program(
+        f.task, f.source, (0,), strategy="map", batch_size=16
+    )
+    found = program.evaluate(program.init(), "test", probes=True)
     bound, tighter = (
         float(found[k][0][0] / found[k][1][0]) for k in ("nelbo", "iw_nll")
     )
@@ -80,7 +82,7 @@ def test_the_importance_weighted_bound_converges_to_the_likelihood():
     options = {"likelihood": "gaussian", "importance_samples": 5000}
     options |= {"metric_suffix": "grey"}
     task, params, stats, batch = linear_vae_of(x, **options)
-    found = jax.jit(task.probe)(params, stats, batch, jax.random.key(2))
+    found = jax.jit(task.probes)(params, stats, batch, jax.random.key(2))
     bound, tighter = (float(found[k][0]) / 20 for k in ("bound_grey", "iw_nll_grey"))
     decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
     weights, scale = decoder["kernel"], jnp.exp(params["net"]["log_scale"])

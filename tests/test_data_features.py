@@ -116,9 +116,9 @@ def test_raw_pixels_need_no_scikit_image(digits, monkeypatch):
 def test_a_net_trains_on_features(digits):
     source = with_features(digits, "hog")
     task = classification(mlp((), 10), adamw(0.01), example=jnp.zeros((1, 324)))
-    program = programs.program(task, source, [0], how="map", batch_size=64)
+    program = programs.make_program(task, source, [0], strategy="map", batch_size=64)
     state = program.init()
-    state, _ = program.advance(state, program.orders(state, 0), 0, 150)
+    state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 150)
     sums = program.evaluate(state, "test")["accuracy"]
     assert float(sums[0][0] / sums[1][0]) > 0.9
 

@@ -229,9 +229,9 @@ def test_a_net_trains_on_clips_and_without_their_order_is_at_chance(digits):
         rows = jnp.zeros(1, jnp.int32)
         example = gather(jax.device_put(source.arrays), rows)["image"]
         task = classification(mlp((16,), 2), adamw(0.01), example=example)
-        program = programs.program(task, seen, [0], how="map", batch_size=64)
+        program = programs.make_program(task, seen, [0], strategy="map", batch_size=64)
         state = program.init()
-        state, _ = program.advance(state, program.orders(state, 0), 0, 60)
+        state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 60)
         sums = program.evaluate(state, "test")["accuracy"]
         right[name] = float(sums[0][0] / sums[1][0])
     assert right["flat"] > 0.95

@@ -203,7 +203,7 @@ def test_samples_are_of_the_averaged_weights():
     again = update.sample(*args, gone, rows, family.source.arrays)["generated"]
     np.testing.assert_array_equal(made, again)
     (averaged,) = (
-        opt for opt in state.opt["net"] if isinstance(opt, optimizers.AverageState)
+        opt for opt in state.opt["net"] if isinstance(opt, optimizers.ParamsEmaState)
     )
     links = tuple(
         opt._replace(params=jax.tree.map(lambda p: p + 0.1, averaged.params))

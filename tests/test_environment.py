@@ -91,7 +91,7 @@ def assert_equal(directory, whole):
     (a,), (b,) = (list(trials(d).values()) for d in (directory, whole))
     assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
     one, two = (dljax.load(str(d)) for d in (a, b))
-    same(one.program.take(one.state), two.program.take(two.state))
+    same(one.program.to_host(one.state), two.program.to_host(two.state))
 
 
 def command(directory):

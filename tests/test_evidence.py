@@ -182,11 +182,11 @@ def test_a_net_that_learned_planted_evidence_looks_at_it():
         return {k: ((v * weight).sum(), weight.sum()) for k, v in values.items()}
 
     source = table({k: np.asarray(v) for k, v in planted.items()})
-    program = programs.program(
-        task._replace(probe=probe), source, (0, 1), how="map", batch_size=16
+    program = programs.make_program(
+        task._replace(probes=probe), source, (0, 1), strategy="map", batch_size=16
     )
     state = program.init()
-    state, _ = program.advance(state, program.orders(state, 0), 0, 240)
-    found = program.evaluate(state, "test")
+    state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 240)
+    found = program.evaluate(state, "test", probes=True)
     shares = {k: np.asarray(total / count) for k, (total, count) in found.items()}
     assert (shares["hit"] > shares["chance"] + 0.3).all(), shares

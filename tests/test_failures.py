@@ -169,7 +169,7 @@ def test_the_step_that_is_played_again_is_the_one_that_was_trained():
     f = plain()
     state = update.init(f.task, jax.random.key(3))._replace(step=jnp.int32(14))
     rows = np.arange(96, dtype=np.int32)
-    orders = update.orders(f.source, state.key, rows, 0, 3)
+    orders = update.permutations(f.source, state.key, rows, 0, 3)
     expected = f.source.gather(f.source.arrays, orders[2, 32:48])
     found = nonfinite._batch(f.source, state, rows, 16)
     np.testing.assert_array_equal(found["x"], expected["x"])

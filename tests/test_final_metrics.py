@@ -11,7 +11,7 @@ import study_fixtures
 
 from dljax.errors import UserError
 from dljax.reporting import profiles, sample_figures, templates
-from dljax.sources.resident import with_seen
+from dljax.sources.resident import with_train_eval
 from dljax.studies.experiment import of_module
 from dljax.studies.study import Profile
 
@@ -32,7 +32,7 @@ def task(config, source, numbers):
         shown = made.sample(params, model_state, batch, key)
         return {**shown, "map": batch["image"][..., 0] - 0.5}
 
-    return made._replace(probe=probe, sample=sample)
+    return made._replace(probes=probe, sample=sample)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def experiment(data_dir):
     return of_module(small_texts)._replace(
         study=study,
         task=task,
-        source=lambda config: with_seen(small_texts.source(config)),
+        source=lambda config: with_train_eval(small_texts.source(config)),
     )
 
 

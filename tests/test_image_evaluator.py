@@ -1,4 +1,4 @@
-"""What judges images that are made, and on which of the real ones."""
+"""The image evaluator: its metrics, and the real images it is trained on."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,11 +9,11 @@ from dljax.errors import UserError
 from dljax.models.cnn import cnn
 from dljax.tasks.classification import classification
 from dljax.training import programs
-from dljax.training.host_metrics import judged
+from dljax.training.host_metrics import score_samples
 from dljax.training.image_evaluator import (
-    first_alike,
+    first_seed_of_split,
     image_sample_evaluator,
-    recogniser,
+    train_image_evaluator,
 )
 from dljax.training.optimizers import adamw
 from dljax.types import SampleEvaluator
@@ -31,7 +31,7 @@ def blots(count):
     return table(arrays, train=50)._replace(classes=("above", "below"))
 
 
-def test_sorted_images_are_judged_as_others_are():
+def test_test_images_sorted_by_class_score_as_shuffled_ones():
     source = blots(270)
     net = cnn((2, 2), 4, 2)
     task = classification(net, adamw(0.01), example=jnp.zeros((1, 8, 8, 1)))
@@ -40,8 +40,8 @@ def test_sorted_images_are_judged_as_others_are():
         sample=lambda params, model_state, batch, key: {"generated": batch["image"]},
         sample_evaluator=evaluator,
     )
-    program = programs.program(task, source, (0,), how="map", batch_size=16)
-    measured = program.evaluate(program.init(), "test")
+    program = programs.make_program(task, source, (0,), strategy="map", batch_size=16)
+    measured = program.evaluate(program.init(), "test", samples=True)
     found = {name: float(value[0]) for name, (value, _) in measured.items()}
     assert found["evaluator_accuracy"] > 0.95
     assert found["min_class_share"] > 0.3
@@ -72,8 +72,8 @@ def test_what_is_asked_for_is_recognised_class_by_class():
     assert found["min_class_share"] == pytest.approx(label.mean(), abs=0.05)
 
 
-def test_each_fold_has_a_recogniser_of_its_own_training_images():
-    """What it was trained on is not what a run of that fold is judged by."""
+def test_each_fold_has_an_image_evaluator_trained_on_its_own_split():
+    """A fold's evaluator never sees the fold's test images."""
     source = blots(270)
     image = np.random.default_rng(1).random((270, 8, 8, 1)).astype(np.float32)
     image[:, 0, 0, 0] = np.arange(270) % 3 == 0  # a class that only chance tells else
@@ -85,14 +85,15 @@ def test_each_fold_has_a_recogniser_of_its_own_training_images():
         return {"train": own, "valid": own[:4], "test": other}
 
     source = source._replace(arrays={"image": image, "label": label}, split=split)
-    assert [first_alike(source, seed) for seed in range(5)] == [0, 1, 0, 1, 0]
+    assert [first_seed_of_split(source, seed) for seed in range(5)] == [0, 1, 0, 1, 0]
     for seed in range(4):
-        part = split(seed)
-        of = {}
+        feature_fn = train_image_evaluator(source, seed, steps=300)
+        accuracy = {}
         for name in ("train", "test"):
-            _, told = recogniser(source, seed, steps=300)(image[part[name]])
-            of[name] = (told == label[part[name]]).mean()
-        assert of["train"] > 0.9 > 0.75 > of["test"]  # labels are by chance
+            rows = split(seed)[name]
+            _, predicted = feature_fn(image[rows])
+            accuracy[name] = (predicted == label[rows]).mean()
+        assert accuracy["train"] > 0.9 > 0.75 > accuracy["test"]  # random labels
 
 
 def test_a_run_whose_samples_are_not_finite_is_not_judged():
@@ -101,7 +102,9 @@ def test_a_run_whose_samples_are_not_finite_is_not_judged():
     )
     made = np.ones((3, 2, 4), np.float32)
     made[1, 0, 2] = np.nan
-    value, count = judged(evaluator, {"generated": made}, [3, 4, 5], [2, 2, 1])["mean"]
+    value, count = score_samples(evaluator, {"generated": made}, [3, 4, 5], [2, 2, 1])[
+        "mean"
+    ]
     np.testing.assert_array_equal(value, [1, np.nan, 1])
     np.testing.assert_array_equal(count, 1)
 

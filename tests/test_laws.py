@@ -34,14 +34,14 @@ def build(family):
 
 
 @functools.cache
-def program(family, how, seeds=SEEDS, devices=None):
+def program(family, strategy, seeds=SEEDS, devices=None):
     count = len(jax.devices()) if devices is None else devices
     f = build(family)
-    return programs.program(
+    return programs.make_program(
         f.task,
         f.source,
         seeds,
-        how=how,
+        strategy=strategy,
         batch_size=f.batch_size,
         eval_batch_size=8,
         devices=jax.devices()[:count],
@@ -52,12 +52,14 @@ def trained(compiled, steps=STEPS, *, chunk=None, start=None) -> State:
     """The host's state after `steps` updates, in dispatches of `chunk`."""
     state, at = (compiled.init(), 0) if start is None else start
     while at < steps:
-        block = at // compiled.steps_per_block
-        offset = at - block * compiled.steps_per_block
-        n = min(chunk or steps, steps - at, compiled.steps_per_block - offset)
-        state, _ = compiled.advance(state, compiled.orders(state, block), offset, n)
+        block = at // compiled.steps_per_shuffle
+        offset = at - block * compiled.steps_per_shuffle
+        n = min(chunk or steps, steps - at, compiled.steps_per_shuffle - offset)
+        state, _ = compiled.train_steps(
+            state, compiled.shuffle(state, block), offset, n
+        )
         at += n
-    return compiled.take(state)
+    return compiled.to_host(state)
 
 
 @functools.cache
@@ -95,13 +97,15 @@ def mean(pair):
 @EVERY
 def test_training_makes_it_better_and_stays_finite(family):
     compiled = program(family, "map")
-    start = compiled.put(compiled.take(compiled.init()))
+    start = compiled.to_devices(compiled.to_host(compiled.init()))
     before = mean(compiled.evaluate(start, "test")[build(family).better])
     after = trained(compiled, 150)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after))
     assert after.alive.all()
     assert (after.step == 150).all()
-    now = mean(compiled.evaluate(compiled.put(after), "test")[build(family).better])
+    now = mean(
+        compiled.evaluate(compiled.to_devices(after), "test")[build(family).better]
+    )
     assert (now < 0.9 * before).all(), (before, now)
 
 
@@ -138,16 +142,16 @@ def test_a_program_is_compiled_once(family):
 
     turns = tuple(counted(turn) for turn in f.task.turns)
     task = f.task._replace(turns=turns, metrics=metrics)
-    compiled = programs.program(
-        task, f.source, SEEDS, how="map", batch_size=f.batch_size
+    compiled = programs.make_program(
+        task, f.source, SEEDS, strategy="map", batch_size=f.batch_size
     )
-    state, _ = compiled.advance(
-        compiled.init(), (orders := compiled.orders(compiled.init(), 0)), 0, 1
+    state, _ = compiled.train_steps(
+        compiled.init(), (orders := compiled.shuffle(compiled.init(), 0)), 0, 1
     )
-    compiled.compile(state, "valid")
+    compiled.compile_evaluate(state, "valid")
     assert traces == [*(turn.name for turn in f.task.turns), "metrics"]
     for offset, steps in ((1, 1), (2, 4), (6, 0), (6, 9)):
-        state, _ = compiled.advance(state, orders, offset, steps)
+        state, _ = compiled.train_steps(state, orders, offset, steps)
         compiled.evaluate(state, "valid")
     assert len(traces) == len(f.task.turns) + 1
 
@@ -168,7 +172,7 @@ def test_dispatches_of_any_length_change_no_bit(family):
     compiled = program(family, "map")
     same(reference(family), trained(compiled, chunk=4))
     half = trained(compiled, 7)
-    same(reference(family), trained(compiled, start=(compiled.put(half), 7)))
+    same(reference(family), trained(compiled, start=(compiled.to_devices(half), 7)))
 
 
 @WIDELY
@@ -195,13 +199,14 @@ def test_pmapped_seeds_are_single_seeds_if_nothing_is_random(family, expected, f
 def test_evaluation_counts_every_example_once_in_any_batch(family, expected, fast):
     f = build(family)
     compiled = program(family, "map")
-    state = compiled.put(expected)
+    state = compiled.to_devices(expected)
     for split in ("valid", "test"):
         sizes = [len(f.source.split(seed)[split]) for seed in SEEDS]
-        found = compiled.evaluate(state, split)
-        whole = programs.program(
-            f.task, f.source, SEEDS, how="map", batch_size=f.batch_size
-        ).evaluate(state, split)
+        probes = split == "test"
+        found = compiled.evaluate(state, split, probes=probes)
+        whole = programs.make_program(
+            f.task, f.source, SEEDS, strategy="map", batch_size=f.batch_size
+        ).evaluate(state, split, probes=probes)
         if name := MASKS.get(family):
             rows = [f.source.split(seed)[split] for seed in SEEDS]  # tokens are counted
             sizes = [f.source.gather(f.source.arrays, r)[name].sum() for r in rows]
@@ -228,9 +233,9 @@ def test_the_order_of_examples_changes_no_evaluation(family):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), one, two)
 
 
-@pytest.mark.parametrize("how", ["map", "cores", "vmap"])
+@pytest.mark.parametrize("strategy", ["map", "cores", "vmap"])
 @pytest.mark.usefixtures("fast")
-def test_each_run_is_judged_by_its_own_samples(how):
+def test_each_run_is_judged_by_its_own_samples(strategy):
     """On two devices three runs are four, of which the last is there for its shape."""
     f = build("vae")
 
@@ -240,15 +245,15 @@ def test_each_run_is_judged_by_its_own_samples(how):
     task = f.task._replace(
         sample_evaluator=SampleEvaluator(("images", "told"), score, max_examples=10**6)
     )
-    compiled = programs.program(
+    compiled = programs.make_program(
         task,
         f.source,
         SEEDS,
-        how=how,
+        strategy=strategy,
         batch_size=f.batch_size,
-        devices=jax.devices()[: 1 if how == "map" else 2],
+        devices=jax.devices()[: 1 if strategy == "map" else 2],
     )
-    found = compiled.evaluate(compiled.init(), "test")
+    found = compiled.evaluate(compiled.init(), "test", samples=True)
     tests = [len(f.source.split(seed)["test"]) for seed in SEEDS]
     np.testing.assert_array_equal(found["images"][0], tests)
     np.testing.assert_array_equal(found["told"][0], SEEDS)
@@ -269,10 +274,12 @@ def test_a_loss_that_is_not_finite_freezes_that_seed_alone():
 
     turn = f.task.turns[0]._replace(loss=loss)
     task = f.task._replace(init=init, turns=(turn,))
-    compiled = programs.program(task, f.source, SEEDS, how="map", batch_size=16)
-    host = compiled.take(compiled.init())
+    compiled = programs.make_program(
+        task, f.source, SEEDS, strategy="map", batch_size=16
+    )
+    host = compiled.to_host(compiled.init())
     host.params["net"]["mark"] = np.array(SEEDS, np.float32)
-    after = trained(compiled, start=(compiled.put(host), 0))
+    after = trained(compiled, start=(compiled.to_devices(host), 0))
     assert after.alive.tolist() == [seed != bad for seed in SEEDS]
     assert after.step.tolist() == [15, 6, 15]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after))

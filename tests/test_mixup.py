@@ -101,8 +101,8 @@ def test_a_task_that_mixes_learns():
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:20])
 
 
-@pytest.mark.parametrize("how", ["map", "cores", "vmap"])
-def test_strengths_are_an_array_axis_of_a_program(how):
+@pytest.mark.parametrize("strategy", ["map", "cores", "vmap"])
+def test_strengths_are_an_array_axis_of_a_program(strategy):
     rng = np.random.default_rng(0)
     images = rng.random((140, 3, 4, 1)).astype(np.float32)
     source = table({"image": images, "label": rng.integers(0, 4, 140)})
@@ -114,15 +114,15 @@ def test_strengths_are_an_array_axis_of_a_program(how):
             mix=functools.partial(augment.mixup, alpha=numbers["alpha"], classes=4),
         )
 
-    def trained(task, runs, how, hyper=None):
-        program = programs.program(
-            task, source, [5] * runs, how=how, batch_size=16, hyper=hyper
+    def trained(task, runs, strategy, numbers=None):
+        program = programs.make_program(
+            task, source, [5] * runs, strategy=strategy, batch_size=16, numbers=numbers
         )
         state = program.init()
-        state, _ = program.advance(state, program.orders(state, 0), 0, 5)
-        return program.take(state).params
+        state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 5)
+        return program.to_host(state).params
 
-    together = trained(make, 3, how, strengths)
+    together = trained(make, 3, strategy, strengths)
     alone = [
         trained(make(dict(zip(strengths, pair, strict=True))), 1, "map")
         for pair in zip(*strengths.values(), strict=True)

@@ -12,7 +12,7 @@ from dljax.training import optimizers
 def walk(optimizer, gradients, params=None, model_state=None):
     """Applies gradients one after another; returns params and optimiser state."""
     params = {"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)} if params is None else params
-    opt = optimizers.with_model_state(optimizer.init(params), model_state or {})
+    opt = optimizers.init_ema_model_state(optimizer.init(params), model_state or {})
     for i, gradient in enumerate(gradients):
         extra = (
             {} if model_state is None else {"model_state": {"mean": jnp.float32(i + 1)}}
@@ -72,7 +72,7 @@ def test_decay_is_of_the_same_weights_in_a_scan_over_layers():
     def total(scan):
         net = transformer("decoder", 8, 5, max_len=4, scan=scan, heads=2)
         params, _ = net.init(jax.random.key(0), jnp.zeros((1, 4), jnp.int32))
-        chosen = optimizers.decayed(params)
+        chosen = optimizers.weight_decay_mask(params)
         sizes = jax.tree.map(lambda p, yes: p.size * yes, params, chosen)
         return sum(jax.tree.leaves(sizes))
 
@@ -110,7 +110,7 @@ def test_the_average_is_of_weights_and_stats():
         d = min(decay, (1 + t) / (10 + t))
         expected = jax.tree.map(lambda a, b, d=d: d * a + (1 - d) * b, expected, params)
         mean = d * mean + (1 - d) * (t + 1)
-    found, model_state = optimizers.averaged(opt)
+    found, model_state = optimizers.ema_params(opt)
     jax.tree.map(
         lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), found, expected
     )
@@ -125,13 +125,13 @@ def test_the_average_moves_with_updates_not_with_accumulated_steps():
         [jax.tree.map(lambda x, y: (x + y) / 2, *some(4)[i : i + 2]) for i in (0, 2)],
         model_state={"mean": jnp.float32(0)},
     )
-    a, b = optimizers.averaged(opt)[0], optimizers.averaged(twice)[0]
+    a, b = optimizers.ema_params(opt)[0], optimizers.ema_params(twice)[0]
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), a, b)
 
 
 def test_without_an_average_there_is_none():
     _, opt = walk(optimizers.adamw(0.1), some(1))
-    assert optimizers.averaged(opt) is None
+    assert optimizers.ema_params(opt) is None
 
 
 def test_rates_may_be_traced():

@@ -123,13 +123,13 @@ def task(probes=None, **options):
 
 def measured(task, steps=250):
     source = table(xor())
-    program = programs.program(task, source, (0, 1), how="map", batch_size=16)
+    program = programs.make_program(task, source, (0, 1), strategy="map", batch_size=16)
     state = program.init()
-    start = program.take(state)
-    state, _ = program.advance(state, program.orders(state, 0), 0, steps)
-    found = program.evaluate(state, "test")
+    start = program.to_host(state)
+    state, _ = program.train_steps(state, program.shuffle(state, 0), 0, steps)
+    found = program.evaluate(state, "test", probes=True)
     shares = {k: np.asarray(total / count) for k, (total, count) in found.items()}
-    return shares, start, program.take(state)
+    return shares, start, program.to_host(state)
 
 
 def test_a_linear_probe_finds_xor_after_a_trained_layer_and_not_before():
@@ -202,12 +202,13 @@ def test_pixels_are_read_out_of_what_keeps_them_and_not_of_what_does_not():
         train_net=False,
         label="image",
     )
-    program = programs.program(task, source, [0], how="map", batch_size=20)
+    program = programs.make_program(task, source, [0], strategy="map", batch_size=20)
     state = program.init()
-    orders = program.orders(state, 0)
-    state, _ = program.advance(state, orders, 0, program.steps_per_block)
+    orders = program.shuffle(state, 0)
+    state, _ = program.train_steps(state, orders, 0, program.steps_per_shuffle)
     found = {
-        k: float(s[0] / n[0]) for k, (s, n) in program.evaluate(state, "test").items()
+        k: float(s[0] / n[0])
+        for k, (s, n) in program.evaluate(state, "test", probes=True).items()
     }
     assert found["r2_0_input"] == pytest.approx(1, abs=0.03)
     assert found["r2_1_output"] == pytest.approx(0.5, abs=0.1)

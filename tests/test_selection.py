@@ -60,8 +60,10 @@ def test_loading_and_evaluating_use_the_best_state(trial, capsys):
 def better(score, total, *, higher, alive=True):
     """The score of the best of 1 run after one more evaluation."""
     f = plain()
-    program = programs.program(f.task, f.source, (0,), how="map", batch_size=16)
-    kept = loop.begin(program, ("mse", higher))
+    program = programs.make_program(
+        f.task, f.source, (0,), strategy="map", batch_size=16
+    )
+    kept = loop.init_train_state(program, ("mse", higher))
     best = kept.best._replace(score=jnp.float32([score]))
     state = kept.state._replace(alive=jnp.array([alive]))
     pair = (jnp.float32([total]), jnp.float32([2.0]))

@@ -149,7 +149,7 @@ def test_a_stopped_study_resumes_to_the_same_bytes(
             old = (trial / file).read_text().replace(str(study), "W")
             assert old == (again / file).read_text().replace(str(tmp_path), "W"), file
         a, b = dljax.load(str(trial)), dljax.load(str(again))
-        same(a.program.take(a.state), b.program.take(b.state))
+        same(a.program.to_host(a.state), b.program.to_host(b.state))
     for file in ("results.csv", "report.json"):
         assert (study / file).read_text() == (tmp_path / file).read_text()
 

@@ -61,9 +61,9 @@ def test_a_net_learns_to_add():
     source = adding(6, train=2_000, held=200)
     net = recurrent("many_to_one", "gru", 16, 1)
     task = regression(net, adamw(0.02), example=jnp.zeros((1, 6, 2)))
-    program = programs.program(task, source, (0,), how="map", batch_size=50)
+    program = programs.make_program(task, source, (0,), strategy="map", batch_size=50)
     state = program.init()
-    state, _ = program.advance(state, program.orders(state, 0), 0, 400)
+    state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 400)
     total, count = program.evaluate(state, "test")["mse"]
     assert count[0] == 200
     assert total[0] / count[0] < 0.02

@@ -58,10 +58,12 @@ def test_one_neuron_learns_a_truth_table_or_three_rows_of_it(gate, rows):
     source = table({"image": CORNERS, "label": label}, train=4, valid=0)
     whole = {"train": np.arange(4), "valid": np.arange(4), "test": np.arange(4)}
     source = source._replace(split=lambda seed: whole)
-    program = programs.program(neuron(), source, range(20), how="vmap", batch_size=1)
+    program = programs.make_program(
+        neuron(), source, range(20), strategy="vmap", batch_size=1
+    )
     state, best = program.init(), 0
     for _ in range(40):
-        state, _ = program.advance(state, program.orders(state, 0), 0, 4)
+        state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 4)
         right = np.asarray(program.evaluate(state, "test")["accuracy"][0])
         best = max(best, right.max())
         assert right.max() <= rows

@@ -7,7 +7,7 @@ import optax
 
 from dljax.tasks import tokens as tokens_module
 from dljax.tasks.tokens import tokens
-from dljax.training.host_metrics import judged
+from dljax.training.host_metrics import score_samples
 from dljax.training.optimizers import sgd
 from dljax.types import Net, SampleEvaluator
 
@@ -108,7 +108,7 @@ def test_a_judge_is_given_each_runs_own_examples():
         return {"total": float(sample["y"].sum())}
 
     shown = {"y": jnp.arange(6).reshape(2, 3)}
-    found = judged(SampleEvaluator(("total",), score), shown, [5, 6], [3, 2])
+    found = score_samples(SampleEvaluator(("total",), score), shown, [5, 6], [3, 2])
     assert seen == [(5, 3), (6, 2)]
     np.testing.assert_array_equal(found["total"][0], [3, 7])
     np.testing.assert_array_equal(found["total"][1], [1, 1])

@@ -11,10 +11,10 @@ from dljax.training import update
 def test_each_epoch_is_a_permutation_of_its_own():
     f = FAMILIES["plain"]()
     key, rows = jax.random.key(0), np.arange(96, dtype=np.int32)
-    orders = np.asarray(update.orders(f.source, key, rows, 2, 3))
+    orders = np.asarray(update.permutations(f.source, key, rows, 2, 3))
     np.testing.assert_array_equal(np.sort(orders, 1), np.tile(rows, (3, 1)))
     assert (orders[0] != orders[1]).any()
-    later = np.asarray(update.orders(f.source, key, rows, 3, 1))
+    later = np.asarray(update.permutations(f.source, key, rows, 3, 1))
     np.testing.assert_array_equal(orders[1], later[0])
 
 

@@ -18,7 +18,8 @@ def main(arguments: list[str]) -> int:
         raise UserError("usage: dljax evaluate RUN")
     backend.prepare()
     run = loading.load(arguments[0])
-    found = run.program.evaluate(run.tested, run.split)
+    test = run.split == "test"
+    found = run.program.evaluate(run.tested, run.split, probes=test, samples=test)
     values = {k: divide(*pair)[: len(run.runs)] for k, pair in found.items()}
     recorded = {
         (row["variant"], row["seed"], row["step"]): row

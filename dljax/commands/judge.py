@@ -53,44 +53,50 @@ def main(arguments: list[str]) -> int:
     from dljax.sources.image_sources import every
     from dljax.sources.loading import load
     from dljax.training.image_evaluator import (
-        FEATURES,
-        MOST,
+        MAX_SAMPLES,
+        NUM_FEATURES,
+        baseline_images,
         distances,
-        floors,
-        recogniser,
+        train_image_evaluator,
     )
 
     source = load(config)
     images, parts = every(source), source.split(config.seed)
-    made = _read(pathlib.Path(folder).expanduser(), images.shape[1:])
+    generated = _read(pathlib.Path(folder).expanduser(), images.shape[1:])
     rows = np.random.default_rng(0).permutation(parts["test"])
-    count = min(len(made), len(rows) // 2, MOST)
+    count = min(len(generated), len(rows) // 2, MAX_SAMPLES)
     if count <= generative_metrics.NEIGHBOURS:
         raise UserError(
-            f"{folder}: {len(made)} images, of {len(rows)} to test on, are too few: "
-            f"more than {generative_metrics.NEIGHBOURS} are compared with half of those"
+            f"{folder}: {len(generated)} images, of {len(rows)} to test on, are too "
+            f"few: more than {generative_metrics.NEIGHBOURS} are compared with half of "
+            "the test images"
         )
-    if count <= FEATURES:
+    if count <= NUM_FEATURES:
         print(
-            f"{count} images are few: distances of {FEATURES} features are to be read "
-            "beside those of the others only",
+            f"{count} images are few: distances of {NUM_FEATURES} features are to be "
+            "read beside those of the baselines only",
             file=sys.stderr,
         )
-    look = recogniser(source, config.seed, steps=config.evaluator_steps)
+    feature_fn = train_image_evaluator(
+        source, config.seed, steps=config.evaluator_steps
+    )
     real, other = images[rows[:count]], images[rows[count : 2 * count]]
     gaussian = generative_metrics.gaussian(images[parts["train"]], count)
-    features, _ = look(real)
+    reference, _ = feature_fn(real)
     print(f"{count} images each, {source.name}, fold of seed {config.seed}")
     print(f"{'':10}{'frechet':>10}{'kid':>10}{'precision':>11}{'recall':>9}")
-    for name, its in {"generated": made[:count], **floors(other, gaussian)}.items():
-        told = distances(look(its)[0], features)
+    compared = {"generated": generated[:count], **baseline_images(other, gaussian)}
+    for name, images in compared.items():
+        values = distances(feature_fn(images)[0], reference)
         print(
-            f"{name:10}{told['frechet']:10.2f}{told['kid']:10.3f}"
-            f"{told['precision']:11.3f}{told['recall']:9.3f}"
+            f"{name:10}{values['frechet']:10.2f}{values['kid']:10.3f}"
+            f"{values['precision']:11.3f}{values['recall']:9.3f}"
         )
-    shares = generative_metrics.shares(look(made)[1], len(source.classes))
-    each = zip(source.classes, shares, strict=True)
-    print(f"classes of {len(made)}: " + ", ".join(f"{k} {v:.1%}" for k, v in each))
+    shares = generative_metrics.shares(feature_fn(generated)[1], len(source.classes))
+    pairs = zip(source.classes, shares, strict=True)
+    print(
+        f"classes of {len(generated)}: " + ", ".join(f"{k} {v:.1%}" for k, v in pairs)
+    )
     return DONE
 
 

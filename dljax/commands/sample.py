@@ -104,7 +104,7 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
         top_p=config.top_p,
     )
     key = None if config.greedy else jax.random.key(config.draw)
-    params, model_state = update.averages(task, state)
+    params, model_state = update.eval_params(task, state)
     length = config.length or example(source, "y")["y"].shape[1]
     generate = functools.partial(task.generate, steps=length, draw=draw)
     found = jax.jit(generate)(params, model_state, batch, key)
@@ -158,7 +158,7 @@ def beside(run: str, config: Config, task: Any, source: Any, state: Any) -> Any:
     rows = source.split(0)["test"]
     rows = np.resize(np.random.default_rng(0).permutation(rows), config.n)
     batch = source.gather(source.arrays, rows)
-    params, model_state = update.averages(task, state)
+    params, model_state = update.eval_params(task, state)
     key = jax.random.key(config.draw)
     found = {**batch, **jax.jit(task.sample)(params, model_state, batch, key)}
     if np.ndim(found.get("prediction", 0)) < 2:  # a class is an answer, not a text
@@ -198,7 +198,7 @@ def at_once(run: str, config: Config, task: Any, source: Any, state: Any) -> Any
     if config.prompt:
         label[:] = source.classes.index(config.prompt)
     batch = {"image": one["image"].repeat(config.n, 0), "label": label}
-    params, model_state = update.averages(task, state)
+    params, model_state = update.eval_params(task, state)
     found = jax.jit(task.sample)(
         params, model_state, batch, jax.random.key(config.draw)
     )

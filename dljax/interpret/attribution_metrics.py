@@ -44,7 +44,7 @@ def attributions(
 
 
 def judged(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
-    """A `Task.probe` of a classifier with params {"net"}, on batches with the evidence.
+    """`Task.probes` of a classifier with params {"net"}, on batches with evidence.
 
     A batch has "mask", (b, h, w), 1 where the evidence lies; without, hit and mass are
     left out. Of every method, and of "random" maps beside them, it measures METHOD_hit,

@@ -16,7 +16,7 @@ PGD_STEPS = 20
 
 
 def sensitivity(net: Net, *, side: int) -> Callable[..., Metrics]:
-    """A `Task.probe` for a task whose params are {"net"} and which classifies.
+    """A `Task.probes` for a task whose params are {"net"} and which classifies.
 
     It measures the accuracy (0 to 1) at five severities of every corruption and attack:
     NAME_1 to NAME_5, `probes.corrupt.severities` for images of `side` pixels a side,

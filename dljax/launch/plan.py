@@ -116,28 +116,32 @@ def _seconds(bound: BoundTrial) -> float:
 
     def start():
         program = compiled(trial, task, source)
-        train_state = loop.begin(program, trial.best_by)
+        train_state = loop.init_train_state(program, trial.best_by)
         train_state, _ = loop.warm_up(program, train_state, test=trial.test)
         if trial.test:
-            jax.block_until_ready(program.sample(train_state.tested, samples.COUNT))
+            jax.block_until_ready(program.sample(train_state.selected, samples.COUNT))
         cost.flops(task(trial.runs[0].numbers), source, trial.config.batch_size)
         return program, train_state.state
 
     start()  # compiles; the run itself will find that on disk, as the next line does
     jax.clear_caches()
     (program, state), ready = _timed(start)
-    orders, permuted = _timed(lambda: program.orders(state, 0))
+    permutations, shuffle_secs = _timed(lambda: program.shuffle(state, 0))
     rate, n, took = 0.0, 1, 0.0
-    while took < ENOUGH_SECS and n <= program.steps_per_block:
-        (state, _), took = _timed(partial(program.advance, state, orders, 0, n))
+    while took < ENOUGH_SECS and n <= program.steps_per_shuffle:
+        (state, _), took = _timed(
+            partial(program.train_steps, state, permutations, 0, n)
+        )
         rate, n = took / n, n * 2
     steps = updates(trial.config, source)
     measured = 0.0
     for split, count in (("valid", _evaluations(bound)), ("test", int(trial.test))):
         if count:
-            measured += count * _timed(partial(program.evaluate, state, split))[1]
-    blocks = -(-steps // program.steps_per_block)
-    return ready + permuted * blocks + rate * steps + measured + FILES_SECS
+            test = split == "test"
+            evaluate = partial(program.evaluate, probes=test, samples=test)
+            measured += count * _timed(partial(evaluate, state, split))[1]
+    shuffles = -(-steps // program.steps_per_shuffle)
+    return ready + shuffle_secs * shuffles + rate * steps + measured + FILES_SECS
 
 
 def _evaluations(bound: BoundTrial) -> int:

@@ -123,12 +123,12 @@ def on_canvas(
     )
 
 
-def with_seen(source: Source) -> Source:
-    """The same, and at the end the training examples are measured too, as "seen"."""
+def with_train_eval(source: Source) -> Source:
+    """The source with its training examples as the split "train_eval" too."""
 
     def split(seed):
         parts = source.split(seed)
-        return {**parts, "seen": parts["train"]}
+        return {**parts, "train_eval": parts["train"]}
 
     return source._replace(split=split)
 

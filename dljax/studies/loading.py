@@ -135,7 +135,7 @@ def load(run: str) -> Loaded:
     restored = restore(trial, program, directory, say=_warn, resume=False)
     if restored is None:
         raise UserError(f"{directory}: no checkpoint in it", FAILED_RUNS)
-    kept = program.put(restored.tree)
+    kept = program.to_devices(restored.tree)
     return Loaded(
         directory,
         trial.variant,
@@ -146,7 +146,7 @@ def load(run: str) -> Loaded:
         program,
         restored.step,
         kept.state,
-        kept.tested,
+        kept.selected,
         "test" if trial.test else "valid",
         read_rows(directory / "metrics.jsonl"),
     )

@@ -18,7 +18,7 @@ from dljax.errors import UserError, nearest
 from dljax.studies.experiment import Experiment, bind_task
 from dljax.studies.study import Study, name_of
 from dljax.studies.study_spec import StudySpec, TrialEntry, TrialGroup
-from dljax.training import cost, strategy
+from dljax.training import cost, strategies
 from dljax.trials.run_trial import Make, Sink
 from dljax.trials.trial import Run, TrialSpec, identity, status
 from dljax.types import Source
@@ -143,7 +143,7 @@ def _bind(
     source = experiment.source(config)
     task = bind_task(experiment, config, source)
     runs = [Run(v, seed, n) for v, n in group.variants.items() for seed in seeds]
-    seeds_by = strategy.resolve(
+    strategy = strategies.resolve(
         config.seeds_by,
         backend=jax.default_backend(),
         devices=jax.device_count(),
@@ -156,7 +156,7 @@ def _bind(
         "levels": group.levels,
         "seeds": list(seeds),
         "data": [source.name, source.version, source.fingerprint],
-        "strategy": strategy.kind(seeds_by, jax.device_count()),
+        "strategy": strategies.kind(strategy, jax.device_count()),
         "select": [study.select, *(study.best_by or ())],
     }
     if numbers[0]:
@@ -170,7 +170,7 @@ def _bind(
         config=config,
         runs=tuple(runs),
         fixed=json.loads(json.dumps(fixed)),  # as it will be read again
-        strategy=seeds_by,
+        strategy=strategy,
         rule_sha256=spec.rule_sha256,
         task_sha256=experiment.task_sha256,
         size_sha256=spec.size_sha256,

@@ -20,7 +20,7 @@ def regression(
     Args:
       net: x -> (b, k).
       example: one batch of x, for its shape.
-      probe: as `Task.probe`.
+      probe: as `Task.probes`.
 
     Measures `mse`, the mean over examples and numbers, on evaluation batches.
     """

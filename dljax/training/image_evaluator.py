@@ -1,4 +1,4 @@
-"""A classifier of real images, frozen: by its features generated ones are judged."""
+"""The image evaluator: a frozen classifier whose features compare sets of images."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -15,97 +15,98 @@ from dljax.models.cnn import cnn
 from dljax.sources.image_sources import every
 from dljax.sources.resident import stills
 from dljax.tasks.classification import classification
-from dljax.training import programs
+from dljax.training import loop, programs
 from dljax.training.optimizers import adamw, warmup_cosine
 from dljax.types import SampleEvaluator, Source
 
-STEPS, BATCH = 1000, 64
-FEATURES = 64
-AT_ONCE = 1000  # images
-MOST = 1000  # of each kind; the cost of precision and recall grows with the square
-
+STEPS, BATCH_SIZE = 1000, 64
+NUM_FEATURES = 64
+CHUNK = 1000  # images a forward pass
+MAX_SAMPLES = 1000  # of each kind; precision and recall cost the square of this
+DISTANCES = ("frechet", "kid", "precision", "recall")
+CLASS_SHARES = ("min_class_share", "max_class_share")
+BASELINES = ("real", "gaussian", "noise")
 
 FeatureFn = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-_kept: dict[tuple[str, int, int], FeatureFn] = {}  # once a process
 
 
-def first_alike(source: Source, seed: int) -> int:
-    """The least seed of the same training part: of one part 0, of folds one of each."""
-    train = source.split(seed)["train"]
-    others = (s for s in range(seed) if np.array_equal(source.split(s)["train"], train))
-    return next(others, seed)
+def train_image_evaluator(
+    source: Source, seed: int, *, steps: int = STEPS
+) -> FeatureFn:
+    """A LeNet, trained deterministically on the seed's training split.
 
+    Seeds of equal training splits get equal weights.
 
-def recogniser(source: Source, seed: int, *, steps: int = STEPS) -> FeatureFn:
-    """A LeNet trained on the training part of a seed, always alike: images (n, h, w, c)
-    -> features float32 (n, 64), and classes int (n,).
-
-    Its features are what its hidden layer passes on.
+    Returns:
+      a function of images (n, h, w, c) in [0, 1] that returns float32 (n, 64), the
+      inputs of the last layer, and int (n,), the predicted classes.
 
     Raises:
-      UserError: there are no images.
+      UserError: the source has no images.
     """
-    first = first_alike(source, seed)
-    key = (source.fingerprint, first, steps)
-    if key not in _kept:
-        _kept[key] = _trained(source, first, steps)
-    return _kept[key]
-
-
-def _trained(source, seed, total):
+    seed = first_seed_of_split(source, seed)
     example, outputs = stills(source)
-    net = cnn((16, 32), FEATURES, outputs)
-    rate = warmup_cosine(2e-3, total, warmup=total // 20)
-    task = classification(net, adamw(rate), example=example)
-    size = min(BATCH, len(source.split(seed)["train"]))
-    program = programs.program(task, source, (seed,), how="map", batch_size=size)
-    state, done = program.init(), 0
-    while done < total:
-        block, offset = divmod(done, program.steps_per_block)
-        steps = min(total - done, program.steps_per_block - offset)
-        orders = program.orders(state, block)
-        state, _ = program.advance(state, orders, offset, steps)
-        done += steps
-    host = program.take(state)
+    net = cnn((16, 32), NUM_FEATURES, outputs)
+    schedule = warmup_cosine(2e-3, steps, warmup=steps // 20)
+    task = classification(net, adamw(schedule), example=example)
+    batch_size = min(BATCH_SIZE, len(source.split(seed)["train"]))
+    program = programs.make_program(
+        task, source, (seed,), strategy="map", batch_size=batch_size
+    )
+    outcome = loop.train(
+        program,
+        loop.init_train_state(program, None),
+        step=0,
+        steps=steps,
+        log_every=steps,
+        eval_every=steps,
+        test=False,
+    )
+    host = program.to_host(outcome.train_state.state)
     params, model_state = jax.tree.map(
         lambda leaf: leaf[0], (host.params["net"], host.model_state)
     )
 
     @jax.jit
-    def seen(images):
+    def forward(images):
         *_, features, logits = between(net, params, model_state, images).values()
         return features, jnp.argmax(logits, -1)
 
-    def look(images):
-        parts = np.array_split(images, -(-len(images) // AT_ONCE))
-        found = [seen(jnp.asarray(part, jnp.float32)) for part in parts]
-        features, classes = zip(*jax.device_get(found), strict=True)
+    def feature_fn(images):
+        chunks = np.array_split(images, -(-len(images) // CHUNK))
+        outputs = [forward(jnp.asarray(chunk, jnp.float32)) for chunk in chunks]
+        features, classes = zip(*jax.device_get(outputs), strict=True)
         return np.concatenate(features), np.concatenate(classes)
 
-    return look
+    return feature_fn
 
 
-NAMES = ("frechet", "kid", "precision", "recall")
-SHARES = ("min_class_share", "max_class_share")
-FLOORS = ("real", "gaussian", "noise")
+def first_seed_of_split(source: Source, seed: int) -> int:
+    """The smallest seed with the same training split: 0, or the fold's number."""
+    train = source.split(seed)["train"]
+    equal = (s for s in range(seed) if np.array_equal(source.split(s)["train"], train))
+    return next(equal, seed)
 
 
-def floors(other: np.ndarray, gaussian: np.ndarray) -> dict[str, np.ndarray]:
-    """What is judged beside images that were made, by the names of `FLOORS`: other real
-    images, as many that a Gaussian draws, and uniform noise.
+def baseline_images(real: np.ndarray, gaussian: np.ndarray) -> dict[str, np.ndarray]:
+    """Images that generated ones are compared with, by the names in `BASELINES`.
+
+    Args:
+      real: test images (n, h, w, c).
+      gaussian: n draws from a Gaussian fitted to the training images.
     """
-    noise = np.random.default_rng(0).random(other.shape, np.float32)
-    return dict(zip(FLOORS, (other, gaussian, noise), strict=True))
+    noise = np.random.default_rng(0).random(real.shape, np.float32)
+    return dict(zip(BASELINES, (real, gaussian, noise), strict=True))
 
 
-def distances(features: Any, real: Any) -> dict[str, float]:
-    """What `NAMES` says, of features (n, d) and real ones (m, d)."""
-    near = generative_metrics.precision_recall(features, real)
-    found = (
-        generative_metrics.frechet(features, real),
-        generative_metrics.kernel(features, real),
+def distances(features: Any, reference: Any) -> dict[str, float]:
+    """`DISTANCES` of features (n, d) from a reference's (m, d)."""
+    values = (
+        generative_metrics.frechet(features, reference),
+        generative_metrics.kernel(features, reference),
+        *generative_metrics.precision_recall(features, reference),
     )
-    return dict(zip(NAMES, (*found, *near), strict=True))
+    return dict(zip(DISTANCES, values, strict=True))
 
 
 def image_sample_evaluator(
@@ -137,55 +138,72 @@ def image_sample_evaluator(
     Raises:
       UserError: there are too few test images.
     """
-    least = 2 * (generative_metrics.NEIGHBOURS + 1)
-    if (count := len(source.split(0)["test"])) < least:
-        raise UserError(
-            f"--dataset={source.name}: has {count} images to test on, and to judge "
-            f"what is made takes {least} at least"
-        )
-    classes = source.classes
+    _check_test_images(source)
+    suffixes = {"generated": "", **{name: f"_{name}" for name in other_samples}}
 
     @functools.cache
-    def gaussian(seed: int, count: int) -> np.ndarray:
-        return generative_metrics.gaussian(
-            every(source)[source.split(seed)["train"]], count
-        )
+    def train(seed: int) -> FeatureFn:
+        return train_image_evaluator(source, seed, steps=steps)
 
-    def score(sample: Mapping[str, Any], seed: int) -> dict[str, float]:
-        sample = to_images(sample) if to_images else sample
-        images, half = sample["image"], len(sample["image"]) // 2
-        other = slice(half, 2 * half)
-        look = recogniser(source, seed, steps=steps)
-        real, told = look(images[:half])
-        found = {"evaluator_accuracy": float((told == sample["label"][:half]).mean())}
-        drawn = gaussian(first_alike(source, seed), half)
-        for floor, pictures in floors(images[other], drawn).items():
-            apart = distances(look(pictures)[0], real)
-            found |= {f"{k}_{floor}": v for k, v in apart.items()}
-        for name, end in ends.items():
-            features, which = look(np.clip(sample[name], 0, 1))
-            share = generative_metrics.shares(which, len(classes))
-            its = distances(features[other], real) | {
-                "min_class_share": share.min(),
-                "max_class_share": share.max(),
+    @functools.cache
+    def draw_gaussian(seed: int, count: int) -> np.ndarray:
+        images = every(source)[source.split(seed)["train"]]
+        return generative_metrics.gaussian(images, count)
+
+    def score(samples: Mapping[str, Any], seed: int) -> dict[str, float]:
+        samples = to_images(samples) if to_images else samples
+        seed = first_seed_of_split(source, seed)
+        feature_fn = train(seed)
+        images, half = samples["image"], len(samples["image"]) // 2
+        other_half = slice(half, 2 * half)
+        reference, predicted = feature_fn(images[:half])
+        accuracy = float((predicted == samples["label"][:half]).mean())
+        metrics = {"evaluator_accuracy": accuracy}
+        baselines = baseline_images(images[other_half], draw_gaussian(seed, half))
+        for name, baseline in baselines.items():
+            values = distances(feature_fn(baseline)[0], reference)
+            metrics |= {f"{k}_{name}": value for k, value in values.items()}
+        for key, suffix in suffixes.items():
+            features, predicted = feature_fn(np.clip(samples[key], 0, 1))
+            shares = generative_metrics.shares(predicted, len(source.classes))
+            values = distances(features[other_half], reference) | {
+                "min_class_share": shares.min(),
+                "max_class_share": shares.max(),
             }
             if conditional:
-                right = which == sample["target_class"]
-                its["class_accuracy"] = float(right.mean())
-                for i, of in enumerate(classes if not end else ()):
-                    those = right[sample["target_class"] == i]
-                    its[f"class_accuracy_{of}"] = (
-                        float(those.mean()) if len(those) else 0.0
-                    )
-            found |= {k + end: v for k, v in its.items()}
-        return found
+                correct = predicted == samples["target_class"]
+                values["class_accuracy"] = float(correct.mean())
+                if not suffix:
+                    values |= _class_accuracies(source, correct, samples)
+            metrics |= {k + suffix: value for k, value in values.items()}
+        return metrics
 
-    ends = {"generated": "", **{name: f"_{name}" for name in other_samples}}
-    each = (*NAMES, *SHARES, *["class_accuracy"] * conditional)
+    of_samples = (*DISTANCES, *CLASS_SHARES, *["class_accuracy"] * conditional)
     names = (
-        *(name + end for end in ends.values() for name in each),
-        *(f"{name}_{floor}" for floor in FLOORS for name in NAMES),
-        *(f"class_accuracy_{of}" for of in classes if conditional),
+        *(name + suffix for suffix in suffixes.values() for name in of_samples),
+        *(f"{name}_{baseline}" for baseline in BASELINES for name in DISTANCES),
+        *(f"class_accuracy_{name}" for name in source.classes if conditional),
         "evaluator_accuracy",
     )
-    return SampleEvaluator(names, score, max_examples=2 * MOST)
+    return SampleEvaluator(names, score, max_examples=2 * MAX_SAMPLES)
+
+
+def _check_test_images(source: Source) -> None:
+    needed = 2 * (generative_metrics.NEIGHBOURS + 1)
+    if (count := len(source.split(0)["test"])) < needed:
+        raise UserError(
+            f"--dataset={source.name}: has {count} images to test on, and to judge "
+            f"what is made takes {needed} at least"
+        )
+
+
+def _class_accuracies(
+    source: Source, correct: np.ndarray, samples: Mapping[str, Any]
+) -> dict[str, float]:
+    """{"class_accuracy_CLASS": ...}; 0 for a class that no sample has as target."""
+    accuracies = {}
+    for i, name in enumerate(source.classes):
+        of_class = correct[samples["target_class"] == i]
+        accuracy = float(of_class.mean()) if len(of_class) else 0.0
+        accuracies[f"class_accuracy_{name}"] = accuracy
+    return accuracies

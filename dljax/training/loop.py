@@ -1,14 +1,14 @@
 """The only loop: every family trains in it, all seeds of a trial at once.
 
-At every boundary (a row to log, an evaluation, the end of a block of epochs, a save, a
-stop) the order is fixed:
+At every boundary (a row to log, an evaluation, the end of a shuffle, a save, a stop)
+the order is fixed:
 
   1. the updates up to the next boundary are dispatched;
-  2. the report of the boundary before is read, and its rows written;
-  3. where due, the new state is evaluated on validation data, and kept as the best of
-     those runs whose best it is;
-  4. where due, all that is pending is written, and the state saved;
-  5. where asked, the loop stops, having saved.
+  2. the report of the boundary before is read, and its rows are written;
+  3. where due, the new state is evaluated on validation data, and becomes the best of
+     the runs whose best it is;
+  4. where due, all pending rows are written, and the state is saved;
+  5. where requested, the loop stops, having saved.
 
 So the device computes while the host reads, and no step waits for the host. Boundaries
 never change a bit: one compiled program does any number of steps.
@@ -41,63 +41,69 @@ class Best(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """What of a trial is kept: the state of all runs, and the best ones if asked for.
+    """The state of all runs, and their best states where a metric selects them.
 
-    All that the loop goes on from, and all that a checkpoint holds.
+    All that the loop continues from, and all that a checkpoint holds.
     """
 
     state: State
     best: Best | None
 
     @property
-    def tested(self) -> State:
-        """The state that is measured on test data."""
+    def selected(self) -> State:
+        """The state that is evaluated on test data: the best, or else the last."""
         return self.state if self.best is None else self.best.state
 
 
 class Hooks(NamedTuple):
-    """What the loop tells the world, and asks it.
+    """Callbacks of the loop; by default none does anything.
 
-    write(rows): (index of the run, what metrics.jsonl has of it but the variant).
-    save(step, kept): keep this; called with all earlier rows written.
-    save_due(): is it time to?
-    stop(): has somebody asked to?
-    progress(step, {name: mean over runs}): for the eye.
+    write(rows): rows are (index of the run, row of metrics.jsonl without the variant).
+    save(step, train_state): called with all earlier rows written.
+    save_due(): whether it is time to save.
+    stop(): whether a stop was requested.
+    progress(step, {name: mean over runs}): called at each logged step.
     """
 
-    write: Callable[[Iterable[tuple[int, dict]]], None]
-    save: Callable[[int, TrainState], None]
-    save_due: Callable[[], bool]
-    stop: Callable[[], bool]
-    progress: Callable[[int, dict[str, float]], None]
+    write: Callable[[Iterable[tuple[int, dict]]], None] = lambda rows: None
+    save: Callable[[int, TrainState], None] = lambda step, train_state: None
+    save_due: Callable[[], bool] = lambda: False
+    stop: Callable[[], bool] = lambda: False
+    progress: Callable[[int, dict[str, float]], None] = lambda step, metrics: None
+
+
+NO_HOOKS = Hooks()
 
 
 class Outcome(NamedTuple):
-    """step: where it ended. train_secs: updates and evaluation, compilation apart."""
+    """step: the last one done. train_secs: updates and evaluation, not compilation."""
 
     step: int
-    kept: TrainState
+    train_state: TrainState
     stopped: bool
     compile_secs: float
     train_secs: float
     save_secs: float
 
 
-def warm_up(
-    program: Program, kept: TrainState, *, test: bool = True
-) -> tuple[TrainState, np.ndarray]:
-    """Compiles what the loop calls, and does no steps; also says who is alive."""
-    if kept.best is not None:  # of its own: `advance` uses up what it is given
-        kept = kept._replace(best=jax.tree.map(jnp.copy, kept.best))
-    state, report = program.advance(kept.state, program.orders(kept.state, 0), 0, 0)
-    for split in program.held if test else ("valid",):
-        program.compile(state, split)
-    alive = np.asarray(report["alive"])[: len(program.seeds)]
-    return kept._replace(state=state), alive
+class TrainReport(NamedTuple):
+    """`Program.train_steps`'s report at a step; logged: whether it becomes rows."""
+
+    step: int
+    report: Any
+    logged: bool
 
 
-def begin(program: Program, best_by: tuple[str, bool] | None) -> TrainState:
-    """What a trial starts from; `best_by` as in `train`."""
+class EvalReport(NamedTuple):
+    """Metrics of a split; step: of all runs, or int (s,), of each run."""
+
+    split: str
+    step: Any
+    metrics: Any
+
+
+def init_train_state(program: Program, best_by: tuple[str, bool] | None) -> TrainState:
+    """The state before the first update; `best_by` as in `train`."""
     state = program.init()
     if best_by is None:
         return TrainState(state, None)
@@ -105,35 +111,98 @@ def begin(program: Program, best_by: tuple[str, bool] | None) -> TrainState:
     return TrainState(state, Best(jax.device_put(worst, state.step.sharding), state))
 
 
-def _tested(program: Program, state: State) -> dict[str, Any]:
-    """All that is measured at the end: on test data, and on "seen" where there are."""
-    found = program.evaluate(state, "test")
-    if "seen" in program.held:
-        seen = program.evaluate(state, "seen")
-        found = {**found, **{f"train_{name}": pair for name, pair in seen.items()}}
-    return found
+def warm_up(
+    program: Program, train_state: TrainState, *, test: bool = True
+) -> tuple[TrainState, np.ndarray]:
+    """Compiles what the loop calls, without an update.
+
+    Returns:
+      the state, and bool (s,), which runs are alive.
+    """
+    if train_state.best is not None:  # a copy: `train_steps` uses up the state
+        best = jax.tree.map(jnp.copy, train_state.best)
+        train_state = train_state._replace(best=best)
+    permutations = program.shuffle(train_state.state, 0)
+    state, report = program.train_steps(train_state.state, permutations, 0, 0)
+    program.compile_evaluate(state, "valid")
+    if test:
+        program.compile_evaluate(state, "test", probes=True)
+    if test and "train_eval" in program.eval_splits:
+        program.compile_evaluate(state, "train_eval")
+    alive = np.asarray(report["alive"])[: len(program.seeds)]
+    return train_state._replace(state=state), alive
 
 
-def _measured(program: Program, state: State) -> list[str]:
-    """The names of all that `_tested` measures."""
-    seen = program.measures(state, "seen") if "seen" in program.held else ()
-    return [*program.measures(state, "test"), *(f"train_{name}" for name in seen)]
+def train(
+    program: Program,
+    train_state: TrainState,
+    *,
+    step: int,
+    steps: int,
+    log_every: int,
+    eval_every: int,
+    best_by: tuple[str, bool] | None = None,
+    test: bool = True,
+    required_metrics: Sequence[str] = (),
+    hooks: Hooks = NO_HOOKS,
+) -> Outcome:
+    """Trains from `step` to `steps`; rows are logged where step is a multiple.
 
+    The last step is always logged, evaluated on "valid" and, where `test`, on "test",
+    and saved. With best_by=(metric, higher is better) the test is of each run's state
+    that was best on "valid", and the row's step is that state's.
 
-def _check_measured(known: Iterable[str], metrics: Iterable[str]) -> None:
-    for metric in metrics:
-        if metric not in known:
-            near = nearest(metric, known)
-            hint = f"; did you mean {near}?" if near else ""
-            raise UserError(
-                f"the task measures {', '.join(known)}, and not {metric}{hint}"
-            )
+    Raises:
+      UserError: `best_by`'s or a required metric is not one of the task's.
+    """
+    started = time.perf_counter()
+    _check_metrics(program, train_state.state, best_by, required_metrics, test=test)
+    (state, best), alive = warm_up(program, train_state, test=test)
+    ready = time.perf_counter()
+    reports = _Reports(program, hooks, alive, step)
+    save_secs = 0.0
+    shuffle, permutations = -1, None
+    stopped = False
+    while step < steps and not stopped:  # 5
+        if shuffle != step // program.steps_per_shuffle:
+            shuffle = step // program.steps_per_shuffle
+            permutations = program.shuffle(state, shuffle)
+        offset = step - shuffle * program.steps_per_shuffle
+        boundaries = [steps, (shuffle + 1) * program.steps_per_shuffle]
+        boundaries += [step + n - step % n for n in (log_every, eval_every)]
+        most = int(reports.steps_per_sec * DISPATCH_SECS) or 1
+        n = max(1, min(min(boundaries) - step, most))
+        state, report = program.train_steps(state, permutations, offset, n)  # 1
+        reports.write()  # 2
+        step += n
+        last = step == steps
+        logged = last or step % log_every == 0
+        reports.add(TrainReport(step, report, logged))
+        if last:  # shown before the test, which may take long
+            reports.write()
+        if last or step % eval_every == 0:  # 3
+            metrics = program.evaluate(state, "valid")
+            reports.add(EvalReport("valid", step, metrics))
+            if best is not None and best_by is not None:
+                name, higher = best_by
+                best = _better(best, state, metrics[name], higher=higher)
+        if last and test:
+            reports.add(_test(program, TrainState(state, best), step))
+        stopped = hooks.stop()
+        if last or stopped or hooks.save_due():  # 4
+            reports.write()
+            before = time.perf_counter()
+            hooks.save(step, TrainState(state, best))
+            save_secs += time.perf_counter() - before
+    train_secs = time.perf_counter() - ready - save_secs
+    train_state = TrainState(state, best)
+    return Outcome(step, train_state, stopped, ready - started, train_secs, save_secs)
 
 
 @functools.partial(jax.jit, static_argnames="higher")
-def _better(best: Best, state: State, found: Any, *, higher: bool) -> Best:
-    """The better of `best` and `state`, run by run; never one that is not finite."""
-    total, count = found
+def _better(best: Best, state: State, metric: Any, *, higher: bool) -> Best:
+    """The better of `best` and `state`, run by run; never a non-finite one."""
+    total, count = metric
     score = (total / count) * (1 if higher else -1)
     wins = jnp.isfinite(score) & (score > best.score) & state.alive
 
@@ -143,111 +212,121 @@ def _better(best: Best, state: State, found: Any, *, higher: bool) -> Best:
     return Best(pick(score, best.score), jax.tree.map(pick, state, best.state))
 
 
-def train(
+def _test(program: Program, train_state: TrainState, step: int) -> EvalReport:
+    """The final metrics: of the test split, and as train_NAME of `train_eval`."""
+    state = train_state.selected
+    metrics = program.evaluate(state, "test", probes=True, samples=True)
+    if "train_eval" in program.eval_splits:
+        train_metrics = program.evaluate(state, "train_eval")
+        metrics |= {f"train_{name}": pair for name, pair in train_metrics.items()}
+    if train_state.best is None:
+        return EvalReport("test", step, metrics)
+    return EvalReport("test", np.asarray(state.step)[: len(program.seeds)], metrics)
+
+
+def _test_metric_names(program: Program, state: State) -> list[str]:
+    """The names of `_test`'s metrics."""
+    names = [*program.metric_names(state, "test", probes=True, samples=True)]
+    if "train_eval" in program.eval_splits:
+        train_names = program.metric_names(state, "train_eval")
+        names += [f"train_{name}" for name in train_names]
+    return names
+
+
+def _check_metrics(
     program: Program,
-    kept: TrainState,
+    state: State,
+    best_by: tuple[str, bool] | None,
+    required_metrics: Sequence[str],
     *,
-    step: int,
-    steps: int,
-    log_every: int,
-    eval_every: int,
-    best_by: tuple[str, bool] | None = None,
-    test: bool = True,
-    measures: Sequence[str] = (),
-    hooks: Hooks,
-) -> Outcome:
-    """Trains from `step` to `steps`; rows are logged where step is a multiple.
+    test: bool,
+) -> None:
+    names = program.metric_names(state, "valid")
+    _require([best_by[0]] if best_by else [], names)
+    _require(required_metrics, _test_metric_names(program, state) if test else names)
 
-    The last step is always logged, evaluated on "valid" and, where `test`, on "test",
-    and saved. With best_by=(metric, higher is better) the test is of each run's state
-    that was best on "valid", and the row's step is that state's.
 
-    Raises:
-      UserError: the task does not measure one of `measures`, where it has to.
+def _require(metrics: Iterable[str], names: Sequence[str]) -> None:
+    for metric in metrics:
+        if metric not in names:
+            near = nearest(metric, names)
+            hint = f"; did you mean {near}?" if near else ""
+            raise UserError(
+                f"the task measures {', '.join(names)}, and not {metric}{hint}"
+            )
+
+
+class _Reports:
+    """Reports that the device may still compute, and the rows made of them.
+
+    A class, because it holds which runs are alive and the rate of updates.
     """
-    begun = time.perf_counter()
-    known = program.measures(kept.state, "valid")
-    _check_measured(known, [best_by[0]] if best_by else [])
-    _check_measured(_measured(program, kept.state) if test else known, measures)
-    (state, best), alive = warm_up(program, kept, test=test)
-    ready = time.perf_counter()
-    saving = 0.0
-    block, orders = -1, None
-    pending: list[tuple[str, Any, Any]] = []
-    rate, read_step, read_at = 0.0, step, ready  # of the last report read
-    stopped = False
 
-    def write_pending():
-        nonlocal alive, rate, read_step, read_at
-        for split, at, report in pending:
-            rows, alive = _rows(program, split, at, report, alive)
-            if split in ("train", "") and at > read_step:
-                now = time.perf_counter()
-                rate = (at - read_step) / max(now - read_at, 1e-9)
-                read_step, read_at = at, now
-            hooks.write(rows)
-            if split == "train":
-                hooks.progress(at, _means(rows))
-        pending.clear()
+    def __init__(self, program: Program, hooks: Hooks, alive: np.ndarray, step: int):
+        self.steps_per_sec = 0.0  # at the last report that was read
+        self._program, self._hooks = program, hooks
+        self._alive = alive
+        self._pending: list[TrainReport | EvalReport] = []
+        self._read_step, self._read_at = step, time.perf_counter()
 
-    while step < steps and not stopped:  # 5
-        if block != step // program.steps_per_block:
-            block = step // program.steps_per_block
-            orders = program.orders(state, block)
-        ends = [steps, (block + 1) * program.steps_per_block]
-        ends += [step + every - step % every for every in (log_every, eval_every)]
-        n = max(1, min(min(ends) - step, int(rate * DISPATCH_SECS) or 1))
-        offset = step - block * program.steps_per_block
-        state, report = program.advance(state, orders, offset, n)  # 1
-        write_pending()  # 2
-        step += n
-        last = step == steps
-        logged = last or step % log_every == 0
-        pending.append(("train" if logged else "", step, report))
-        if last:  # it is seen before what may take long: the test
-            write_pending()
-        if last or step % eval_every == 0:  # 3
-            found = program.evaluate(state, "valid")
-            pending.append(("valid", step, found))
-            if best is not None and best_by is not None:
-                metric, higher = best_by
-                best = _better(best, state, found[metric], higher=higher)
-        if last and test:
-            tested = TrainState(state, best).tested
-            at = step if best is None else np.asarray(tested.step)[: len(alive)]
-            pending.append(("test", at, _tested(program, tested)))
-        stopped = hooks.stop()
-        if last or stopped or hooks.save_due():  # 4
-            write_pending()
-            before = time.perf_counter()
-            hooks.save(step, TrainState(state, best))
-            saving += time.perf_counter() - before
-    secs = time.perf_counter() - ready - saving
-    return Outcome(step, TrainState(state, best), stopped, ready - begun, secs, saving)
+    def add(self, report: TrainReport | EvalReport) -> None:
+        """Adds a report to the pending ones; does not wait for the device."""
+        self._pending.append(report)
+
+    def write(self) -> None:
+        """Waits for all pending reports, and writes their rows."""
+        for report in self._pending:
+            if isinstance(report, EvalReport):
+                self._hooks.write(_eval_rows(self._program, report, self._alive))
+                continue
+            rows, self._alive = _train_rows(self._program, report, self._alive)
+            self._measure_rate(report.step)
+            self._hooks.write(rows)
+            if report.logged:
+                self._hooks.progress(report.step, _means(rows))
+        self._pending.clear()
+
+    def _measure_rate(self, step: int) -> None:
+        if step > self._read_step:
+            now = time.perf_counter()
+            secs = max(now - self._read_at, 1e-9)
+            self.steps_per_sec = (step - self._read_step) / secs
+            self._read_step, self._read_at = step, now
 
 
-def _rows(program: Program, split: str, at: Any, report: Any, alive: np.ndarray):
-    """The rows of one report, at a step or each run's, and who is alive after it."""
+Rows = list[tuple[int, dict[str, Any]]]
+
+
+def _train_rows(
+    program: Program, train_report: TrainReport, alive: np.ndarray
+) -> tuple[Rows, np.ndarray]:
+    """Rows of the runs that are alive, where logged, or have just failed; who lives."""
     count = len(program.seeds)
-    if split in ("valid", "test"):
-        values = {k: divide(*pair)[:count] for k, pair in report.items()}
-        steps, now = np.broadcast_to(at, (len(alive),)), alive
-        written = alive
-    else:
-        now = np.asarray(report["alive"])[:count]
-        died = alive & ~now
-        written = (alive & (split == "train")) | died
-        steps = np.where(died, np.asarray(report["step"])[:count] + 1, at)
-        values = {k: divide(*pair)[:count] for k, pair in report["metrics"].items()}
+    report = train_report.report
+    now = np.asarray(report["alive"])[:count]
+    died = alive & ~now
+    written = (alive & train_report.logged) | died
+    steps = np.where(died, np.asarray(report["step"])[:count] + 1, train_report.step)
+    return _rows(program, "train", steps, report["metrics"], written), now
+
+
+def _eval_rows(program: Program, report: EvalReport, alive: np.ndarray) -> Rows:
+    steps = np.broadcast_to(report.step, (len(alive),))
+    return _rows(program, report.split, steps, report.metrics, alive)
+
+
+def _rows(
+    program: Program, split: str, steps: np.ndarray, metrics: Any, written: np.ndarray
+) -> Rows:
+    """A row of each run where `written` is true."""
+    count = len(program.seeds)
+    values = {name: divide(*pair)[:count] for name, pair in metrics.items()}
     rows = []
     for i in np.flatnonzero(written):
-        row = {
-            "step": int(steps[i]),
-            "seed": program.seeds[i],
-            "split": split or "train",
-        }
-        rows.append((int(i), row | {k: _number(v[i]) for k, v in values.items()}))
-    return rows, now
+        row = {"step": int(steps[i]), "seed": program.seeds[i], "split": split}
+        row |= {name: _number(array[i]) for name, array in values.items()}
+        rows.append((int(i), row))
+    return rows
 
 
 def divide(total: Any, count: Any) -> np.ndarray:
@@ -261,7 +340,7 @@ def _number(value: np.float32) -> float | None:
     return float(str(value)) if np.isfinite(value) else None
 
 
-def _means(rows: list[tuple[int, dict]]) -> dict[str, float]:
+def _means(rows: Rows) -> dict[str, float]:
     names = (rows[0][1].keys() if rows else set()) - {"step", "seed", "split"}
     values = {k: [r[k] for _, r in rows if r[k] is not None] for k in sorted(names)}
     return {k: float(np.mean(v)) for k, v in values.items() if v}

@@ -1,4 +1,4 @@
-"""Optimisers as optax chains: schedule, clipping, weight decay, accumulation, EMA."""
+"""Optimizers as Optax chains: schedule, clipping, weight decay, accumulation, EMA."""
 
 from typing import Any, NamedTuple
 
@@ -28,15 +28,15 @@ def warmup_cosine(
 
 
 class ScheduledState(NamedTuple):
-    """updates: int32, how many are done. learning_rate: of the last, float32."""
+    """count: int32, the updates done. learning_rate: float32, of the last update."""
 
-    updates: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # Optax has this name
     learning_rate: jax.Array
 
 
 def scale_by_learning_rate(schedule: optax.Schedule | float) -> Any:
-    """Multiplies by -learning_rate, and keeps it in the state for the log."""
-    rate = schedule if callable(schedule) else lambda _: jnp.float32(schedule)
+    """Multiplies by -learning_rate, and stores the rate in the state for the log."""
+    schedule_fn = schedule if callable(schedule) else lambda _: jnp.float32(schedule)
 
     def init(params):
         del params
@@ -44,63 +44,94 @@ def scale_by_learning_rate(schedule: optax.Schedule | float) -> Any:
 
     def update(updates, state, params=None):
         del params
-        now = jnp.asarray(rate(state.updates), jnp.float32)
-        updates = jax.tree.map(lambda u: (-now * u).astype(u.dtype), updates)
-        return updates, ScheduledState(state.updates + 1, now)
+        rate = jnp.asarray(schedule_fn(state.count), jnp.float32)
+        updates = jax.tree.map(lambda u: (-rate * u).astype(u.dtype), updates)
+        return updates, ScheduledState(state.count + 1, rate)
 
     return optax.GradientTransformation(init, update)
 
 
-class AverageState(NamedTuple):
-    """The averages of one player's parameters and of the run's model_state."""
+class ParamsEmaState(NamedTuple):
+    """Averages of one player's parameters and of the run's model_state."""
 
-    updates: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # Optax has this name
     params: Any
     model_state: Any
 
 
-def average(decay: float) -> optax.GradientTransformationExtraArgs:
-    """Exponential moving average of the weights and model_state; the last link of a
-    chain.
+def params_ema(decay: float) -> optax.GradientTransformationExtraArgs:
+    """Exponential moving average of params and model_state; the last link of a chain.
 
-    avg <- d * avg + (1 - d) * new with d = min(decay, (1 + t) / (10 + t)), which
-    forgets the start early. (`optax.ema` averages updates, which is another thing.)
+    ema <- d * ema + (1 - d) * new with d = min(decay, (1 + t) / (10 + t)), which
+    forgets the start early. (`optax.ema` averages updates instead.)
     """
 
     def init(params):
-        return AverageState(jnp.zeros([], jnp.int32), params, {})
+        return ParamsEmaState(jnp.zeros([], jnp.int32), params, {})
 
     def update(updates, state, params=None, *, model_state=None, **extra):
         del extra
-        d = jnp.minimum(decay, (1 + state.updates) / (10 + state.updates))
-        new = optax.apply_updates(params, updates)
+        d = jnp.minimum(decay, (1 + state.count) / (10 + state.count))
+        new_params = optax.apply_updates(params, updates)
 
-        def mix(old, now):
+        def interpolate(ema, new):
             return jax.tree.map(
-                lambda a, b: (d * a + (1 - d) * b).astype(a.dtype), old, now
+                lambda a, b: (d * a + (1 - d) * b).astype(a.dtype), ema, new
             )
 
-        return updates, AverageState(
-            state.updates + 1,
-            mix(state.params, new),
-            mix(state.model_state, model_state),
+        return updates, ParamsEmaState(
+            state.count + 1,
+            interpolate(state.params, new_params),
+            interpolate(state.model_state, model_state),
         )
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-class AccumulatedState(NamedTuple):
-    """steps: int32, how many gradients are in the sum `total`. inner: of the chain."""
+def init_ema_model_state(opt_state: Any, model_state: Any) -> Any:
+    """Puts the initial model_state into every `ParamsEmaState` of an optimizer state.
 
-    steps: jax.Array
-    total: Any
-    inner: Any
+    An Optax `init` is given the params alone.
+    """
+    return jax.tree.map(
+        lambda s: (
+            s._replace(model_state=model_state) if isinstance(s, ParamsEmaState) else s
+        ),
+        opt_state,
+        is_leaf=lambda s: isinstance(s, ParamsEmaState),
+    )
 
 
-def accumulated(
-    chain: optax.GradientTransformationExtraArgs, steps: int
+def ema_params(opt_state: Any) -> tuple[Any, Any] | None:
+    """(params, model_state) of an optimizer state's first `ParamsEmaState`, or None."""
+    ema = _find(opt_state, ParamsEmaState)
+    return None if ema is None else (ema.params, ema.model_state)
+
+
+def learning_rate(opt_state: Any) -> jax.Array | None:
+    """The learning rate of the last update, where the chain stores it."""
+    scheduled = _find(opt_state, ScheduledState)
+    return None if scheduled is None else scheduled.learning_rate
+
+
+def _find(opt_state: Any, record: type) -> Any:
+    """The first such record in an optimizer state, or None."""
+    leaves = jax.tree.leaves(opt_state, is_leaf=lambda s: isinstance(s, record))
+    return next((leaf for leaf in leaves if isinstance(leaf, record)), None)
+
+
+class MultiStepsState(NamedTuple):
+    """mini_step: int32, the number of gradients in the sum `acc_grads`."""
+
+    mini_step: jax.Array
+    acc_grads: Any
+    inner_opt_state: Any
+
+
+def multi_steps(
+    inner: optax.GradientTransformationExtraArgs, every_k: int
 ) -> optax.GradientTransformationExtraArgs:
-    """`chain` on the mean of every `steps` gradients; in between nothing moves.
+    """`inner` on the mean of every k gradients; other updates are zero.
 
     A sum, divided once: `optax.MultiSteps` keeps a running mean, whose last bits depend
     on how XLA fuses it, and so on what else is in the program.
@@ -108,49 +139,31 @@ def accumulated(
 
     def init(params):
         zeros = jax.tree.map(jnp.zeros_like, params)
-        return AccumulatedState(jnp.zeros([], jnp.int32), zeros, chain.init(params))
+        return MultiStepsState(jnp.zeros([], jnp.int32), zeros, inner.init(params))
 
     def update(updates, state, params=None, **extra):
-        total = jax.tree.map(jnp.add, state.total, updates)
+        acc_grads = jax.tree.map(jnp.add, state.acc_grads, updates)
 
-        def move():
-            mean = jax.tree.map(lambda leaf: leaf / steps, total)
-            changes, inner = chain.update(mean, state.inner, params, **extra)
-            zeros = jax.tree.map(jnp.zeros_like, total)
-            return changes, AccumulatedState(jnp.zeros([], jnp.int32), zeros, inner)
+        def apply():
+            mean = jax.tree.map(lambda leaf: leaf / every_k, acc_grads)
+            changes, opt_state = inner.update(
+                mean, state.inner_opt_state, params, **extra
+            )
+            zeros = jax.tree.map(jnp.zeros_like, acc_grads)
+            return changes, MultiStepsState(jnp.zeros([], jnp.int32), zeros, opt_state)
 
-        still = jax.tree.map(jnp.zeros_like, updates)
-        waiting = still, AccumulatedState(state.steps + 1, total, state.inner)
-        return update_where(state.steps == steps - 1, move, waiting)
+        no_changes = jax.tree.map(jnp.zeros_like, updates)
+        accumulate = (
+            no_changes,
+            MultiStepsState(state.mini_step + 1, acc_grads, state.inner_opt_state),
+        )
+        return update_where(state.mini_step == every_k - 1, apply, accumulate)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def with_model_state(opt: Any, model_state: Any) -> Any:
-    """Puts the initial model_state into every `AverageState` of an optimiser's
-    state.
-    """
-    return jax.tree.map(
-        lambda s: (
-            s._replace(model_state=model_state) if isinstance(s, AverageState) else s
-        ),
-        opt,
-        is_leaf=lambda s: isinstance(s, AverageState),
-    )
-
-
-def averaged(opt: Any) -> tuple[Any, Any] | None:
-    """(params, model_state) of the first `AverageState` in an optimiser's state, or
-    None.
-    """
-    for leaf in jax.tree.leaves(opt, is_leaf=lambda s: isinstance(s, AverageState)):
-        if isinstance(leaf, AverageState):
-            return leaf.params, leaf.model_state
-    return None
-
-
-def decayed(params: Any) -> Any:
-    """True for what `models.net.is_kernel` says of each array."""
+def weight_decay_mask(params: Any) -> Any:
+    """Weight-decay mask: kernels only; see `models.net.is_kernel`."""
     return jax.tree_util.tree_map_with_path(is_kernel, params)
 
 
@@ -164,14 +177,14 @@ def adamw(
     ema: float = 0.0,
     accumulate: int = 1,
 ) -> optax.GradientTransformationExtraArgs:
-    """Adam with decoupled weight decay on what `decayed` says.
+    """Adam with decoupled weight decay on `weight_decay_mask`.
 
     Args:
       learning_rate: a number, possibly traced, or a schedule of the update count.
       weight_decay: 0 for none; may be traced.
       clip: largest global norm of the gradient; 0 for none.
-      ema: decay of the average of the weights; 0 for none.
-      accumulate: average the gradients of so many steps into one update.
+      ema: decay of the moving average of params; 0 for none.
+      accumulate: steps whose gradients are averaged into one update.
 
     Source: Kingma and Ba 2015; Loshchilov and Hutter 2019.
     """
@@ -179,19 +192,19 @@ def adamw(
     if clip:
         links.insert(0, optax.clip_by_global_norm(clip))
     if not isinstance(weight_decay, (int, float)) or weight_decay:
-        links.append(optax.add_decayed_weights(weight_decay, mask=decayed))
+        links.append(optax.add_decayed_weights(weight_decay, mask=weight_decay_mask))
     links.append(scale_by_learning_rate(learning_rate))
     if ema:
-        links.append(average(ema))
+        links.append(params_ema(ema))
     chain: Any = optax.chain(*links)
     chain = optax.with_extra_args_support(chain)
-    return accumulated(chain, accumulate) if accumulate > 1 else chain
+    return multi_steps(chain, accumulate) if accumulate > 1 else chain
 
 
 def sgd(
     learning_rate: optax.Schedule | float, *, momentum: float = 0.0
 ) -> optax.GradientTransformationExtraArgs:
-    """Gradient descent, with Polyak's momentum where it is not 0.
+    """Gradient descent; momentum > 0 is Polyak's.
 
     Args:
       learning_rate: a number, possibly traced, or a schedule of the update count.
@@ -199,11 +212,3 @@ def sgd(
     links = [optax.trace(momentum)] if momentum else []
     chain = optax.chain(*links, scale_by_learning_rate(learning_rate))
     return optax.with_extra_args_support(chain)
-
-
-def learning_rate(opt: Any) -> jax.Array | None:
-    """The learning rate of the last update, where the chain kept it."""
-    for leaf in jax.tree.leaves(opt, is_leaf=lambda s: isinstance(s, ScheduledState)):
-        if isinstance(leaf, ScheduledState):
-            return leaf.learning_rate
-    return None

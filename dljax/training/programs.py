@@ -1,305 +1,365 @@
-"""How one run's pure functions are compiled for many runs and many devices.
+"""The compiled functions of a trial: all its runs at once, on all its devices.
 
-Runs are seeds, or seeds of several levels of numeric factors: numbers that differ by
-run are an array axis beside the seed (`hyper`).
-
-  map    a compiled loop over the runs, one after another; the reference: a seed's bits
-         are those of a run of its own
-  cores  the same, the seeds spread over the devices (CPU: one device a core)
-  vmap   the seeds as an array axis of every operation
-  shard  jit over a mesh (seed, data): seeds over devices, what devices are left over
-         share each batch
-  pmap   the legacy map over devices, one seed on each
-
-`update.py` says what is computed, this file where; nothing else knows of devices.
+A run is one seed, or one seed with one level of each numeric factor: numbers that
+differ by run are an array axis, as seeds are. `update.py` computes one run;
+`strategies.py` compiles a function of one run for many.
 """
 
-import math
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, NamedSharding
-from jax.sharding import PartitionSpec as P
 
 from dljax.errors import UserError
-from dljax.ops.backend_forms import compiler_options
-from dljax.training import update
-from dljax.training.host_metrics import judged
+from dljax.training import strategies, update
+from dljax.training.host_metrics import score_samples
 from dljax.types import Source, State, Task
 
+MIN_STEPS_PER_SHUFFLE = 256  # short epochs are permuted several at once
 
-class Program(NamedTuple):
-    """Compiled functions over a leading axis of runs (s, ...); `seeds`: of each run.
 
-    A *block* is as many epochs as one call of `orders` permutes.
+class Inputs(NamedTuple):
+    """Arguments of the compiled functions besides the state; s counts padded runs.
 
-    init() -> State
-    orders(state, block) -> the permutations of block number `block`
-    advance(state, orders, offset, steps) -> (State, report): `steps` updates from step
-      `offset` of the block on. The state given is used up. `report` has "metrics" of
-      the last update, "alive" and "step", each (s,).
-    evaluate(state, split) -> {name: (sum (s,), count (s,))}; on "test" with the probes
-      and by the host's judge
-    compile(state, split): compiles what `evaluate` runs, and runs nothing
-    held: the splits that can be evaluated.
-    measures(state, split) -> the names that `evaluate` gives; compiles nothing
-    sample(state, n) -> n test examples a seed, and what it makes of them, (s, n, ...)
-    take(tree) / put(tree): states, and other arrays with a seed axis, of the device as
-      host arrays of exactly the seeds asked for, and back; the host's do not depend on
-      how the seeds were spread.
+    keys: (s,), the root key of each run. numbers: {name: float32 (s,)}. arrays: of the
+    source. train_rows: int32 (s, n). eval_rows: {split: int32 (s, batches, size)}, on
+    the host, where -1 is padding. split_rows: {split: one int array a run}, on the
+    host.
     """
 
+    keys: jax.Array
+    numbers: dict[str, jax.Array]
+    arrays: dict[str, Any]
+    train_rows: jax.Array
+    eval_rows: dict[str, np.ndarray]
+    split_rows: dict[str, list[np.ndarray]]
+
+
+class Functions(NamedTuple):
+    """Compiled functions with a leading run axis.
+
+    init(keys, numbers) -> State
+    shuffle(key, rows, first_epoch) -> permutations
+    train_steps(state, numbers, permutations, arrays, offset, num_steps)
+      -> (State, report); uses up the state
+    evaluate: {probes: function(state, numbers, rows, arrays) -> metrics}
+    sample(state, numbers, rows, arrays) -> batch and samples
+    evaluate_run: {probes: `evaluate` of one run, not compiled}
+    """
+
+    init: Callable[..., State]
+    shuffle: Callable[..., Any]
+    train_steps: Callable[..., Any]
+    evaluate: Mapping[bool, Any]
+    sample: Callable[..., Any]
+    evaluate_run: Mapping[bool, Callable[..., Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A trial's compiled functions; states have a leading run axis (s, ...).
+
+    Attributes:
+      task: of the first run.
+      seeds: of each run.
+      epochs_per_shuffle: epochs that one call of `shuffle` permutes.
+    """
+
+    task: Task
     seeds: tuple[int, ...]
     steps_per_epoch: int
-    steps_per_block: int
-    held: tuple[str, ...]
-    init: Callable[[], State]
-    orders: Callable[[State, int], Any]
-    advance: Callable[[State, Any, int, int], tuple[State, Any]]
-    evaluate: Callable[..., Any]
-    compile: Callable[[State, str], Any]
-    measures: Callable[[State, str], tuple[str, ...]]
-    sample: Callable[[State, int], Any]
-    take: Callable[[Any], Any]
-    put: Callable[[Any], Any]
+    epochs_per_shuffle: int
+    inputs: Inputs
+    functions: Functions
+    run_placement: Any
 
+    @property
+    def steps_per_shuffle(self) -> int:
+        """Updates that the permutations of one `shuffle` last for."""
+        return self.steps_per_epoch * self.epochs_per_shuffle
 
-def _mapped(function: Callable, mapped: Sequence[bool]) -> Callable:
-    """A compiled loop of `function` over the leading axis of its mapped arguments."""
+    @property
+    def eval_splits(self) -> tuple[str, ...]:
+        """The splits that `evaluate` accepts."""
+        return tuple(self.inputs.eval_rows)
 
-    def run(*args):
-        def one(mine):
-            mine = iter(mine)
-            return function(
-                *(next(mine) if m else a for m, a in zip(mapped, args, strict=True))
-            )
+    def init(self) -> State:
+        """The states before the first update."""
+        state = self.functions.init(self.inputs.keys, self.inputs.numbers)
+        return jax.device_put(state, self.run_placement)
 
-        return jax.lax.map(
-            one, tuple(a for m, a in zip(mapped, args, strict=True) if m)
+    def shuffle(self, state: State, index: int) -> Any:
+        """Permutations (s, epochs, n) of the training examples.
+
+        Args:
+          index: shuffle i covers the updates from i * steps_per_shuffle on.
+        """
+        first_epoch = np.int32(index * self.epochs_per_shuffle)
+        return self.functions.shuffle(state.key, self.inputs.train_rows, first_epoch)
+
+    def train_steps(
+        self, state: State, permutations: Any, offset: int, num_steps: int
+    ) -> tuple[State, dict[str, Any]]:
+        """`num_steps` updates from update `offset` of a shuffle on; uses up the state.
+
+        Returns:
+          the state, and {"metrics": of the last update, "alive", "step"}, each (s,).
+        """
+        return self.functions.train_steps(
+            state,
+            self.inputs.numbers,
+            permutations,
+            self.inputs.arrays,
+            np.int32(offset),
+            np.int32(num_steps),
         )
 
-    return run
+    def evaluate(
+        self, state: State, split: str, *, probes: bool = False, samples: bool = False
+    ) -> dict[str, Any]:
+        """Metrics over all examples of a split: {name: (sum (s,), count (s,))}.
 
+        Args:
+          probes: also the metrics of `Task.probes`.
+          samples: also the metrics of `Task.sample_evaluator`, computed on the host.
+        """
+        metrics = self.functions.evaluate[probes](*self._evaluate_args(state, split))
+        evaluator = self.task.sample_evaluator
+        if not samples or evaluator is None:
+            return metrics
+        runs = self.inputs.split_rows[split][: len(self.seeds)]
+        lengths = [len(rows[: evaluator.max_examples]) for rows in runs]
+        arrays = self.sample(state, evaluator.max_examples, split)
+        return {**metrics, **score_samples(evaluator, arrays, self.seeds, lengths)}
 
-def _lower(
-    function: Callable,
-    mapped: Sequence[bool],
-    *,
-    how: str,
-    mesh: Any,
-    donate: bool = False,
-) -> Any:
-    """Compiles `function` of one seed for a leading seed axis of `mapped` arguments."""
-    used = (0,) if donate else ()
-    axes = tuple(0 if m else None for m in mapped)
-    if how == "pmap":
-        devices = list(mesh.devices.flat)
-        return jax.pmap(function, in_axes=axes, devices=devices, donate_argnums=used)
-    jit = partial(jax.jit, donate_argnums=used, compiler_options=compiler_options())
-    if how == "vmap":
-        return jit(jax.vmap(function, in_axes=axes))
-    specs = tuple(P("seed") if m else P() for m in mapped)
-    if how == "shard":
-        places = tuple(NamedSharding(mesh, spec) for spec in specs)
-        return jit(
-            jax.vmap(function, in_axes=axes, spmd_axis_name="seed"),
-            in_shardings=places,
-            out_shardings=NamedSharding(mesh, P("seed")),
+    def compile_evaluate(
+        self, state: State, split: str, *, probes: bool = False
+    ) -> None:
+        """Compiles `evaluate`, and runs nothing."""
+        arguments = self._evaluate_args(state, split)
+        self.functions.evaluate[probes].lower(*arguments).compile()
+
+    def metric_names(
+        self, state: State, split: str, *, probes: bool = False, samples: bool = False
+    ) -> tuple[str, ...]:
+        """The names that `evaluate` returns; compiles nothing."""
+        function = self.functions.evaluate_run[probes]
+        metrics = jax.eval_shape(
+            jax.vmap(function, in_axes=(0, 0, 0, None)),
+            *self._evaluate_args(state, split),
         )
-    looped = _mapped(function, mapped)
-    if how == "cores":
-        looped = jax.shard_map(
-            looped, mesh=mesh, in_specs=specs, out_specs=P("seed"), check_vma=False
+        evaluator = self.task.sample_evaluator
+        return (*metrics, *(evaluator.names if samples and evaluator else ()))
+
+    def sample(
+        self, state: State, num_examples: int | None, split: str = "test"
+    ) -> dict[str, Any]:
+        """Batch and samples (s, num_examples, ...) of examples of a split.
+
+        The examples come in a fixed shuffled order; None means all of them.
+        """
+        chosen = [_shuffled(r)[:num_examples] for r in self.inputs.split_rows[split]]
+        rows = update.batches(chosen, max(map(len, chosen)), 1)[:, 0]
+        rows = jax.device_put(rows, self.run_placement)
+        inputs = self.inputs
+        return self.functions.sample(state, inputs.numbers, rows, inputs.arrays)
+
+    def to_host(self, tree: Any) -> Any:
+        """Host arrays of exactly the runs in `seeds`, of a tree with a run axis.
+
+        The arrays do not depend on how the runs were spread over devices. The key of
+        every `State` becomes its uint32 data.
+        """
+        host = jax.device_get(_map_keys(jax.random.key_data, tree))
+        return jax.tree.map(lambda leaf: leaf[: len(self.seeds)], host)
+
+    def to_devices(self, tree: Any) -> Any:
+        """The inverse of `to_host`."""
+        missing = len(self.inputs.keys) - len(self.seeds)
+        padded = jax.tree.map(
+            lambda leaf: np.concatenate([leaf, *[leaf[-1:]] * missing]), tree
         )
-    return jit(looped)
+        return _map_keys(
+            jax.random.wrap_key_data, jax.device_put(padded, self.run_placement)
+        )
+
+    def _evaluate_args(self, state: State, split: str) -> tuple[Any, ...]:
+        inputs = self.inputs
+        return state, inputs.numbers, inputs.eval_rows[split], inputs.arrays
 
 
-def _mesh(how: str, seeds: int, devices: Sequence[Any]) -> Any:
-    if how == "shard":
-        split = math.gcd(seeds, len(devices))
-        shape = (split, len(devices) // split)
-    elif how in ("cores", "pmap"):
-        shape = (min(seeds, len(devices)), 1)
-    else:
-        shape = (1, 1)
-    used = np.array(devices[: math.prod(shape)]).reshape(shape)
-    return jax.sharding.Mesh(used, ("seed", "data"), axis_types=(AxisType.Auto,) * 2)
-
-
-def program(
+def make_program(
     task: Task | Callable[[Mapping[str, Any]], Task],
     source: Source,
     seeds: Sequence[int],
     *,
-    how: str,
+    strategy: str,
     batch_size: int,
-    hyper: Mapping[str, Sequence[float]] | None = None,
+    numbers: Mapping[str, Sequence[float]] | None = None,
     eval_batch_size: int = 500,
     devices: Sequence[Any] | None = None,
 ) -> Program:
-    """Makes the programs of a trial.
+    """Makes the compiled functions of a trial.
 
     Args:
       task: the task, or a function of {name: number, traced} that makes it.
       seeds: of each run.
-      hyper: {name: a number a run}, what `task` is then called with.
-      how: map, cores, vmap, shard or pmap (`lowering.resolve` says which for auto).
+      strategy: map, cores, vmap, shard or pmap; see `strategies`.
+      numbers: {name: one number a run}, which `task` is called with.
       devices: all by default.
 
     Raises:
       UserError: the batch does not fit the data or the mesh, or pmap the devices.
     """
-    make = (lambda numbers: task) if isinstance(task, Task) else task
-    devices = list(devices or jax.devices())
-    if how == "pmap" and len(seeds) > len(devices):
+    make_task = (lambda numbers: task) if isinstance(task, Task) else task
+    numbers = numbers or {}
+    first = make_task({name: values[0] for name, values in numbers.items()})
+    mesh = strategies.make_mesh(strategy, len(seeds), devices or jax.devices())
+    _check_batch_size(batch_size, first, mesh)
+    if strategy == "shard":
+        gather = strategies.shard_batches(source.gather, mesh)
+        source = source._replace(gather=gather)
+    placements = strategies.placements(strategy, mesh)
+    inputs = _make_inputs(source, seeds, numbers, mesh, placements, eval_batch_size)
+    steps_per_epoch = inputs.train_rows.shape[1] // batch_size
+    if steps_per_epoch == 0:
         raise UserError(
-            f"--seeds_by=pmap: puts one seed on each device, and {len(seeds)} seeds "
-            f"are more than {len(devices)} devices; use shard or vmap"
+            f"--batch_size={batch_size}: larger than the "
+            f"{inputs.train_rows.shape[1]} training examples"
         )
-    one = make({name: its[0] for name, its in (hyper or {}).items()})
-    if one.split_batch and batch_size < (turns := len(one.turns)):
+    epochs_per_shuffle = -(-MIN_STEPS_PER_SHUFFLE // steps_per_epoch)
+    functions = _compile(
+        make_task,
+        source,
+        partial(strategies.jit_over_runs, strategy=strategy, mesh=mesh),
+        batch_size=batch_size,
+        epochs_per_shuffle=epochs_per_shuffle,
+    )
+    return Program(
+        task=first,
+        seeds=tuple(seeds),
+        steps_per_epoch=steps_per_epoch,
+        epochs_per_shuffle=epochs_per_shuffle,
+        inputs=inputs,
+        functions=functions,
+        run_placement=placements[0],
+    )
+
+
+def _check_batch_size(batch_size: int, task: Task, mesh: jax.sharding.Mesh) -> None:
+    if task.split_batch and batch_size < (turns := len(task.turns)):
         raise UserError(
             f"--batch_size={batch_size}: smaller than the {turns} turns that share it"
         )
-    mesh = _mesh(how, len(seeds), devices)
-    count, shares = mesh.devices.shape
-    if batch_size % shares:
+    if batch_size % (devices := mesh.shape["data"]):
         raise UserError(
-            f"--batch_size={batch_size}: not divisible by the {shares} devices that "
+            f"--batch_size={batch_size}: not divisible by the {devices} devices that "
             "share a batch"
         )
-    if how == "shard":
-        source = source._replace(gather=_constrained(source.gather, mesh))
-    # cores: as many seeds on every device; the last is repeated, and dropped by take.
-    missing = -len(seeds) % count
-    padded = [*seeds, *[seeds[-1]] * missing]
-    numbers = {
+
+
+def _make_inputs(
+    source: Source,
+    seeds: Sequence[int],
+    numbers: Mapping[str, Sequence[float]],
+    mesh: jax.sharding.Mesh,
+    placements: tuple[Any, Any],
+    eval_batch_size: int,
+) -> Inputs:
+    """Splits, keys and numbers of each run, and the data, on the devices.
+
+    Every device gets as many runs: the last run is repeated, and dropped by `to_host`.
+    """
+    missing = -len(seeds) % mesh.shape["seed"]
+    padded_seeds = [*seeds, *[seeds[-1]] * missing]
+    padded_numbers = {
         name: np.array([*values, *[values[-1]] * missing], np.float32)
-        for name, values in (hyper or {}).items()
+        for name, values in numbers.items()
     }
-    parts = [source.split(seed) for seed in padded]
-    train = np.stack([part["train"] for part in parts]).astype(np.int32)
-    held = {
-        name: update.batches([part[name] for part in parts], eval_batch_size, shares)
-        for name in parts[0]
+    splits = [source.split(seed) for seed in padded_seeds]
+    split_rows = {name: [rows[name] for rows in splits] for name in splits[0]}
+    train_rows = np.stack(split_rows["train"]).astype(np.int32)
+    eval_rows = {
+        name: update.batches(rows, eval_batch_size, mesh.shape["data"])
+        for name, rows in split_rows.items()
         if name != "train"
     }
-    per_epoch = train.shape[1] // batch_size
-    if per_epoch == 0:
-        raise UserError(
-            f"--batch_size={batch_size}: larger than the {train.shape[1]} training "
-            "examples"
-        )
-    epochs = -(-256 // per_epoch)  # short epochs: several a dispatch
+    by_run, replicated = placements
+    train_rows, on_devices = jax.device_put((train_rows, padded_numbers), by_run)
+    return Inputs(
+        keys=jax.vmap(jax.random.key)(np.array(padded_seeds, np.uint32)),
+        numbers=on_devices,
+        arrays=jax.device_put(source.arrays, replicated),
+        train_rows=train_rows,
+        eval_rows=eval_rows,
+        split_rows=split_rows,
+    )
 
-    def ordered(key, rows, first):
-        return update.orders(source, key, rows, first, epochs)
 
-    def advanced(state, numbers, orders, arrays, *which):
-        state, metrics = update.advance(
-            make(numbers), source, state, orders, arrays, *which, batch_size=batch_size
+def _compile(
+    make_task: Callable[[Any], Task],
+    source: Source,
+    jit_over_runs: Callable[..., Any],
+    *,
+    batch_size: int,
+    epochs_per_shuffle: int,
+) -> Functions:
+    """Compiles the functions of `update` over a run axis."""
+
+    def init(key, numbers):
+        return update.init(make_task(numbers), key)
+
+    def shuffle(key, rows, first_epoch):
+        return update.permutations(source, key, rows, first_epoch, epochs_per_shuffle)
+
+    def train_steps(state, numbers, permutations, arrays, offset, num_steps):
+        state, metrics = update.train_steps(
+            make_task(numbers),
+            source,
+            state,
+            permutations,
+            arrays,
+            offset,
+            num_steps,
+            batch_size=batch_size,
         )
         return state, {"metrics": metrics, "alive": state.alive, "step": state.step}
 
-    lower = partial(_lower, how=how, mesh=mesh)
-    init = lower(lambda key, numbers: update.init(make(numbers), key), (True, True))
-    orders = lower(ordered, (True, True, False))
-    advance = lower(advanced, (True, True, True, False, False, False), donate=True)
+    def evaluate(state, numbers, rows, arrays, *, probes):
+        task = make_task(numbers)
+        return update.evaluate(task, source, state, rows, arrays, probes=probes)
 
-    def evaluated(probe, state, own, rows, arrays):
-        return update.evaluate(make(own), source, state, rows, arrays, probe=probe)
+    def sample(state, numbers, rows, arrays):
+        return update.sample(make_task(numbers), source, state, rows, arrays)
 
-    def sampled(state, own, rows, arrays):
-        return update.sample(make(own), source, state, rows, arrays)
-
-    over = (True, True, True, False)
-    sample = lower(sampled, over)
-    judge = one.sample_evaluator
-    evaluate = [lower(partial(evaluated, test), over) for test in (False, True)]
-
-    def measures(state, split):
-        each = jax.vmap(partial(evaluated, split == "test"), in_axes=(0, 0, 0, None))
-        found = jax.eval_shape(each, state, numbers, held[split], arrays)
-        return (*found, *(judge.names if judge and split == "test" else ()))
-
-    alone = how in ("map", "vmap")
-    by_seed = devices[0] if alone else NamedSharding(mesh, P("seed"))
-    shared = devices[0] if alone else NamedSharding(mesh, P())
-    arrays = jax.device_put(source.arrays, shared)
-    train, numbers = jax.device_put((train, numbers), by_seed)
-    keys = jax.vmap(jax.random.key)(np.array(padded, np.uint32))
-
-    def put(tree):
-        padded_tree = jax.tree.map(
-            lambda leaf: np.concatenate([leaf, *[leaf[-1:]] * missing]), tree
-        )
-        return _keys(jax.random.wrap_key_data, jax.device_put(padded_tree, by_seed))
-
-    def take(tree):
-        host = jax.device_get(_keys(jax.random.key_data, tree))
-        return jax.tree.map(lambda leaf: leaf[: len(seeds)], host)
-
-    def shown(state, n):
-        mixed = [_mixed(part["test"])[:n] for part in parts]
-        rows = update.batches(mixed, max(map(len, mixed)), 1)[:, 0]
-        return sample(state, numbers, jax.device_put(rows, by_seed), arrays)
-
-    def compiled(state, split):
-        evaluate[split == "test"].lower(state, numbers, held[split], arrays).compile()
-
-    def evaluated_on(state, split):
-        found = evaluate[split == "test"](state, numbers, held[split], arrays)
-        if split != "test" or judge is None:
-            return found
-        lengths = [
-            len(part["test"][: judge.max_examples]) for part in parts[: len(seeds)]
-        ]
-        return {
-            **found,
-            **judged(judge, shown(state, judge.max_examples), seeds, lengths),
-        }
-
-    return Program(
-        seeds=tuple(seeds),
-        steps_per_epoch=per_epoch,
-        steps_per_block=per_epoch * epochs,
-        init=lambda: jax.device_put(init(keys, numbers), by_seed),
-        orders=lambda state, block: orders(state.key, train, np.int32(block * epochs)),
-        advance=lambda state, now, offset, steps: advance(
-            state, numbers, now, arrays, np.int32(offset), np.int32(steps)
+    in_axes = (0, 0, 0, None)
+    evaluate_run = {
+        probes: partial(evaluate, probes=probes) for probes in (False, True)
+    }
+    return Functions(
+        init=jit_over_runs(init, (0, 0)),
+        shuffle=jit_over_runs(shuffle, (0, 0, None)),
+        train_steps=jit_over_runs(
+            train_steps, (0, 0, 0, None, None, None), donate=True
         ),
-        held=tuple(held),
-        evaluate=evaluated_on,
-        compile=compiled,
-        measures=measures,
-        sample=shown,
-        take=take,
-        put=put,
+        evaluate={p: jit_over_runs(f, in_axes) for p, f in evaluate_run.items()},
+        sample=jit_over_runs(sample, in_axes),
+        evaluate_run=evaluate_run,
     )
 
 
-def _mixed(rows: np.ndarray) -> np.ndarray:
-    """In an order that says nothing, always the same: files are often sorted."""
+def _shuffled(rows: np.ndarray) -> np.ndarray:
+    """The rows in a fixed random order: files are often sorted by class."""
     return np.random.default_rng(0).permutation(rows)
 
 
-def _keys(change: Callable, tree: Any) -> Any:
-    """The tree with `change` applied to the key of every state in it."""
+def _map_keys(function: Callable, tree: Any) -> Any:
+    """The tree with `function` applied to the key of every state in it."""
     return jax.tree.map(
-        lambda s: s._replace(key=change(s.key)) if isinstance(s, State) else s,
+        lambda s: s._replace(key=function(s.key)) if isinstance(s, State) else s,
         tree,
         is_leaf=lambda s: isinstance(s, State),
     )
-
-
-def _constrained(gather: Callable, mesh: Any) -> Callable:
-    """`gather`, each batch spread over the mesh's axis "data"."""
-
-    def spread(arrays, rows):
-        batch = gather(arrays, rows)
-        return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, P("data")))
-
-    return spread

@@ -1,6 +1,6 @@
 """One run as pure functions: init, update (a fold over the turns), evaluate.
 
-Nothing here knows of seeds beside it, of devices or of files.
+This file knows one seed, and neither devices nor files.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import optax
 from dljax import types
 from dljax.ops.backend_forms import update_where
 from dljax.training import optimizers
-from dljax.types import Batch, Metrics, Source, State, Task, fold
+from dljax.types import Batch, Metrics, Source, State, Task, Turn, fold
 
 
 def init(task: Task, key: jax.Array) -> State:
@@ -22,7 +22,7 @@ def init(task: Task, key: jax.Array) -> State:
     params, model_state = task.init(fold(key, 0, types.INIT))
     players = {turn.name: turn for turn in reversed(task.turns)}
     opt = {
-        name: optimizers.with_model_state(
+        name: optimizers.init_ema_model_state(
             turn.optimizer.init(params[name]), model_state
         )
         for name, turn in players.items()
@@ -37,60 +37,66 @@ def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
     `learning_rate`; in a game of several players each name begins with the player's. A
     state whose loss or gradient is not finite is frozen: it stays as it was before.
     """
-    batches = _parts(batch, len(task.turns)) if task.split_batch else None
-    params, opt, model_state = dict(state.params), dict(state.opt), state.model_state
-    alive = state.alive
-    logged: Metrics = {}
-    for i, turn in enumerate(task.turns):
+    turns = len(task.turns)
+    batches = _split_batch(batch, turns) if task.split_batch else [batch] * turns
+    metrics: Metrics = {}
+    now = state
+    for i, (turn, turn_batch) in enumerate(zip(task.turns, batches, strict=True)):
         key = fold(state.key, state.step, types.TURN + i)
-        part = batches[i] if batches else batch
+        now, turn_metrics = _play(turn, now, turn_batch, key)
+        if len(state.params) > 1:
+            turn_metrics = {f"{turn.name}_{k}": v for k, v in turn_metrics.items()}
+        _add(metrics, turn_metrics)
+    params, opt, model_state = now.params, now.opt, now.model_state
+    if turns > 1:  # a later turn may have failed after an earlier one moved
+        new = (params, opt, model_state)
+        old = (state.params, state.opt, state.model_state)
+        params, opt, model_state = update_where(now.alive, lambda: new, old)
+    step = state.step + now.alive.astype(jnp.int32)
+    return State(step, now.alive, state.key, params, opt, model_state), metrics
 
-        def loss(mine, turn=turn, key=key, part=part, model_state=model_state):
-            everyone = {**params, turn.name: mine}
-            return turn.loss(everyone, model_state, part, key, state.step)
 
-        mine = params[turn.name]
-        (value, (metrics, new_model_state)), grads = jax.value_and_grad(
-            loss, has_aux=True
-        )(mine)
-        metrics = {
-            **metrics,
-            "loss": (value, jnp.float32(1)),
-            "grad_norm": (_norm(grads), jnp.float32(1)),
-        }
-        totals = jnp.stack([jnp.asarray(total) for total, _ in metrics.values()])
-        alive &= jnp.isfinite(totals).all()
+def _play(
+    turn: Turn, state: State, batch: Batch, key: jax.Array
+) -> tuple[State, Metrics]:
+    """One turn: a gradient and an optimizer update of one player's params."""
 
-        optimizer = optax.with_extra_args_support(turn.optimizer)
-        before = (mine, opt[turn.name], model_state)
+    def loss(params):
+        all_params = {**state.params, turn.name: params}
+        return turn.loss(all_params, state.model_state, batch, key, state.step)
 
-        def moved(
-            before=before,
-            grads=grads,
-            new_model_state=new_model_state,
-            optimizer=optimizer,
-        ):
-            mine, opt, _ = before
-            changes, opt = optimizer.update(
-                grads, opt, mine, model_state=new_model_state
-            )
-            return optax.apply_updates(mine, changes), opt, new_model_state
+    params = state.params[turn.name]
+    (value, (metrics, model_state)), grads = jax.value_and_grad(loss, has_aux=True)(
+        params
+    )
+    metrics = {
+        **metrics,
+        "loss": (value, jnp.float32(1)),
+        "grad_norm": (_norm(grads), jnp.float32(1)),
+    }
+    totals = jnp.stack([jnp.asarray(total) for total, _ in metrics.values()])
+    alive = state.alive & jnp.isfinite(totals).all()
 
-        params[turn.name], opt[turn.name], model_state = update_where(
-            alive, moved, before
+    optimizer = optax.with_extra_args_support(turn.optimizer)
+    old = (params, state.opt[turn.name], state.model_state)
+
+    def apply():
+        updates, opt_state = optimizer.update(
+            grads, old[1], params, model_state=model_state
         )
-        rate = optimizers.learning_rate(opt[turn.name])
-        if rate is not None:
-            metrics["learning_rate"] = (rate, jnp.float32(1))
-        if len(params) > 1:
-            metrics = {f"{turn.name}_{name}": pair for name, pair in metrics.items()}
-        _add(logged, metrics)
-    if len(task.turns) > 1:  # a later turn may have failed after an earlier one moved
-        now = (params, opt, model_state)
-        start = (state.params, state.opt, state.model_state)
-        params, opt, model_state = update_where(alive, lambda: now, start)
-    step = state.step + alive.astype(jnp.int32)
-    return State(step, alive, state.key, params, opt, model_state), logged
+        return optax.apply_updates(params, updates), opt_state, model_state
+
+    params, opt_state, model_state = update_where(alive, apply, old)
+    rate = optimizers.learning_rate(opt_state)
+    if rate is not None:
+        metrics["learning_rate"] = (rate, jnp.float32(1))
+    state = state._replace(
+        alive=alive,
+        params={**state.params, turn.name: params},
+        opt={**state.opt, turn.name: opt_state},
+        model_state=model_state,
+    )
+    return state, metrics
 
 
 def _norm(tree: Any) -> jax.Array:
@@ -98,63 +104,66 @@ def _norm(tree: Any) -> jax.Array:
     return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
 
 
-def _parts(batch: Batch, n: int) -> list[Batch]:
-    size = len(jax.tree.leaves(batch)[0]) // n
+def _split_batch(batch: Batch, parts: int) -> list[Batch]:
+    size = len(jax.tree.leaves(batch)[0]) // parts
     return [
         jax.tree.map(lambda leaf, i=i: leaf[i * size : (i + 1) * size], batch)
-        for i in range(n)
+        for i in range(parts)
     ]
 
 
 def _add(total: Metrics, more: Metrics) -> None:
     for name, (value, count) in more.items():
-        before = total.get(name, (0.0, 0.0))
-        total[name] = (before[0] + value, before[1] + count)
+        old_value, old_count = total.get(name, (0.0, 0.0))
+        total[name] = (old_value + value, old_count + count)
 
 
-def advance(
+def train_steps(
     task: Task,
     source: Source,
     state: State,
-    orders: Any,
+    permutations: Any,
     arrays: Any,
     offset: Any,
-    steps: Any,
+    num_steps: Any,
     *,
     batch_size: int,
 ) -> tuple[State, Metrics]:
-    """`steps` updates in one compiled loop.
+    """`num_steps` updates in one compiled loop.
 
     Args:
-      orders: int32 (epochs, n), the permutations of a block of epochs.
-      offset: how many steps of the block are done.
-      steps: how many to do; traced, so that one program serves every number.
-      batch_size: examples a step; what is left of an epoch is not used in it.
+      permutations: int32 (epochs, n), of the training examples.
+      offset: the number of updates already done with these permutations.
+      num_steps: traced, so that one program serves every number.
+      batch_size: examples a step; an epoch's last, smaller batch is not used.
 
     Returns:
       the state, and the metrics of the last update.
     """
-    per_epoch = orders.shape[1] // batch_size
+    steps_per_epoch = permutations.shape[1] // batch_size
 
-    @_traced_once
-    def one(state, rows, arrays):
+    @_trace_once
+    def step(state, rows, arrays):
         return update(task, state, source.gather(arrays, rows))
 
     def body(i, carry):
-        now, metrics = carry
-        start = ((offset + i) // per_epoch, (offset + i) % per_epoch * batch_size)
-        rows = jax.lax.dynamic_slice(orders, start, (1, batch_size))[0]
-        new, fresh = one(now, rows, arrays)
+        state, metrics = carry
+        epoch, index = (offset + i) // steps_per_epoch, (offset + i) % steps_per_epoch
+        start = (epoch, index * batch_size)
+        rows = jax.lax.dynamic_slice(permutations, start, (1, batch_size))[0]
+        new_state, new_metrics = step(state, rows, arrays)
         # A frozen run's metrics stay those that froze it.
-        fresh = jax.tree.map(lambda a, b: jnp.where(now.alive, a, b), fresh, metrics)
-        return new, fresh
+        metrics = jax.tree.map(
+            lambda new, old: jnp.where(state.alive, new, old), new_metrics, metrics
+        )
+        return new_state, metrics
 
-    _, shapes = jax.eval_shape(one, state, orders[0, :batch_size], arrays)
-    return jax.lax.fori_loop(0, steps, body, (state, _zeros(shapes)))
+    _, shapes = jax.eval_shape(step, state, permutations[0, :batch_size], arrays)
+    return jax.lax.fori_loop(0, num_steps, body, (state, _zeros(shapes)))
 
 
-def _traced_once(function: Any) -> Any:
-    """The same, written out where it is called, but traced in Python only once."""
+def _trace_once(function: Any) -> Any:
+    """`function`, traced in Python once and inlined wherever it is called."""
     return jax.jit(function, inline=True)
 
 
@@ -162,24 +171,27 @@ def _zeros(shapes: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
-def orders(source: Source, key: jax.Array, rows: Any, first: Any, epochs: int) -> Any:
-    """The permutations of `rows` (n,) for epochs `first` and on: int32 (epochs, n)."""
+def permutations(
+    source: Source, key: jax.Array, rows: Any, first_epoch: Any, num_epochs: int
+) -> Any:
+    """Permutations of `rows` (n,), an epoch each: int32 (num_epochs, n)."""
 
-    def one(epoch):
+    def permute(epoch):
         return source.order(fold(key, epoch, types.ORDER), rows)
 
-    return jax.lax.map(one, first + jnp.arange(epochs))
+    return jax.lax.map(permute, first_epoch + jnp.arange(num_epochs))
 
 
-def averages(task: Task, state: State) -> tuple[dict[str, Any], Any]:
-    """The (params, model_state) that evaluation and sampling use: averages where
-    kept.
+def eval_params(task: Task, state: State) -> tuple[dict[str, Any], Any]:
+    """The (params, model_state) that evaluation and sampling use.
+
+    The moving averages of the players whose optimizer has a `params_ema`.
     """
     params, model_state = dict(state.params), state.model_state
     for turn in task.turns:
-        averaged = turn.averaged or optimizers.averaged
-        if (pair := averaged(state.opt[turn.name])) is not None:
-            params[turn.name], model_state = pair
+        ema = optimizers.ema_params(state.opt[turn.name])
+        if ema is not None:
+            params[turn.name], model_state = ema
     return params, model_state
 
 
@@ -190,32 +202,32 @@ def evaluate(
     rows: Any,
     arrays: Any,
     *,
-    probe: bool = False,
+    probes: bool = False,
 ) -> Metrics:
     """Metrics over the examples `rows`, int32 (batches, size), where -1 is padding.
 
-    Every example counts exactly once. With `probe` the task's probes are measured too.
+    Every example counts exactly once. With `probes` those of `Task.probes` too.
     """
-    params, model_state = averages(task, state)
+    params, model_state = eval_params(task, state)
 
-    @_traced_once
-    def one(i, now, state, params, model_state, arrays):
-        batch = source.gather(arrays, jnp.maximum(now, 0))
-        batch["weight"] = (now >= 0).astype(jnp.float32)
+    @_trace_once
+    def batch_metrics(i, batch_rows, state, params, model_state, arrays):
+        batch = source.gather(arrays, jnp.maximum(batch_rows, 0))
+        batch["weight"] = (batch_rows >= 0).astype(jnp.float32)
         key = jax.random.fold_in(fold(state.key, state.step, types.EVALUATE), i)
-        found = task.metrics(params, model_state, batch, key)
-        if probe and task.probe:
-            own = jax.random.fold_in(key, types.TURN)
-            found = {**found, **task.probe(params, model_state, batch, own)}
-        return found
+        metrics = task.metrics(params, model_state, batch, key)
+        if probes and task.probes:
+            key = jax.random.fold_in(key, types.TURN)
+            metrics = {**metrics, **task.probes(params, model_state, batch, key)}
+        return metrics
 
     def add(i, total):
-        now = jax.lax.dynamic_index_in_dim(rows, i, keepdims=False)
-        return jax.tree.map(jnp.add, total, one(i, now, *fixed))
+        batch_rows = jax.lax.dynamic_index_in_dim(rows, i, keepdims=False)
+        return jax.tree.map(jnp.add, total, batch_metrics(i, batch_rows, *constants))
 
-    fixed = (state, params, model_state, arrays)
-    empty = _zeros(jax.eval_shape(one, 0, rows[0], *fixed))
-    return jax.lax.fori_loop(0, len(rows), add, empty)
+    constants = (state, params, model_state, arrays)
+    zeros = _zeros(jax.eval_shape(batch_metrics, 0, rows[0], *constants))
+    return jax.lax.fori_loop(0, len(rows), add, zeros)
 
 
 def batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
@@ -223,9 +235,9 @@ def batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
 
     `size` shrinks to what the longest needs, and is a multiple of `multiple`.
     """
-    longest = max(len(r) for r in rows)
-    count = -(-longest // size)
-    size = -(-longest // (count * multiple)) * multiple
+    max_len = max(len(r) for r in rows)
+    count = -(-max_len // size)
+    size = -(-max_len // (count * multiple)) * multiple
     return (
         np.stack(
             [np.pad(r, (0, count * size - len(r)), constant_values=-1) for r in rows]
@@ -236,11 +248,11 @@ def batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
 
 
 def sample(task: Task, source: Source, state: State, rows: Any, arrays: Any) -> Batch:
-    """What the report shows of the examples `rows`: the batch and the task's sample."""
-    params, model_state = averages(task, state)
+    """The batch of the examples `rows`, and the task's samples for this batch."""
+    params, model_state = eval_params(task, state)
     batch = source.gather(arrays, rows)
-    shown = dict(batch)
+    samples = dict(batch)
     if task.sample is not None:
         key = fold(state.key, state.step, types.SAMPLE)
-        shown |= task.sample(params, model_state, batch, key)
-    return shown
+        samples |= task.sample(params, model_state, batch, key)
+    return samples

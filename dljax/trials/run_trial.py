@@ -84,7 +84,9 @@ def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
     if not restored and (directory / "metrics.jsonl").is_file():
         show.say(f"{trial.variant}: no checkpoint is there; it starts at step 0")
     kept = (
-        program.put(restored.tree) if restored else loop.begin(program, trial.best_by)
+        program.to_devices(restored.tree)
+        if restored
+        else loop.init_train_state(program, trial.best_by)
     )
     if restored:
         show.say(f"{trial.variant}: resuming at step {step} of {steps}")
@@ -124,12 +126,12 @@ def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
                 eval_every=config.eval_every or max(1, steps // 20),
                 best_by=trial.best_by,
                 test=trial.test,
-                measures=trial.measures,
+                required_metrics=trial.measures,
                 hooks=_hooks(trial, program, sinks, metrics, saver, beside, stop, show),
             )
         stopped = outcome.stopped and outcome.step < steps
         if not stopped and trial.test:  # while the last state is on its way to the disk
-            samples.write(directory, program, source, outcome.kept.tested)
+            samples.write(directory, program, source, outcome.train_state.selected)
         before = time.perf_counter()
         saver.wait()
         save_secs = outcome.save_secs + time.perf_counter() - before
@@ -150,7 +152,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
     with open(directory / "timing.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(timing) + "\n")
     if not stopped:
-        alive = np.asarray(outcome.kept.state.alive)[:count]
+        alive = np.asarray(outcome.train_state.state.alive)[:count]
         failed = failures(
             [r for r, a in zip(trial.runs, alive, strict=True) if not a],
             log.read_rows(directory / "metrics.jsonl"),
@@ -211,12 +213,12 @@ def described(
 
 def compiled(trial: TrialSpec, task: Make, source: Source) -> programs.Program:
     """The programs of a trial."""
-    return programs.program(
+    return programs.make_program(
         task,
         source,
         [run.seed for run in trial.runs],
-        how=trial.strategy,
-        hyper=trial.numbers,
+        strategy=trial.strategy,
+        numbers=trial.numbers,
         batch_size=trial.config.batch_size,
     )
 
@@ -245,7 +247,7 @@ def restore(
 
     return checkpoint.restore(
         directory / "checkpoints",
-        program.take(loop.begin(program, trial.best_by)),
+        program.to_host(loop.init_train_state(program, trial.best_by)),
         fixed=trial.fixed,
         say=say,
         check=check,
@@ -285,7 +287,7 @@ def _hooks(trial, program, sinks, metrics, saver, beside, stop, show) -> loop.Ho
 
     def save(step, kept):
         nonlocal saved_at
-        saver.save(step, program.take(kept), {**beside, "metrics": metrics.mark()})
+        saver.save(step, program.to_host(kept), {**beside, "metrics": metrics.mark()})
         saved_at = time.monotonic()
 
     def save_due():

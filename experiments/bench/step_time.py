@@ -43,15 +43,15 @@ def dljax_steps(case):
     from dljax.training import programs
 
     source, task = cases.source_and_task(case)
-    program = programs.program(
-        task, source, (0,), how="map", batch_size=case.batch_size
+    program = programs.make_program(
+        task, source, (0,), strategy="map", batch_size=case.batch_size
     )
     state = program.init()
-    orders = program.orders(state, 0)
+    orders = program.shuffle(state, 0)
 
     def steps(count):
         nonlocal state
-        state, report = program.advance(state, orders, 0, count)
+        state, report = program.train_steps(state, orders, 0, count)
         jax.block_until_ready(report)
 
     return steps

@@ -61,11 +61,11 @@ def dljax_worker(net: str, seeds: int) -> None:
 
     experiment, config = study(net, seeds)
     source = experiment.source(config)
-    program = programs.program(
+    program = programs.make_program(
         experiment.task(config, source, {}),
         source,
         range(seeds),
-        how="cores" if jax.device_count() > 1 else "map",
+        strategy="cores" if jax.device_count() > 1 else "map",
         batch_size=config.batch_size,
     )
     steps = updates(config, source)
@@ -74,23 +74,17 @@ def dljax_worker(net: str, seeds: int) -> None:
         rows: list[tuple[int, dict]] = []
         outcome = loop.train(
             program,
-            loop.begin(program, None),
+            loop.init_train_state(program, None),
             step=0,
             steps=steps,
             log_every=max(1, steps // 50),
             eval_every=max(1, steps // EVALUATIONS),
-            hooks=loop.Hooks(
-                write=rows.extend,
-                save=lambda step, kept: None,
-                save_due=lambda: False,
-                stop=lambda: False,
-                progress=lambda step, metrics: None,
-            ),
+            hooks=loop.Hooks(write=rows.extend),
         )
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             saver = Saver(pathlib.Path(folder))
-            saver.save(steps, program.take(outcome.kept), {})
+            saver.save(steps, program.to_host(outcome.train_state), {})
             saver.wait()
             saver.close()
             save = time.perf_counter() - start

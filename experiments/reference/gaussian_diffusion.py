@@ -139,7 +139,7 @@ def task(config, source, numbers):
         worst = {"loss": jnp.stack(offs).max(), "moments": jnp.stack(moments).max()}
         return {f"{name}_off": (value, one) for name, value in worst.items()}
 
-    return tasks["v"]._replace(probe=probe, sample=None)
+    return tasks["v"]._replace(probes=probe, sample=None)
 
 
 def closed_forms(schedule):

@@ -98,7 +98,7 @@ def task(config, source, numbers):
         likelihood="gaussian",
         importance_samples=SAMPLES,
     )
-    bounds = ours.probe
+    bounds = ours.probes
     assert bounds is not None
     x = every(source).reshape(-1, example[0].size).astype(np.float64)
     covariance = ppca(np.cov(x, rowvar=False, bias=True), config.latent_size)
@@ -112,7 +112,7 @@ def task(config, source, numbers):
         best = ((nats * batch["weight"]).sum(), batch["weight"].sum())
         return {"ppca_nll": best, **bounds(params, model_state, batch, key)}
 
-    return ours._replace(probe=probe)
+    return ours._replace(probes=probe)
 
 
 def ppca(covariance, code):
