@@ -37,12 +37,12 @@ def run(module: Any, arguments: Sequence[str]) -> int:
         print(f"{experiment.doc.strip()}\n")
         print(configs.describe(experiment.config, study.factors))
         return 0
-    default = experiment.config().dataset
+    dataset = experiment.config().dataset
     request = configs.parse(
         experiment.config,
         arguments,
         factors=study.factors,
-        sizes=lambda given: study.defaults(given, default),
+        defaults=lambda explicit: study.defaults(explicit, dataset),
     )
     config = request.config
     location.find(

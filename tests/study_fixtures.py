@@ -16,7 +16,7 @@ def ask(experiment, *arguments):
         experiment.config,
         arguments,
         factors=experiment.study.factors,
-        sizes=lambda given: experiment.study.defaults(given, "digits"),
+        defaults=lambda explicit: experiment.study.defaults(explicit, "digits"),
     )
 
 

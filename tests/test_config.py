@@ -21,8 +21,8 @@ class Config(RunConfig):
 FACTORS = {"network": ("cnn", "mlp"), "width": (8, 16)}
 
 
-def ask(*arguments, sizes=lambda given: {}) -> StudyRequest:
-    return parse(Config, arguments, factors=FACTORS, sizes=sizes)
+def ask(*arguments, defaults=lambda explicit: {}) -> StudyRequest:
+    return parse(Config, arguments, factors=FACTORS, defaults=defaults)
 
 
 def test_defaults_and_declared_levels():
@@ -56,10 +56,10 @@ def test_comma_lists_override_factors():
 
 
 def test_sizes_are_defaults_that_flags_override():
-    sizes = lambda given: {"rate": 0.3, "width": (1, 2)}  # noqa: E731
-    assert ask(sizes=sizes).config.rate == 0.3
-    assert ask(sizes=sizes).factors["width"] == (1, 2)
-    assert ask("--rate=0.2", sizes=sizes).config.rate == 0.2
+    defaults = lambda explicit: {"rate": 0.3, "width": (1, 2)}  # noqa: E731
+    assert ask(defaults=defaults).config.rate == 0.3
+    assert ask(defaults=defaults).factors["width"] == (1, 2)
+    assert ask("--rate=0.2", defaults=defaults).config.rate == 0.2
 
 
 @pytest.mark.parametrize(

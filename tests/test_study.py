@@ -207,6 +207,16 @@ def test_a_run_of_a_script_that_had_other_flags_is_not_loaded(study, tmp_path):
         dljax.load(str(trial))
 
 
+def test_a_run_of_a_script_that_had_fewer_flags_is_loaded(study, tmp_path):
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy)
+    trial = next(iter(trials(copy).values()))
+    page = json.loads((trial / "config.json").read_text())
+    default = page["config"].pop("dropout")
+    (trial / "config.json").write_text(json.dumps(page))
+    assert dljax.load(str(trial)).config.dropout == default
+
+
 def test_evaluate_says_when_a_record_differs(study, tmp_path, capsys):
     copy = tmp_path / "study"
     shutil.copytree(study, copy)

@@ -8,6 +8,7 @@ import pytest
 import small_texts
 from study_fixtures import run, trials
 
+from dljax.config import flag
 from dljax.errors import FAILED_RUNS, UserError
 from dljax.studies import results, verdict
 from dljax.studies.experiment import import_experiment
@@ -139,6 +140,24 @@ def test_a_data_set_without_a_declared_size_is_not_judged(found, judged, tmp_pat
         found, judged, tmp_path / "b", default_is_full={}, full={"digits": {}}
     )
     assert "not the full size (--full)" in reason
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LaterConfig(small_texts.Config):
+    warmup: int = flag(0, "a flag that is added after a study began", low=0)
+
+
+def test_a_flag_added_later_changes_no_study_at_its_default(found, judged, tmp_path):
+    directory = tmp_path / "study"
+    shutil.copytree(judged, directory)
+    later = found._replace(config=LaterConfig)
+    for _ in range(2):
+        lines = run(later, directory)
+        assert sum("done already" in line for line in lines) == 2
+        assert why(directory) == ""
+        assert "warmup" not in read_spec(directory).fixed
+    with pytest.raises(UserError, match=r"--warmup=3 \(there: no such setting\)"):
+        run(later, directory, "--warmup=3")
 
 
 def test_a_constant_of_the_rule_is_part_of_it(monkeypatch):

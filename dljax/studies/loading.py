@@ -1,11 +1,10 @@
 """A trial's directory as Python values again: for notebooks, evaluation and replay."""
 
-import dataclasses
 import pathlib
 import sys
 from typing import Any, NamedTuple
 
-from dljax.config import ACTIONS
+from dljax.config import field_names
 from dljax.errors import DAMAGED_DATA, FAILED_RUNS, UserError
 from dljax.studies.experiment import bind_task, import_experiment
 from dljax.studies.study_spec import read_spec
@@ -80,8 +79,8 @@ def find(run: str, *, data_dir: str = "") -> Found:
     experiment = import_experiment(spec.module)
     if experiment.measure:
         raise UserError(f"{run}: holds measured times, and no network; nothing to load")
-    fields = {field.name for field in dataclasses.fields(experiment.config)} - ACTIONS
-    if others := ", ".join(sorted(kept["config"].keys() ^ fields)):
+    fields = field_names(experiment.config, "science", "logging", "environment")
+    if others := ", ".join(sorted(kept["config"].keys() - fields)):
         raise UserError(f"{run}: {spec.module} had other flags then: {others}")
     config = experiment.config(
         **kept["config"] | ({"data_dir": data_dir} if data_dir else {})

@@ -8,15 +8,17 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dljax.config import ACTIONS, FIRST_TUNING_SEED, SURROUNDINGS, StudyRequest
+from dljax.config import (
+    FIRST_TUNING_SEED,
+    StudyRequest,
+    field_defaults,
+    field_names,
+)
 from dljax.errors import DAMAGED_DATA, UserError
 from dljax.studies.experiment import Experiment
 from dljax.studies.rule import rule_hash
 from dljax.studies.study import Study, variants
 from dljax.trials.disk import read_json, write_json
-
-# Fields that change which rows of a run are logged, and not the run.
-HARMLESS = frozenset(["log_every"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +174,8 @@ def make_spec(
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     tune = candidates(study, request)
     fixed = _fixed_fields(request, tune)
+    if previous:
+        fixed = _without_new_defaults(fixed, previous.fixed, experiment.config)
     same = previous if _continues(experiment.name, fixed, previous) else None
     batches = _seed_batches(same.seed_batches if same else (), seeds)
     short = is_shortened(experiment, request)
@@ -195,7 +199,7 @@ def make_spec(
             or seeds_not_judged_because(study, seeds, batches)
         ),
         rule_sha256=rule_hash(study),
-        size_sha256=size_hash(experiment, request),
+        size_sha256=size_hash(experiment, request, same),
         command=command_line(experiment, request),
         workdir=config.workdir or f"runs/{workdir(request, experiment.name).name}",
     )
@@ -208,9 +212,22 @@ def _fixed_fields(
     fixed = {
         f.name: getattr(request.config, f.name)
         for f in dataclasses.fields(request.config)
-        if f.name not in SURROUNDINGS and f.name not in request.factors
+        if f.name in field_names(request.config, "science", "logging")
+        and f.name not in request.factors
     }
     return fixed | dict.fromkeys(tune, "tuned")
+
+
+def _without_new_defaults(
+    fixed: Mapping[str, Any], stored: Mapping[str, Any], config: type
+) -> dict[str, Any]:
+    """The fields that a stored study has, or that are not at their default.
+
+    A flag that was added to an experiment after the study began, and is at its default,
+    changes neither the study nor the names of its trials.
+    """
+    defaults = field_defaults(config)
+    return {k: v for k, v in fixed.items() if k in stored or v != defaults[k]}
 
 
 def _continues(name: str, fixed: Mapping[str, Any], previous: StudySpec | None) -> bool:
@@ -222,7 +239,7 @@ def _continues(name: str, fixed: Mapping[str, Any], previous: StudySpec | None) 
     if previous is None:
         return False
     differences = [
-        f"--{k}={v} (there: {previous.fixed.get(k)})"
+        f"--{k}={v} (there: {previous.fixed.get(k, 'no such setting')})"
         for k, v in fixed.items()
         if previous.fixed.get(k) != v
     ]
@@ -289,13 +306,22 @@ def _has_judged_size(study: Study, dataset: str) -> bool:
     return dataset in {*study.full, *study.default_is_full}
 
 
-def size_hash(experiment: Experiment, request: StudyRequest) -> str:
-    """A hash of the size at which this data set is judged, and whether it is."""
+def size_hash(
+    experiment: Experiment, request: StudyRequest, previous: StudySpec | None = None
+) -> str:
+    """A hash of the size at which this data set is judged, and whether it is.
+
+    Args:
+      previous: the spec of the study that is continued.
+    """
     study, dataset = experiment.study, request.config.dataset
-    defaults = dataclasses.asdict(_default_config(experiment, request))
-    left_out = (SURROUNDINGS - {"seed", "seeds"}) | HARMLESS | study.factors.keys()
+    default = _default_config(experiment, request)
+    names = field_names(default, "science") - study.factors.keys()
+    fields = {k: v for k, v in dataclasses.asdict(default).items() if k in names}
+    if previous:
+        fields = _without_new_defaults(fields, previous.fixed, experiment.config)
     size = {
-        "fields": {k: v for k, v in defaults.items() if k not in left_out},
+        "fields": {"seed": default.seed, "seeds": default.seeds, **fields},
         "factors": {name: list(levels) for name, levels in study.factors.items()},
         "judged": _has_judged_size(study, dataset),
     }
@@ -329,7 +355,7 @@ def size_not_judged_because(experiment: Experiment, request: StudyRequest) -> st
     others = [
         f"{f.name} {getattr(config, f.name)} (declared {getattr(default, f.name)})"
         for f in dataclasses.fields(config)
-        if f.name not in (SURROUNDINGS - {"seed"}) | HARMLESS | study.factors.keys()
+        if f.name in {*field_names(config, "science"), "seed"} - study.factors.keys()
         and getattr(config, f.name) != getattr(default, f.name)
     ]
     if others:
@@ -343,7 +369,7 @@ def command_line(experiment: Experiment, request: StudyRequest) -> str:
     """The command line that declares the same study."""
     script = experiment.module.endswith(".py")
     parts = ["python", *([] if script else ["-m"]), experiment.module]
-    for name in sorted(request.explicit_flags - ACTIONS):
+    for name in sorted(request.explicit_flags - field_names(request.config, "launch")):
         value = request.factors.get(name) or getattr(request.config, name)
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         parts.append(f"--{name}" if value is True else f"--{name}={text}")

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from dljax.backend import cores
-from dljax.config import ACTIONS
+from dljax.config import field_names
 from dljax.sources.resident import updates
 from dljax.training import cost, loop, programs
 from dljax.trials import checkpoint, disk, log, manifest, samples, tensorboard
@@ -171,11 +171,14 @@ def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
 
 def page(trial: TrialSpec, source: Source) -> dict[str, Any]:
     """The content of config.json."""
-    config = dataclasses.asdict(trial.config)
+    config, launch = (
+        dataclasses.asdict(trial.config),
+        field_names(trial.config, "launch"),
+    )
     return {
         "variant": trial.variant,
         "runs": [list(run) for run in trial.runs],
-        "config": {k: v for k, v in config.items() if k not in ACTIONS},
+        "config": {k: v for k, v in config.items() if k not in launch},
         "fixed": trial.fixed,
         "steps": updates(trial.config, source),
         "strategy": trial.strategy,
