@@ -5,13 +5,15 @@ import importlib.util
 import pathlib
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dljax.errors import UserError
 from dljax.studies.check import check
 from dljax.studies.rule import task_hash
 from dljax.studies.study import Study
-from dljax.types import Source, Task
+
+if TYPE_CHECKING:  # a wrong flag is answered before jax is imported
+    from dljax.types import Source, Task
 
 Sink = Callable[[pathlib.Path, list[dict[str, Any]]], None]
 
@@ -22,7 +24,7 @@ class Experiment(NamedTuple):
     log(directory, rows), which a script may have: is given the rows that a trial's
     metrics.jsonl gets, as it gets them, to send them elsewhere; after a resume those
     again that came after the checkpoint. measure, which a script whose numbers are
-    times has: see `studies.timed`. task_sha256: of what makes its numbers.
+    times has: see `benchmark_study`. task_sha256: of what makes its numbers.
     """
 
     name: str
@@ -30,8 +32,8 @@ class Experiment(NamedTuple):
     doc: str
     config: type
     study: Study
-    task: Callable[[Any, Source, Mapping[str, Any]], Task]
-    source: Callable[[Any], Source]
+    task: "Callable[[Any, Source, Mapping[str, Any]], Task]"
+    source: "Callable[[Any], Source]"
     log: Sink
     task_sha256: str
     measure: Callable[..., Any] | None = None
@@ -62,8 +64,8 @@ def of_module(module: Any) -> Experiment:
 
 
 def bind_task(
-    experiment: Experiment, config: Any, source: Source
-) -> Callable[[Mapping[str, Any]], Task]:
+    experiment: Experiment, config: Any, source: "Source"
+) -> "Callable[[Mapping[str, Any]], Task]":
     """{array field: number, traced or not} -> the task of `config` and `source`.
 
     Raises:
@@ -71,7 +73,7 @@ def bind_task(
         field would train alike.
     """
 
-    def make(numbers: Mapping[str, Any]) -> Task:
+    def make(numbers: Mapping[str, Any]) -> "Task":
         read = Numbers(numbers)
         task = experiment.task(config, source, read)
         if unread := numbers.keys() - read.names:
