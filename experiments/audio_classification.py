@@ -88,7 +88,7 @@ def source(config):
     """Spectrograms in [0, 1], tested on known voices or on new ones."""
     from dljax.sources import loading, speaker_splits
 
-    table = loading.read(config)
+    table = loading.load_dataset(config)
     return (
         speaker_splits.known(table)
         if config.speakers == "known"
@@ -100,11 +100,11 @@ def task(config, source, numbers):
     """Classification by a CNN, or by an MLP of about as many weights."""
     from dljax.models.cnn import cnn, cnn_parameters
     from dljax.models.mlp import mlp, width_for
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     channels = (config.channels, 2 * config.channels)
     if config.network == "cnn":
         net = cnn(channels, config.hidden, outputs, dropout=config.dropout)

@@ -101,19 +101,20 @@ def source(config):
     from dljax.sources import loading, speaker_splits
     from dljax.sources.image_sources import showing
 
-    sounds = loading.load(config)
+    sounds = loading.load_source(config)
     speaker_splits.check(sounds)
     return showing(sounds, "generated")
 
 
 def task(config, source, numbers):
     """One of the three, of classes."""
-    from dljax.sources.resident import stills, updates
+    from dljax.sources.examples import image_example
+    from dljax.sources.resident import updates
     from dljax.tasks.conditional_generators import conditional_generator
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    example, classes = stills(source)
+    example, classes = image_example(source)
     peak = config.learning_rate
     steps = updates(config, source)
     rate = warmup_cosine(peak, steps, warmup=steps // 20)

@@ -109,7 +109,9 @@ def source(config):
     from dljax.sources import loading
     from dljax.sources.image_tokens import image_tokens
 
-    return image_tokens(loading.read(config), levels=16, across=2, by_class=True)
+    return image_tokens(
+        loading.load_dataset(config), levels=16, across=2, by_class=True
+    )
 
 
 def task(config, source, numbers):

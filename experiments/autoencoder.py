@@ -87,20 +87,20 @@ STUDY = Study(
 def source(config):
     """Images in [0, 1]."""
     from dljax.sources.image_sources import showing
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return showing(load(config), "reconstructed")
+    return showing(load_source(config), "reconstructed")
 
 
 def task(config, source, numbers):
     """Reconstruction by nets of one kind."""
     from dljax.models.autoencoder import autoencoder
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.reconstruction import reconstruction
     from dljax.training.optimizers import adamw, warmup_cosine
 
     learning_rate = numbers.get("learning_rate", config.learning_rate)
-    example, _ = stills(source)
+    example, _ = image_example(source)
     nets = autoencoder(
         config.network,
         example.shape[1:],

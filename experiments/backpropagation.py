@@ -79,9 +79,9 @@ STUDY = Study(
 
 def source(config):
     """The digits."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return load(config)
+    return load_source(config)
 
 
 def task(config, source, numbers):
@@ -90,7 +90,7 @@ def task(config, source, numbers):
     import jax.numpy as jnp
 
     from dljax.models.mlp import mlp
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.backprop_variants import (
         backward,
         finite_differences,
@@ -99,7 +99,7 @@ def task(config, source, numbers):
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     net = mlp((config.hidden, config.hidden), outputs)
     made = classification(net, adamw(config.learning_rate), example=example)
     (turn,) = made.turns

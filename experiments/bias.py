@@ -71,19 +71,19 @@ STUDY = Study(
 
 def source(config):
     """The images."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return load(config)
+    return load_source(config)
 
 
 def task(config, source, numbers):
     """Classification by a linear layer, or by one hidden layer and one more."""
     from dljax.models.mlp import mlp
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     net = mlp((config.hidden,) * config.layers, outputs, bias=config.bias)
     return classification(net, adamw(config.learning_rate), example=example)
 

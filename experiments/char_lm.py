@@ -140,7 +140,7 @@ def source(config):
     from dljax.sources.lm_windows import lm_windows
 
     return lm_windows(
-        loading.read(config),
+        loading.load_dataset(config),
         kind=config.tokenizer,
         size=config.vocab_size,
         context=config.context,

@@ -81,19 +81,19 @@ STUDY = Study(
 
 def source(config):
     """The digits on a square of the side; times do not depend on folds."""
-    from dljax.sources.loading import load
-    from dljax.sources.resident import on_canvas
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import on_canvas
 
-    return on_canvas(load(config), config.side)._replace(test_train_ratio=0.0)
+    return on_canvas(load_source(config), config.side)._replace(test_train_ratio=0.0)
 
 
 def network(config, source):
     """The CNN, or an MLP of one hidden layer and as many parameters; and an example."""
     from dljax.models.cnn import cnn, cnn_parameters
     from dljax.models.mlp import mlp, width_for
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     channels = (config.channels, 2 * config.channels)
     if config.network == "cnn":
         return cnn(channels, config.hidden, outputs), example

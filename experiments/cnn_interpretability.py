@@ -88,16 +88,17 @@ def source(config):
     import numpy as np
 
     from dljax.interpret.evidence import plant
-    from dljax.sources.loading import load
-    from dljax.sources.resident import on_canvas, take
+    from dljax.sources.loading import load_source
+    from dljax.sources.resident import take_rows
+    from dljax.sources.transforms import on_canvas
 
-    images = on_canvas(load(config), config.canvas)
+    images = on_canvas(load_source(config), config.canvas)
     rows = jnp.arange(len(images.arrays["label"]))
     pixels = images.gather(images.arrays, rows)["image"]
     marked = plant(pixels, jax.random.key(0), classes=MARKS, corners=True)
     return images._replace(
         arrays={name: np.asarray(array) for name, array in marked.items()},
-        gather=take,
+        gather=take_rows,
         classes=tuple(f"mark {i}" for i in range(MARKS)),
         fingerprint=f"{images.fingerprint}-marked",
     )

@@ -106,12 +106,11 @@ STUDY = Study(
 
 def source(config):
     """Few of the digits, each anywhere on a larger square; measured on them too."""
-    from dljax.sources.features import subset
-    from dljax.sources.loading import load
-    from dljax.sources.resident import on_canvas, with_train_eval
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import on_canvas, subset, with_train_eval
 
     return with_train_eval(
-        subset(on_canvas(load(config), config.canvas), config.train_examples)
+        subset(on_canvas(load_source(config), config.canvas), config.train_examples)
     )
 
 
@@ -122,11 +121,11 @@ def task(config, source, numbers):
     from dljax.models.cnn import cnn
     from dljax.models.mlp import mlp
     from dljax.sources.augment import chain, rotate, shift
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
 
     dropout = 0.5 if config.regularization == "dropout" else 0.0
     if config.network == "cnn":

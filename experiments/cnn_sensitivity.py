@@ -90,10 +90,10 @@ STUDY = Study(
 
 def source(config):
     """The digits, each in the centre of a larger square, so that it can be moved."""
-    from dljax.sources.loading import load
-    from dljax.sources.resident import on_canvas
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import on_canvas
 
-    return on_canvas(load(config), config.canvas, centred=True)
+    return on_canvas(load_source(config), config.canvas, centred=True)
 
 
 def task(config, source, numbers):
@@ -101,11 +101,11 @@ def task(config, source, numbers):
     from dljax.interpret.sensitivity import sensitivity
     from dljax.models.cnn import cnn
     from dljax.models.mlp import mlp
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
 
     if config.network == "cnn":
         net = cnn((config.channels, 2 * config.channels), config.hidden, outputs)

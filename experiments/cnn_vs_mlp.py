@@ -107,10 +107,10 @@ STUDY = Study(
 
 def source(config):
     """Images in [0, 1], their pixels in place or moved by one fixed permutation."""
-    from dljax.sources.loading import load
-    from dljax.sources.resident import on_canvas, shuffle_pixels
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import on_canvas, shuffle_pixels
 
-    images = load(config)
+    images = load_source(config)
     if config.canvas:
         images = on_canvas(images, config.canvas)
     return images if config.pixels == "in_place" else shuffle_pixels(images)

@@ -106,7 +106,7 @@ def source(config):
     from dljax.sources import loading
     from dljax.sources.lm_windows import lm_windows
 
-    return lm_windows(loading.read(config), context=config.context)
+    return lm_windows(loading.load_dataset(config), context=config.context)
 
 
 def task(config, source, numbers):

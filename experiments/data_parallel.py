@@ -85,20 +85,20 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square; times do not depend on folds."""
-    from dljax.sources.loading import load
-    from dljax.sources.resident import on_canvas
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import on_canvas
 
-    return on_canvas(load(config), config.canvas)._replace(test_train_ratio=0.0)
+    return on_canvas(load_source(config), config.canvas)._replace(test_train_ratio=0.0)
 
 
 def task(config, source, numbers):
     """Classification by a CNN."""
     from dljax.models.cnn import cnn
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
 
     net = cnn((config.channels, 2 * config.channels), config.hidden, outputs)
     return classification(net, adamw(config.learning_rate), example=example)

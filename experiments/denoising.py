@@ -88,9 +88,9 @@ STUDY = Study(
 def source(config):
     """Images in [0, 1]."""
     from dljax.sources.image_sources import showing
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return showing(load(config), "corrupted", "reconstructed")
+    return showing(load_source(config), "corrupted", "reconstructed")
 
 
 def task(config, source, numbers):
@@ -98,7 +98,7 @@ def task(config, source, numbers):
     import jax
 
     from dljax.models.autoencoder import autoencoder
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.reconstruction import reconstruction
     from dljax.training.optimizers import adamw, warmup_cosine
 
@@ -107,7 +107,7 @@ def task(config, source, numbers):
     def noisy(key, images):
         return images + config.noise * jax.random.normal(key, images.shape)
 
-    example, _ = stills(source)
+    example, _ = image_example(source)
     kind = "linear" if config.model == "linear" else "dense"
     nets = autoencoder(
         kind, example.shape[1:], config.latent_size, hidden=(config.hidden,)

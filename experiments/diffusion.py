@@ -124,20 +124,20 @@ STUDY = Study(
 def source(config):
     """Images in [0, 1], and what the report shows."""
     from dljax.sources.image_sources import showing
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return showing(load(config), "generated", *SAMPLERS)
+    return showing(load_source(config), "generated", *SAMPLERS)
 
 
 def task(config, source, numbers):
     """Denoising, of images of a class."""
     from dljax.models.diffusion import dit, unet
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.diffusion import Sampler, diffusion
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    example, classes = stills(source)
+    example, classes = image_example(source)
     if config.network == "dit":
         side, width = example.shape[1:3]
         if side != width:

@@ -143,20 +143,20 @@ STUDY = Study(
 def source(config):
     """Images in [0, 1], and what the report shows."""
     from dljax.sources.image_sources import showing
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return showing(load(config), "generated")
+    return showing(load_source(config), "generated")
 
 
 def task(config, source, numbers):
     """The game, by objective, order of play and norm."""
     from dljax.models.gan import critic, generator
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.gan import gan
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw
 
-    example, _ = stills(source)
+    example, _ = image_example(source)
     if (count := len(source.split(config.seed)["train"])) < config.batch_size:
         raise UserError(
             f"--dataset={source.name}: has {count} images to train on, and "

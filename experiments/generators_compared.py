@@ -117,8 +117,8 @@ def source(config):
     from dljax.sources.image_tokens import image_tokens
 
     if config.model != "transformer":
-        return showing(loading.load(config), "generated")
-    tokens = image_tokens(loading.read(config))
+        return showing(loading.load_source(config), "generated")
+    tokens = image_tokens(loading.load_dataset(config))
     show = showing(tokens.details.images, "generated").say
     assert show is not None
 
@@ -131,7 +131,8 @@ def source(config):
 
 def task(config, source, numbers):
     """One of the four."""
-    from dljax.sources.resident import stills, updates
+    from dljax.sources.examples import image_example
+    from dljax.sources.resident import updates
     from dljax.tasks.conditional_generators import conditional_generator
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
@@ -150,7 +151,7 @@ def task(config, source, numbers):
         return next_pixel(net, optimizer, source, evaluator, complete=False)
     return conditional_generator(
         kind,
-        stills(source)[0],
+        image_example(source)[0],
         num_classes=0,
         width=WIDTHS[SIDES[config.dataset]][kind],
         optimizers={

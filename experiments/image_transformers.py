@@ -22,14 +22,14 @@ def next_pixel(net, optimizer, source, sample_evaluator, *, complete=True):
     Samples are whole images and, where `complete`, completions of an image's first
     half.
     """
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens
 
     prompts = {"prediction": "begin"} | ({"completion": "half"} if complete else {})
     return tokens(
         net,
         optimizer,
-        example=example(source, "x")["x"],
+        example=example_batch(source, "x")["x"],
         generate=source.details.length,
         prompts=prompts,
         draw=True,

@@ -96,9 +96,9 @@ def source(config):
     """The images, in colour or as their luma (ITU-R BT.601)."""
     import jax.numpy as jnp
 
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    images = load(config)
+    images = load_source(config)
     if config.colour == "colour":
         return images
 

@@ -71,22 +71,22 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square."""
-    from dljax.sources.loading import load
-    from dljax.sources.resident import on_canvas
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import on_canvas
 
-    return on_canvas(load(config), config.canvas)
+    return on_canvas(load_source(config), config.canvas)
 
 
 def task(config, source, numbers):
     """Classification by a CNN whose kernels learn, or stay as they were drawn."""
     from dljax.models.cnn import cnn
     from dljax.models.net import freeze
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
     learning_rate = numbers.get("learning_rate", config.learning_rate)
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
 
     channels = (config.channels, 2 * config.channels)
     net = cnn(channels, config.hidden, outputs, size=config.kernel_size)

@@ -27,13 +27,13 @@ def next_token(net, optimizer, source, *, generate):
 
     Samples are `generate` tokens long, drawn by their likelihood.
     """
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens
 
     return tokens(
         net,
         optimizer,
-        example=example(source, "x")["x"],
+        example=example_batch(source, "x")["x"],
         mask="y_mask",
         generate=generate,
         draw=True,

@@ -90,20 +90,20 @@ STUDY = Study(
 
 def source(config):
     """The digits, each anywhere on a larger square."""
-    from dljax.sources.loading import load
-    from dljax.sources.resident import on_canvas
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import on_canvas
 
-    return on_canvas(load(config), config.canvas)
+    return on_canvas(load_source(config), config.canvas)
 
 
 def task(config, source, numbers):
     """Classification by a CNN, and by a linear classifier from each of its layers."""
     from dljax.models.cnn import cnn
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.probing import probing
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
 
     return probing(
         cnn((config.channels, 2 * config.channels), config.hidden, outputs),

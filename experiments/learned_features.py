@@ -101,10 +101,11 @@ STUDY = Study(
 
 def source(config):
     """Some of the images, or what people specified of them."""
-    from dljax.sources.features import subset, with_features
-    from dljax.sources.loading import load
+    from dljax.sources.features import with_features
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import subset
 
-    images = load(config)
+    images = load_source(config)
     whole = len(images.split(config.seed)["train"])
     if config.features == "hog":
         images = with_features(images, "hog")

@@ -93,7 +93,7 @@ def recall(cell, hidden, source, optimizer):
     inputs.
     """
     from dljax.models.recurrent import recurrent
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.sources.synthetic import GO
     from dljax.tasks.tokens import tokens
 
@@ -101,7 +101,7 @@ def recall(cell, hidden, source, optimizer):
     net = recurrent(
         "many_to_many", cell, hidden, symbols, vocabulary=symbols, embedding=symbols
     )
-    inputs = example(source, "x")["x"]
+    inputs = example_batch(source, "x")["x"]
     return tokens(net, optimizer, example=inputs, asked="asked")
 
 

@@ -83,15 +83,15 @@ STUDY = Study(
 def source(config):
     """Each piece, chord by chord."""
     from dljax.sources import piano_rolls
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return piano_rolls.chords(load(config), longest=config.longest)
+    return piano_rolls.chords(load_source(config), longest=config.longest)
 
 
 def task(config, source, numbers):
     """The next chord, from the first and all that came after it."""
     from dljax.models.recurrent import recurrent
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw
 
@@ -105,7 +105,7 @@ def task(config, source, numbers):
         embedding=config.embedding,
         dropout=config.dropout,
     )
-    one = example(source, "x", "decoder_inputs")
+    one = example_batch(source, "x", "decoder_inputs")
     return tokens(
         net,
         adamw(config.learning_rate, clip=1.0),

@@ -114,7 +114,7 @@ def source(config):
     from dljax.sources import loading
     from dljax.sources.image_tokens import image_tokens
 
-    return image_tokens(loading.read(config))
+    return image_tokens(loading.load_dataset(config))
 
 
 def task(config, source, numbers):

@@ -71,20 +71,20 @@ STUDY = Study(
 
 def source(config):
     """The images."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return load(config)
+    return load_source(config)
 
 
 def task(config, source, numbers):
     """Classification from the memory after the last row."""
     from dljax.models.net import map_inputs
     from dljax.models.recurrent import image_rows, recurrent
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     if example.shape[1] > max(ROWS):
         raise UserError(
             f"--dataset={source.name}: its images have {example.shape[1]} rows, and "

@@ -71,9 +71,9 @@ STUDY = Study(
 
 def source(config):
     """The images."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return load(config)
+    return load_source(config)
 
 
 def task(config, source, numbers):
@@ -81,11 +81,11 @@ def task(config, source, numbers):
     from dljax.models.mlp import mlp
     from dljax.models.net import map_inputs
     from dljax.models.recurrent import image_rows, recurrent
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     sees = {
         "one_to_one": lambda x: x.reshape(x.shape[0], -1),
         "last_row": lambda x: image_rows(x)[:, -1],

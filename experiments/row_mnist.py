@@ -75,9 +75,9 @@ STUDY = Study(
 
 def source(config):
     """The images."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return load(config)
+    return load_source(config)
 
 
 def task(config, source, numbers):
@@ -85,12 +85,12 @@ def task(config, source, numbers):
     from dljax.errors import UserError
     from dljax.models.net import map_inputs
     from dljax.models.recurrent import recurrent
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
     learning_rate = numbers.get("learning_rate", config.learning_rate)
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     _, _, width, channels = example.shape
     if width % config.steps_per_row:
         raise UserError(

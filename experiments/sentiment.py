@@ -105,7 +105,7 @@ def source(config):
     from dljax.sources import loading, sentences
 
     return sentences.sentences(
-        loading.read(config),
+        loading.load_dataset(config),
         kind=config.tokenizer,
         longest=config.longest,
         shuffled=config.order == "shuffled",
@@ -117,7 +117,7 @@ def task(config, source, numbers):
     from dljax.models.mlp import bag_of_words
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.sources.sentences import words_of
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
@@ -148,7 +148,7 @@ def task(config, source, numbers):
             dropout=dropout,
         )
     optimizer = adamw(learning_rate, clip=1.0)
-    one = example(source, "x", "mask")
+    one = example_batch(source, "x", "mask")
     return classification(net, optimizer, example=one, given=words_of)
 
 

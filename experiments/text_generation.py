@@ -110,7 +110,7 @@ def source(config):
     from dljax.sources import loading
     from dljax.sources.lm_windows import lm_windows
 
-    windows = lm_windows(loading.read(config), context=config.context)
+    windows = lm_windows(loading.load_dataset(config), context=config.context)
     vocabulary = windows.details.vocabulary
 
     def gather(arrays, rows):
@@ -134,13 +134,13 @@ def task(config, source, numbers):
     """The next character, hidden characters, or the game of a GAN."""
     from dljax.metrics.ngrams import text_sample_evaluator
     from dljax.models.transformer import transformer
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.tasks.masked import masked
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw, warmup_cosine
 
     size = source.details.vocabulary.size
-    one = example(source, "x", "y", "shares")
+    one = example_batch(source, "x", "y", "shares")
     options = {"depth": config.depth, "max_len": config.context}
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     optimizer = adamw(rate, clip=1.0, ema=0.995)

@@ -72,10 +72,10 @@ STUDY = Study(
 
 def source(config):
     """Pairs of zeros and ones of the digits, and what the gate makes of them."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
     from dljax.sources.logic_gates import digit_pairs
 
-    return digit_pairs(load(config), config.gate)
+    return digit_pairs(load_source(config), config.gate)
 
 
 def task(config, source, numbers):

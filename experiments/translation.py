@@ -116,7 +116,7 @@ def source(config):
     from dljax.sources import loading, sentences
 
     return sentences.translation_pairs(
-        loading.read(config),
+        loading.load_dataset(config),
         kind=config.tokenizer,
         size=config.vocab_size,
         longest=config.longest,
@@ -129,12 +129,12 @@ def task(config, source, numbers):
     from dljax.metrics.bleu import translation_sample_evaluator
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw
 
     details = source.details
-    one = example(source, "x", "mask", "decoder_inputs")
+    one = example_batch(source, "x", "mask", "decoder_inputs")
     if config.network == "transformer":
         net = transformer(
             "encoder_decoder",

@@ -130,10 +130,10 @@ STUDY = Study(
 def source(config):
     """Images in [0, 1], and what the report shows."""
     from dljax.sources.image_sources import showing
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
     return showing(
-        load(config), "reconstructed", "interpolated", "generated", "code_plane"
+        load_source(config), "reconstructed", "interpolated", "generated", "code_plane"
     )
 
 
@@ -142,13 +142,13 @@ def task(config, source, numbers):
     white by so much.
     """
     from dljax.models.autoencoder import autoencoder
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.vae import vae
     from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     latent_size = round(config.latent_size * LATENT_SCALES[config.latent_scale])
-    example, _ = stills(source)
+    example, _ = image_example(source)
     nets = autoencoder(
         "dense", example.shape[1:], latent_size, hidden=(config.hidden,), codes=2
     )

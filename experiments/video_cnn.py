@@ -92,10 +92,10 @@ STUDY = Study(
 
 def source(config):
     """Clips of moving digits and their reversals, or of a microscope's video."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
     from dljax.sources.video import moving_digits
 
-    images = load(config)
+    images = load_source(config)
     if "image" not in images.arrays:  # a video
         return standardised(images)
     return moving_digits(

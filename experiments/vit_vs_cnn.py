@@ -90,10 +90,10 @@ STUDY = Study(
 
 def source(config):
     """All of the images, or a part of the training images."""
-    from dljax.sources.features import subset
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import subset
 
-    images = load(config)
+    images = load_source(config)
     if config.train_size == "all":
         return images
     return subset(images, getattr(config, config.train_size))
@@ -104,12 +104,12 @@ def task(config, source, numbers):
     from dljax.models.cnn import cnn
     from dljax.models.net import map_inputs
     from dljax.models.transformer import extract_patches, transformer
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw, warmup_cosine
 
     learning_rate = numbers.get("learning_rate", config.learning_rate)
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     if config.network == "cnn":
         channels = (config.channels, 2 * config.channels)
         net = cnn(channels, config.hidden, outputs)

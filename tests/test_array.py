@@ -11,7 +11,7 @@ from study_fixtures import read_lines, run, same, trials
 
 from dljax.commands import evaluate, replay
 from dljax.errors import DONE, FAILED_RUNS, UserError
-from dljax.sources.loading import load
+from dljax.sources.loading import load_source
 from dljax.studies.experiment import import_experiment
 from dljax.training import programs
 from dljax.types import Task
@@ -37,7 +37,7 @@ def packed():
 def program(strategy, rates, seeds, *, traced=True):
     """Compiled for every rate with every seed; one rate may be a constant."""
     config = small_texts.Config(width=6)
-    source = load(config)
+    source = load_source(config)
 
     def make(numbers):
         return small_texts.task(config, source, numbers)

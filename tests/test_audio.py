@@ -10,7 +10,7 @@ import scipy.io.wavfile
 
 from dljax.datasets import loading, location, soundfont, spectrogram
 from dljax.datasets.spectrogram import BANDS, FRAMES, HOP, RATE
-from dljax.datasets.splits import splits
+from dljax.datasets.splits import split_by_seed
 from dljax.reporting import sample_figures
 from dljax.sources.image_tokens import image_tokens
 
@@ -91,7 +91,7 @@ def test_every_instrument_has_every_note(font):
 
 def test_notes_are_tested_on_other_instruments(data_dir):
     table = loading.load(location.find("notes", data_dir=data_dir))
-    parts = splits(table, 0)
+    parts = split_by_seed(table)(0)
     voices = {part: set(table.arrays["voice"][rows]) for part, rows in parts.items()}
     assert {part: len(its) for part, its in voices.items()} == {
         "train": 96,

@@ -9,7 +9,7 @@ from dljax.datasets import audio_folder, spectrogram
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
 from dljax.errors import DAMAGED_DATA, USAGE, UserError
-from dljax.sources import loading, resident
+from dljax.sources import examples, loading
 from experiments import audio_generation
 
 
@@ -77,8 +77,8 @@ def test_any_rate_and_kind_is_read(tmp_path, kind, rate):
 
 def test_a_classifier_and_a_player_take_it(root):
     config = RunConfig(dataset="audio_folder", manual_dir=str(root))
-    its = loading.load(config)
-    assert resident.stills(its)[0].shape == (1, 32, 32, 1)
+    its = loading.load_source(config)
+    assert examples.image_example(its)[0].shape == (1, 32, 32, 1)
     shown = audio_generation.source(config).say(
         {"image": np.zeros((2, 32, 32, 1)), "generated": np.ones((2, 32, 32, 1))}
     )

@@ -7,7 +7,8 @@ import pytest
 from families import table, vae
 
 from dljax.models.autoencoder import autoencoder
-from dljax.sources.image_sources import GAP, binarize, showing
+from dljax.sources.image_sources import GAP, showing
+from dljax.sources.transforms import binarize
 from dljax.tasks.reconstruction import principal, reconstruction
 from dljax.tasks.vae import vae as of_vae
 from dljax.training import programs

@@ -15,9 +15,10 @@ from dljax.datasets import builders, loading
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
 from dljax.datasets.registry import REGISTRY
-from dljax.datasets.splits import splits
+from dljax.datasets.splits import split_by_seed
 from dljax.errors import DAMAGED_DATA, DISK, UserError
-from dljax.sources.resident import resident, shuffle_pixels
+from dljax.sources.resident import resident
+from dljax.sources.transforms import shuffle_pixels
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +42,16 @@ def test_digits_fingerprint_is_of_the_values(digits):
 
 
 def test_digits_folds_are_stratified_disjoint_and_cover_all(digits):
-    tested = []
+    split, tested = split_by_seed(digits), []
     for seed in range(5):
-        parts = splits(digits, seed)
+        parts = split(seed)
         assert len(parts["train"]) == 1077
         everything = np.concatenate(list(parts.values()))
         assert len(np.unique(everything)) == len(everything) >= 1795
         shares = np.bincount(digits.arrays["label"][parts["test"]]) / len(parts["test"])
         assert 0.08 < shares.min() < shares.max() < 0.12
-        np.testing.assert_array_equal(splits(digits, seed + 5)["test"], parts["test"])
-        np.testing.assert_array_equal(splits(digits, seed + 4)["valid"], parts["test"])
+        np.testing.assert_array_equal(split(seed + 5)["test"], parts["test"])
+        np.testing.assert_array_equal(split(seed + 4)["valid"], parts["test"])
         tested.append(parts["test"])
     np.testing.assert_array_equal(np.sort(np.concatenate(tested)), np.arange(1797))
 
@@ -102,7 +103,7 @@ def test_mnist_from_its_files_without_network_or_tensorflow(tmp_path, monkeypatc
         table.arrays["image"][:30, ..., 0], written["train"][0]
     )
     np.testing.assert_array_equal(table.arrays["label"][30:], written["t10k"][1])
-    parts = splits(table, 7)
+    parts = split_by_seed(table)(7)
     assert {k: len(v) for k, v in parts.items()} == {
         "train": 27,
         "valid": 3,

@@ -11,9 +11,9 @@ from dljax.config import RunConfig
 from dljax.errors import USAGE, UserError
 from dljax.models.mlp import mlp
 from dljax.sources import features
-from dljax.sources.features import hog, subset, with_features, zoning
-from dljax.sources.loading import load
-from dljax.sources.resident import on_canvas
+from dljax.sources.features import hog, with_features, zoning
+from dljax.sources.loading import load_source
+from dljax.sources.transforms import on_canvas, subset
 from dljax.tasks.classification import classification
 from dljax.training import programs
 from dljax.training.optimizers import adamw
@@ -21,7 +21,7 @@ from dljax.training.optimizers import adamw
 
 @pytest.fixture(scope="module")
 def digits(data_dir):
-    return load(RunConfig(data_dir=data_dir))
+    return load_source(RunConfig(data_dir=data_dir))
 
 
 def test_zones_are_means():
@@ -72,7 +72,7 @@ def test_hog_is_what_dalal_and_triggs_say():
 
 
 @pytest.mark.parametrize(("name", "k"), [("raw", 64), ("zoning", 16), ("hog", 324)])
-def test_features_are_a_source_and_computed_once(digits, name, k, monkeypatch):
+def test_features_are_a_source(digits, name, k):
     source = with_features(digits, name)
     assert source.fingerprint != digits.fingerprint
     rows = np.array([5, 1796])
@@ -82,15 +82,10 @@ def test_features_are_a_source_and_computed_once(digits, name, k, monkeypatch):
     np.testing.assert_array_equal(batch["label"], digits.arrays["label"][rows])
     assert batch["image"].shape == (2, k)
     assert 0 <= source.arrays["image"].min() < source.arrays["image"].max() <= 1
-    monkeypatch.setitem(features.FEATURES, name, pytest.fail)
-    again = with_features(digits, name)
-    assert again.fingerprint == source.fingerprint
-    assert again.arrays["image"] is source.arrays["image"]
+    assert with_features(digits, name).fingerprint == source.fingerprint
     for part, rows in digits.split(1).items():
         np.testing.assert_array_equal(rows, source.split(1)[part])
-    monkeypatch.undo()
-    moved = with_features(on_canvas(digits, 12), name)  # other images, other features
-    assert moved.arrays["image"] is not source.arrays["image"]
+    moved = with_features(on_canvas(digits, 12), name)
     assert moved.fingerprint != source.fingerprint
 
 
@@ -108,7 +103,6 @@ def test_what_cannot_be_computed_is_said(digits, monkeypatch):
 
 
 def test_raw_pixels_need_no_scikit_image(digits, monkeypatch):
-    monkeypatch.setattr(features, "_kept", {})
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
     with_features(digits, "raw")
 

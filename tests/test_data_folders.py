@@ -11,7 +11,7 @@ from PIL import Image
 from dljax.config import RunConfig
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
-from dljax.datasets.splits import splits
+from dljax.datasets.splits import split_by_seed
 from dljax.errors import DAMAGED_DATA, USAGE, UserError
 from dljax.sources import loading
 
@@ -59,7 +59,7 @@ def test_one_tree_is_split_by_stratified_folds(tmp_path):
     table = load(place(tmp_path))
     tested = []
     for seed in range(5):
-        parts = splits(table, seed)
+        parts = split_by_seed(table)(seed)
         assert {k: len(v) for k, v in parts.items()} == {
             "train": 12,
             "valid": 4,
@@ -70,7 +70,7 @@ def test_one_tree_is_split_by_stratified_folds(tmp_path):
             assert np.ptp(np.bincount(table.arrays["label"][rows])) == 0
         tested += [*parts["test"]]
     assert sorted(tested) == [*range(20)]
-    assert loading.load(
+    assert loading.load_source(
         RunConfig(dataset="image_folder", manual_dir=str(tmp_path))
     ).test_train_ratio
 
@@ -81,7 +81,7 @@ def test_train_and_test_stay_apart(tmp_path):
     (tmp_path / ".cache").mkdir()
     (tmp_path / "train/cat/notes.txt").write_text("not an image")
     table = load(place(tmp_path))
-    parts = splits(table, 3)
+    parts = split_by_seed(table)(3)
     assert {k: len(v) for k, v in parts.items()} == {"train": 18, "valid": 2, "test": 6}
     for rows, paths in (
         (np.concatenate([parts["train"], parts["valid"]]), train),
@@ -96,7 +96,7 @@ def test_train_and_test_stay_apart(tmp_path):
 def test_a_few_images_leave_one_to_validate_on(tmp_path):
     for part in ("train", "test"):
         image_files(tmp_path / part, classes=("cat",), each=5)
-    parts = splits(load(place(tmp_path)), 0)
+    parts = split_by_seed(load(place(tmp_path)))(0)
     assert {k: len(v) for k, v in parts.items()} == {"train": 4, "valid": 1, "test": 5}
 
 
@@ -111,7 +111,7 @@ def test_two_folders_are_never_mixed_up(tmp_path):
             data_dir=str(tmp_path / "data"),
             manual_dir=str(tmp_path / name),
         )
-        found = loading.load(config)
+        found = loading.load_source(config)
         assert prints.setdefault(name, found.fingerprint) == found.fingerprint
         assert load(place(tmp_path / name)).fingerprint == found.fingerprint
     assert len(set(prints.values())) == 2

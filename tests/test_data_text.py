@@ -8,7 +8,7 @@ from published_numbers import publish
 
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
-from dljax.datasets.splits import splits
+from dljax.datasets.splits import split_by_seed
 from dljax.datasets.text_builders import BUILDERS
 
 
@@ -91,7 +91,10 @@ def test_sentences_of_reviews_have_folds_of_both_classes(read):
     assert table.classes == ("negative", "positive")
     kinds = [text.decode()[:3] for text in table.arrays["text"]]
     assert [("neg", "pos")[label] for label in table.arrays["label"]] == kinds
-    for rows in splits(table, 3).values():
+    split = split_by_seed(table)
+    for rows in split(3).values():
         assert set(table.arrays["label"][rows]) == {0, 1}
-    tests = np.concatenate([splits(table, seed)["test"] for seed in range(table.folds)])
+    tests = np.concatenate(
+        [split_by_seed(table)(seed)["test"] for seed in range(table.folds)]
+    )
     assert sorted(tests) == list(range(100))

@@ -11,7 +11,7 @@ from dljax.config import RunConfig
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import UserError
 from dljax.models.mlp import mlp
-from dljax.sources.loading import load
+from dljax.sources.loading import load_source
 from dljax.sources.video import COMPASS, frame_stride, moving_digits
 from dljax.tasks.classification import classification
 from dljax.training import programs
@@ -20,7 +20,7 @@ from dljax.training.optimizers import adamw
 
 @pytest.fixture(scope="module")
 def digits(data_dir):
-    return load(RunConfig(data_dir=data_dir))
+    return load_source(RunConfig(data_dir=data_dir))
 
 
 def clips(source, rows):
@@ -209,7 +209,7 @@ def test_a_resized_video_is_a_source(tmp_path):
     config = RunConfig(
         dataset="colloid_video", manual_dir=str(tmp_path / "frames"), resize=32
     )
-    source = load(config)
+    source = load_source(config)
     images, labels = clips(source, source.split(0)["test"])
     assert images.shape == (32, 8, 32, 32, 1)
     assert np.bincount(labels).tolist() == [8, 8, 8, 8]

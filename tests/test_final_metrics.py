@@ -11,7 +11,7 @@ import study_fixtures
 
 from dljax.errors import UserError
 from dljax.reporting import profiles, sample_figures, templates
-from dljax.sources.resident import with_train_eval
+from dljax.sources.transforms import with_train_eval
 from dljax.studies.experiment import of_module
 from dljax.studies.study import Profile
 

@@ -20,8 +20,8 @@ def dataset(request, monkeypatch):
     arrays = {"image": images, "label": rows.astype(np.int32) % 10}
     names = tuple("0123456789")
     table = ArrayDataset(request.param, "1", arrays, {"train": rows}, names, largest)
-    monkeypatch.setattr(loading, "read", lambda config: table)
-    monkeypatch.setattr(loading, "load", lambda config: resident.resident(table))
+    monkeypatch.setattr(loading, "load_dataset", lambda config: table)
+    monkeypatch.setattr(loading, "load_source", lambda config: resident.resident(table))
     return request.param
 
 

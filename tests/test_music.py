@@ -86,7 +86,7 @@ def test_chords_are_frames_and_unheard_ones_the_most_alike(tmp_path):
 
 
 def test_a_set_without_music_is_refused_in_a_line(data_dir):
-    images = loading.load(RunConfig(data_dir=data_dir))
+    images = loading.load_source(RunConfig(data_dir=data_dir))
     with pytest.raises(UserError, match="--dataset=digits: has no music"):
         chords(images)
 

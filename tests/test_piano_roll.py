@@ -12,7 +12,7 @@ from dljax.datasets.loading import load
 from dljax.datasets.location import find
 from dljax.errors import DAMAGED_DATA, UserError
 from dljax.models.recurrent import recurrent
-from dljax.sources import loading, resident
+from dljax.sources import examples, loading
 from dljax.tasks.next_frame import next_frame
 from dljax.training.optimizers import adamw
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
 
 
 def music(folder):
-    return loading.load(RunConfig(dataset="piano_roll", manual_dir=str(folder)))
+    return loading.load_source(RunConfig(dataset="piano_roll", manual_dir=str(folder)))
 
 
 def test_a_file_has_its_pieces_in_its_own_parts(folder):
@@ -50,7 +50,7 @@ def test_a_column_of_pieces_is_read_as_a_row_is(folder, tmp_path):
 
 def test_who_takes_images_refuses_music_in_a_line(folder):
     with pytest.raises(UserError, match="piano_roll: has no images"):
-        resident.stills(music(folder))
+        examples.image_example(music(folder))
 
 
 def test_each_frame_is_told_from_the_one_before(folder):

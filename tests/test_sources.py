@@ -6,7 +6,9 @@ import pytest
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
 from dljax.errors import UserError
-from dljax.sources.resident import on_canvas, resident, stills
+from dljax.sources.examples import image_example
+from dljax.sources.resident import resident
+from dljax.sources.transforms import on_canvas
 from dljax.sources.video import moving_digits
 
 
@@ -18,11 +20,11 @@ def digits(data_dir):
 def test_stills_are_told_from_clips(digits):
     images = resident(digits)
     clips = moving_digits(images, frames=4, size=12)
-    example, classes = stills(images)
+    example, classes = image_example(images)
     assert example.shape == (1, 8, 8, 1)
     assert classes == 10
     with pytest.raises(UserError, match="has clips, and this takes images"):
-        stills(clips)
+        image_example(clips)
 
 
 def test_a_digit_in_the_middle_can_be_moved(digits):

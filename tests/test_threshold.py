@@ -10,7 +10,7 @@ from families import table
 
 from dljax.config import RunConfig
 from dljax.models.mlp import mlp
-from dljax.sources.loading import load
+from dljax.sources.loading import load_source
 from dljax.sources.logic_gates import GATES, digit_pairs
 from dljax.tasks.threshold import threshold
 from dljax.training import programs, update
@@ -74,7 +74,7 @@ def test_one_neuron_learns_a_truth_table_or_three_rows_of_it(gate, rows):
 
 @pytest.mark.parametrize("gate", list(GATES))
 def test_pairs_share_no_image_between_parts(gate, data_dir):
-    digits = load(RunConfig(data_dir=data_dir))
+    digits = load_source(RunConfig(data_dir=data_dir))
     source = digit_pairs(digits, gate, each=10)
     images, labels = source.arrays["image"], source.arrays["label"]
     assert images.shape == (200, 8, 16, 1)

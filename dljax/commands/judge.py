@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> int:
     import numpy as np
 
     from dljax.metrics import generative_metrics
-    from dljax.sources.image_sources import every
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import all_images
     from dljax.training.image_evaluator import (
         MAX_SAMPLES,
         NUM_FEATURES,
@@ -60,8 +60,8 @@ def main(arguments: list[str]) -> int:
         train_image_evaluator,
     )
 
-    source = load(config)
-    images, parts = every(source), source.split(config.seed)
+    source = load_source(config)
+    images, parts = all_images(source), source.split(config.seed)
     generated = _read(pathlib.Path(folder).expanduser(), images.shape[1:])
     rows = np.random.default_rng(0).permutation(parts["test"])
     count = min(len(generated), len(rows) // 2, MAX_SAMPLES)

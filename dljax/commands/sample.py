@@ -77,7 +77,7 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
 
     from dljax.datasets import spectrogram
     from dljax.models.decoding import sample_tokens
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.studies import loading
     from dljax.training import update
 
@@ -105,7 +105,7 @@ def made(run: str, config: Config) -> Mapping[str, Any]:
     )
     key = None if config.greedy else jax.random.key(config.draw)
     params, model_state = update.eval_params(task, state)
-    length = config.length or example(source, "y")["y"].shape[1]
+    length = config.length or example_batch(source, "y")["y"].shape[1]
     generate = functools.partial(task.generate, steps=length, draw=draw)
     found = jax.jit(generate)(params, model_state, batch, key)
     return source.say({**batch, **{k: np.asarray(v) for k, v in found.items()}})
@@ -183,7 +183,7 @@ def at_once(run: str, config: Config, task: Any, source: Any, state: Any) -> Any
     import jax
     import numpy as np
 
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.training import update
 
     if task.sample is None:
@@ -193,7 +193,7 @@ def at_once(run: str, config: Config, task: Any, source: Any, state: Any) -> Any
         raise UserError(
             f"--prompt={config.prompt}: must be one of {', '.join(source.classes)}"
         )
-    one = example(source, "image", "label")
+    one = example_batch(source, "image", "label")
     label = np.arange(config.n, dtype=np.int32) % len(source.classes)
     if config.prompt:
         label[:] = source.classes.index(config.prompt)

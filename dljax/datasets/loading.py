@@ -5,6 +5,9 @@ Preparing writes below `<data_dir>/dljax/`. `image_folder`, `audio_folder`,
 are read in place each time, so that two folders are never mixed up.
 """
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,15 +17,38 @@ from dljax.datasets.location import DatasetLocation, reader
 from dljax.datasets.registry import REGISTRY, DatasetSpec
 from dljax.errors import DAMAGED_DATA, UserError, first_line
 
+Tables = dict[DatasetLocation, ArrayDataset]
+_tables: contextvars.ContextVar[Tables | None] = contextvars.ContextVar(
+    "tables", default=None
+)
 
-def load(place: DatasetLocation) -> ArrayDataset:
+
+@contextlib.contextmanager
+def sharing(tables: Tables) -> Iterator[None]:
+    """Inside, `load` returns the data sets in `tables` and adds those that it reads."""
+    token = _tables.set(tables)
+    try:
+        yield
+    finally:
+        _tables.reset(token)
+
+
+def load(location: DatasetLocation) -> ArrayDataset:
     """Reads a data set into memory, preparing it first where it has to be.
 
     Raises:
       UserError: it cannot be downloaded, a file is damaged, or a directory not
-      writable;
-        or what has no images is to be resized.
+        writable; or a data set without images is to be resized.
     """
+    tables = _tables.get()
+    if tables is None:
+        return _load(location)
+    if location not in tables:
+        tables[location] = _load(location)
+    return tables[location]
+
+
+def _load(place: DatasetLocation) -> ArrayDataset:
     from dljax.datasets.image_folder import resized
 
     where_it_is = bool(REGISTRY.get(place.name, DatasetSpec()).needs)

@@ -14,40 +14,47 @@ what has train, valid and test
 colloid_video  by time: see `video.frame_stride`
 """
 
-import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
 
+Split = Callable[[int], dict[str, np.ndarray]]
 
-def splits(table: ArrayDataset, seed: int) -> dict[str, np.ndarray]:
-    """Which rows seed `seed` trains, validates and tests on (see the module)."""
+
+def split_by_seed(table: ArrayDataset) -> Split:
+    """split(seed) -> {"train" | "valid" | "test": rows} (see the module)."""
     if "test" not in table.parts:
-        return _folds(table, seed)
+        return _folds(table)
     if "valid" in table.parts:
-        return dict(table.parts)
+        return lambda seed: dict(table.parts)
     train = np.random.default_rng(0).permutation(table.parts["train"])
-    held = min(5000, max(1, len(train) // 10))
-    return {
-        "train": train[:-held],
-        "valid": np.sort(train[-held:]),
+    count = min(5000, max(1, len(train) // 10))
+    parts = {
+        "train": train[:-count],
+        "valid": np.sort(train[-count:]),
         "test": table.parts["test"],
     }
+    return lambda seed: dict(parts)
 
 
-@functools.lru_cache(maxsize=4)
-def _fold_rows(labels: bytes, count: int) -> tuple[np.ndarray, ...]:
+def _folds(table: ArrayDataset) -> Split:
+    """Seed s tests on fold s, modulo the number of folds, and validates on the next."""
     from sklearn.model_selection import StratifiedKFold
 
-    y = np.frombuffer(labels, np.int32)
-    folds = StratifiedKFold(count, shuffle=True, random_state=0)
-    return tuple(rows for _, rows in folds.split(y, y))
+    labels = table.arrays["label"]
+    splitter = StratifiedKFold(table.folds, shuffle=True, random_state=0)
+    folds = [rows for _, rows in splitter.split(labels, labels)]
+    count = sum(sorted(map(len, folds))[:-2])  # the same for every seed
 
+    def split(seed: int) -> dict[str, np.ndarray]:
+        test, valid = seed % len(folds), (seed + 1) % len(folds)
+        train = [rows for i, rows in enumerate(folds) if i not in (test, valid)]
+        return {
+            "train": np.concatenate(train)[:count],
+            "valid": folds[valid],
+            "test": folds[test],
+        }
 
-def _folds(table: ArrayDataset, seed: int) -> dict[str, np.ndarray]:
-    folds = _fold_rows(table.arrays["label"].tobytes(), table.folds)
-    test, valid = seed % len(folds), (seed + 1) % len(folds)
-    train = np.concatenate([f for i, f in enumerate(folds) if i not in (test, valid)])
-    smallest = sum(sorted(map(len, folds))[:-2])  # the same for every seed
-    return {"train": train[:smallest], "valid": folds[valid], "test": folds[test]}
+    return split

@@ -39,7 +39,9 @@ def run_study(
     """
     from dljax.launch.run_trials import Context, run_here
     from dljax.studies import benchmark_study, trial_groups, verdict
+    from dljax.studies.study_sources import StudySources
 
+    experiment = experiment._replace(source=StudySources(experiment.source))
     verdict.rehearse(experiment.study)
     if experiment.measure:
         benchmark_study.check(experiment.study, request)

@@ -1,4 +1,4 @@
-"""Features that a person specified, and few examples: what learned ones are up against.
+"""Features of images that a person specified: a baseline for learned features.
 
 scikit-image computes them (extra `features`).
 """
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.errors import UserError
-from dljax.sources.resident import take
+from dljax.sources.resident import take_rows
 from dljax.types import Source
 
 
@@ -49,7 +49,6 @@ def raw(images: np.ndarray) -> np.ndarray:
 
 
 FEATURES = {"raw": raw, "hog": hog, "zoning": zoning}
-_kept: dict[tuple[str, str], np.ndarray] = {}  # by fingerprint: once a process
 
 
 def with_features(source: Source, name: str) -> Source:
@@ -66,46 +65,14 @@ def with_features(source: Source, name: str) -> Source:
       KeyError: other features.
       UserError: see `hog` and `zoning`.
     """
-    key = (source.fingerprint, name)
-    if key not in _kept:
-        rows = jnp.arange(len(source.arrays["label"]))
-        _kept[key] = FEATURES[name](
-            np.asarray(source.gather(source.arrays, rows)["image"])
-        )
-    arrays = {"image": _kept[key], "label": source.arrays["label"]}
+    rows = jnp.arange(len(source.arrays["label"]))
+    images = np.asarray(source.gather(source.arrays, rows)["image"])
+    arrays = {"image": FEATURES[name](images), "label": source.arrays["label"]}
     return source._replace(
         fingerprint=f"{source.fingerprint}-{name}",
         arrays=arrays,
-        gather=take,
+        gather=take_rows,
     )
-
-
-def subset(source: Source, n: int) -> Source:
-    """Each seed trains on n of its training examples, as many of each class.
-
-    Which ones is a function of the seed; those of a smaller n are among those of a
-    larger. Validation and test stay.
-
-    Raises:
-      UserError: there are not so many.
-    """
-    labels = source.arrays["label"]
-
-    def split(seed):
-        parts = source.split(seed)
-        rows = np.random.default_rng(seed).permutation(parts["train"])
-        if not 1 <= n <= len(rows):
-            raise UserError(
-                f"{n} training examples are asked for, and a seed has {len(rows)}"
-            )
-        turn = np.zeros(len(rows), int)  # the how-manieth of its class
-        for label in np.unique(labels[rows]):
-            of = labels[rows] == label
-            turn[of] = np.arange(of.sum())
-        return {**parts, "train": rows[np.argsort(turn, kind="stable")[:n]]}
-
-    split(0)
-    return source._replace(fingerprint=f"{source.fingerprint}-subset{n}", split=split)
 
 
 def _part(images: np.ndarray, parts: int) -> tuple[int, int]:

@@ -13,7 +13,6 @@ from dljax.datasets import spectrogram
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import UserError
 from dljax.sources.resident import resident
-from dljax.sources.sentences import once
 from dljax.types import Source
 
 
@@ -32,7 +31,6 @@ class TokenDetails(NamedTuple):
     to_images: Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-@once
 def image_tokens(
     table: ArrayDataset, *, levels: int = 0, across: int = 1, by_class: bool = False
 ) -> Source:

@@ -12,7 +12,6 @@ import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import UserError
-from dljax.sources.sentences import once
 from dljax.sources.vocabulary import UNKNOWN, Vocabulary, vocabulary
 from dljax.types import Source
 
@@ -23,7 +22,6 @@ class WindowDetails(NamedTuple):
     vocabulary: Vocabulary
 
 
-@once
 def lm_windows(
     table: ArrayDataset,
     *,

@@ -1,6 +1,5 @@
 """The source of the data set that a config names."""
 
-import functools
 from typing import Any
 
 from dljax.datasets import loading, location
@@ -14,26 +13,33 @@ from dljax.sources.video import frame_stride
 from dljax.types import Source
 
 
-def load(config: Any) -> Source:
-    """The source of the data set that a config names; each is read once a process.
+def load_source(config: Any) -> Source:
+    """The source of the data set that a config names.
 
     Raises:
-      UserError: see `location.find` and `loading.load`; it is one that experiments
-      make.
+      UserError: see `location.find` and `loading.load`; the data set is synthetic, or
+        text.
     """
-    return _load(_place(config))
+    dataset = load_dataset(config)
+    if {"text", "source"} & dataset.arrays.keys():
+        raise UserError(f"--dataset={dataset.name}: is text, and this takes none")
+    if "label" in dataset.arrays:
+        return resident(dataset)
+    if "roll" in dataset.arrays:
+        return next_frames(dataset)
+    return frame_stride(dataset, size=config.resize or 64)
 
 
-def read(config: Any) -> ArrayDataset:
-    """The table of the data set that a config names; each is read once a process.
+def load_dataset(config: Any) -> ArrayDataset:
+    """The data set that a config names.
 
     Raises:
-      UserError: as `load`.
+      UserError: see `location.find` and `loading.load`; the data set is synthetic.
     """
-    return _read(_place(config))
+    return loading.load(_location(config))
 
 
-def _place(config: Any) -> DatasetLocation:
+def _location(config: Any) -> DatasetLocation:
     if config.dataset in SYNTHETIC:
         raise UserError(
             f"--dataset={config.dataset}: only experiments that make it have it"
@@ -45,19 +51,3 @@ def _place(config: Any) -> DatasetLocation:
         download=config.download,
         resize=config.resize,
     )
-
-
-_read = functools.lru_cache(maxsize=2)(loading.load)
-
-
-@functools.lru_cache(maxsize=2)
-def _load(place: DatasetLocation) -> Source:
-    table = loading.load(place)
-    if {"text", "source"} & table.arrays.keys():
-        raise UserError(f"--dataset={table.name}: is text, and this takes none")
-    if "label" in table.arrays:
-        return resident(table)
-    if "roll" in table.arrays:
-        return next_frames(table)
-
-    return frame_stride(table, size=place.resize or 64)

@@ -6,7 +6,7 @@ import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.datasets.piano_roll import KEYS
-from dljax.datasets.splits import splits
+from dljax.datasets.splits import split_by_seed
 from dljax.errors import UserError
 from dljax.types import Source
 
@@ -95,7 +95,7 @@ def next_frames(table: ArrayDataset) -> Source:
         version=table.version,
         fingerprint=table.fingerprint,
         arrays=table.arrays,
-        split=lambda seed: splits(table, seed),
+        split=split_by_seed(table),
         order=order,
         gather=gather,
     )

@@ -4,7 +4,6 @@ A vocabulary is fitted on training data only. Where seeds are folds of one data 
 each fold has a vocabulary of its own.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
-from dljax.datasets.splits import splits
+from dljax.datasets.splits import split_by_seed
 from dljax.errors import UserError
 from dljax.sources.resident import order
 from dljax.sources.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, vocabulary
@@ -29,20 +28,6 @@ def padded(numbers: Sequence[Sequence[int]], longest: int) -> np.ndarray:
 
 def _texts(table: ArrayDataset, name: str) -> list[str]:
     return [text.decode() for text in table.arrays[name]]
-
-
-def once(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Keeps what was made of a table: it is asked for again by every trial's task."""
-    kept: dict[Any, Any] = {}
-
-    @functools.wraps(make)
-    def made(table, **options):
-        key = (table.name, table.fingerprint, *sorted(options.items()))
-        if key not in kept:
-            kept[key] = make(table, **options)
-        return kept[key]
-
-    return made
 
 
 def words_of(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +50,6 @@ def _mixed(pieces: Sequence[int], rng: np.random.Generator) -> list[int]:
     return [pieces[i] for i in rng.permutation(len(pieces))]
 
 
-@once
 def sentences(
     table: ArrayDataset,
     *,
@@ -91,9 +75,9 @@ def sentences(
             f"--dataset={table.name}: has no sentences with labels, and this takes them"
         )
     texts, folds = _texts(table, "text"), 1 if "test" in table.parts else table.folds
-    blocks, known = [], []
+    split_rows, blocks, known = split_by_seed(table), [], []
     for fold in range(folds):
-        train = splits(table, fold)["train"]
+        train = split_rows(fold)["train"]
         fitted = vocabulary(kind, [texts[i] for i in train], least=least, size=size)
         blocks.append([fitted.encode(text) for text in texts])
         known.append(fitted)
@@ -105,7 +89,7 @@ def sentences(
     n = len(texts)
 
     def split(seed: int) -> Mapping[str, np.ndarray]:
-        return {k: v + seed % folds * n for k, v in splits(table, seed).items()}
+        return {k: v + seed % folds * n for k, v in split_rows(seed).items()}
 
     def gather(arrays, rows):
         x = jnp.take(arrays["x"], rows, axis=0)
@@ -125,7 +109,7 @@ def sentences(
             "pieces read": [_pieces(known[i // n], its) for its, i in read],
         }
 
-    parts = splits(table, 0)
+    parts = split_rows(0)
     fingerprint = f"{table.fingerprint}-{kind}{least}.{size}.{most}"
     return Source(
         name=table.name,
@@ -158,7 +142,6 @@ class TranslationDetails(NamedTuple):
     translations: Callable[[Mapping[str, Any]], dict[str, list[str]]]
 
 
-@once
 def translation_pairs(
     table: ArrayDataset,
     *,
@@ -185,7 +168,8 @@ def translation_pairs(
         raise UserError(
             f"--dataset={table.name}: has no translations, and this takes them"
         )
-    train = splits(table, 0)["train"]
+    split = split_by_seed(table)
+    train = split(0)["train"]
     sides, fitted = {}, {}
     for name in ("source", "target"):
         texts = _texts(table, name)
@@ -247,7 +231,7 @@ def translation_pairs(
         fingerprint=f"{table.fingerprint}-{kind}{least}.{size}.{most}"
         + ("-blank" if blank else ""),
         arrays=arrays,
-        split=lambda seed: splits(table, seed),
+        split=split,
         order=order,
         gather=gather,
         say=say,

@@ -64,14 +64,22 @@ def of_module(module: Any) -> Experiment:
 
 
 def bind_task(
-    experiment: Experiment, config: Any, source: "Source"
+    experiment: Experiment, config: Any, source: "Source", numbers: Mapping[str, Any]
 ) -> "Callable[[Mapping[str, Any]], Task]":
     """{array field: number, traced or not} -> the task of `config` and `source`.
+
+    Without array fields the task is built once, before anything is traced.
+
+    Args:
+      numbers: of any run of the trial, for their names.
 
     Raises:
       UserError: the task does not read one of the numbers, so that all levels of that
         field would train alike.
     """
+    if not numbers:
+        task = experiment.task(config, source, numbers)
+        return lambda numbers: task
 
     def make(numbers: Mapping[str, Any]) -> "Task":
         read = Numbers(numbers)

@@ -105,7 +105,8 @@ def find(run: str, *, data_dir: str = "") -> Found:
         best_by=tuple(kept["best_by"]) if kept["best_by"] else None,
         test=kept["test"],
     )
-    return Found(directory, trial, bind_task(experiment, config, source), source)
+    task = bind_task(experiment, config, source, trial.runs[0].numbers)
+    return Found(directory, trial, task, source)
 
 
 def writable(run: str) -> pathlib.Path:

@@ -141,7 +141,7 @@ def _bind(
     study, numbers = experiment.study, [dict(n) for n in group.variants.values()]
     config = dataclasses.replace(config, **group.levels, **numbers[0])
     source = experiment.source(config)
-    task = bind_task(experiment, config, source)
+    task = bind_task(experiment, config, source, numbers[0])
     runs = [Run(v, seed, n) for v, n in group.variants.items() for seed in seeds]
     strategy = strategies.resolve(
         config.seeds_by,

@@ -12,8 +12,8 @@ from dljax.errors import UserError
 from dljax.interpret.layers import between
 from dljax.metrics import generative_metrics
 from dljax.models.cnn import cnn
-from dljax.sources.image_sources import every
-from dljax.sources.resident import stills
+from dljax.sources.examples import image_example
+from dljax.sources.transforms import all_images
 from dljax.tasks.classification import classification
 from dljax.training import loop, programs
 from dljax.training.optimizers import adamw, warmup_cosine
@@ -45,7 +45,7 @@ def train_image_evaluator(
       UserError: the source has no images.
     """
     seed = first_seed_of_split(source, seed)
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     net = cnn((16, 32), NUM_FEATURES, outputs)
     schedule = warmup_cosine(2e-3, steps, warmup=steps // 20)
     task = classification(net, adamw(schedule), example=example)
@@ -147,7 +147,7 @@ def image_sample_evaluator(
 
     @functools.cache
     def draw_gaussian(seed: int, count: int) -> np.ndarray:
-        images = every(source)[source.split(seed)["train"]]
+        images = all_images(source)[source.split(seed)["train"]]
         return generative_metrics.gaussian(images, count)
 
     def score(samples: Mapping[str, Any], seed: int) -> dict[str, float]:

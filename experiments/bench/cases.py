@@ -153,7 +153,8 @@ def tokens_case(case: Case) -> tuple[Any, Any]:
     """Source and task of sentences, in dljax."""
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
-    from dljax.sources.resident import example, order, take
+    from dljax.sources.examples import example_batch
+    from dljax.sources.resident import order, take_rows
     from dljax.tasks.tokens import tokens
     from dljax.training.optimizers import adamw
     from dljax.types import Source
@@ -162,15 +163,15 @@ def tokens_case(case: Case) -> tuple[Any, Any]:
     rows = np.arange(len(y))
     arrays = {"x": x, "y": y, "decoder_inputs": np.roll(y, 1, axis=1)}
     splits = {"train": rows[:9000], "valid": rows[:500], "test": rows[:500]}
-    source = Source("random", "1", "", arrays, lambda seed: splits, order, take)
+    source = Source("random", "1", "", arrays, lambda seed: splits, order, take_rows)
     width, k = case.hidden[0], case.vocabulary
     options: dict[str, Any] = {}
     if case.transformer:
         options = {"depth": case.depth, "heads": 4, "max_len": case.image[0]}
     if case.transformer == "decoder":
         net = transformer("decoder", width, k, bias=False, tied=True, **options)
-        return source, tokens(net, adamw(1e-3), example=example(source, "x")["x"])
-    inputs = example(source, "x", "decoder_inputs")
+        return source, tokens(net, adamw(1e-3), example=example_batch(source, "x")["x"])
+    inputs = example_batch(source, "x", "decoder_inputs")
     if case.transformer:
         options |= {"vocabulary": k, "norm": "post", "activation": "relu", "ratio": 2}
         net = transformer("encoder_decoder", width, k, **options)

@@ -103,7 +103,7 @@ def torch_worker(subset: str, net: str, seeds: int) -> None:
     """Trains a subset of the seeds ("all", "even", "odd") for each line of input."""
     from dljax.datasets.loading import load
     from dljax.datasets.location import find
-    from dljax.datasets.splits import splits
+    from dljax.datasets.splits import split_by_seed
     from experiments.bench import torch_models, torch_training
 
     torch_training.setup(2 if subset == "all" else 1)
@@ -125,7 +125,7 @@ def torch_worker(subset: str, net: str, seeds: int) -> None:
         return torch_training.train_seeds(
             range(seeds)[subsets[subset]],
             arrays,
-            [splits(dataset, fold) for fold in range(5)],
+            [split_by_seed(dataset)(fold) for fold in range(5)],
             epochs=int(config.epochs),
             evaluations=EVALUATIONS,
             make_net=make_net,

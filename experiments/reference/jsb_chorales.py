@@ -91,9 +91,9 @@ STUDY = Study(
 
 def source(config):
     """Each piece, frame by frame."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return load(config)
+    return load_source(config)
 
 
 def task(config, source, numbers):

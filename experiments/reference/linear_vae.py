@@ -65,9 +65,9 @@ def source(config):
     """All images, to learn from and to measure on, for all seeds."""
     import numpy as np
 
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    images = load(config)
+    images = load_source(config)
     every = np.arange(len(images.arrays["label"]))
     parts = {"train": every, "valid": every, "test": every}
     return images._replace(
@@ -82,12 +82,12 @@ def task(config, source, numbers):
     import numpy as np
 
     from dljax.models.autoencoder import autoencoder
-    from dljax.sources.image_sources import every
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
+    from dljax.sources.transforms import all_images
     from dljax.tasks.vae import vae
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    example, _ = stills(source)
+    example, _ = image_example(source)
     nets = autoencoder("linear", example.shape[1:], config.latent_size, codes=2)
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     ours = vae(
@@ -100,7 +100,7 @@ def task(config, source, numbers):
     )
     bounds = ours.probes
     assert bounds is not None
-    x = every(source).reshape(-1, example[0].size).astype(np.float64)
+    x = all_images(source).reshape(-1, example[0].size).astype(np.float64)
     covariance = ppca(np.cov(x, rowvar=False, bias=True), config.latent_size)
     mean = x.mean(0)
     inverse = np.linalg.inv(covariance)

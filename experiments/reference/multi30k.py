@@ -79,7 +79,7 @@ def source(config):
     from dljax.sources import loading, sentences
 
     return sentences.translation_pairs(
-        loading.read(config), least=config.least, longest=config.longest
+        loading.load_dataset(config), least=config.least, longest=config.longest
     )
 
 
@@ -106,10 +106,10 @@ def task(config, source, numbers):
 
 def translating(net, optimizer, source):
     """The task of any net that translates, judged in both conventions."""
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens
 
-    one = example(source, "x", "mask", "decoder_inputs")
+    one = example_batch(source, "x", "mask", "decoder_inputs")
     return tokens(
         net,
         optimizer,

@@ -76,11 +76,11 @@ STUDY = Study(
 def task(config, source, numbers):
     """The next word of the translation, from all before it."""
     from dljax.models.transformer import transformer
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.training.optimizers import adamw
 
     details = source.details
-    decoder_inputs = example(source, "decoder_inputs")["decoder_inputs"]
+    decoder_inputs = example_batch(source, "decoder_inputs")["decoder_inputs"]
     net = transformer(
         "encoder_decoder",
         config.width,

@@ -68,9 +68,9 @@ STUDY = Study(
 
 def source(config):
     """The images as they are."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return load(config)
+    return load_source(config)
 
 
 def task(config, source, numbers):

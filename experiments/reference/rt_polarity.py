@@ -63,13 +63,13 @@ def source(config):
     """Sentences as numbers, and their labels."""
     from dljax.sources import loading, sentences
 
-    return sentences.sentences(loading.read(config), longest=60)
+    return sentences.sentences(loading.load_dataset(config), longest=60)
 
 
 def task(config, source, numbers):
     """Negative or positive."""
     from dljax.models.recurrent import recurrent
-    from dljax.sources.resident import example
+    from dljax.sources.examples import example_batch
     from dljax.sources.sentences import words_of
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
@@ -86,7 +86,7 @@ def task(config, source, numbers):
         dropout=config.dropout,
     )
     optimizer = adamw(config.learning_rate, clip=1.0)
-    one = example(source, "x", "mask")
+    one = example_batch(source, "x", "mask")
     return classification(net, optimizer, example=one, given=words_of)
 
 

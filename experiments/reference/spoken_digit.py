@@ -65,9 +65,9 @@ STUDY = Study(
 
 def source(config):
     """Spectrograms in [0, 1]."""
-    from dljax.sources.loading import load
+    from dljax.sources.loading import load_source
 
-    return load(config)
+    return load_source(config)
 
 
 def task(config, source, numbers):
@@ -76,11 +76,11 @@ def task(config, source, numbers):
 
     from dljax.models.cnn import cnn
     from dljax.sources.augment import shift
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw, warmup_cosine
 
-    example, outputs = stills(source)
+    example, outputs = image_example(source)
     channels = (config.channels, 2 * config.channels, 2 * config.channels)
     net = cnn(channels, config.hidden, outputs, dropout=config.dropout)
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)

@@ -93,7 +93,7 @@ def source(config):
     from dljax.sources import loading
     from dljax.sources.lm_windows import lm_windows
 
-    return lm_windows(loading.read(config), context=config.context, joined=True)
+    return lm_windows(loading.load_dataset(config), context=config.context, joined=True)
 
 
 def task(config, source, numbers):

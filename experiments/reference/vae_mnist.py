@@ -84,10 +84,11 @@ STUDY = Study(
 
 def source(config):
     """Black and white images."""
-    from dljax.sources.image_sources import binarize, showing
-    from dljax.sources.loading import load
+    from dljax.sources.image_sources import showing
+    from dljax.sources.loading import load_source
+    from dljax.sources.transforms import binarize
 
-    images = binarize(load(config), config.binarization)
+    images = binarize(load_source(config), config.binarization)
     return showing(
         images, "binarised", "reconstructed", "interpolated", "generated", "code_plane"
     )
@@ -96,11 +97,11 @@ def source(config):
 def task(config, source, numbers):
     """The evidence lower bound."""
     from dljax.models.autoencoder import autoencoder
-    from dljax.sources.resident import stills
+    from dljax.sources.examples import image_example
     from dljax.tasks.vae import vae
     from dljax.training.optimizers import adamw
 
-    example, _ = stills(source)
+    example, _ = image_example(source)
     nets = autoencoder(
         "dense", example.shape[1:], config.latent_size, hidden=(config.hidden,), codes=2
     )
