@@ -58,10 +58,10 @@ def run(module: Any, arguments: Sequence[str]) -> int:
         check_writable(workdir(request, experiment.name), "workdir")
 
     from dljax import backend
-    from dljax.trials.progress import Progress
+    from dljax.trials.progress import TerminalProgress
 
     backend.prepare()
-    return run_study(experiment, request, stop=stop, progress=Progress())
+    return run_study(experiment, request, stop=stop, progress=TerminalProgress())
 
 
 def guarded(command: Callable[[], int]) -> int:

@@ -13,6 +13,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from dljax import backend  # noqa: E402
+from dljax.trials.progress import Progress  # noqa: E402
 
 backend.prepare()
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -100,23 +101,14 @@ def golden_arrays(which, kept, script):
         return module.make()
 
 
-class Quiet:
-    """A progress bar that only remembers what was said."""
+class Quiet(Progress):
+    """Collects the lines that are logged."""
 
     def __init__(self):
         self.lines = []
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
-
-    def begin(self, total, start, label):
-        pass
-
-    def update(self, step, metrics):
-        pass
-
-    def end(self):
-        pass
 
 
 @pytest.fixture

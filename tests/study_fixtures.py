@@ -22,10 +22,10 @@ def ask(experiment, *arguments):
 
 def run(experiment, directory, *arguments, stop=lambda: False, code=DONE):
     """Runs a study in `directory`; returns what it said."""
-    show = Quiet()
+    progress = Quiet()
     asked = ask(experiment, *arguments, f"--workdir={directory}")
-    assert run_study(experiment, asked, stop=stop, progress=show) == code
-    return show.lines
+    assert run_study(experiment, asked, stop=stop, progress=progress) == code
+    return progress.lines
 
 
 def read_lines(path):

@@ -48,7 +48,7 @@ def save(directory, *steps):
 def restore(directory, like=None, fixed=FIXED, **options):
     said = []
     like = tree(0) if like is None else like
-    found = checkpoint.restore(directory, like, fixed=fixed, say=said.append, **options)
+    found = checkpoint.restore(directory, like, fixed=fixed, log=said.append, **options)
     return found, said
 
 

@@ -80,7 +80,7 @@ def test_a_full_disk_keeps_what_was_saved(small_disk, whole, experiment, capfd):
     assert "Traceback" not in said
     assert not list(small_disk.rglob("*.orbax-checkpoint-tmp*"))
     assert not list(small_disk.rglob("*.part"))
-    kept = checkpoint.read(trial / "checkpoints", say=pytest.fail)
+    kept = checkpoint.read(trial / "checkpoints", log=pytest.fail)
     assert kept.step >= step
     (small_disk / "filler").unlink()
     run(experiment, small_disk / "work", *SHORT)
@@ -288,7 +288,7 @@ def test_two_launchers_are_one_too_many(tmp_path, experiment):
     from dljax.errors import LOCKED
     from dljax.trials.lock import locked
 
-    with locked(tmp_path, break_lock=False, say=print):
+    with locked(tmp_path, break_lock=False, log=print):
         error = refusal(experiment, tmp_path, *SHORT)
     assert error.code == LOCKED
     assert f"process {os.getpid()}" in str(error)

@@ -49,7 +49,7 @@ def test_one_run_is_frozen_and_the_others_keep_their_bits(whole, failed, variant
     assert mine[-1]["step"] == 13
     assert max(r["step"] for r in rows_bad if r["seed"] == 1) == 30
     a, b = (
-        checkpoint.read(d / "checkpoints", say=pytest.fail).leaves for d in (good, bad)
+        checkpoint.read(d / "checkpoints", log=pytest.fail).leaves for d in (good, bad)
     )
     b = {k.replace("model_state.made", "model_state"): v for k, v in b.items()}
     for name, leaf in a.items():

@@ -88,7 +88,7 @@ def result(directory):
     """(bytes of metrics.jsonl, step, {name: array} of the last and the best state)."""
     (trial,) = directory.glob("*/DONE")
     metrics = (trial.parent / "metrics.jsonl").read_bytes()
-    kept = checkpoint.read(trial.parent / "checkpoints", say=pytest.fail)
+    kept = checkpoint.read(trial.parent / "checkpoints", log=pytest.fail)
     return metrics, kept.step, kept.leaves
 
 

@@ -137,7 +137,7 @@ def test_exit_codes_decide_what_is_tried_again(tmp_path, codes, tries, expected)
     todo = {"a": command(tmp_path, "a", text)}
     start = processes.start_with(Local(), tmp_path, Quiet())
     code = processes.run_all(
-        todo, start, jobs=1, retries=2, stop=lambda: False, show=Quiet()
+        todo, start, jobs=1, retries=2, stop=lambda: False, progress=Quiet()
     )
     assert code == expected
     assert int((tmp_path / "a.count").read_text()) == tries
@@ -159,7 +159,7 @@ def test_damage_is_told_before_failed_runs(codes, expected):
         jobs=1,
         retries=0,
         stop=lambda: False,
-        show=Quiet(),
+        progress=Quiet(),
     )
     assert code == expected
 

@@ -15,7 +15,7 @@ from dljax.trials.lock import locked
 HOLD = """
 import pathlib, sys, time
 from dljax.trials.lock import locked
-with locked(pathlib.Path(sys.argv[1]), break_lock=False, say=print):
+with locked(pathlib.Path(sys.argv[1]), break_lock=False, log=print):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -23,7 +23,7 @@ with locked(pathlib.Path(sys.argv[1]), break_lock=False, say=print):
 
 def take(directory, **options):
     said = []
-    options = {"break_lock": False, "say": said.append, **options}
+    options = {"break_lock": False, "log": said.append, **options}
     with locked(directory, **options):
         holder = json.loads((directory / "LOCK").read_text())
     return holder, said
@@ -106,8 +106,8 @@ def test_an_earlier_life_of_a_slurm_job_holds_nothing(tmp_path, monkeypatch):
 
 
 def test_who_loses_a_broken_lock_does_not_remove_the_new_one(tmp_path):
-    with locked(tmp_path, break_lock=False, say=print):
-        with locked(tmp_path, break_lock=True, say=print):
+    with locked(tmp_path, break_lock=False, log=print):
+        with locked(tmp_path, break_lock=True, log=print):
             inner = (tmp_path / "LOCK").read_bytes()
         (tmp_path / "LOCK").write_bytes(inner)
     assert (tmp_path / "LOCK").read_bytes() == inner

@@ -14,31 +14,31 @@ def clock(monkeypatch):
 
 
 def test_a_line_is_written_every_ten_seconds(clock, capsys):
-    show = progress.Progress()
-    show.begin(100, 20, "cnn")
+    bar = progress.TerminalProgress()
+    bar.start(100, 20, "cnn")
     for step in range(21, 61):
         clock[0] += 1
-        show.update(step, {"loss": 0.5, "grad_norm": 2.0})
+        bar.update(step, {"loss": 0.5, "grad_norm": 2.0})
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4
     assert lines[0] == "cnn: step 30/100, loss 0.5, 1.0 steps/s, 70 s left"
 
 
 def test_time_left_is_told_without_the_time_it_compiled(clock, capsys):
-    show = progress.Progress()
-    show.begin(100, 0, "cnn")
+    bar = progress.TerminalProgress()
+    bar.start(100, 0, "cnn")
     for step, secs in ((1, 60), (2, 1)):
         clock[0] += secs
-        show.update(step, {"loss": 0.5})
+        bar.update(step, {"loss": 0.5})
     line = "cnn: step 2/100, loss 0.5, 1.0 steps/s, 98 s left\n"
     assert capsys.readouterr().err == line
 
 
 @pytest.mark.parametrize(("secs", "said"), [(11, True), (5, False)])
 def test_that_it_is_tested_is_said_of_what_takes_long(clock, capsys, secs, said):
-    show = progress.Progress()
-    show.begin(22, 0, "cnn")
+    bar = progress.TerminalProgress()
+    bar.start(22, 0, "cnn")
     clock[0] += secs
-    show.update(22, {"loss": 0.5})
+    bar.update(22, {"loss": 0.5})
     line = "cnn: step 22/22, loss 0.5, 2.0 steps/s, testing\n"
     assert capsys.readouterr().err == (line if said else "")

@@ -86,7 +86,7 @@ def test_a_version_in_the_manifest_is_warned_of(trial, capsys):
 
 
 def test_an_array_that_differs_is_named(trial, capsys):
-    kept = checkpoint.read(trial / "checkpoints", say=pytest.fail)
+    kept = checkpoint.read(trial / "checkpoints", log=pytest.fail)
     kept.leaves["state.params.critic.Dense_0.kernel"][1, 0, 3] += 1
     shutil.rmtree(trial / "checkpoints")
     saver = checkpoint.Saver(trial / "checkpoints")

@@ -39,11 +39,11 @@ def test_each_run_is_tested_where_its_validation_was_best(trial):
 def test_the_best_state_is_what_a_run_of_so_many_steps_ends_with(
     trial, tmp_path, experiment
 ):
-    best = checkpoint.read(trial / "checkpoints", say=pytest.fail).leaves
+    best = checkpoint.read(trial / "checkpoints", log=pytest.fail).leaves
     step = int(best["best.state.step"][1])
     run(experiment, tmp_path, *SHORT, f"--steps={step}")
     (short,) = trials(tmp_path).values()
-    last = checkpoint.read(short / "checkpoints", say=pytest.fail).leaves
+    last = checkpoint.read(short / "checkpoints", log=pytest.fail).leaves
     for name, leaf in last.items():
         if name.startswith("state."):
             np.testing.assert_array_equal(best[f"best.{name}"][1], leaf[1])

@@ -21,8 +21,8 @@ def main(arguments: list[str]) -> int:
     from dljax.cli import stop_on_signals
     from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, UserError
     from dljax.studies import loading
-    from dljax.trials import checkpoint, compare, disk, log, manifest
-    from dljax.trials.progress import Progress
+    from dljax.trials import checkpoint, compare, disk, manifest, metrics_log
+    from dljax.trials.progress import TerminalProgress
     from dljax.trials.run_trial import execute
     from dljax.trials.trial import status
 
@@ -40,21 +40,21 @@ def main(arguments: list[str]) -> int:
     if status(directory).kind == "changed":
         _warn("metrics.jsonl is not what it was when the trial was done")
 
-    kept = checkpoint.read(directory / "checkpoints", say=_warn)
+    kept = checkpoint.read(directory / "checkpoints", log=_warn)
     if kept is None:
         raise UserError(f"{run}: no checkpoint in it to compare with", FAILED_RUNS)
     with tempfile.TemporaryDirectory(prefix="dljax-replay-") as scratch:
         again = pathlib.Path(scratch, trial.name)
-        show = Progress()
-        told = execute(trial, task, source, again, stop=stop, show=show)
+        progress = TerminalProgress()
+        told = execute(trial, task, source, again, stop=stop, progress=progress)
         if told.stopped:
-            show.say("stopped; a replay begins anew")
+            progress.log("stopped; a replay begins anew")
             return PREEMPTED
-        state = checkpoint.read(again / "checkpoints", say=_warn)
+        state = checkpoint.read(again / "checkpoints", log=_warn)
         assert state is not None, "a finished trial has a checkpoint"
         arrays = compare.arrays(kept.leaves, state.leaves)
         rows = compare.rows(directory / "metrics.jsonl", again / "metrics.jsonl")
-        count = len(log.read_rows(again / "metrics.jsonl"))
+        count = len(metrics_log.read_rows(again / "metrics.jsonl"))
     found = compare.worse(rows, arrays)
     print(
         f"{trial.variant}: {found.outcome}, {count} rows and {len(state.leaves)} arrays"

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, PREEMPTED, USAGE
+from dljax.trials.progress import Progress
 
 FINAL = (DONE, FAILED_RUNS, USAGE, DAMAGED_DATA)  # trying again would change nothing
 PARENT = "DLJAX_LAUNCHER"  # a process stops when this one has died
@@ -47,12 +48,12 @@ class Job(Protocol):
         """Called when the launcher is stopped; returns when it has saved."""
 
 
-def start_with(config: Any, directory: pathlib.Path, show: Any) -> Any:
+def start_with(config: Any, directory: pathlib.Path, progress: Progress) -> Any:
     """{trial: command} -> {trial: Job}, by what --launcher asks for."""
     if config.launcher == "slurm":
         from dljax.launch import slurm
 
-        return slurm.starter(config, directory / "slurm", show)
+        return slurm.starter(config, directory / "slurm", progress)
     return lambda todo: {name: Process(command) for name, command in todo.items()}
 
 
@@ -63,7 +64,7 @@ def run_all(
     jobs: int,
     retries: int,
     stop: Callable[[], bool],
-    show: Any,
+    progress: Progress,
 ) -> int:
     """Runs the commands, `jobs` at a time.
 
@@ -77,7 +78,7 @@ def run_all(
     waiting, running = list(todo), dict[str, Job]()
     tried = dict.fromkeys(todo, 0)
     worst = DONE
-    show.say(f"{len(todo)} trials, up to {jobs} at a time")
+    progress.log(f"{len(todo)} trials, up to {jobs} at a time")
     while waiting or running:
         if stop():
             for job in running.values():
@@ -87,7 +88,7 @@ def run_all(
             running |= start({name: todo[name] for name in now})
             waiting = waiting[len(now) :]
             for name in now:
-                show.say(f"{name}: {running[name]}")
+                progress.log(f"{name}: {running[name]}")
         time.sleep(0.05)
         for name, job in list(running.items()):
             if (code := job.poll()) is None:
@@ -99,11 +100,13 @@ def run_all(
                 ended = code if code in FINAL else FAILED_RUNS
                 if ended != DONE and worst in (DONE, FAILED_RUNS):
                     worst = ended
-                show.say(f"{name}: ended with exit code {code}")
+                progress.log(f"{name}: ended with exit code {code}")
             else:
                 tried[name] += 1
                 waiting.append(name)
-                show.say(f"{name}: exit code {code}; try {tried[name]} of {retries}")
+                progress.log(
+                    f"{name}: exit code {code}; try {tried[name]} of {retries}"
+                )
     return worst
 
 

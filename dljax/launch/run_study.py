@@ -16,6 +16,7 @@ from dljax.studies.study_spec import (
 )
 from dljax.trials import disk
 from dljax.trials.lock import locked
+from dljax.trials.progress import Progress
 
 
 def run_study(
@@ -23,13 +24,12 @@ def run_study(
     request: StudyRequest,
     *,
     stop: Callable[[], bool],
-    progress: Any,
+    progress: Progress,
 ) -> int:
     """Runs the trials of a study that are not done yet, and writes its report.
 
     Args:
       stop: whether a signal asked to stop.
-      progress: see `dljax.trials.progress.Progress`.
 
     Returns:
       the exit code.
@@ -57,7 +57,7 @@ def run_study(
         return run_here([bound], context)
     with (
         disk.refusals(directory),
-        locked(directory, break_lock=config.break_lock, say=progress.say),
+        locked(directory, break_lock=config.break_lock, log=progress.log),
     ):
         return _run_and_report(experiment, request, context)
 
@@ -98,7 +98,7 @@ def _run_and_report(experiment: Experiment, request: StudyRequest, context: Any)
     previous = _previous_spec(directory)
     plan = _plan(experiment, request, previous, directory)
     for reason in verdict.foreseen(experiment.study, plan.spec):
-        context.progress.say(reason)
+        context.progress.log(reason)
     tuned_now = False
     if plan.tuning:
         write_spec(directory, plan.spec)
@@ -106,7 +106,7 @@ def _run_and_report(experiment: Experiment, request: StudyRequest, context: Any)
         if code not in (DONE, FAILED_RUNS):
             return code
         if trial_groups.unfinished(plan.tuning, directory):
-            context.progress.say(
+            context.progress.log(
                 "these tune; once they are done, the same command goes on"
             )
             return code
@@ -119,14 +119,14 @@ def _run_and_report(experiment: Experiment, request: StudyRequest, context: Any)
             plan.trials,
             directory,
             stop=context.stop,
-            show=context.progress,
+            progress=context.progress,
         )
     else:
         code, ran = run_all(plan.trials, plan.spec, context)
     if code not in (DONE, FAILED_RUNS) or config.launcher == "commands":
         return code
     if not tuned_now and not ran:
-        context.progress.say("everything is done; the report is written again")
+        context.progress.log("everything is done; the report is written again")
     _report(experiment, plan.spec, previous, context)
     return code
 
@@ -140,7 +140,7 @@ def _report(
     directory = context.directory
     replaced = disk.read_json(directory / "report.json") or {}
     if previous and spec.not_judged_because and replaced.get("smoke") is False:
-        context.progress.say(
+        context.progress.log(
             f"this report replaces the whole study's ({replaced['verdict']}), which "
             f"{previous.command} writes again"
         )

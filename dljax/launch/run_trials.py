@@ -13,6 +13,7 @@ from dljax.studies.study_spec import StudySpec
 from dljax.studies.trial_groups import BoundTrial
 from dljax.training import nonfinite
 from dljax.trials import disk, manifest
+from dljax.trials.progress import Progress
 from dljax.trials.run_trial import compiled, execute, restore
 from dljax.trials.trial import refuse_changed, status
 
@@ -22,13 +23,13 @@ class Context:
     """Where and how trials run.
 
     directory: the study's. config: of the command line. stop: whether a signal asked to
-    stop. progress: see `dljax.trials.progress.Progress`.
+    stop.
     """
 
     directory: pathlib.Path
     config: Any
     stop: Callable[[], bool]
-    progress: Any
+    progress: Progress
 
 
 def run_all(
@@ -46,7 +47,7 @@ def run_all(
     if config.launcher == "commands":
         print("\n".join(commands.values()), end="\n" if commands else "")
         if not commands:
-            progress.say(
+            progress.log(
                 "all is done; without --launcher=commands the report is written"
             )
         return DONE, bool(commands)
@@ -67,7 +68,7 @@ def _run_apart(
         jobs=len(commands) if config.launcher == "slurm" else config.jobs,
         retries=config.retries,
         stop=context.stop,
-        show=progress,
+        progress=progress,
     )
     if code == PREEMPTED:
         return _stopped(context)
@@ -78,7 +79,7 @@ def _run_apart(
     context = dataclasses.replace(context, config=config)
     unfinished = trial_groups.unfinished(trials, directory)
     if unfinished:
-        progress.say(
+        progress.log(
             f"{len(unfinished)} trials are not finished: {', '.join(unfinished)}"
         )
     finished = [bound for bound in trials if bound.trial.name not in unfinished]
@@ -97,14 +98,14 @@ def _say_ledger(
     runs = max(len(bound.trial.runs) for bound in trials)
     plural = "s" if len(trials) > 1 else ""
     short = " (shortened: fewer steps than declared)" if spec.shortened else ""
-    context.progress.say(
+    context.progress.log(
         f"{spec.study}: {len(trials)} trial{plural}{' that tune' if tuning else ''} of "
         f"up to {runs} runs in {directory}: {counts}{short}"
     )
     listed = {*names, *(entry.name for entry in spec.tuning_trials)}
     others = [p for p in directory.glob("*/config.json") if p.parent.name not in listed]
     if others and not tuning:
-        context.progress.say(
+        context.progress.log(
             f"{len(others)} more there, of other flags, are left alone; the report is "
             "of this command's trials only"
         )
@@ -120,9 +121,9 @@ def run_here(trials: Sequence[BoundTrial], context: Context) -> int:
             return _stopped(context)
         for run in now.failed:
             failed += 1
-            context.progress.say(failure(run))
+            context.progress.log(failure(run))
             if context.config.locate_nan:
-                context.progress.say(_locate(bound, run, context))
+                context.progress.log(_locate(bound, run, context))
     return FAILED_RUNS if failed else DONE
 
 
@@ -130,17 +131,17 @@ def _run_one(
     bound: BoundTrial, environment: Mapping[str, Any], context: Context
 ) -> Any:
     """Runs a trial if it is not done; returns its status, None where it was stopped."""
-    trial, say = bound.trial, context.progress.say
+    trial, log = bound.trial, context.progress.log
     directory = context.directory / trial.name
     now = status(directory)
     refuse_changed(directory, now)
     if now.kind == "failed" and context.config.retry_failed and trial.test:
-        say(f"{trial.variant}: failed; kept as {_step_aside(directory)}")
+        log(f"{trial.variant}: failed; kept as {_step_aside(directory)}")
         now = status(directory)
     if now.finished:
         retry = "; --retry_failed runs it again" if now.kind == "failed" else ""
         kind, retry = (now.kind, retry) if trial.test else ("done", "")
-        say(f"{trial.variant}: {kind} already{_since(directory, environment)}{retry}")
+        log(f"{trial.variant}: {kind} already{_since(directory, environment)}{retry}")
         return now
     if context.stop():
         return None
@@ -150,12 +151,12 @@ def _run_one(
         bound.source,
         directory,
         stop=context.stop,
-        show=context.progress,
+        progress=context.progress,
         sink=bound.sink,
     )
     if outcome.stopped:
         return None
-    say(f"{trial.variant}: finished in {outcome.secs:.1f} s")
+    log(f"{trial.variant}: finished in {outcome.secs:.1f} s")
     return status(directory)
 
 
@@ -191,7 +192,7 @@ def _locate(bound: BoundTrial, run: Mapping[str, Any], context: Context) -> str:
         trial,
         compiled(trial, task, source),
         context.directory / trial.name,
-        say=context.progress.say,
+        log=context.progress.log,
         resume=False,
     )
     assert restored is not None, "a finished trial has a checkpoint"
@@ -209,5 +210,5 @@ def _locate(bound: BoundTrial, run: Mapping[str, Any], context: Context) -> str:
 
 
 def _stopped(context: Context) -> int:
-    context.progress.say(f"stopped; the same command resumes in {context.directory}")
+    context.progress.log(f"stopped; the same command resumes in {context.directory}")
     return PREEMPTED

@@ -16,6 +16,7 @@ from typing import Any
 
 from dljax.errors import PREEMPTED, UserError
 from dljax.trials.disk import read_json, write_json
+from dljax.trials.progress import Progress
 
 ASK_SECS = 2.0  # between two looks at the queue
 LATE_SECS = 20.0  # for a result to appear on a shared file system
@@ -114,7 +115,7 @@ class SlurmJob:
 
 
 def starter(
-    config: Any, folder: pathlib.Path, show: Any
+    config: Any, folder: pathlib.Path, progress: Progress
 ) -> Callable[[Mapping[str, str]], dict[str, SlurmJob]]:
     """{trial: command} -> {trial: SlurmJob}: those submitted before, and a job array.
 
@@ -133,7 +134,7 @@ def starter(
             write_json(memory, known)
             queue.changed()
         if there:
-            show.say(f"{len(there)} jobs are still there, and are waited for")
+            progress.log(f"{len(there)} jobs are still there, and are waited for")
         return {name: SlurmJob(known[name], folder, queue) for name in todo}
 
     return start

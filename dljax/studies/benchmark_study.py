@@ -12,7 +12,6 @@ import json
 import pathlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from dljax.config import StudyRequest
 from dljax.errors import DONE, PREEMPTED, UserError
@@ -20,6 +19,7 @@ from dljax.studies.study import Study
 from dljax.studies.trial_groups import BoundTrial
 from dljax.trials import disk, manifest, run_trial
 from dljax.trials.lock import locked
+from dljax.trials.progress import Progress
 from dljax.trials.trial import status
 
 USUAL = {
@@ -52,7 +52,7 @@ def run(
     directory: pathlib.Path,
     *,
     stop: Callable[[], bool],
-    show: Any,
+    progress: Progress,
 ) -> int:
     """Measures those trials that are not done, and with them all of the same seeds, so
     that they take turns; returns the exit code.
@@ -61,12 +61,14 @@ def run(
     open_seeds = {seed for one in left for seed in one.trial.seeds}
     todo = [p for p in prepared if open_seeds & set(p.trial.seeds)]
     if again := len(todo) - len(left):
-        show.say(f"{again} that are done are measured again, in turns with the others")
+        progress.log(
+            f"{again} that are done are measured again, in turns with the others"
+        )
     begun, rounds = time.time(), {}
     secs = dict.fromkeys((one.trial.name for one in todo), 0.0)
     for one in todo:
         trial = one.trial
-        show.say(f"{trial.variant}: made ready")
+        progress.log(f"{trial.variant}: made ready")
         config, task = trial.config, one.task(trial.runs[0].numbers)
         at = time.perf_counter()
         rounds[trial.name] = measure(config, task, one.source)
@@ -74,12 +76,12 @@ def run(
     lines: dict[str, list[str]] = {name: [] for name in rounds}
     seeds = list(dict.fromkeys(seed for one in todo for seed in one.trial.seeds))
     if todo:
-        show.begin(len(seeds) * len(todo), 0, "rounds")
+        progress.start(len(seeds) * len(todo), 0, "rounds")
     for i, seed in enumerate(seeds):
         for j, one in enumerate(todo):
             if stop():
-                show.end()
-                show.say("stopped; rounds are begun anew by the same command")
+                progress.finish()
+                progress.log("stopped; rounds are begun anew by the same command")
                 return PREEMPTED
             at = time.perf_counter()
             found = rounds[one.trial.name](seed)
@@ -90,13 +92,13 @@ def run(
                 )
             row = {"step": i, "seed": seed, "variant": one.trial.variant}
             lines[one.trial.name].append(json.dumps({**row, "split": "test", **found}))
-            show.update(i * len(todo) + j + 1, found)
+            progress.update(i * len(todo) + j + 1, found)
     if todo:
-        show.end()
+        progress.finish()
     for one in todo:
         place = directory / one.trial.name
         place.mkdir(parents=True, exist_ok=True)
-        with locked(place, break_lock=one.trial.config.break_lock, say=show.say):
+        with locked(place, break_lock=one.trial.config.break_lock, log=progress.log):
             timing = {"began": begun, "secs": round(secs[one.trial.name], 3)}
             _write(one, lines[one.trial.name], place, timing)
     return DONE

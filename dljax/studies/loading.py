@@ -10,7 +10,7 @@ from dljax.studies.experiment import bind_task, import_experiment
 from dljax.studies.study_spec import read_spec
 from dljax.training import programs
 from dljax.trials import disk
-from dljax.trials.log import Rows, read_rows
+from dljax.trials.metrics_log import Rows, read_rows
 from dljax.trials.run_trial import Make, compiled, restore
 from dljax.trials.trial import Run, TrialSpec
 from dljax.types import Source, State, Task
@@ -132,7 +132,7 @@ def load(run: str) -> Loaded:
     """
     directory, trial, task, source = find(run)
     program = compiled(trial, task, source)
-    restored = restore(trial, program, directory, say=_warn, resume=False)
+    restored = restore(trial, program, directory, log=_warn, resume=False)
     if restored is None:
         raise UserError(f"{directory}: no checkpoint in it", FAILED_RUNS)
     kept = program.to_devices(restored.tree)

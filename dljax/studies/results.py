@@ -11,8 +11,8 @@ from dljax.studies import statistics
 from dljax.studies.study import Study
 from dljax.studies.study_spec import StudySpec
 from dljax.trials.disk import read_json
-from dljax.trials.log import Rows, read_rows
 from dljax.trials.manifest import differences
+from dljax.trials.metrics_log import Rows, read_rows
 from dljax.trials.trial import refuse_changed, status
 
 

@@ -18,7 +18,7 @@ from dljax.studies.experiment import Experiment
 from dljax.studies.study import Study
 from dljax.studies.study_spec import StudySpec
 from dljax.studies.trial_groups import BoundTrial, tuning_trials
-from dljax.trials.log import read_rows
+from dljax.trials.metrics_log import read_rows
 from dljax.trials.trial import refuse_changed, status
 
 

@@ -132,14 +132,14 @@ def steps(directory: pathlib.Path) -> list[int]:
 def read(
     directory: pathlib.Path,
     *,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     check: Callable[[dict[str, Any]], None] = lambda page: None,
     set_aside: bool = False,
 ) -> Found | None:
     """The newest whole checkpoint; needs no network to read it into.
 
     Args:
-      say: called with a line for every checkpoint that is damaged.
+      log: called with a line for every checkpoint that is damaged.
       check: looks at the page before the arrays are read; raises `Unmatched` for what
         does not go with it, or a `UserError`.
       set_aside: move what cannot be used to `damaged` beside the directory. Only the
@@ -156,7 +156,7 @@ def read(
 
     def leave(path, wrong):
         where = f"set aside in {_move(path, aside)}" if set_aside else "passed over"
-        say(f"checkpoint {path} {wrong}; {where}")
+        log(f"checkpoint {path} {wrong}; {where}")
 
     for step in steps(directory):
         path = directory / f"{step:08d}"
@@ -188,7 +188,7 @@ def restore(
     like: Any,
     *,
     fixed: Mapping[str, Any],
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     check: Callable[[dict[str, Any]], None] = lambda page: None,
     set_aside: bool = True,
 ) -> Restored | None:
@@ -197,7 +197,7 @@ def restore(
     Args:
       like: a tree of arrays, or of anything with a shape and a dtype.
       fixed: what determines the numbers; must be what the checkpoint was saved with.
-      say, check, set_aside: as for `read`.
+      log, check, set_aside: as for `read`.
 
     Raises:
       UserError: as `read`; or the checkpoint is whole but of another config or network,
@@ -212,7 +212,7 @@ def restore(
             )
         check(page)
 
-    found = read(directory, say=say, check=checked, set_aside=set_aside)
+    found = read(directory, log=log, check=checked, set_aside=set_aside)
     if found is None:
         return None
     leaves = [found.leaves[name] for name in named(like)]

@@ -29,7 +29,7 @@ JOB = "SLURM_JOB_ID"  # an array's tasks have one each
 
 @contextlib.contextmanager
 def locked(
-    directory: pathlib.Path, *, break_lock: bool, say: Callable[[str], None]
+    directory: pathlib.Path, *, break_lock: bool, log: Callable[[str], None]
 ) -> Iterator[None]:
     """Holds the directory's lock inside.
 
@@ -41,7 +41,7 @@ def locked(
     """
     path = directory / "LOCK"
     if break_lock and path.exists():
-        say(f"{path}: broken; it was of {_name(_read(path))}")
+        log(f"{path}: broken; it was of {_name(_read(path))}")
         path.unlink()
     file = _open(path)
     try:
@@ -49,7 +49,7 @@ def locked(
         if holder and _may_live(holder):
             raise _refusal(path, holder)
         if os.fstat(file).st_size:
-            say(f"{path}: taken over from {_name(holder)}, which is gone")
+            log(f"{path}: taken over from {_name(holder)}, which is gone")
         me = {"host": platform.node(), "pid": os.getpid(), "started": _started()}
         me["job"] = os.environ.get(JOB)
         os.truncate(file, 0)

@@ -16,14 +16,15 @@ from dljax.backend import cores
 from dljax.config import field_names
 from dljax.sources.resident import updates
 from dljax.training import cost, loop, programs
-from dljax.trials import checkpoint, disk, log, manifest, samples, tensorboard
+from dljax.trials import checkpoint, disk, manifest, metrics_log, samples, tensorboard
 from dljax.trials.device_errors import explained
 from dljax.trials.lock import locked
+from dljax.trials.progress import Progress
 from dljax.trials.trial import TrialSpec, failures
 from dljax.types import Source, Task
 
 Make = Callable[[Mapping[str, Any]], Task]
-Sink = Callable[[pathlib.Path, log.Rows], None]
+Sink = Callable[[pathlib.Path, metrics_log.Rows], None]
 
 
 class TrialOutcome(NamedTuple):
@@ -40,7 +41,7 @@ def execute(
     directory: pathlib.Path,
     *,
     stop: Callable[[], bool],
-    show: Any,
+    progress: Progress,
     sink: Sink = lambda directory, rows: None,
 ) -> TrialOutcome:
     """Trains a trial to its end, or resumes it; its directory then tells all.
@@ -48,7 +49,6 @@ def execute(
     Args:
       task: makes the task of a run, given its numbers.
       stop: whether a signal asked to stop.
-      show: has say(line), begin(total, start, label), update(step, metrics) and end().
       sink: is given all rows that metrics.jsonl gets; after a resume those again that
         came after the checkpoint.
 
@@ -59,13 +59,13 @@ def execute(
     with disk.refusals(directory):
         directory.mkdir(parents=True, exist_ok=True)
         with (
-            locked(directory, break_lock=trial.config.break_lock, say=show.say),
+            locked(directory, break_lock=trial.config.break_lock, log=progress.log),
             explained(trial),
         ):
-            return _execute(trial, task, source, directory, stop, show, sink)
+            return _execute(trial, task, source, directory, stop, progress, sink)
 
 
-def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
+def _execute(trial, task, source, directory, stop, progress, sink) -> TrialOutcome:
     begun = time.time()
     config, count = trial.config, len(trial.runs)
     first = task(trial.runs[0].numbers)
@@ -77,21 +77,21 @@ def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
     description = described(trial, first, source, flops=known)
     flops = description["flops_per_update"]
     each = f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
-    show.say(f"{trial.variant}: {description['parameters']:,} parameters{each}")
-    show.say(cost.table(description["parameter_table"]))
-    restored = restore(trial, program, directory, say=show.say, resume=True)
+    progress.log(f"{trial.variant}: {description['parameters']:,} parameters{each}")
+    progress.log(cost.table(description["parameter_table"]))
+    restored = restore(trial, program, directory, log=progress.log, resume=True)
     step = restored.step if restored else 0
     if not restored and (directory / "metrics.jsonl").is_file():
-        show.say(f"{trial.variant}: no checkpoint is there; it starts at step 0")
+        progress.log(f"{trial.variant}: no checkpoint is there; it starts at step 0")
     kept = (
         program.to_devices(restored.tree)
         if restored
         else loop.init_train_state(program, trial.best_by)
     )
     if restored:
-        show.say(f"{trial.variant}: resuming at step {step} of {steps}")
+        progress.log(f"{trial.variant}: resuming at step {step} of {steps}")
         for line in manifest.differences(restored.page["surroundings"], surroundings):
-            show.say(f"{trial.variant}: {line}; its bits may differ from here on")
+            progress.log(f"{trial.variant}: {line}; its bits may differ from here on")
     written = surroundings | description
     written["starts"] = manifest.starts(directory / "manifest.json", step, written)
     disk.write_json(directory / "manifest.json", written)
@@ -102,20 +102,20 @@ def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
         },
     }
     length = restored.page["metrics"]["bytes"] if restored else 0
-    metrics = log.Log(directory / "metrics.jsonl", length)
-    sinks = [metrics.write, _harmless(functools.partial(sink, directory), show)]
+    metrics = metrics_log.Log(directory / "metrics.jsonl", length)
+    sinks = [metrics.write, _harmless(functools.partial(sink, directory), progress)]
     with (
         contextlib.closing(metrics),
         contextlib.closing(checkpoint.Saver(directory / "checkpoints")) as saver,
         contextlib.ExitStack() as stack,
     ):
         if config.tensorboard:
-            rows = log.read_rows(directory / "metrics.jsonl")
+            rows = metrics_log.read_rows(directory / "metrics.jsonl")
             board = tensorboard.Writer(directory, rows)
             stack.callback(board.close)
             sinks.append(board.write)
-        show.begin(steps, step, trial.variant)
-        stack.callback(show.end)
+        progress.start(steps, step, trial.variant)
+        stack.callback(progress.finish)
         with _trace(directory / "profile", on=config.profile):
             outcome = loop.train(
                 program,
@@ -127,7 +127,9 @@ def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
                 best_by=trial.best_by,
                 test=trial.test,
                 required_metrics=trial.measures,
-                hooks=_hooks(trial, program, sinks, metrics, saver, beside, stop, show),
+                hooks=_hooks(
+                    trial, program, sinks, metrics, saver, beside, stop, progress
+                ),
             )
         stopped = outcome.stopped and outcome.step < steps
         if not stopped and trial.test:  # while the last state is on its way to the disk
@@ -155,7 +157,7 @@ def _execute(trial, task, source, directory, stop, show, sink) -> TrialOutcome:
         alive = np.asarray(outcome.train_state.state.alive)[:count]
         failed = failures(
             [r for r, a in zip(trial.runs, alive, strict=True) if not a],
-            log.read_rows(directory / "metrics.jsonl"),
+            metrics_log.read_rows(directory / "metrics.jsonl"),
             first,
         )
         disk.write_json(
@@ -231,7 +233,7 @@ def restore(
     program: programs.Program,
     directory: pathlib.Path,
     *,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     resume: bool,
 ) -> checkpoint.Restored | None:
     """A trial's newest whole checkpoint: a `loop.TrainState` of host arrays.
@@ -244,7 +246,7 @@ def restore(
     """
 
     def check(page):
-        wrong = log.differs(directory / "metrics.jsonl", page["metrics"])
+        wrong = metrics_log.differs(directory / "metrics.jsonl", page["metrics"])
         if wrong and resume:
             raise checkpoint.Unmatched(wrong)
 
@@ -252,13 +254,13 @@ def restore(
         directory / "checkpoints",
         program.to_host(loop.init_train_state(program, trial.best_by)),
         fixed=trial.fixed,
-        say=say,
+        log=log,
         check=check,
         set_aside=resume,
     )
 
 
-def _harmless(sink: Callable[[log.Rows], None], show: Any):
+def _harmless(sink: Callable[[metrics_log.Rows], None], progress: Progress):
     """The script's own log(): its error is said, and ends it, not the training."""
     failed = False
 
@@ -270,12 +272,12 @@ def _harmless(sink: Callable[[log.Rows], None], show: Any):
         except Exception as error:
             failed = True
             said = f"{type(error).__name__}: {error}"
-            show.say(f"log(): {said}; it is given no more rows of this trial")
+            progress.log(f"log(): {said}; it is given no more rows of this trial")
 
     return write
 
 
-def _hooks(trial, program, sinks, metrics, saver, beside, stop, show) -> loop.Hooks:
+def _hooks(trial, program, sinks, metrics, saver, beside, stop, progress) -> loop.Hooks:
     """How the loop writes to this trial's directory."""
     saved_at = time.monotonic()
 
@@ -296,7 +298,7 @@ def _hooks(trial, program, sinks, metrics, saver, beside, stop, show) -> loop.Ho
     def save_due():
         return time.monotonic() - saved_at >= trial.config.save_every_secs
 
-    return loop.Hooks(write, save, save_due, stop, show.update)
+    return loop.Hooks(write, save, save_due, stop, progress.update)
 
 
 def _trace(directory: pathlib.Path, *, on: bool) -> contextlib.AbstractContextManager:

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dljax.errors import DAMAGED_DATA, UserError
-from dljax.trials import checkpoint, disk, log
+from dljax.trials import checkpoint, disk, metrics_log
 from dljax.types import Task
 
 
@@ -118,7 +118,9 @@ def refuse_changed(directory: pathlib.Path, now: Status) -> None:
         )
 
 
-def failures(runs: Sequence[Run], rows: log.Rows, task: Task) -> list[dict[str, Any]]:
+def failures(
+    runs: Sequence[Run], rows: metrics_log.Rows, task: Task
+) -> list[dict[str, Any]]:
     """[{"variant", "seed", "step", "metric"}]: where each failed run was frozen, and
     the first metric, in the order of play, that was not finite there.
     """

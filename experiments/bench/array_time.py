@@ -32,22 +32,6 @@ class Config:
     rounds: int = flag(3, "interleaved rounds", low=1)
 
 
-class Silent:
-    """A progress bar that shows nothing."""
-
-    def say(self, line):
-        """See `dljax.trials.progress.Progress`."""
-
-    def begin(self, total, start, label):
-        """See `dljax.trials.progress.Progress`."""
-
-    def update(self, step, metrics):
-        """See `dljax.trials.progress.Progress`."""
-
-    def end(self):
-        """See `dljax.trials.progress.Progress`."""
-
-
 def groupings(levels: int, seeds: int):
     """{name: the trials into which this grouping divides the same runs}."""
     from dljax.studies import study_spec, trial_groups
@@ -84,6 +68,7 @@ def measure(trials) -> float:
     """Seconds from the first trial's start to the last one's end."""
     import jax
 
+    from dljax.trials.progress import Progress
     from dljax.trials.run_trial import execute
 
     jax.clear_caches()
@@ -96,7 +81,7 @@ def measure(trials) -> float:
                 bound.source,
                 pathlib.Path(folder, bound.trial.name),
                 stop=lambda: False,
-                show=Silent(),
+                progress=Progress(),
             )
         return time.perf_counter() - start
 
