@@ -101,13 +101,13 @@ def task(config, source, numbers):
 
     example, outputs = image_example(source)
     net = mlp((config.hidden, config.hidden), outputs)
-    made = classification(net, adamw(config.learning_rate), example=example)
-    (turn,) = made.turns
+    base = classification(net, adamw(config.learning_rate), example=example)
+    (turn,) = base.turns
 
     def init(key):
-        params, model_state = made.init(key)
+        params, model_state = base.init(key)
         if config.gradient == "alignment":
-            other, _ = made.init(jax.random.fold_in(key, 1))
+            other, _ = base.init(jax.random.fold_in(key, 1))
             model_state["feedback"] = {k: v["kernel"] for k, v in other["net"].items()}
         return params, model_state
 
@@ -121,11 +121,11 @@ def task(config, source, numbers):
             return finite_differences(
                 lambda net: turn.loss({"net": net}, {}, batch, key, step)[0], params
             )
-        found = backward(params, batch["image"], error, model_state.get("feedback"))
+        grads = backward(params, batch["image"], error, model_state.get("feedback"))
         if config.gradient == "last_layer":
-            last = next(iter(found))  # where the way back begins
-            return {k: v if k == last else _zeros(v) for k, v in found.items()}
-        return found
+            last = next(iter(grads))  # the backward pass starts at the last layer
+            return {k: v if k == last else _zeros(v) for k, v in grads.items()}
+        return grads
 
     def _zeros(tree):
         return jax.tree.map(jnp.zeros_like, tree)
@@ -133,11 +133,11 @@ def task(config, source, numbers):
     def loss(params, model_state, batch, key, step):
         value, (metrics, _) = turn.loss(params, {}, batch, key, step)
         if config.gradient != "backprop":
-            now = gradient(params["net"], model_state, batch, key, step)
-            value = with_gradient(value, params["net"], now)
+            grads = gradient(params["net"], model_state, batch, key, step)
+            value = with_gradient(value, params["net"], grads)
         return value, (metrics, model_state)
 
-    return made._replace(init=init, turns=(turn._replace(loss=loss),))
+    return base._replace(init=init, turns=(turn._replace(loss=loss),))
 
 
 if __name__ == "__main__":

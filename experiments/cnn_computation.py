@@ -122,20 +122,22 @@ def measure(config, task, source):
     from dljax.training.cost import forward
     from dljax.training.programs import make_program
 
-    made = make_program(task, source, [0], strategy="map", batch_size=config.batch_size)
+    program = make_program(
+        task, source, [0], strategy="map", batch_size=config.batch_size
+    )
     cost = forward(*network(config, source))
-    state = made.init()
-    orders = made.shuffle(state, 0)
-    state, _ = made.train_steps(state, orders, 0, 1)
+    state = program.init()
+    orders = program.shuffle(state, 0)
+    state, _ = program.train_steps(state, orders, 0, 1)
 
-    def trained(seed):
+    def time_round(seed):
         del seed  # a round; the weights make no difference
         nonlocal state
         jax.block_until_ready(state)
-        begun = time.perf_counter()
-        state, _ = made.train_steps(state, orders, 0, config.steps)
+        start = time.perf_counter()
+        state, _ = program.train_steps(state, orders, 0, config.steps)
         jax.block_until_ready(state)
-        secs = (time.perf_counter() - begun) / config.steps
+        secs = (time.perf_counter() - start) / config.steps
         return {
             "log2_step_us": math.log2(1e6 * secs),
             "log2_flop": math.log2(cost.flops),
@@ -143,7 +145,7 @@ def measure(config, task, source):
             "parameters": cost.parameters,
         }
 
-    return trained
+    return time_round
 
 
 if __name__ == "__main__":

@@ -58,8 +58,8 @@ def rule(hit, deletion, insertion, shuffled):
     """
     if hit.below(0.5) or deletion.above(0) or insertion.below(0):
         return "supported"
-    seen = hit.above(0.8) and deletion.below(0) and insertion.above(0)
-    return "refuted" if seen and shuffled.below(0.5) else "undecided"
+    visible = hit.above(0.8) and deletion.below(0) and insertion.above(0)
+    return "refuted" if visible and shuffled.below(0.5) else "undecided"
 
 
 STUDY = Study(
@@ -105,7 +105,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """Classification, and on test data how right four attributions are."""
+    """Classification, and on test data the quality of four attributions."""
     import jax.numpy as jnp
 
     from dljax.interpret.attribution_metrics import attributions, judged
@@ -120,14 +120,14 @@ def task(config, source, numbers):
         net = mlp((config.hidden,) if config.network == "mlp" else (), MARKS)
     layer = "Conv_1" if config.network == "cnn" else ""
     example = jnp.zeros((1, config.canvas, config.canvas, 1))
-    made = classification(net, adamw(config.learning_rate), example=example)
+    base = classification(net, adamw(config.learning_rate), example=example)
 
     def sample(params, model_state, batch, key):
         maps = attributions(net, params["net"], model_state, batch, layer=layer)
-        answers = made.sample(params, model_state, batch, key) if made.sample else {}
-        return {**answers, **maps}
+        samples = base.sample(params, model_state, batch, key) if base.sample else {}
+        return {**samples, **maps}
 
-    return made._replace(probes=judged(net, layer=layer), sample=sample)
+    return base._replace(probes=judged(net, layer=layer), sample=sample)
 
 
 if __name__ == "__main__":

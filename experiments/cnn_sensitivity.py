@@ -54,11 +54,11 @@ def rule(corrupted, attacked, corrupted_more_than_mlp, attacked_more_than_mlp):
     else undecided.
     """
     more = (corrupted_more_than_mlp, attacked_more_than_mlp)
-    much = corrupted.above(0.1) and attacked.above(0.2)
-    if much and any(c.above(0) for c in more):
+    loses_much = corrupted.above(0.1) and attacked.above(0.2)
+    if loses_much and any(c.above(0) for c in more):
         return "supported"
-    little = corrupted.below(0.1) or attacked.below(0.2)
-    return "refuted" if little or all(c.below(0) for c in more) else "undecided"
+    loses_little = corrupted.below(0.1) or attacked.below(0.2)
+    return "refuted" if loses_little or all(c.below(0) for c in more) else "undecided"
 
 
 STUDY = Study(
@@ -97,7 +97,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """Classification, and on test data what corruption and attack leave of it."""
+    """Classification, and on test data its accuracy under corruption and attack."""
     from dljax.interpret.sensitivity import sensitivity
     from dljax.models.cnn import cnn
     from dljax.models.mlp import mlp
@@ -111,8 +111,8 @@ def task(config, source, numbers):
         net = cnn((config.channels, 2 * config.channels), config.hidden, outputs)
     else:
         net = mlp((config.hidden,) if config.network == "mlp" else (), outputs)
-    made = classification(net, adamw(config.learning_rate), example=example)
-    return made._replace(probes=sensitivity(net, side=config.canvas))
+    base = classification(net, adamw(config.learning_rate), example=example)
+    return base._replace(probes=sensitivity(net, side=config.canvas))
 
 
 if __name__ == "__main__":

@@ -105,26 +105,24 @@ def task(config, source, numbers):
 
 
 def measure(config, task, source):
-    """Trains until the target is reached; the clock runs while updates are made.
+    """A run of a seed: learns until the target, then times as many updates again.
 
-    On CPU a device is one core here: by itself XLA gives one device all of them.
+    The second pass has no evaluation, so that its time is that of updates alone. On CPU
+    a device is one core: by itself XLA gives one device all of them.
     """
     import math
-    import time
 
     import jax
 
     from dljax.errors import UserError
-    from dljax.sources.resident import updates
-    from dljax.training.loop import divide
     from dljax.training.programs import make_program
 
     devices = jax.devices()[: config.devices]
     if len(devices) < config.devices:
         raise UserError(f"--devices={config.devices}: there are {len(devices)}")
 
-    def trained(seed):
-        made = make_program(
+    def run(seed):
+        program = make_program(
             task,
             source,
             [seed],
@@ -132,35 +130,74 @@ def measure(config, task, source):
             batch_size=config.batch_size,
             devices=devices,
         )
-        most, step, secs, losses, accuracy = updates(config, source), 0, 0.0, [], 0.0
-        state, _ = made.train_steps(made.init(), made.shuffle(made.init(), 0), 0, 0)
-        while step < most and accuracy < config.target:
-            orders = made.shuffle(state, step // made.steps_per_shuffle)
-            n = min(made.steps_per_epoch, most - step)
-            jax.block_until_ready((state, orders))
-            begun = time.perf_counter()
-            state, report = made.train_steps(
-                state, orders, step % made.steps_per_shuffle, n
-            )
-            jax.block_until_ready(state)
-            secs += time.perf_counter() - begun
-            step += n
-            losses.append(float(divide(*report["metrics"]["loss"])[0]))
-            accuracy = float(divide(*made.evaluate(state, "valid")["accuracy"])[0])
+        with limited_to(config.devices):
+            steps, loss, accuracy = train_to_target(config, program)
+            secs = update_secs(program, steps)
         return {
-            "log2_examples_per_sec": math.log2(step * config.batch_size / secs),
+            "log2_examples_per_sec": math.log2(steps * config.batch_size / secs),
             "log2_secs": math.log2(secs) if accuracy >= config.target else None,
-            "updates": step,
-            "loss": losses[0],
+            "updates": steps,
+            "loss": loss,
             "accuracy": accuracy,
         }
 
-    def on_its_cores(seed):
-        with limited_to(config.devices):
-            return trained(seed)
+    run(0)  # warm-up
+    return run
 
-    on_its_cores(0)
-    return on_its_cores
+
+def train_to_target(config, program):
+    """Trains until validation accuracy reaches the target, or all epochs are done.
+
+    Returns:
+      the number of updates, the loss after the first epoch, the validation accuracy.
+    """
+    from dljax.training import loop
+
+    rows: list[dict] = []
+
+    def hits():
+        return [
+            row
+            for row in rows
+            if row["split"] == "valid" and row["accuracy"] >= config.target
+        ]
+
+    loop.train(
+        program,
+        loop.init_train_state(program, None),
+        step=0,
+        steps=config.updates(program.steps_per_epoch),
+        log_every=program.steps_per_epoch,
+        eval_every=program.steps_per_epoch,
+        test=False,
+        hooks=loop.Hooks(
+            write=lambda new: rows.extend(row for _, row in new),
+            stop=lambda: bool(hits()),
+        ),
+    )
+    loss = next(row["loss"] for row in rows if row["split"] == "train")
+    last = [row for row in rows if row["split"] == "valid"][-1]
+    row = next(iter(hits()), last)
+    return row["step"], loss, row["accuracy"]
+
+
+def update_secs(program, steps):
+    """Seconds of the first `steps` updates, without compilation and evaluation."""
+    import time
+
+    import jax
+
+    secs, state = 0.0, program.init()
+    for step in range(0, steps, program.steps_per_epoch):
+        permutations = program.shuffle(state, step // program.steps_per_shuffle)
+        offset = step % program.steps_per_shuffle
+        count = min(program.steps_per_epoch, steps - step)
+        jax.block_until_ready((state, permutations))
+        start = time.perf_counter()
+        state, _ = program.train_steps(state, permutations, offset, count)
+        jax.block_until_ready(state)
+        secs += time.perf_counter() - start
+    return secs
 
 
 @contextlib.contextmanager

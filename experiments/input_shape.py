@@ -113,7 +113,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """Classification, and on test data what is left of it at other sizes."""
+    """Classification, and on test data its accuracy at other image sizes."""
     import jax
     import jax.numpy as jnp
 
@@ -127,10 +127,10 @@ def task(config, source, numbers):
     net = cnn(tuple(channels), 0, len(source.classes), head="average")
     steps = updates(config, source)
     rate = warmup_cosine(config.learning_rate, steps, warmup=steps // 20)
-    made = classification(net, adamw(rate), example=jnp.zeros(batch["image"].shape))
+    base = classification(net, adamw(rate), example=jnp.zeros(batch["image"].shape))
 
     def probe(params, model_state, batch, key):
-        found = {}
+        accuracies = {}
         b, h, w, c = batch["image"].shape
         for percent in PERCENTS:
             size = (b, round(h * percent / 100), round(w * percent / 100), c)
@@ -138,11 +138,11 @@ def task(config, source, numbers):
                 **batch,
                 "image": jax.image.resize(batch["image"], size, "cubic"),
             }
-            right = made.metrics(params, model_state, resized, key)["accuracy"]
-            found[f"accuracy_{percent}"] = right
-        return found
+            accuracy = base.metrics(params, model_state, resized, key)["accuracy"]
+            accuracies[f"accuracy_{percent}"] = accuracy
+        return accuracies
 
-    return made._replace(probes=probe)
+    return base._replace(probes=probe)
 
 
 if __name__ == "__main__":

@@ -106,10 +106,10 @@ def source(config):
     from dljax.sources.transforms import subset
 
     images = load_source(config)
-    whole = len(images.split(config.seed)["train"])
+    train_size = len(images.split(config.seed)["train"])
     if config.features == "hog":
         images = with_features(images, "hog")
-    return subset(images, round(config.train_fraction * whole))
+    return subset(images, round(config.train_fraction * train_size))
 
 
 def task(config, source, numbers):
@@ -126,12 +126,12 @@ def task(config, source, numbers):
     outputs = len(source.classes)
     steps = updates(config, source)
     if config.features in ("raw", "hog"):
-        net, place = mlp((), outputs), "0_input"
+        net, layer = mlp((), outputs), "0_input"
     else:
         channels = [config.channels * 2**i for i in range(config.stages)]
         net = cnn(tuple(channels), config.hidden, outputs)
-        place = f"{config.stages + 1}_before_Dense_1"
-    made = probing(
+        layer = f"{config.stages + 1}_before_Dense_1"
+    base = probing(
         net,
         adamw(warmup_cosine(config.learning_rate, steps, warmup=steps // 20)),
         example=jnp.zeros((1, *shape)),
@@ -141,10 +141,10 @@ def task(config, source, numbers):
     )
 
     def metrics(params, model_state, batch, key):
-        found = made.metrics(params, model_state, batch, key)
-        return {"accuracy": found[f"accuracy_{place}"]}
+        accuracies = base.metrics(params, model_state, batch, key)
+        return {"accuracy": accuracies[f"accuracy_{layer}"]}
 
-    return made._replace(metrics=metrics)
+    return base._replace(metrics=metrics)
 
 
 if __name__ == "__main__":

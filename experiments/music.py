@@ -105,21 +105,21 @@ def task(config, source, numbers):
         embedding=config.embedding,
         dropout=config.dropout,
     )
-    one = example_batch(source, "x", "decoder_inputs")
+    inputs = example_batch(source, "x", "decoder_inputs")
     return tokens(
         net,
         adamw(config.learning_rate, clip=1.0),
-        example=one,
-        given=tuple(one),
+        example=inputs,
+        given=tuple(inputs),
         mask="y_mask",
-        generate=one["decoder_inputs"].shape[1],
+        generate=inputs["decoder_inputs"].shape[1],
         draw=True,
         sample_evaluator=sample_evaluator(source),
     )
 
 
 def sample_evaluator(source):
-    """Distances to the real test pieces: of what is made, of a chain's, of others'."""
+    """Distances of samples, a Markov chain and training pieces to the test pieces."""
     import numpy as np
 
     from dljax.errors import UserError
@@ -129,10 +129,10 @@ def sample_evaluator(source):
     frames = source.details.frames
     rolls, length = (np.asarray(source.arrays[k]) for k in ("roll", "length"))
     train = [rolls[i][: length[i]] for i in source.split(0)["train"]]
-    if len(train) < (tested := len(source.split(0)["test"])):
+    if len(train) < (test_size := len(source.split(0)["test"])):
         raise UserError(
             f"--dataset={source.name}: has {len(train)} pieces to train on and "
-            f"{tested} to test on, and as many are compared"
+            f"{test_size} to test on, and as many are compared"
         )
     chain = Chain(train)
 
@@ -140,20 +140,21 @@ def sample_evaluator(source):
         del seed
         steps = sample["prediction"].shape[1]
         lengths = [min(n, steps) for n in sample["y_mask"].sum(-1).astype(int)]
-        said = zip(sample["prediction"], lengths, strict=True)
-        made = [frames[its[:n]] for its, n in said]
-        there = zip(sample["row"], lengths, strict=True)
-        real = [rolls[i, 1 : 1 + n] for i, n in there]
+        predictions = zip(sample["prediction"], lengths, strict=True)
+        generated = [frames[tokens[:n]] for tokens, n in predictions]
+        real = [
+            rolls[i, 1 : 1 + n] for i, n in zip(sample["row"], lengths, strict=True)
+        ]
         rng = np.random.default_rng(sample["draw"][0])
-        begins = zip(sample["x"], lengths, strict=True)
-        drawn = [chain.draw(first, n, rng) for first, n in begins]
+        prompts = zip(sample["x"], lengths, strict=True)
+        markov = [chain.draw(first, n, rng) for first, n in prompts]
         others = [train[i] for i in rng.choice(len(train), len(real), replace=False)]
         sets = {
-            "distance": made,
-            "chain": drawn,
+            "distance": generated,
+            "chain": markov,
             "floor": [roll[1 : 1 + steps] for roll in others],
         }
-        return {name: distance(its, real) for name, its in sets.items()}
+        return {name: distance(pieces, real) for name, pieces in sets.items()}
 
     return SampleEvaluator(("distance", "chain", "floor"), score)
 

@@ -107,7 +107,7 @@ def task(config, source, numbers):
     channels = (config.channels, 2 * config.channels)
     net = cnn(channels, config.hidden, classes, pool=config.pool)
     cost = forward(net, example)
-    made = probing(
+    base = probing(
         net,
         adamw(config.learning_rate),
         example=example,
@@ -119,10 +119,10 @@ def task(config, source, numbers):
     def probe(params, model_state, batch, key):
         del params, model_state, key
         count = batch["weight"].sum()
-        numbers = {"log2_flop": cost.flops, "log2_activations": cost.activations}
-        return {k: (jnp.log2(v) * count, count) for k, v in numbers.items()}
+        costs = {"log2_flop": cost.flops, "log2_activations": cost.activations}
+        return {k: (jnp.log2(v) * count, count) for k, v in costs.items()}
 
-    return made._replace(probes=probe)
+    return base._replace(probes=probe)
 
 
 if __name__ == "__main__":

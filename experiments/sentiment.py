@@ -148,8 +148,8 @@ def task(config, source, numbers):
             dropout=dropout,
         )
     optimizer = adamw(learning_rate, clip=1.0)
-    one = example_batch(source, "x", "mask")
-    return classification(net, optimizer, example=one, given=words_of)
+    inputs = example_batch(source, "x", "mask")
+    return classification(net, optimizer, example=inputs, given=words_of)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ STUDY = Study(
 
 
 def source(config):
-    """Windows as numbers of characters, and as shares of each."""
+    """Windows as tokens, and as one-hot probabilities of characters."""
     import jax
 
     from dljax.sources import loading
@@ -119,19 +119,19 @@ def source(config):
         return {**batch, "begin": batch["x"][:, :1], "shares": shares}
 
     def say(sample):
-        told = {"said": sample["prediction"]}
-        if "y" in sample:  # of the text itself
-            told = {"real": sample["y"], **told}
+        texts = {"said": sample["prediction"]}
+        if "y" in sample:  # of the data set
+            texts = {"real": sample["y"], **texts}
         return {
             name: [vocabulary.decode(row) for row in rows]
-            for name, rows in told.items()
+            for name, rows in texts.items()
         }
 
     return windows._replace(gather=gather, say=say)
 
 
 def task(config, source, numbers):
-    """The next character, hidden characters, or the game of a GAN."""
+    """Prediction of the next character, of masked characters, or the game of a GAN."""
     from dljax.metrics.ngrams import text_sample_evaluator
     from dljax.models.transformer import transformer
     from dljax.sources.examples import example_batch
@@ -140,7 +140,7 @@ def task(config, source, numbers):
     from dljax.training.optimizers import adamw, warmup_cosine
 
     size = source.details.vocabulary.size
-    one = example_batch(source, "x", "y", "shares")
+    inputs = example_batch(source, "x", "y", "shares")
     options = {"depth": config.depth, "max_len": config.context}
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     optimizer = adamw(rate, clip=1.0, ema=0.995)
@@ -150,7 +150,7 @@ def task(config, source, numbers):
         return tokens(
             net,
             optimizer,
-            example=one["x"],
+            example=inputs["x"],
             mask="y_mask",
             generate=config.context,
             prompts={"prediction": "begin"},
@@ -169,16 +169,16 @@ def task(config, source, numbers):
         return masked(
             net,
             optimizer,
-            example=one["y"],
+            example=inputs["y"],
             tokens=size,
             mask="y_mask",
             sample_evaluator=evaluator,
         )
-    return gan_of_text(config, size, one["shares"], evaluator)
+    return gan_of_text(config, size, inputs["shares"], evaluator)
 
 
 def gan_of_text(config, size, example, evaluator):
-    """A Wasserstein GAN of shares of characters, as in Gulrajani et al. 2017."""
+    """A Wasserstein GAN on probabilities of characters, as in Gulrajani et al. 2017."""
     import jax
     import jax.numpy as jnp
 
@@ -188,22 +188,22 @@ def gan_of_text(config, size, example, evaluator):
     from dljax.training.optimizers import adamw
 
     options = {"depth": config.depth, "max_len": config.context}
-    places = transformer("encoder", config.width, size, pool="none", **options)
-    places = map_inputs(places, lambda z: z.reshape(len(z), config.context, -1))
-    scores = transformer("encoder", config.width, 1, **options)
+    generator = transformer("encoder", config.width, size, pool="none", **options)
+    generator = map_inputs(generator, lambda z: z.reshape(len(z), config.context, -1))
+    critic = transformer("encoder", config.width, 1, **options)
 
     def shares(params, model_state, z, **options):
-        y, model_state = places.apply(params, model_state, z, **options)
+        y, model_state = generator.apply(params, model_state, z, **options)
         return jax.nn.softmax(y), model_state
 
     def score(params, model_state, x, **options):
-        y, model_state = scores.apply(params, model_state, x, **options)
+        y, model_state = critic.apply(params, model_state, x, **options)
         return y[:, 0], model_state
 
     rate = config.learning_rate / 4
     game = gan(
-        places._replace(apply=shares),
-        scores._replace(apply=score),
+        generator._replace(apply=shares),
+        critic._replace(apply=score),
         {
             "generator": adamw(rate, b1=0.0, b2=0.9, ema=0.995),
             "critic": adamw(rate, b1=0.0, b2=0.9),
@@ -216,11 +216,11 @@ def gan_of_text(config, size, example, evaluator):
         sample_evaluator=evaluator,
     )
 
-    write = game.sample
-    assert write is not None
+    generate = game.sample
+    assert generate is not None
 
     def sample(params, model_state, batch, key):
-        generated = write(params, model_state, batch, key)["generated"]
+        generated = generate(params, model_state, batch, key)["generated"]
         return {"prediction": jnp.argmax(generated, -1).astype(jnp.int32)}
 
     return game._replace(sample=sample)

@@ -134,14 +134,14 @@ def task(config, source, numbers):
     from dljax.training.optimizers import adamw
 
     details = source.details
-    one = example_batch(source, "x", "mask", "decoder_inputs")
+    inputs = example_batch(source, "x", "mask", "decoder_inputs")
     if config.network == "transformer":
         net = transformer(
             "encoder_decoder",
             config.hidden,
             details.target_vocabulary.size,
             vocabulary=details.source_vocabulary.size,
-            max_len=one["decoder_inputs"].shape[1],
+            max_len=inputs["decoder_inputs"].shape[1],
             dropout=config.dropout,
         )
     else:
@@ -158,10 +158,10 @@ def task(config, source, numbers):
     return tokens(
         net,
         adamw(config.learning_rate, clip=1.0),
-        example=one,
-        given=tuple(one),
+        example=inputs,
+        given=tuple(inputs),
         mask="y_mask",
-        generate=one["decoder_inputs"].shape[1],
+        generate=inputs["decoder_inputs"].shape[1],
         sample_evaluator=translation_sample_evaluator(details),
     )
 

@@ -126,9 +126,9 @@ def task(config, source, numbers):
     from dljax.tasks.regression import regression
     from dljax.training.optimizers import adamw
 
-    turned = config.cell == "orthogonal"
-    cell = "rnn" if turned else config.cell
-    net = recurrent("many_to_one", cell, config.hidden, 1, orthogonal=turned)
+    orthogonal = config.cell == "orthogonal"
+    cell = "rnn" if orthogonal else config.cell
+    net = recurrent("many_to_one", cell, config.hidden, 1, orthogonal=orthogonal)
     example = jnp.zeros((1, config.length, 2))
 
     def decay(params, batch):
@@ -136,8 +136,8 @@ def task(config, source, numbers):
         head = params["Dense_0"]
 
         def loss(last):
-            said = last @ head["kernel"] + head["bias"].reshape(1, -1)
-            return ((said - batch["y"]) ** 2).sum(-1)
+            prediction = last @ head["kernel"] + head["bias"].reshape(1, -1)
+            return ((prediction - batch["y"]) ** 2).sum(-1)
 
         x = batch["x"].swapaxes(0, 1)
         norms = through_time(CELLS[cell], params["forward_0"], x, loss)
@@ -146,12 +146,12 @@ def task(config, source, numbers):
 
     def probe(params, model_state, batch, key):
         del model_state
-        drawn, _ = net.init(key, example)
+        initial, _ = net.init(key, example)
         weight = batch["weight"]
         return {
             f"{when}_{lag}": ((row * weight).sum(), weight.sum())
-            for when, its in (("drawn", drawn), ("trained", params["net"]))
-            for lag, row in zip(LAGS, decay(its, batch), strict=True)
+            for when, weights in (("drawn", initial), ("trained", params["net"]))
+            for lag, row in zip(LAGS, decay(weights, batch), strict=True)
         }
 
     optimizer = adamw(config.learning_rate or RATES[config.cell], clip=1.0)

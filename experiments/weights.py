@@ -94,7 +94,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """Classification, and on test data what is left of it without some weights."""
+    """Classification, and on test data its accuracy with pruned weights."""
     import jax
     import jax.numpy as jnp
 
@@ -111,27 +111,27 @@ def task(config, source, numbers):
         net = mlp((config.hidden, config.hidden), outputs)
     else:
         net = cnn((config.channels, 2 * config.channels), config.hidden, outputs)
-    made = classification(net, adamw(config.learning_rate), example=example)
+    base = classification(net, adamw(config.learning_rate), example=example)
     fractions = jnp.array(PERCENTS) / 100
 
     def probe(params, model_state, batch, key):
-        found: dict = {}
+        accuracies: dict = {}
         for i, by in enumerate(ORDERS):
-            draw = jax.random.fold_in(key, i)
+            prune_key = jax.random.fold_in(key, i)
 
-            def right(fraction, by=by, draw=draw):
-                cut = prune(params, fraction, by=by, key=draw)
-                return made.metrics(cut, model_state, batch, key)["accuracy"]
+            def accuracy(fraction, by=by, prune_key=prune_key):
+                pruned = prune(params, fraction, by=by, key=prune_key)
+                return base.metrics(pruned, model_state, batch, key)["accuracy"]
 
-            sums, counts = jax.lax.map(right, fractions)
-            found |= {
+            sums, counts = jax.lax.map(accuracy, fractions)
+            accuracies |= {
                 f"{by}_{percent}": (sums[j], counts[j])
                 for j, percent in enumerate(PERCENTS)
             }
-            found[f"{by}_mean"] = sums.sum(), counts.sum()
-        return found
+            accuracies[f"{by}_mean"] = sums.sum(), counts.sum()
+        return accuracies
 
-    return made._replace(probes=probe)
+    return base._replace(probes=probe)
 
 
 if __name__ == "__main__":

@@ -135,9 +135,9 @@ def task(config, source, numbers):
             for task in tasks.values()
             for name, samples in task.sample(params, model_state, zeros, second).items()
         ]
-        one = jnp.float32(1)
+        count = jnp.float32(1)
         worst = {"loss": jnp.stack(offs).max(), "moments": jnp.stack(moments).max()}
-        return {f"{name}_off": (value, one) for name, value in worst.items()}
+        return {f"{name}_off": (value, count) for name, value in worst.items()}
 
     return tasks["v"]._replace(probes=probe, sample=None)
 
@@ -199,13 +199,13 @@ def optimal_task(prediction_type, schedule):
 
 
 def _off(x, mean, variance):
-    """How many standard errors the moments of x are off."""
+    """The larger deviation of x's mean and variance, in standard errors."""
     import jax.numpy as jnp
 
     error = (variance / x.size) ** 0.5
     spread = ((x - mean) ** 2).mean() / variance - 1
-    both = jnp.stack([(x.mean() - mean) / error, spread / (2 / x.size) ** 0.5])
-    return jnp.abs(both).max()
+    moments = jnp.stack([(x.mean() - mean) / error, spread / (2 / x.size) ** 0.5])
+    return jnp.abs(moments).max()
 
 
 def exact_moments(alpha_bar, sampler):

@@ -101,49 +101,52 @@ def task(config, source, numbers):
         dropout=config.dropout,
     )
     rate = warmup_cosine(config.learning_rate, updates(config, source))
-    return translating(net, adamw(rate, clip=1.0), source)
+    return translation_task(net, adamw(rate, clip=1.0), source)
 
 
-def translating(net, optimizer, source):
-    """The task of any net that translates, judged in both conventions."""
+def translation_task(net, optimizer, source):
+    """Translation by any net, evaluated in both conventions."""
     from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens
 
-    one = example_batch(source, "x", "mask", "decoder_inputs")
+    inputs = example_batch(source, "x", "mask", "decoder_inputs")
     return tokens(
         net,
         optimizer,
-        example=one,
-        given=tuple(one),
+        example=inputs,
+        given=tuple(inputs),
         mask="y_mask",
-        generate=one["decoder_inputs"].shape[1],
+        generate=inputs["decoder_inputs"].shape[1],
         sample_evaluator=sample_evaluator(source.details),
     )
 
 
 def sample_evaluator(details):
-    """As sacrebleu judges, and in the published convention."""
+    """Scores by sacrebleu, and in the published convention."""
     from dljax.errors import package
     from dljax.metrics.bleu import translation_sample_evaluator
     from dljax.types import SampleEvaluator
 
-    usual = translation_sample_evaluator(details)
+    sacrebleu = translation_sample_evaluator(details)
     spacy = package("spacy", extra="spacy", what="the published convention")
-    cut = spacy.blank("en").tokenizer
+    tokenize = spacy.blank("en").tokenizer
     from sacrebleu.metrics import BLEU
 
     bleu = BLEU(tokenize="none", smooth_method="none", force=True)
 
     def words(text):
-        return " ".join(token.text for token in cut(" ".join(text.lower().split())))
+        return " ".join(
+            token.text for token in tokenize(" ".join(text.lower().split()))
+        )
 
     def score(sample, seed):
-        told = details.translations(sample)
-        said, right = ([words(t) for t in told[k]] for k in ("said", "reference"))
-        own = bleu.corpus_score(said, [right]).score
-        return {**usual.score(sample, seed), "bleu_spacy": own}
+        texts = details.translations(sample)
+        hypotheses = [words(text) for text in texts["said"]]
+        references = [words(text) for text in texts["reference"]]
+        score = bleu.corpus_score(hypotheses, [references]).score
+        return {**sacrebleu.score(sample, seed), "bleu_spacy": score}
 
-    return SampleEvaluator((*usual.names, "bleu_spacy"), score)
+    return SampleEvaluator((*sacrebleu.names, "bleu_spacy"), score)
 
 
 if __name__ == "__main__":

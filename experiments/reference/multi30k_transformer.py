@@ -94,7 +94,7 @@ def task(config, source, numbers):
         activation="relu",
         dropout=config.dropout,
     )
-    return multi30k.translating(net, adamw(config.learning_rate, clip=1.0), source)
+    return multi30k.translation_task(net, adamw(config.learning_rate, clip=1.0), source)
 
 
 if __name__ == "__main__":

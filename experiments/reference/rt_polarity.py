@@ -86,8 +86,8 @@ def task(config, source, numbers):
         dropout=config.dropout,
     )
     optimizer = adamw(config.learning_rate, clip=1.0)
-    one = example_batch(source, "x", "mask")
-    return classification(net, optimizer, example=one, given=words_of)
+    inputs = example_batch(source, "x", "mask")
+    return classification(net, optimizer, example=inputs, given=words_of)
 
 
 if __name__ == "__main__":
