@@ -23,7 +23,7 @@ MAPS = pathlib.Path("/proc/self/maps")
 
 
 @pytest.fixture(autouse=True)
-def _forget_programs():
+def _clear_compilation_caches():
     """Compiled programs hold memory maps, of which Linux gives a process 65,530."""
     yield
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > 25_000:
@@ -44,7 +44,7 @@ compiled_fast = pytest.fixture(_compiled_fast, scope="module")
 fast = pytest.fixture(_compiled_fast)  # for one test
 
 
-def _closed(figure, folder, name):
+def _close_figure(figure, folder, name):
     from dljax.reporting import figures
 
     del name
@@ -54,12 +54,12 @@ def _closed(figure, folder, name):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_drawn(request, monkeypatch):
-    """Figures are made, and not drawn, which takes half of a short study's time; but
-    where a test is marked `drawn`, and in what several tests share.
+def _skip_drawing(request, monkeypatch):
+    """Figures are not drawn, which takes half of a short study's time, except
+    where a test is marked `drawn`, and in shared fixtures.
     """
     if not request.node.get_closest_marker("drawn"):
-        monkeypatch.setattr("dljax.reporting.figures.save", _closed)
+        monkeypatch.setattr("dljax.reporting.figures.save", _close_figure)
 
 
 @pytest.fixture(scope="session")
@@ -70,12 +70,12 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def experiment():
-    """The experiment on tiny tasks, tests/interrupted.py."""
-    import interrupted
+    """The experiment on tiny tasks, tests/families_experiment.py."""
+    import families_experiment
 
     from dljax.studies.experiment import import_experiment
 
-    return import_experiment(interrupted.__file__)
+    return import_experiment(families_experiment.__file__)
 
 
 @pytest.fixture(scope="session", params=["kept", "live"])
@@ -131,11 +131,18 @@ LAWS = {
 
 
 # A file runs on one worker: the longest begin first, so that none is waited for.
-LONGEST = ("interruption", "laws", "documents", "killed_study", "launcher", "study")
+SLOWEST_FIRST = (
+    "interruption",
+    "laws",
+    "documents",
+    "killed_study",
+    "launcher",
+    "study",
+)
 
 
 def pytest_collection_modifyitems(items):
-    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    places = {f"test_{name}.py": place for place, name in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 

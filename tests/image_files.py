@@ -4,12 +4,12 @@ import numpy as np
 from PIL import Image
 
 
-def image_files(root, *, classes=("cat", "dog"), each=10, shape=(6, 6), seed=0):
+def image_files(root, *, classes=("cat", "dog"), per_class=10, shape=(6, 6), seed=0):
     """PNG and JPEG files of random images in a folder a class; returns their paths."""
     rng, paths = np.random.default_rng(seed), []
     for name in classes:
         (root / name).mkdir(parents=True)
-        for i in range(each):
+        for i in range(per_class):
             path = root / name / f"{i:02d}.{('png', 'jpg', 'JPEG')[i % 3]}"
             Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(path)
             paths.append(path)

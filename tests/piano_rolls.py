@@ -6,7 +6,7 @@ import scipy.io
 LENGTHS = {"traindata": (5, 3, 7), "validdata": (4,), "testdata": (2, 6)}
 
 
-def rolls(lengths=None):
+def random_rolls(lengths=None):
     """{cell: [uint8 (steps, 88)]} of random keys."""
     rng = np.random.default_rng(0)
     return {
@@ -15,7 +15,7 @@ def rolls(lengths=None):
     }
 
 
-def saved(folder, parts, name="music.mat"):
+def write_mat(folder, parts, name="music.mat"):
     """Writes them to `folder`."""
     cells = {}
     for part, pieces in parts.items():

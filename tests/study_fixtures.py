@@ -11,7 +11,7 @@ from dljax.errors import DONE
 from dljax.launch.run_study import run_study
 
 
-def ask(experiment, *arguments):
+def parse(experiment, *arguments):
     return configs.parse(
         experiment.config,
         arguments,
@@ -21,10 +21,10 @@ def ask(experiment, *arguments):
 
 
 def run(experiment, directory, *arguments, stop=lambda: False, code=DONE):
-    """Runs a study in `directory`; returns what it said."""
+    """Runs a study in `directory`; returns the logged lines."""
     progress = Quiet()
-    asked = ask(experiment, *arguments, f"--workdir={directory}")
-    assert run_study(experiment, asked, stop=stop, progress=progress) == code
+    request = parse(experiment, *arguments, f"--workdir={directory}")
+    assert run_study(experiment, request, stop=stop, progress=progress) == code
     return progress.lines
 
 
@@ -37,6 +37,6 @@ def trials(directory):
     return {path.parent.name: path.parent for path in directory.glob("*/DONE")}
 
 
-def same(a, b):
+def assert_equal_trees(a, b):
     assert jax.tree.structure(a) == jax.tree.structure(b)
     jax.tree.map(np.testing.assert_array_equal, a, b)

@@ -3,11 +3,11 @@
 import json
 import pathlib
 
+import digits_experiment
 import jax
 import numpy as np
 import pytest
-import small_texts
-from study_fixtures import read_lines, run, same, trials
+from study_fixtures import assert_equal_trees, read_lines, run, trials
 
 from dljax.commands import evaluate, replay
 from dljax.errors import DONE, FAILED_RUNS, UserError
@@ -24,7 +24,7 @@ CLOSE = {"rtol": 2e-3, "atol": 2e-5}
 @pytest.fixture(scope="module")
 def packed():
     """The small experiment with learning rates as a factor, an array axis."""
-    found = import_experiment(small_texts.__file__)
+    found = import_experiment(digits_experiment.__file__)
     study = found.study._replace(
         factors={"width": (4, 8), "learning_rate": RATES},
         contrasts={"faster": ("8/0.01", "8/0.001")},
@@ -36,11 +36,11 @@ def packed():
 
 def program(strategy, rates, seeds, *, traced=True):
     """Compiled for every rate with every seed; one rate may be a constant."""
-    config = small_texts.Config(width=6)
+    config = digits_experiment.Config(width=6)
     source = load_source(config)
 
     def make(numbers):
-        return small_texts.task(config, source, numbers)
+        return digits_experiment.task(config, source, numbers)
 
     assert isinstance(make({"learning_rate": 0.01}), Task)
     return programs.make_program(
@@ -76,11 +76,11 @@ def close(a, b):
 
 def test_a_run_has_the_bits_of_a_run_of_its_own(mapped):
     alone = trained(program("map", RATES[2:3], SEEDS[3:4]))
-    same(one(mapped, 2 * len(SEEDS) + 3), alone)
+    assert_equal_trees(one(mapped, 2 * len(SEEDS) + 3), alone)
 
 
 def test_spreading_the_runs_over_cores_changes_no_bit(mapped):
-    same(mapped, trained(program("cores", RATES, SEEDS)))
+    assert_equal_trees(mapped, trained(program("cores", RATES, SEEDS)))
 
 
 @pytest.mark.parametrize("strategy", ["vmap", "shard"])
@@ -151,7 +151,7 @@ def test_a_level_that_diverges_fails_alone(tmp_path, packed):
 def test_a_python_decision_on_a_traced_number_is_one_line(tmp_path, packed):
     def task(config, source, numbers):
         if numbers["learning_rate"] > 0:
-            return small_texts.task(config, source, numbers)
+            return digits_experiment.task(config, source, numbers)
         return None
 
     with pytest.raises(
@@ -162,14 +162,14 @@ def test_a_python_decision_on_a_traced_number_is_one_line(tmp_path, packed):
 
 def test_a_task_that_does_not_read_a_number_is_refused(tmp_path, packed):
     def task(config, source, numbers):
-        return small_texts.task(config, source, {})
+        return digits_experiment.task(config, source, {})
 
     with pytest.raises(UserError, match=r"task: does not read .*'learning_rate'"):
         run(packed._replace(task=task), tmp_path, *SHORT)
 
 
 def test_a_packed_trial_replays_identically(tmp_path, capsys):
-    script = pathlib.Path(small_texts.__file__)
+    script = pathlib.Path(digits_experiment.__file__)
     run(import_experiment(str(script)), tmp_path, *SHORT, "--width=8", "--smoke")
     place = next(d for name, d in trials(tmp_path).items() if "tuning" in name)
     assert replay.main([str(place)]) == DONE

@@ -3,8 +3,8 @@
 import json
 import sys
 
+import digits_experiment
 import pytest
-import small_texts
 import study_fixtures
 from conftest import Quiet
 
@@ -35,7 +35,7 @@ def rule(wider):
 
 @pytest.fixture
 def experiment():
-    study = small_texts.STUDY._replace(
+    study = digits_experiment.STUDY._replace(
         factors={"width": (8, 16)},
         tune={},
         primary_metric="secs",
@@ -44,7 +44,7 @@ def experiment():
         rule=rule,
     )
     TURNS.clear()
-    return of_module(small_texts)._replace(study=study, measure=measure)
+    return of_module(digits_experiment)._replace(study=study, measure=measure)
 
 
 def test_variants_take_turns_and_are_judged(
@@ -93,7 +93,7 @@ def test_a_plan_measures_nothing(experiment, tmp_path, capsys):
     ["--jobs=2", "--trial=x", "--launcher=commands", "--seeds_by=vmap", "--profile"],
 )
 def test_trials_that_would_not_take_turns_are_refused(experiment, tmp_path, flag):
-    asked = study_fixtures.ask(experiment, flag, f"--workdir={tmp_path}")
+    asked = study_fixtures.parse(experiment, flag, f"--workdir={tmp_path}")
     with pytest.raises(UserError, match="its trials take turns"):
         run_study(experiment, asked, stop=lambda: False, progress=Quiet())
 

@@ -6,9 +6,9 @@ import re
 import shutil
 import subprocess
 
+import digits_experiment
 import numpy as np
 import pytest
-import small_texts
 from PIL import Image
 from study_fixtures import run
 
@@ -37,7 +37,12 @@ PROBE = """<script>addEventListener("load", () => setTimeout(() => {
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     directory = tmp_path_factory.mktemp("study")
-    run(import_experiment(small_texts.__file__), directory, "--steps=30", "--seeds=3")
+    run(
+        import_experiment(digits_experiment.__file__),
+        directory,
+        "--steps=30",
+        "--seeds=3",
+    )
     return directory / "report.html"
 
 

@@ -4,8 +4,8 @@ import json
 import re
 import shutil
 
+import digits_experiment
 import pytest
-import small_texts
 from study_fixtures import run
 
 from dljax.commands import report
@@ -21,7 +21,7 @@ SHORT = ("--width=0,8", "--activation=relu", "--seeds=4")
 def runs(tmp_path_factory):
     """A folder with two studies: of 20 steps, and of 200."""
     folder = tmp_path_factory.mktemp("runs")
-    experiment = import_experiment(small_texts.__file__)
+    experiment = import_experiment(digits_experiment.__file__)
     study = experiment.study._replace(
         tune={}, contrasts={"wider": ("8/relu", "0/relu")}
     )

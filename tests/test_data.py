@@ -9,7 +9,7 @@ import tarfile
 import jax
 import numpy as np
 import pytest
-from published_numbers import publish
+from published_files import publish
 
 from dljax.datasets import builders, loading
 from dljax.datasets.loading import load

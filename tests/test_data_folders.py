@@ -77,7 +77,7 @@ def test_one_tree_is_split_by_stratified_folds(tmp_path):
 
 def test_train_and_test_stay_apart(tmp_path):
     train = image_files(tmp_path / "train")
-    test = image_files(tmp_path / "test", each=3, seed=1)
+    test = image_files(tmp_path / "test", per_class=3, seed=1)
     (tmp_path / ".cache").mkdir()
     (tmp_path / "train/cat/notes.txt").write_text("not an image")
     table = load(place(tmp_path))
@@ -95,7 +95,7 @@ def test_train_and_test_stay_apart(tmp_path):
 
 def test_a_few_images_leave_one_to_validate_on(tmp_path):
     for part in ("train", "test"):
-        image_files(tmp_path / part, classes=("cat",), each=5)
+        image_files(tmp_path / part, classes=("cat",), per_class=5)
     parts = split_by_seed(load(place(tmp_path)))(0)
     assert {k: len(v) for k, v in parts.items()} == {"train": 4, "valid": 1, "test": 5}
 
@@ -163,7 +163,7 @@ def test_images_of_16_bits_are_not_clipped(tmp_path):
             "no folders of images there",
         ),
         (lambda root: (root / "cat").mkdir(parents=True), "in its folder cat"),
-        (lambda root: image_files(root, each=1), "cat has 1 of the 5 images"),
+        (lambda root: image_files(root, per_class=1), "cat has 1 of the 5 images"),
         (lambda root: image_files(root / "train"), "in its folder train"),
         (
             lambda root: [

@@ -4,7 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
-from published_numbers import publish
+from published_files import publish
 
 from dljax.datasets.loading import load
 from dljax.datasets.location import find

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.io.wavfile
-from piano_rolls import rolls, saved
+from piano_rolls import random_rolls, write_mat
 
 from dljax.datasets.registry import REGISTRY
 from dljax.reporting import readme_tables
@@ -74,7 +74,7 @@ def data_of(module, folder):
     default = module.Config().dataset
     if default in ("piano_roll", "chorales"):  # to prepare chorales takes a minute
         lengths = {"traindata": [25] * 16, "validdata": [24], "testdata": [26]}
-        saved(folder, rolls(lengths))
+        write_mat(folder, random_rolls(lengths))
         return ["--dataset=piano_roll", f"--manual_dir={folder}"]
     own = folder / "own"
     own.mkdir()

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from study_fixtures import run, same, trials
+from study_fixtures import assert_equal_trees, run, trials
 
 import dljax
 from dljax.errors import DAMAGED_DATA, DISK, FAILED_RUNS, PREEMPTED, UserError
@@ -91,7 +91,7 @@ def assert_equal(directory, whole):
     (a,), (b,) = (list(trials(d).values()) for d in (directory, whole))
     assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
     one, two = (dljax.load(str(d)) for d in (a, b))
-    same(one.program.to_host(one.state), two.program.to_host(two.state))
+    assert_equal_trees(one.program.to_host(one.state), two.program.to_host(two.state))
 
 
 def command(directory):

@@ -3,10 +3,10 @@
 import json
 import types
 
+import digits_experiment
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_texts
 import study_fixtures
 
 from dljax.errors import UserError
@@ -18,7 +18,7 @@ from dljax.studies.study import Profile
 
 def task(config, source, numbers):
     """The small task; its probe measures what a constant answer would."""
-    made = small_texts.task(config, source, numbers)
+    made = digits_experiment.task(config, source, numbers)
 
     def probe(params, model_state, batch, key):
         del params, model_state, key
@@ -37,7 +37,7 @@ def task(config, source, numbers):
 
 @pytest.fixture(scope="module")
 def experiment(data_dir):
-    study = small_texts.STUDY._replace(
+    study = digits_experiment.STUDY._replace(
         factors={"width": (4, 8, 16)},
         tune={},
         contrasts={
@@ -50,10 +50,10 @@ def experiment(data_dir):
             Profile(y="share", x="digit", points={"is_0": 0, "is_1": 1, "is_2": 2})
         ],
     )
-    return of_module(small_texts)._replace(
+    return of_module(digits_experiment)._replace(
         study=study,
         task=task,
-        source=lambda config: with_train_eval(small_texts.source(config)),
+        source=lambda config: with_train_eval(digits_experiment.source(config)),
     )
 
 
@@ -94,8 +94,8 @@ def test_contrasts_of_other_metrics_and_of_numbers(study):
 
 
 def test_probes_are_of_the_test_data(study, experiment, data_dir):
-    config = study_fixtures.ask(experiment, f"--data_dir={data_dir}").config
-    source = small_texts.source(config)
+    config = study_fixtures.parse(experiment, f"--data_dir={data_dir}").config
+    source = digits_experiment.source(config)
     for seed, row in finals(study, "4").items():
         labels = source.arrays["label"][source.split(seed)["test"]]
         assert row["is_0"] == pytest.approx((labels == 0).mean(), 1e-6)

@@ -26,14 +26,14 @@ SHORTLY = ("dcgan",)  # in the short test
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
-        *("interrupted", "families", "networks", "orbax.checkpoint"),
+        *("families_experiment", "families", "networks", "orbax.checkpoint"),
         *("dljax.trials.run_trial", "dljax.reporting.report"),
     ]
 )
 
 
 def _work(directory, family, *more):
-    import interrupted
+    import families_experiment
 
     from dljax import cli
 
@@ -41,7 +41,7 @@ def _work(directory, family, *more):
     os.dup2(log, 1)
     os.dup2(log, 2)
     cli.main(
-        interrupted,
+        families_experiment,
         [
             *(f"--family={family}", f"--steps={STEPS[family]}", "--log_every=500"),
             *(f"--workdir={directory}", "--save_every_secs=0.1", *more),
@@ -180,16 +180,17 @@ def test_a_second_ctrl_c_ends_at_once():
     assert second == "interrupted"
 
 
-def test_a_run_says_what_is_its_own_and_nothing_else(tmp_path):
+def test_run_prints_only_its_own_lines(tmp_path):
     process = start(tmp_path / "work", "gan", "--steps=2000")
     process.join()
     assert process.exitcode == DONE
-    ours = (
-        r"interrupted: 1 trial of|gan: |  \w+/Dense_|variant|gan  |contrast|gap  |claim"
-        r"|verdict|report  |$"
+    expected = (
+        r"families_experiment: 1 trial of|gan: |  \w+/Dense_|variant|gan  |contrast"
+        r"|gap  |claim|verdict|report  |$"
     )
-    said = (tmp_path / "said").read_text()
-    assert not [line for line in said.splitlines() if not re.match(ours, line)], said
+    output = (tmp_path / "said").read_text()
+    lines = output.splitlines()
+    assert not [line for line in lines if not re.match(expected, line)], output
 
 
 @pytest.mark.long

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
+import digits_experiment
 import pytest
-import small_texts
 
 from dljax.errors import DONE
 
@@ -18,7 +18,7 @@ STARTING_SECS = 2.0
 
 
 def start(directory, *more):
-    words = [small_texts.__file__, f"--workdir={directory}", *SLOW, *more]
+    words = [digits_experiment.__file__, f"--workdir={directory}", *SLOW, *more]
     return subprocess.Popen(
         [sys.executable, *words],
         stdout=subprocess.PIPE,

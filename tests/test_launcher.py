@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-import interrupted
+import families_experiment
 import pytest
 from conftest import Quiet
 from study_fixtures import run
@@ -27,7 +27,7 @@ def whole(tmp_path_factory, experiment):
 
 
 def start(directory, *more):
-    words = [interrupted.__file__, *SHORT, f"--workdir={directory}", *more]
+    words = [families_experiment.__file__, *SHORT, f"--workdir={directory}", *more]
     return subprocess.Popen(
         [sys.executable, *words],
         stderr=subprocess.PIPE,

@@ -2,8 +2,8 @@
 
 import json
 
+import digits_experiment
 import pytest
-import small_texts
 from study_fixtures import run
 
 from dljax.reporting.templates import share
@@ -30,13 +30,13 @@ FIRST, MORE = [*range(8)], [*range(8, 16)]
     ],
 )
 def test_when_a_study_may_be_judged(looks, seeds, batches, allowed):
-    study = small_texts.STUDY._replace(looks=looks)
+    study = digits_experiment.STUDY._replace(looks=looks)
     assert (seeds_not_judged_because(study, seeds, batches) == "") == allowed
 
 
 @pytest.fixture(scope="module")
 def found():
-    experiment = import_experiment(small_texts.__file__)
+    experiment = import_experiment(digits_experiment.__file__)
     study = experiment.study._replace(tune={}, factors={"width": (0, 16)})
     study = study._replace(contrasts={"wider": ("16", "0")})
     return experiment._replace(study=study)
@@ -75,10 +75,10 @@ def test_declared_looks_share_the_error(tmp_path, found):
 
 def test_twenty_seeds_have_bootstrap_intervals_and_solved_ones_a_share(tmp_path, found):
     def source(config):  # as where no seeds share examples
-        return small_texts.source(config)._replace(test_train_ratio=0.0)
+        return digits_experiment.source(config)._replace(test_train_ratio=0.0)
 
     def task(config, source, numbers):
-        made = small_texts.task(config, source, numbers)
+        made = digits_experiment.task(config, source, numbers)
 
         def metrics(params, model_state, batch, key):
             right, count = made.metrics(params, model_state, batch, key)["accuracy"]

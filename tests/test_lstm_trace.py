@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from piano_rolls import rolls, saved
+from piano_rolls import random_rolls, write_mat
 
 import dljax
 from dljax import cli
@@ -46,7 +46,10 @@ def test_trace_has_every_gate_of_every_character(trial):
 @pytest.fixture(scope="module")
 def piece(tmp_path_factory):
     work = tmp_path_factory.mktemp("music")
-    saved(work, rolls({"traindata": [25] * 16, "validdata": [24], "testdata": [26]}))
+    write_mat(
+        work,
+        random_rolls({"traindata": [25] * 16, "validdata": [24], "testdata": [26]}),
+    )
     flags = ("--smoke", "--cell=lstm", "--dataset=piano_roll", f"--manual_dir={work}")
     assert cli.run(music, [*flags, f"--workdir={work}/run"]) == 0
     return next(p for p in (work / "run").glob("lstm*"))

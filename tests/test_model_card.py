@@ -4,11 +4,11 @@ import json
 import subprocess
 import sys
 
+import digits_experiment
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_texts
 import study_fixtures
 
 from dljax.errors import UserError
@@ -124,7 +124,7 @@ def test_grad_cam_is_there_where_a_layer_is_named(batch):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, data_dir):
     directory = tmp_path_factory.mktemp("limits")
-    found = import_experiment(small_texts.__file__)
+    found = import_experiment(digits_experiment.__file__)
     found = found._replace(study=found.study._replace(tune={}))
     arguments = ("--steps=30", "--seeds=2", "--width=8", "--activation=relu")
     study_fixtures.run(found, directory, *arguments, f"--data_dir={data_dir}")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from piano_rolls import rolls, saved
+from piano_rolls import random_rolls, write_mat
 
 from dljax.config import RunConfig
 from dljax.datasets.loading import load
@@ -31,7 +31,7 @@ def test_intervals_are_counted_at_once_and_over_time():
 
 
 def test_what_is_the_same_in_another_key_sounds_the_same():
-    piece = rolls()["traindata"][2]
+    piece = random_rolls()["traindata"][2]
     piece[:, -5:] = 0
     higher = np.roll(piece, 5, axis=-1)
     assert distance([piece], [higher]) == pytest.approx(0)
@@ -55,7 +55,7 @@ def test_a_chain_only_makes_changes_that_it_has_heard():
 
 
 def test_chords_are_frames_and_unheard_ones_the_most_alike(tmp_path):
-    saved(tmp_path, rolls())
+    write_mat(tmp_path, random_rolls())
     source = next_frames(load(find("piano_roll", manual_dir=str(tmp_path))))
     found = chords(source)
     frames = found.details.frames

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.io
-from piano_rolls import rolls, saved
+from piano_rolls import random_rolls, write_mat
 
 from dljax.config import RunConfig
 from dljax.datasets.loading import load
@@ -19,7 +19,7 @@ from dljax.training.optimizers import adamw
 
 @pytest.fixture
 def folder(tmp_path):
-    saved(tmp_path, rolls())
+    write_mat(tmp_path, random_rolls())
     return tmp_path
 
 
@@ -36,14 +36,16 @@ def test_a_file_has_its_pieces_in_its_own_parts(folder):
         "valid": [3],
         "test": [4, 5],
     }
-    for row, piece in zip((0, 1, 2), rolls()["traindata"], strict=True):
+    for row, piece in zip((0, 1, 2), random_rolls()["traindata"], strict=True):
         np.testing.assert_array_equal(table.arrays["roll"][row, : len(piece)], piece)
         assert not table.arrays["roll"][row, len(piece) :].any()
 
 
 def test_a_column_of_pieces_is_read_as_a_row_is(folder, tmp_path):
     cells = scipy.io.loadmat(folder / "music.mat")
-    scipy.io.savemat(folder / "music.mat", {name: cells[name].T for name in rolls()})
+    scipy.io.savemat(
+        folder / "music.mat", {name: cells[name].T for name in random_rolls()}
+    )
     table = load(find("piano_roll", manual_dir=str(folder)))
     np.testing.assert_array_equal(table.arrays["length"], [5, 3, 7, 4, 2, 6])
 
@@ -56,7 +58,7 @@ def test_who_takes_images_refuses_music_in_a_line(folder):
 def test_each_frame_is_told_from_the_one_before(folder):
     made = music(folder)
     batch = made.gather(made.arrays, np.array([2, 4]))
-    piece, short = rolls()["traindata"][2], rolls()["testdata"][0]
+    piece, short = random_rolls()["traindata"][2], random_rolls()["testdata"][0]
     np.testing.assert_array_equal(batch["x"][0], piece[:-1])
     np.testing.assert_array_equal(batch["y"][0], piece[1:])
     np.testing.assert_array_equal(batch["mask"], [[1] * 6, [1] + [0] * 5])
@@ -72,7 +74,7 @@ def test_nats_are_pooled_over_the_frames_of_all_pieces(folder):
     weight = jnp.array([1.0, 1.0, 0.0])
     found = task.metrics(params, model_state, {**batch, "weight": weight}, None)
     total, frames, both, either = 0.0, 0, 0, 0
-    for piece in (rolls()["traindata"][1], rolls()["testdata"][1]):
+    for piece in (random_rolls()["traindata"][1], random_rolls()["testdata"][1]):
         alone = {"x": piece[None, :-1].astype(np.float32)}
         logits, _ = net.apply(params["net"], model_state, alone, key=None, train=False)
         p, y = 1 / (1 + np.exp(-np.asarray(logits[0], np.float64))), piece[1:]
@@ -91,10 +93,13 @@ def test_nats_are_pooled_over_the_frames_of_all_pieces(folder):
     ("spoil", "says"),
     [
         (lambda f: (f / "music.mat").unlink(), "there is none"),
-        (lambda f: saved(f, rolls(), "b.mat"), "there is b.mat, music.mat"),
-        (lambda f: saved(f, {"traindata": [np.zeros((3, 88))]}), "no cell validdata"),
+        (lambda f: write_mat(f, random_rolls(), "b.mat"), "there is b.mat, music.mat"),
         (
-            lambda f: saved(f, rolls() | {"testdata": [np.zeros((3, 12))]}),
+            lambda f: write_mat(f, {"traindata": [np.zeros((3, 88))]}),
+            "no cell validdata",
+        ),
+        (
+            lambda f: write_mat(f, random_rolls() | {"testdata": [np.zeros((3, 12))]}),
             "no cell testdata",
         ),
     ],

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import time
 
+import digits_experiment
 import pytest
-import small_texts
 
 from dljax.errors import DONE
 from dljax.trials.trial import status
@@ -122,7 +122,13 @@ def said(env, *words):
 
 def start(env, directory, *more):
     return subprocess.Popen(
-        [sys.executable, small_texts.__file__, f"--workdir={directory}", *STUDY, *more],
+        [
+            sys.executable,
+            digits_experiment.__file__,
+            f"--workdir={directory}",
+            *STUDY,
+            *more,
+        ],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

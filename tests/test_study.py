@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 
-import interrupted
+import families_experiment
 import pytest
 import study_fixtures
 from conftest import Quiet
-from study_fixtures import ask, read_lines, same, trials
+from study_fixtures import assert_equal_trees, parse, read_lines, trials
 
 import dljax
 from dljax import cli
@@ -137,7 +137,7 @@ def test_a_stopped_study_resumes_to_the_same_bytes(
         return calls % 8 == 0
 
     where = (f"--workdir={tmp_path}", f"--data_dir={data_dir}")
-    asked = ask(experiment, *SMALL, *where)
+    asked = parse(experiment, *SMALL, *where)
     codes = []
     while not codes or codes[-1] == PREEMPTED and len(codes) < 50:
         codes.append(run_study(experiment, asked, stop=stop, progress=Quiet()))
@@ -149,7 +149,7 @@ def test_a_stopped_study_resumes_to_the_same_bytes(
             old = (trial / file).read_text().replace(str(study), "W")
             assert old == (again / file).read_text().replace(str(tmp_path), "W"), file
         a, b = dljax.load(str(trial)), dljax.load(str(again))
-        same(a.program.to_host(a.state), b.program.to_host(b.state))
+        assert_equal_trees(a.program.to_host(a.state), b.program.to_host(b.state))
     for file in ("results.csv", "report.json"):
         assert (study / file).read_text() == (tmp_path / file).read_text()
 
@@ -277,10 +277,10 @@ def test_a_signal_ends_a_plan_and_asks_a_run_to_stop(tmp_path, data_dir, monkeyp
     where = (f"--data_dir={data_dir}", f"--workdir={tmp_path}")
     before = {number: signal.getsignal(number) for number in cli.SIGNALS}
     try:
-        cli.run(interrupted, [*where, "--plan"])
+        cli.run(families_experiment, [*where, "--plan"])
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        cli.run(interrupted, where)
+        cli.run(families_experiment, where)
         assert {callable(signal.getsignal(number)) for number in cli.SIGNALS} == {True}
     finally:
         for number, handler in before.items():

@@ -2,10 +2,10 @@
 
 import struct
 
+import digits_experiment
 import pytest
-import small_texts
 from conftest import Quiet
-from study_fixtures import ask, read_lines, run, trials
+from study_fixtures import parse, read_lines, run, trials
 
 from dljax.errors import DONE, PREEMPTED
 from dljax.launch.run_study import run_study
@@ -16,7 +16,7 @@ SHORT = ("--width=0", "--activation=relu", "--steps=60", "--seeds=2", "--log_eve
 
 @pytest.fixture(scope="module")
 def found():
-    experiment = import_experiment(small_texts.__file__)
+    experiment = import_experiment(digits_experiment.__file__)
     return experiment._replace(study=experiment.study._replace(tune={}))
 
 
@@ -43,7 +43,7 @@ def stop_at(count):
 
 def test_every_row_is_there_once_after_a_resume(tmp_path, found):
     more = (*SHORT, "--tensorboard")
-    asked = ask(found, *more, f"--workdir={tmp_path}")
+    asked = parse(found, *more, f"--workdir={tmp_path}")
     assert run_study(found, asked, stop=stop_at(6), progress=Quiet()) == PREEMPTED
     assert run_study(found, asked, stop=lambda: False, progress=Quiet()) == DONE
     (place,) = trials(tmp_path).values()

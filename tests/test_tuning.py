@@ -3,9 +3,9 @@
 import json
 import subprocess
 
+import digits_experiment
 import numpy as np
 import pytest
-import small_texts
 from study_fixtures import read_lines, run, trials
 
 from dljax.commands import report
@@ -17,12 +17,12 @@ from dljax.studies.experiment import import_experiment
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 SHORT = ("--steps=60", "--log_every=60", "--width=0,8", "--activation=tanh")
-CANDIDATES = small_texts.STUDY.tune["learning_rate"]
+CANDIDATES = digits_experiment.STUDY.tune["learning_rate"]
 
 
 @pytest.fixture(scope="module")
 def found():
-    return import_experiment(small_texts.__file__)
+    return import_experiment(digits_experiment.__file__)
 
 
 @pytest.fixture(scope="module")
@@ -153,5 +153,5 @@ def prepared(score_rows, tmp_path):
 )
 def test_a_run_is_scored_as_it_will_be_tested(select, higher, expected, tmp_path):
     place = prepared([("a", 0, [0.9, None, 0.2])], tmp_path)
-    study = small_texts.STUDY._replace(select=select, higher=higher)
+    study = digits_experiment.STUDY._replace(select=select, higher=higher)
     assert tuning._validated(study, place) == {("a", 0): expected}

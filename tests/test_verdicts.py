@@ -4,8 +4,8 @@ import dataclasses
 import json
 import shutil
 
+import digits_experiment
 import pytest
-import small_texts
 from study_fixtures import run, trials
 
 from dljax.config import flag
@@ -25,7 +25,7 @@ def wider_by_margin(wider):
 
 @pytest.fixture(scope="module")
 def found():
-    experiment = import_experiment(small_texts.__file__)
+    experiment = import_experiment(digits_experiment.__file__)
     study = experiment.study._replace(tune={}, factors={"width": (0, 16)})
     study = study._replace(contrasts={"wider": ("16", "0")}, looks=(8, 10))
     return experiment._replace(study=study)
@@ -143,7 +143,7 @@ def test_a_data_set_without_a_declared_size_is_not_judged(found, judged, tmp_pat
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LaterConfig(small_texts.Config):
+class LaterConfig(digits_experiment.Config):
     warmup: int = flag(0, "a flag that is added after a study began", low=0)
 
 
@@ -161,7 +161,7 @@ def test_a_flag_added_later_changes_no_study_at_its_default(found, judged, tmp_p
 
 
 def test_a_constant_of_the_rule_is_part_of_it(monkeypatch):
-    study = small_texts.STUDY._replace(rule=wider_by_margin)
+    study = digits_experiment.STUDY._replace(rule=wider_by_margin)
     before = rule_hash(study)
     assert "MARGIN = 0.0\n" in rule_text(study)
     monkeypatch.setitem(globals(), "MARGIN", 0.5)
