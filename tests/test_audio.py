@@ -30,7 +30,7 @@ def font():
 
 
 def test_a_higher_tone_is_in_a_higher_band():
-    found = spectrogram.pictures([tone(hertz) for hertz in (200, 800, 3000)])
+    found = spectrogram.mel_spectrograms([tone(hertz) for hertz in (200, 800, 3000)])
     assert found.shape == (3, FRAMES, BANDS, 1)
     assert found.dtype == np.uint8
     loudest = found[:, 5:25, :, 0].astype(float).mean(1).argmax(-1)
@@ -40,7 +40,7 @@ def test_a_higher_tone_is_in_a_higher_band():
 def test_the_report_has_time_to_the_right_and_low_bands_below():
     time = np.arange(RATE) / RATE
     wave = np.where(time > 0.5, np.sin(2 * np.pi * 3000 * time), 0)  # high, and late
-    image = spectrogram.pictures([np.int16(2**14 * wave)])
+    image = spectrogram.mel_spectrograms([np.int16(2**14 * wave)])
     shown = sample_figures.upright({"a": {"image": image, "map": image[..., 0]}})["a"]
     for loud in (shown["image"][0, ..., 0], shown["map"][0]):
         rows, columns = np.nonzero(loud > loud.max() / 2)
@@ -49,14 +49,14 @@ def test_the_report_has_time_to_the_right_and_low_bands_below():
 
 
 def test_silence_follows_what_is_short_and_what_is_long_is_cut():
-    short, long = spectrogram.pictures([tone(500, 0.25), tone(500, 3.0)])
+    short, long = spectrogram.mel_spectrograms([tone(500, 0.25), tone(500, 3.0)])
     assert short[12:].max() == 0
     assert short[2:6].max() > 200
     assert long[-2].max() > 200
 
 
 def test_ten_times_the_sound_is_twenty_decibels_louder():
-    loud, quiet = spectrogram.pictures([tone(500), tone(500) // 10])
+    loud, quiet = spectrogram.mel_spectrograms([tone(500), tone(500) // 10])
     middle = slice(5, 25)
     off = loud[middle].max(1).astype(float) - quiet[middle].max(1)
     np.testing.assert_allclose(off, 255 * 20 / spectrogram.RANGE, atol=2)
@@ -64,8 +64,8 @@ def test_ten_times_the_sound_is_twenty_decibels_louder():
 
 def test_a_sound_from_a_picture_has_that_picture(font):
     sounds = [soundfont.play(font, p, 60, rate=RATE, seconds=1.0) for p in (0, 40, 73)]
-    found = spectrogram.pictures(sounds)
-    again = spectrogram.pictures(spectrogram.heard(found / 255))
+    found = spectrogram.mel_spectrograms(sounds)
+    again = spectrogram.mel_spectrograms(spectrogram.heard(found / 255))
     off = np.abs(again.astype(float) - found) * spectrogram.RANGE / 255
     assert off[found > 100].mean() < 5  # decibels, where it is loud
 

@@ -51,7 +51,7 @@ def test_sounds_are_pictures_with_their_voices(root):
     assert louder[:6].min() > louder[6:].max()
     # One's own and the data set's way to a picture are the same.
     first = scipy.io.wavfile.read(root / "high/a_0.wav")[1]
-    expected = spectrogram.pictures([first])[0].astype(int)
+    expected = spectrogram.mel_spectrograms([first])[0].astype(int)
     assert np.abs(expected - table.arrays["image"][0]).max() <= 1
 
 
@@ -68,7 +68,7 @@ def test_sounds_are_pictures_with_their_voices(root):
 def test_any_rate_and_kind_is_read(tmp_path, kind, rate):
     path = tmp_path / "one.wav"
     write(path, kind(tone(440, rate)), rate)
-    found = audio_folder.sound(path) / 2**15
+    found = audio_folder.read_wav(path) / 2**15
     expected = tone(440, 8000)
     assert abs(len(found) - len(expected)) <= 1
     inner = slice(200, 6000)  # a filter rings at the ends

@@ -88,7 +88,7 @@ def data_of(module, folder):
         return ["--dataset=text_file", f"--manual_dir={own / 'own.txt'}"]
     if default == "multi30k":
         pytest.importorskip("spacy", reason="spaCy is in the extra `spacy`")
-    there = not (REGISTRY[default].files or REGISTRY[default].needs)
+    there = not (REGISTRY[default].files or REGISTRY[default].manual_contents)
     others = {"multi30k": "names", "rt_polarity": "lexicon"}
     other = (others | {"tiny_shakespeare": "python_reference"}).get(default, "digits")
     return [] if there else [f"--dataset={other}"]

@@ -104,14 +104,14 @@ def _read(folder: pathlib.Path, shape: tuple[int, ...]):
     """The PNG files of a folder as float32 (n, h, w, c) in [0, 1], in their order."""
     import numpy as np
 
-    from dljax.datasets.image_folder import opened
+    from dljax.datasets.image_folder import open_image
 
     files = sorted(folder.glob("*.png"), key=lambda path: (len(path.stem), path.stem))
     if not files:
         raise UserError(f"{folder}: no PNG files there")
     found = []
     for path in files:
-        with opened(path, path) as image:
+        with open_image(path, path) as image:
             array = np.asarray(image.convert("L" if shape[-1] == 1 else "RGB"))
         if array.shape[:2] != shape[:2]:
             size, asked = ("x".join(map(str, s)) for s in (array.shape[:2], shape[:2]))

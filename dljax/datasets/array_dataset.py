@@ -14,8 +14,8 @@ class ArrayDataset(NamedTuple):
     frames of a video have no label. Text is UTF-8 of a fixed number of bytes, {"text",
     "label"}, or, with its translation, {"source", "target"}; running text {"text"}.
     Sound is {"image": mel spectrograms, see `spectrogram`, "label", "voice"}.
-    parts: {"train": rows, "valid": rows, "test": rows} as the data set gives them;
-    without "test" it is split into `folds`. largest: the pixel value that becomes 1.
+    parts: {"train": rows, "valid": rows, "test": rows}, the data set's own splits;
+    without "test" it is split into `folds`. max_value: the pixel value that becomes 1.
     """
 
     name: str
@@ -23,7 +23,7 @@ class ArrayDataset(NamedTuple):
     arrays: dict[str, np.ndarray]
     parts: Mapping[str, np.ndarray]
     classes: tuple[str, ...]
-    largest: int = 255
+    max_value: int = 255
     folds: int = 5
 
     @property

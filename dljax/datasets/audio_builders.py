@@ -12,7 +12,7 @@ from dljax.datasets import soundfont, spectrogram
 from dljax.errors import package
 
 SPEAKERS = ["george", "jackson", "nicolas", "theo", "yweweler"]
-TESTED = 5  # of each digit and speaker, the first ones
+TEST_RECORDINGS = 5  # of each digit and speaker, the first ones
 FAMILIES = ["piano", "bell", "organ", "guitar", "bass", "strings", "ensemble", "brass"]
 FAMILIES += ["reed", "pipe", "synth_lead", "synth_pad", "synth_effect", "ethnic"]
 FAMILIES += ["percussive", "effect"]  # eight programs of General MIDI each
@@ -20,7 +20,7 @@ PITCHES = range(48, 72, 2)  # MIDI keys: two octaves around the middle c
 
 
 def sound_info(builder, names, *, voices, homepage):
-    """The TFDS info of {"sound": int16 (samples,), "label", "voice": who, or what}."""
+    """The TFDS info of {"sound": int16 (samples,), "label", "voice": the speaker}."""
     return tfds.core.DatasetInfo(
         builder=builder,
         description=builder.__doc__,
@@ -74,7 +74,7 @@ with registered.skip_registration():
                     name = member.name.rsplit("/", 1)[-1].removesuffix(".wav")
                     digit, speaker, number = name.split("_")
                     file = tar.extractfile(member)
-                    if (int(number) < TESTED) == test and file:
+                    if (int(number) < TEST_RECORDINGS) == test and file:
                         _, sound = scipy.io.wavfile.read(io.BytesIO(file.read()))
                         yield (
                             row,
@@ -99,15 +99,15 @@ with registered.skip_registration():
 
         def _split_generators(self, dl_manager):
             del dl_manager
-            places = {"train": range(6), "valid": (6,), "test": (7,)}
-            return {part: self._generate_examples(its) for part, its in places.items()}
+            instruments = {"train": range(6), "valid": (6,), "test": (7,)}
+            return {k: self._generate_examples(v) for k, v in instruments.items()}
 
-        def _generate_examples(self, places):
+        def _generate_examples(self, instruments):
             midi = package("pretty_midi", extra="music", what="notes")
             folder = pathlib.Path(midi.__file__).parent
             font = soundfont.read(folder / "TimGM6mb.sf2")
             for program in range(128):
-                for key in PITCHES if program % 8 in places else ():
+                for key in PITCHES if program % 8 in instruments else ():
                     sound = soundfont.play(
                         font, program, key, rate=spectrogram.RATE, seconds=1.0
                     )

@@ -1,8 +1,8 @@
 """`audio_folder`: a folder of WAV files for each class.
 
-DIR/CLASS/*.wav, or DIR/train/CLASS and DIR/test/CLASS; see `folders`. Each becomes a
-mel spectrogram of its first second (see `spectrogram`), whatever its rate and its
-channels, which are averaged. What a file's name has before its first _ is its voice,
+DIR/CLASS/*.wav, or DIR/train/CLASS and DIR/test/CLASS; see `class_folders`. Each file
+becomes a mel spectrogram of its first second (see `spectrogram`), at any rate; channels
+are averaged. What a file's name has before its first _ is its voice,
 which experiments may leave out of training: anna_01.wav; without a _ it is the whole
 name.
 """
@@ -18,7 +18,7 @@ from dljax.datasets import class_folders, spectrogram
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import DAMAGED_DATA, UserError, first_line
 
-SOUNDS = class_folders.Kind("sounds", (".wav",))
+SOUNDS = class_folders.FileKind("sounds", (".wav",))
 
 
 def find(root: pathlib.Path) -> dict[str, class_folders.Classes]:
@@ -27,24 +27,24 @@ def find(root: pathlib.Path) -> dict[str, class_folders.Classes]:
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """A table {"image", "label", "voice"}.
+    """Arrays {"image", "label", "voice"}.
 
     Raises:
       UserError: see `find`; a file is damaged, or holds no sound.
     """
     del resize
-    files, labels, parts, names = class_folders.listed(find(root))
+    files, labels, parts, names = class_folders.label_files(find(root))
     voices = [path.stem.partition("_")[0] for path in files]
     _, voice = np.unique(voices, return_inverse=True)
     arrays = {
-        "image": spectrogram.pictures([sound(path) for path in files]),
+        "image": spectrogram.mel_spectrograms([read_wav(path) for path in files]),
         "label": labels,
         "voice": voice.astype(np.int32),
     }
     return ArrayDataset("audio_folder", "1.0.0", arrays, parts, names)
 
 
-def sound(path: pathlib.Path) -> np.ndarray:
+def read_wav(path: pathlib.Path) -> np.ndarray:
     """A WAV file as int16 (samples,), of the rate of spectrograms.
 
     Raises:
@@ -59,7 +59,7 @@ def sound(path: pathlib.Path) -> np.ndarray:
             rate, wave = scipy.io.wavfile.read(path)
         if not len(wave):
             raise ValueError("no samples")
-        wave = _within_1(wave[: 2 * rate])  # more than a picture shows
+        wave = _float_mono(wave[: 2 * rate])  # more than a spectrogram shows
         common = math.gcd(rate, spectrogram.RATE)
         wave = scipy.signal.resample_poly(
             wave, spectrogram.RATE // common, rate // common
@@ -71,7 +71,7 @@ def sound(path: pathlib.Path) -> np.ndarray:
     return np.round(np.clip(wave, -1, 1) * (2**15 - 1)).astype(np.int16)
 
 
-def _within_1(wave: np.ndarray) -> Any:
+def _float_mono(wave: np.ndarray) -> Any:
     """Samples of any kind as float64 (samples,) from -1 to 1."""
     if wave.dtype == np.uint8:  # around 128, unlike all others
         wave = (wave.astype(np.float64) - 128) / 128

@@ -22,7 +22,7 @@ from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
 from dljax.datasets import audio_builders, music_builders, text_builders
-from dljax.datasets.location import DatasetLocation, prepared
+from dljax.datasets.location import DatasetLocation, newest_version
 from dljax.errors import DAMAGED_DATA, DISK, UserError, first_line
 
 FASHION = [
@@ -192,43 +192,43 @@ BUILDERS: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
 }
 
 
-def prepare(place: DatasetLocation) -> pathlib.Path:
+def prepare(location: DatasetLocation) -> pathlib.Path:
     """Prepares one of dljax's own data sets; returns its folder.
 
     Raises:
-      UserError: it cannot be downloaded, a file is damaged, or a directory not
-      writable.
+      UserError: it cannot be downloaded, a file is damaged, or a directory is not
+        writable.
     """
     downloader.MAX_RETRIES = 0  # else a missing network hangs for 200 s
     tfds.disable_progress_bar()
-    root = place.data_dir / "dljax"
+    root = location.data_dir / "dljax"
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            builder = BUILDERS[place.name](data_dir=root, file_format="array_record")
+            builder = BUILDERS[location.name](data_dir=root, file_format="array_record")
             builder.download_and_prepare(
                 download_config=tfds.download.DownloadConfig(
-                    manual_dir=place.manual_dir, try_download_gcs=False
+                    manual_dir=location.manual_dir, try_download_gcs=False
                 )
             )
     except NonMatchingChecksumError as error:
         raise UserError(
-            f"--manual_dir={place.manual_dir}: a file of {place.name} is not the "
+            f"--manual_dir={location.manual_dir}: a file of {location.name} is not the "
             f"published one ({first_line(error)})"
-            if place.manual_dir
-            else f"--dataset={place.name}: the download is damaged",
+            if location.manual_dir
+            else f"--dataset={location.name}: the download is damaged",
             DAMAGED_DATA,
         ) from None
     except OSError as error:
         if type(error).__module__.split(".")[0] in ("requests", "urllib3"):
             raise UserError(
-                f"--download: {place.name} cannot be fetched "
+                f"--download: {location.name} cannot be fetched "
                 f"({type(error).__name__}); with no network give --manual_dir=DIR"
             ) from None
-        if folder := prepared(root / place.name):
+        if folder := newest_version(root / location.name):
             return folder  # another process was first
         raise UserError(
-            f"--data_dir={place.data_dir}: {error.strerror or error}; give a directory "
-            "that can be written",
+            f"--data_dir={location.data_dir}: {error.strerror or error}; give a "
+            "directory that can be written",
             DISK,
         ) from None
     return pathlib.Path(builder.data_dir)

@@ -1,7 +1,7 @@
 """`colloid_video`: spheres that diffuse in water, 300 frames under a microscope.
 
 Of the bulk water video of trackpy-examples (soft-matter; BSD 3-clause or CC BY 3.0),
-made grey and halved: `bulk_water_half.zip`, or the PNG files in it. Read where it is.
+made grey and halved: `bulk_water_half.zip`, or the PNG files in it. Read in place.
 """
 
 import io
@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
-from dljax.datasets.image_folder import opened
+from dljax.datasets.image_folder import open_image
 from dljax.errors import DAMAGED_DATA, UserError, first_line
 
 ZIP = "bulk_water_half.zip"
@@ -36,7 +36,7 @@ def find(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """A table {"image": uint8 (300, h, w, 1)} of frames, without labels.
+    """Arrays {"image": uint8 (300, h, w, 1)} of frames, without labels.
 
     `resize` is of clips, not of frames: see `video.frame_stride`.
 
@@ -51,7 +51,7 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
         blobs = {str(path): path.read_bytes() for path in files}
     frames: list[np.ndarray] = []
     for name, blob in blobs.items():
-        with opened(io.BytesIO(blob), name) as image:
+        with open_image(io.BytesIO(blob), name) as image:
             frames.append(np.asarray(image.convert("L")))
         if frames[-1].shape != frames[0].shape:
             raise UserError(f"{name}: is not of the first frame's size", DAMAGED_DATA)

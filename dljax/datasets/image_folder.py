@@ -1,8 +1,8 @@
 """`image_folder`: a folder of PNG or JPEG files for each class.
 
-DIR/CLASS/*.png (jpg, jpeg), or DIR/train/CLASS and DIR/test/CLASS; see `folders`. All
-images grey: one channel, else three. Images of one size stay as they are, others need
-`--resize=N`.
+DIR/CLASS/*.png (jpg, jpeg), or DIR/train/CLASS and DIR/test/CLASS; see `class_folders`.
+If all images are grey: one channel, else three. Images of one size stay as they are,
+others need `--resize=N`.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from dljax.datasets import class_folders
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import DAMAGED_DATA, UserError, first_line
 
-IMAGES = class_folders.Kind("images", (".png", ".jpg", ".jpeg"))
+IMAGES = class_folders.FileKind("images", (".png", ".jpg", ".jpeg"))
 GREY = {"1", "L", "LA"}  # Pillow's modes
 COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
@@ -27,16 +27,16 @@ def find(root: pathlib.Path) -> dict[str, class_folders.Classes]:
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """Reads the images; `resize` as in `data.find`.
+    """Reads the images; `resize` as in `location.find`.
 
     Raises:
-      UserError: see `find`; a file is damaged; sizes differ, and none is given.
+      UserError: see `find`; a file is damaged; sizes differ and `resize` is 0.
     """
-    files, labels, parts, names = class_folders.listed(find(root))
+    files, labels, parts, names = class_folders.label_files(find(root))
     mode = _mode(files, resize)
     images = []
     for path in files:
-        with opened(path, path) as image:
+        with open_image(path, path) as image:
             image = image.convert(mode)
             images.append(np.asarray(_square(image, resize) if resize else image))
     pixels = np.stack(images)
@@ -46,8 +46,8 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
 
 
 @contextlib.contextmanager
-def opened(file: Any, name: Any) -> Iterator[Any]:
-    """A Pillow image of a file; what is wrong with it is said of `name`."""
+def open_image(file: Any, name: Any) -> Iterator[Any]:
+    """A Pillow image of a file; errors name `name`."""
     from PIL import Image
 
     try:
@@ -61,7 +61,7 @@ def opened(file: Any, name: Any) -> Iterator[Any]:
         ) from None
 
 
-def resized(images: np.ndarray, size: int) -> np.ndarray:
+def resize_images(images: np.ndarray, size: int) -> np.ndarray:
     """uint8 images (n, h, w, c) as (n, size, size, c), rounded to whole levels.
 
     Bilinear, over all pixels that a new one covers; sides in any proportion.
@@ -85,7 +85,7 @@ def _mode(files: list[pathlib.Path], resize: int) -> str:
     modes: set[str] = set()
     sizes: dict[tuple[int, int], pathlib.Path] = {}
     for path in files:
-        with opened(path, path) as image:
+        with open_image(path, path) as image:
             if image.mode not in GREY | COLOUR:
                 raise UserError(
                     f"{path}: has more than 8 bits a channel ({image.mode})"

@@ -1,7 +1,7 @@
 """`labelled_text`: your own texts with labels, a text, a tab and its label a line.
 
 DIR has train.tsv and test.tsv, and may have valid.tsv; or one .tsv file of any name,
-which is split by a hash of the text: eight tenths, one and one. Read where it is.
+which is split by a hash of the text: eight tenths, one and one. Read in place.
 """
 
 import pathlib
@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
-from dljax.datasets.plain_text import PARTS, lines, part_of
+from dljax.datasets.plain_text import PARTS, part_of, read_lines
 from dljax.errors import DAMAGED_DATA, UserError
 
 
@@ -32,7 +32,7 @@ def find(root: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """A table {"text", "label"}; classes are in alphabetical order.
+    """Arrays {"text", "label"}; classes are in alphabetical order.
 
     Raises:
       UserError: see `find`; a line is damaged; a part is empty, or has a label that
@@ -44,35 +44,35 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
     for name, path in files.items():
         for text, label in _labelled(path):
             parts[part_of(text) if name == "all" else name].append((text, label))
-    given = {k: rows for k, rows in parts.items() if rows or k in files}
+    filled = {k: rows for k, rows in parts.items() if rows or k in files}
     needed = [k for k in parts if k in files or k != "valid"]
     if empty := [k for k in needed if not parts[k]]:
         raise UserError(f"--manual_dir={root}: no text is for {empty[0]}")
     names = sorted({label for _, label in parts["train"]})
-    for part, rows in given.items():
+    for part, rows in filled.items():
         if unknown := {label for _, label in rows} - set(names):
             raise UserError(
                 f"--manual_dir={root}: no text of {min(unknown)} is for training, and "
                 f"{part} has some"
             )
-    told = [row for its in given.values() for row in its]
-    bounds = np.cumsum([len(its) for its in given.values()])
-    places = np.split(np.arange(len(told)), bounds[:-1])
+    examples = [row for rows in filled.values() for row in rows]
+    bounds = np.cumsum([len(rows) for rows in filled.values()])
+    rows_of = np.split(np.arange(len(examples)), bounds[:-1])
     arrays = {
-        "text": np.array([text.encode() for text, _ in told]),
-        "label": np.array([names.index(label) for _, label in told], np.int32),
+        "text": np.array([text.encode() for text, _ in examples]),
+        "label": np.array([names.index(label) for _, label in examples], np.int32),
     }
-    own = dict(zip(given, places, strict=True))
-    return ArrayDataset("labelled_text", "1.0.0", arrays, own, tuple(names))
+    splits = dict(zip(filled, rows_of, strict=True))
+    return ArrayDataset("labelled_text", "1.0.0", arrays, splits, tuple(names))
 
 
 def _labelled(path: pathlib.Path) -> list[tuple[str, str]]:
-    found = []
-    for number, line in enumerate(lines(path), 1):
+    examples = []
+    for number, line in enumerate(read_lines(path), 1):
         text, tab, label = (part.strip() for part in line.rpartition("\t"))
         if not (text and label):
             raise UserError(
                 f"{path}: line {number} is not a text, a tab and a label", DAMAGED_DATA
             )
-        found.append((text, label))
-    return found
+        examples.append((text, label))
+    return examples

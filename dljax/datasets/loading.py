@@ -17,20 +17,20 @@ from dljax.datasets.location import DatasetLocation, reader
 from dljax.datasets.registry import REGISTRY, DatasetSpec
 from dljax.errors import DAMAGED_DATA, UserError, first_line
 
-Tables = dict[DatasetLocation, ArrayDataset]
-_tables: contextvars.ContextVar[Tables | None] = contextvars.ContextVar(
-    "tables", default=None
+Datasets = dict[DatasetLocation, ArrayDataset]
+_datasets: contextvars.ContextVar[Datasets | None] = contextvars.ContextVar(
+    "datasets", default=None
 )
 
 
 @contextlib.contextmanager
-def sharing(tables: Tables) -> Iterator[None]:
-    """Inside, `load` returns the data sets in `tables` and adds those that it reads."""
-    token = _tables.set(tables)
+def sharing(datasets: Datasets) -> Iterator[None]:
+    """Inside, `load` returns data sets from `datasets` and adds those that it reads."""
+    token = _datasets.set(datasets)
     try:
         yield
     finally:
-        _tables.reset(token)
+        _datasets.reset(token)
 
 
 def load(location: DatasetLocation) -> ArrayDataset:
@@ -40,36 +40,36 @@ def load(location: DatasetLocation) -> ArrayDataset:
       UserError: it cannot be downloaded, a file is damaged, or a directory not
         writable; or a data set without images is to be resized.
     """
-    tables = _tables.get()
-    if tables is None:
+    datasets = _datasets.get()
+    if datasets is None:
         return _load(location)
-    if location not in tables:
-        tables[location] = _load(location)
-    return tables[location]
+    if location not in datasets:
+        datasets[location] = _load(location)
+    return datasets[location]
 
 
-def _load(place: DatasetLocation) -> ArrayDataset:
-    from dljax.datasets.image_folder import resized
+def _load(location: DatasetLocation) -> ArrayDataset:
+    from dljax.datasets.image_folder import resize_images
 
-    where_it_is = bool(REGISTRY.get(place.name, DatasetSpec()).needs)
-    if where_it_is:
-        table = reader(place.name).read(place.manual_dir, place.resize)
+    in_place = bool(REGISTRY.get(location.name, DatasetSpec()).manual_contents)
+    if in_place:
+        dataset = reader(location.name).read(location.manual_dir, location.resize)
     else:
-        table = _read(place)
-    if place.resize and "image" not in table.arrays:
-        raise UserError(f"--resize={place.resize}: {place.name} has no images")
-    if place.resize and not where_it_is:
-        images = resized(table.arrays["image"], place.resize)
-        table = table._replace(arrays={**table.arrays, "image": images})
-    return table
+        dataset = _read_tfds(location)
+    if location.resize and "image" not in dataset.arrays:
+        raise UserError(f"--resize={location.resize}: {location.name} has no images")
+    if location.resize and not in_place:
+        images = resize_images(dataset.arrays["image"], location.resize)
+        dataset = dataset._replace(arrays={**dataset.arrays, "image": images})
+    return dataset
 
 
-def _read(place: DatasetLocation) -> ArrayDataset:
+def _read_tfds(location: DatasetLocation) -> ArrayDataset:
     import tensorflow_datasets as tfds
 
     from dljax.datasets import builders
 
-    folder = place.folder or builders.prepare(place)
+    folder = location.folder or builders.prepare(location)
 
     try:
         builder = tfds.builder_from_directory(folder)
@@ -84,8 +84,8 @@ def _read(place: DatasetLocation) -> ArrayDataset:
         arrays = _arrays(rows, features)
     except KeyError as error:
         raise UserError(
-            f"--dataset={place.name}: is neither images of one size with labels, nor "
-            f"text ({error} is missing or of another kind)"
+            f"--dataset={location.name}: is neither images of one size with labels, "
+            f"nor text ({error} is missing or of another kind)"
         ) from None
     except Exception as error:  # whatever a reader says of a bad file
         raise UserError(
@@ -94,23 +94,23 @@ def _read(place: DatasetLocation) -> ArrayDataset:
             DAMAGED_DATA,
         ) from None
     names = tuple(features["label"].names or ()) if "label" in features else ()
-    own = REGISTRY.get(place.name, DatasetSpec())
+    spec = REGISTRY.get(location.name, DatasetSpec())
     return ArrayDataset(
-        place.name, folder.name, arrays, parts, names, own.largest, own.folds
+        location.name, folder.name, arrays, parts, names, spec.max_value, spec.folds
     )
 
 
 def _arrays(rows: list[Any], features: Any) -> dict[str, np.ndarray]:
-    """The arrays of a table; KeyError where the data set is of no kind that it has."""
+    """The arrays of a data set; KeyError where its features are of no known kind."""
     if "roll" in features:
-        return reader("piano_roll").padded([row["roll"] for row in rows])
+        return reader("piano_roll").pad_rolls([row["roll"] for row in rows])
     if "sound" in features:
-        made = reader("spectrogram").pictures([row["sound"] for row in rows])
-        others = {
+        sounds = [row["sound"] for row in rows]
+        labels = {
             name: np.array([row[name] for row in rows], np.int32)
             for name in ("label", "voice")
         }
-        return {"image": made, **others}
+        return {"image": reader("spectrogram").mel_spectrograms(sounds), **labels}
     kinds = {"source", "target"}, {"text", "label"}, {"image", "label"}, {"text"}
     kind = next((kind for kind in kinds if kind <= set(features)), {"image", "label"})
     arrays = {}

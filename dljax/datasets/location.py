@@ -1,4 +1,4 @@
-"""Where a data set is, answered in milliseconds: no heavy import, no network."""
+"""Where a data set is: found in milliseconds, with no heavy import, no network."""
 
 import importlib
 import os
@@ -30,15 +30,16 @@ def default_dir() -> pathlib.Path:
     ).expanduser()
 
 
-def prepared(folder: pathlib.Path) -> pathlib.Path | None:
+def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
     """The newest version of the TFDS data set in a folder; None where there is none."""
     versions = sorted(
-        folder.glob("*.*.*/dataset_info.json"), key=lambda p: _numbers(p.parent.name)
+        folder.glob("*.*.*/dataset_info.json"),
+        key=lambda p: _version_numbers(p.parent.name),
     )
     return versions[-1].parent if versions else None
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
@@ -53,23 +54,22 @@ def find(
     """Finds a data set on disk, or what it can be prepared from.
 
     Raises:
-      UserError: there is no such data set, or it is not prepared and nothing was given
-      to
-        prepare it from, or it has no images to resize.
+      UserError: there is no such data set; it is not prepared and there is nothing to
+        prepare it from; or it has no images to resize.
     """
-    if resize and not REGISTRY.get(name, DatasetSpec()).images:
+    if resize and not REGISTRY.get(name, DatasetSpec()).has_images:
         raise UserError(f"--resize={resize}: {name} has no images")
     root = pathlib.Path(data_dir).expanduser().absolute() if data_dir else default_dir()
     manual = pathlib.Path(manual_dir).expanduser().absolute() if manual_dir else None
-    if name in REGISTRY and (needs := REGISTRY[name].needs):
+    if name in REGISTRY and (contents := REGISTRY[name].manual_contents):
         if manual is None:
-            raise UserError(f"--dataset={name}: give --manual_dir=DIR with {needs}")
+            raise UserError(f"--dataset={name}: give --manual_dir=DIR with {contents}")
         if not (manual.is_dir() or (manual.is_file() and name == "text_file")):
             raise UserError(f"--manual_dir={manual_dir}: is not a directory")
         reader(name).find(manual)
         return DatasetLocation(name, root, None, manual, False, resize)
     if name in REGISTRY:
-        folder = prepared(root / "dljax" / name)
+        folder = newest_version(root / "dljax" / name)
         if folder is None and (files := REGISTRY[name].files):
             if manual is not None:
                 missing = [f for f in files if not (manual / f).is_file()]
@@ -78,14 +78,14 @@ def find(
                         f"--manual_dir={manual_dir}: no {missing[0]} there; "
                         f"{name} needs {', '.join(files)}"
                     )
-            elif not download and (folder := prepared(root / name)) is None:
+            elif not download and (folder := newest_version(root / name)) is None:
                 raise UserError(
                     f"--dataset={name}: not prepared in {root}; give --manual_dir=DIR "
                     "with its original files, or --download to fetch them, or "
                     "--data_dir=DIR where it is prepared"
                 )
         return DatasetLocation(name, root, folder, manual, download, resize)
-    folder = prepared(root / name)
+    folder = newest_version(root / name)
     if folder is None:
         near = nearest(name, REGISTRY, cutoff=0.7)
         hint = f"did you mean {near}? " if near else ""
@@ -97,5 +97,5 @@ def find(
 
 
 def reader(name: str) -> Any:
-    """Of a data set that is read where it is: `find` and `read`."""
+    """The module that finds and reads a data set in place: has `find` and `read`."""
     return importlib.import_module(f"dljax.datasets.{name}")

@@ -2,7 +2,7 @@
 
 DIR has two files with one stem, as text.de and text.en; what is first in the alphabet
 is translated into the other. Split by a hash of the source: eight tenths, one and one.
-Read where it is.
+Read in place.
 """
 
 import pathlib
@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
-from dljax.datasets.plain_text import PARTS, lines, part_of
+from dljax.datasets.plain_text import PARTS, part_of, read_lines
 from dljax.errors import DAMAGED_DATA, UserError
 
 
@@ -31,14 +31,14 @@ def find(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """A table {"source", "target"}; pairs with an empty side are left out.
+    """Arrays {"source", "target"}; pairs with an empty side are left out.
 
     Raises:
       UserError: see `find`; the files differ in length; a part is empty.
     """
     del resize
     source, target = find(root)
-    sides = [lines(path) for path in (source, target)]
+    sides = [read_lines(path) for path in (source, target)]
     if len(sides[0]) != len(sides[1]):
         raise UserError(
             f"--manual_dir={root}: {source.name} has {len(sides[0])} lines and "
@@ -48,7 +48,7 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
     pairs = [(a, b) for a, b in zip(*sides, strict=True) if a and b]
     parts = np.array([part_of(a) for a, _ in pairs])
     rows = {part: np.flatnonzero(parts == part) for part in PARTS}
-    if empty := [part for part, its in rows.items() if not len(its)]:
+    if empty := [part for part, indices in rows.items() if not len(indices)]:
         raise UserError(
             f"--manual_dir={root}: {len(pairs)} pairs are too few; none is for "
             f"{empty[0]}"

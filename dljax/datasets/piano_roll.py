@@ -2,7 +2,7 @@
 
 A MATLAB file with the cells `traindata`, `validdata` and `testdata` of arrays (steps,
 88), as the classic sets come: JSB Chorales, Piano-midi.de, Nottingham, MuseData
-(Boulanger-Lewandowski et al. 2012). Read where it is.
+(Boulanger-Lewandowski et al. 2012). Read in place.
 """
 
 import pathlib
@@ -35,7 +35,7 @@ def find(root: pathlib.Path) -> pathlib.Path:
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """A table {"roll": uint8 (n, longest, 88), "length": int32 (n,)}, in three parts.
+    """Arrays {"roll": uint8 (n, max_len, 88), "length": int32 (n,)}, in three parts.
 
     Raises:
       UserError: see `find`; the file is damaged or of another kind.
@@ -54,16 +54,16 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
     rolls: list[np.ndarray] = []
     parts = {}
     for part, name in CELLS.items():
-        found = list(np.ravel(cells.get(name, ())))
-        if not found or any(np.ndim(r) != 2 or np.shape(r)[1] != KEYS for r in found):
+        pieces = list(np.ravel(cells.get(name, ())))
+        if not pieces or any(np.ndim(r) != 2 or np.shape(r)[1] != KEYS for r in pieces):
             raise UserError(f"{path}: has no cell {name} of arrays (steps, {KEYS})")
-        parts[part] = np.arange(len(rolls), len(rolls) + len(found))
-        rolls += found
-    return ArrayDataset("piano_roll", "1.0.0", padded(rolls), parts, ())
+        parts[part] = np.arange(len(rolls), len(rolls) + len(pieces))
+        rolls += pieces
+    return ArrayDataset("piano_roll", "1.0.0", pad_rolls(rolls), parts, ())
 
 
-def padded(rolls: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """{"roll": uint8 (n, longest, 88), "length": int32 (n,)} of rolls (steps, 88)."""
+def pad_rolls(rolls: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """{"roll": uint8 (n, max_len, 88), "length": int32 (n,)} of rolls (steps, 88)."""
     length = np.array([len(roll) for roll in rolls], np.int32)
     arrays = np.zeros((len(rolls), length.max(), KEYS), np.uint8)
     for row, roll in zip(arrays, rolls, strict=True):

@@ -18,7 +18,7 @@ def part_of(text: str) -> str:
     return list(PARTS)[int(np.searchsorted(bounds, place, side="right"))]
 
 
-def whole(path: pathlib.Path) -> str:
+def read_text(path: pathlib.Path) -> str:
     """The text of a file of UTF-8.
 
     Raises:
@@ -30,10 +30,10 @@ def whole(path: pathlib.Path) -> str:
         raise UserError(f"{path}: is not UTF-8", DAMAGED_DATA) from None
 
 
-def lines(path: pathlib.Path) -> list[str]:
-    """Its lines, without the blanks around them; raises as `whole`.
+def read_lines(path: pathlib.Path) -> list[str]:
+    """The lines of a file, without blanks around them; raises as `read_text`.
 
     A line ends where an editor ends it: other marks of Unicode belong to the text.
     """
-    text = whole(path).rstrip("\n")
+    text = read_text(path).rstrip("\n")
     return [line.strip() for line in text.split("\n")] if text else []

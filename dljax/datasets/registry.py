@@ -1,23 +1,24 @@
-"""dljax's own data sets: what has to be known of one before it is read."""
+"""dljax's own data sets: what is known of each before it is read."""
 
 from typing import NamedTuple
 
 
 class DatasetSpec(NamedTuple):
-    """One of them.
+    """A data set of dljax.
 
-    files: what it is prepared from; none where an installed package has it.
-    largest: the pixel value that becomes 1.
-    needs: what --manual_dir holds, where it is read there by a module of its name.
-    folds: how many it is split by, where it has no parts.
-    images: whether it has any, which --resize changes.
+    files: the files that it is prepared from; none where an installed package has them.
+    max_value: the pixel value that becomes 1.
+    manual_contents: what --manual_dir has to hold, in words, where the data set is read
+      in place, by the module of its name.
+    folds: the number of folds, where it has no test split.
+    has_images: whether --resize applies.
     """
 
     files: tuple[str, ...] = ()
-    largest: int = 255
-    needs: str = ""
+    max_value: int = 255
+    manual_contents: str = ""
     folds: int = 5
-    images: bool = True
+    has_images: bool = True
 
 
 IDX = tuple(
@@ -36,46 +37,52 @@ def _sentences(language: str) -> tuple[str, ...]:
     return tuple(f"tatoeba.{language}-eng.{one}" for one in (language, "eng"))
 
 
-# By `synthetic`, for experiments that ask for them.
+# Made by `sources.synthetic`, for the experiments that use them.
 SYNTHETIC = ("adding", "copying", "gaussian")
 REGISTRY = {
-    "digits": DatasetSpec(largest=16),
+    "digits": DatasetSpec(max_value=16),
     "mnist": DatasetSpec(IDX),
     "fashion_mnist": DatasetSpec(IDX),
     "kmnist": DatasetSpec(IDX),
     "cifar10": DatasetSpec(("cifar-10-binary.tar.gz",)),
-    "lexicon": DatasetSpec(images=False),
-    "names": DatasetSpec(images=False),
-    "chorales": DatasetSpec(images=False),
+    "lexicon": DatasetSpec(has_images=False),
+    "names": DatasetSpec(has_images=False),
+    "chorales": DatasetSpec(has_images=False),
     "rt_polarity": DatasetSpec(
-        ("rt-polarity.neg", "rt-polarity.pos"), folds=10, images=False
+        ("rt-polarity.neg", "rt-polarity.pos"), folds=10, has_images=False
     ),
-    "multi30k": DatasetSpec(_captions("de"), images=False),
-    "multi30k_fr": DatasetSpec(_captions("fr"), images=False),
-    "tatoeba_de": DatasetSpec(_sentences("deu"), images=False),
-    "tatoeba_fr": DatasetSpec(_sentences("fra"), images=False),
-    "tatoeba_es": DatasetSpec(_sentences("spa"), images=False),
-    "tiny_shakespeare": DatasetSpec(("input.txt",), images=False),
-    "python_reference": DatasetSpec(images=False),
-    "text_file": DatasetSpec(needs="one .txt file, or FILE itself", images=False),
-    "notes": DatasetSpec(images=False),
+    "multi30k": DatasetSpec(_captions("de"), has_images=False),
+    "multi30k_fr": DatasetSpec(_captions("fr"), has_images=False),
+    "tatoeba_de": DatasetSpec(_sentences("deu"), has_images=False),
+    "tatoeba_fr": DatasetSpec(_sentences("fra"), has_images=False),
+    "tatoeba_es": DatasetSpec(_sentences("spa"), has_images=False),
+    "tiny_shakespeare": DatasetSpec(("input.txt",), has_images=False),
+    "python_reference": DatasetSpec(has_images=False),
+    "text_file": DatasetSpec(
+        manual_contents="one .txt file, or FILE itself", has_images=False
+    ),
+    "notes": DatasetSpec(has_images=False),
     "spoken_digit": DatasetSpec(
-        ("free-spoken-digit-dataset-1.0.9.tar.gz",), images=False
+        ("free-spoken-digit-dataset-1.0.9.tar.gz",), has_images=False
     ),
-    "vader": DatasetSpec(needs="the files *_GroundTruth.txt", images=False),
+    "vader": DatasetSpec(
+        manual_contents="the files *_GroundTruth.txt", has_images=False
+    ),
     "labelled_text": DatasetSpec(
-        needs="one .tsv file, or train.tsv and test.tsv", images=False
+        manual_contents="one .tsv file, or train.tsv and test.tsv", has_images=False
     ),
     "parallel_text": DatasetSpec(
-        needs="two aligned files, as text.de and text.en", images=False
+        manual_contents="two aligned files, as text.de and text.en", has_images=False
     ),
-    "image_folder": DatasetSpec(needs="a folder of images for each class"),
+    "image_folder": DatasetSpec(manual_contents="a folder of images for each class"),
     "audio_folder": DatasetSpec(
-        needs="a folder of WAV files for each class", images=False
+        manual_contents="a folder of WAV files for each class", has_images=False
     ),
     "colloid_video": DatasetSpec(
-        needs="bulk_water_half.zip or its frames as PNG files"
+        manual_contents="bulk_water_half.zip or its frames as PNG files"
     ),
-    "piano_roll": DatasetSpec(needs="one .mat file of piano rolls", images=False),
-    **dict.fromkeys(SYNTHETIC, DatasetSpec(images=False)),
+    "piano_roll": DatasetSpec(
+        manual_contents="one .mat file of piano rolls", has_images=False
+    ),
+    **dict.fromkeys(SYNTHETIC, DatasetSpec(has_images=False)),
 }

@@ -77,14 +77,14 @@ def play(font: Font, program: int, key: int, *, rate: int, seconds: float):
 
 def _zone(font: Font, program: int, key: int) -> dict[int, int]:
     """The recording of an instrument for this key, or the nearest, and how it plays."""
-    found = []
+    zones = []
     for outer in _zones(font, "phdr", "pbag", "pgen", font.programs[program], 24):
         if INSTRUMENT in outer:
             instrument = outer[INSTRUMENT]
             for inner in _zones(font, "inst", "ibag", "igen", instrument, 20):
                 if SAMPLE in inner:
-                    found.append((_off(outer, key) + _off(inner, key), inner))
-    return min(found, key=lambda pair: pair[0])[1]
+                    zones.append((_distance(outer, key) + _distance(inner, key), inner))
+    return min(zones, key=lambda pair: pair[0])[1]
 
 
 def _zones(font, heads, bags, generators, number, at):
@@ -96,13 +96,15 @@ def _zones(font, heads, bags, generators, number, at):
     common: dict[int, int] = {}
     for bag in range(first, after):
         low, high = (struct.unpack_from("<H", bags[i])[0] for i in (bag, bag + 1))
-        own = dict(struct.unpack("<HH", record) for record in generators[low:high])
-        if not {INSTRUMENT, SAMPLE} & own.keys():
-            common = own
-        yield {**common, **own}
+        generators_of = dict(
+            struct.unpack("<HH", record) for record in generators[low:high]
+        )
+        if not {INSTRUMENT, SAMPLE} & generators_of.keys():
+            common = generators_of
+        yield {**common, **generators_of}
 
 
-def _off(zone: dict[int, int], key: int) -> int:
+def _distance(zone: dict[int, int], key: int) -> int:
     """How far a key is from those of a zone."""
     keys = zone.get(KEYS, 127 << 8)
     return max(0, (keys & 255) - key, key - (keys >> 8))

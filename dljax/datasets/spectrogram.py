@@ -17,19 +17,19 @@ LOUDEST, RANGE = 36.0, 80.0  # decibels: of 255, and from 0 to 255
 ROUNDS = 60  # of Griffin and Lim
 
 
-def pictures(sounds: Sequence[np.ndarray]) -> np.ndarray:
+def mel_spectrograms(sounds: Sequence[np.ndarray]) -> np.ndarray:
     """Sounds int16 (samples,), each about a second or less -> uint8 (n, frames, bands,
     1). What is longer is cut off, what is shorter is followed by silence.
     """
     length = FRAMES * HOP
-    found = []
+    images = []
     for sound in sounds:
         wave = np.zeros(length, np.float32)
         wave[: min(len(sound), length)] = sound[:length] / np.float32(2**15)
         power = np.abs(_frames(wave)) ** 2 @ _bands().T
         decibels = 10 * np.log10(np.maximum(power, 1e-10))
-        found.append(np.clip((decibels - LOUDEST) / RANGE + 1, 0, 1))
-    return np.round(255 * np.stack(found)).astype(np.uint8)[..., None]
+        images.append(np.clip((decibels - LOUDEST) / RANGE + 1, 0, 1))
+    return np.round(255 * np.stack(images)).astype(np.uint8)[..., None]
 
 
 def heard(images: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 
 from dljax.datasets.plain_text import PARTS, part_of
-from dljax.datasets.text_file import parts
+from dljax.datasets.text_file import split_text
 
 POLARITY = ["negative", "positive"]
 
@@ -50,17 +50,17 @@ def _rows(examples):
     yield from enumerate(examples)
 
 
-def _hashed(pairs):
+def _split_by_hash(pairs):
     """Generators of a split by hash; a source that comes again is in the same part."""
-    found: dict[str, list] = {name: [] for name in PARTS}
+    examples: dict[str, list] = {name: [] for name in PARTS}
     for source, target in pairs:
-        found[part_of(source)].append({"source": source, "target": target})
-    return {name: _rows(rows) for name, rows in found.items()}
+        examples[part_of(source)].append({"source": source, "target": target})
+    return {name: _rows(rows) for name, rows in examples.items()}
 
 
-def _cut(text):
+def _split_running(text):
     """Generators of the parts of a running text."""
-    return {name: _rows([{"text": its}]) for name, its in parts(text).items()}
+    return {name: _rows([{"text": part}]) for name, part in split_text(text).items()}
 
 
 def _lines(path):
@@ -112,10 +112,10 @@ with registered.skip_registration():
             english, german = Locale("en"), Locale("de")
             pairs: dict[str, str] = {}
             for kind in self.KINDS:
-                ours, theirs = getattr(english, kind), getattr(german, kind)
-                for code in sorted(ours.keys() & theirs.keys()):
-                    pairs.setdefault(theirs[code], ours[code])
-            return _hashed(pairs.items())
+                targets, sources = getattr(english, kind), getattr(german, kind)
+                for code in sorted(targets.keys() & sources.keys()):
+                    pairs.setdefault(sources[code], targets[code])
+            return _split_by_hash(pairs.items())
 
         def _generate_examples(self):
             raise NotImplementedError  # the generators are in _split_generators
@@ -160,7 +160,7 @@ with registered.skip_registration():
 
         def _split_generators(self, dl_manager):
             text = pathlib.Path(dl_manager.download(self.URL)).read_text("utf-8")
-            return _cut(text)
+            return _split_running(text)
 
         def _generate_examples(self):
             raise NotImplementedError  # the generators are in _split_generators
@@ -179,7 +179,7 @@ with registered.skip_registration():
             del dl_manager
             from pydoc_data.topics import topics
 
-            return _cut("\n\n".join(topics[name] for name in sorted(topics)))
+            return _split_running("\n\n".join(topics[name] for name in sorted(topics)))
 
         def _generate_examples(self):
             raise NotImplementedError  # the generators are in _split_generators
@@ -230,7 +230,7 @@ with registered.skip_registration():
         def _split_generators(self, dl_manager):
             stem = f"{self.URL}tatoeba.{self.LANGUAGE}-eng."
             paths = dl_manager.download([stem + self.LANGUAGE, f"{stem}eng"])
-            return _hashed(zip(*map(_lines, paths), strict=True))
+            return _split_by_hash(zip(*map(_lines, paths), strict=True))
 
         def _generate_examples(self):
             raise NotImplementedError  # the generators are in _split_generators

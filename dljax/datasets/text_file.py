@@ -1,7 +1,7 @@
 """`text_file`: your own running text, a file, or the one .txt file of a folder.
 
 Its first nine tenths are for training, then a twentieth for validation and one to test
-on. Read where it is.
+on. Read in place.
 """
 
 import pathlib
@@ -9,11 +9,11 @@ import pathlib
 import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
-from dljax.datasets.plain_text import whole
+from dljax.datasets.plain_text import read_text
 from dljax.errors import UserError
 
 
-def parts(text: str) -> dict[str, str]:
+def split_text(text: str) -> dict[str, str]:
     """A text cut in three, by its characters."""
     first, second = round(0.9 * len(text)), round(0.95 * len(text))
     return {"train": text[:first], "valid": text[first:second], "test": text[second:]}
@@ -37,13 +37,13 @@ def find(root: pathlib.Path) -> pathlib.Path:
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """A table {"text"}, a row a part.
+    """Arrays {"text"}, a row a part.
 
     Raises:
       UserError: see `find`; it is not UTF-8.
     """
     del resize
-    cut = parts(whole(find(root)))
-    arrays = {"text": np.array([its.encode() for its in cut.values()])}
-    rows = {name: np.array([i]) for i, name in enumerate(cut)}
+    texts = split_text(read_text(find(root)))
+    arrays = {"text": np.array([text.encode() for text in texts.values()])}
+    rows = {name: np.array([i]) for i, name in enumerate(texts)}
     return ArrayDataset("text_file", "1.0.0", arrays, rows, ())

@@ -3,7 +3,7 @@
 Tweets, reviews of products and paragraphs of editorials, negative or positive by the
 mean of their ratings; what is rated 0 on average is left out. The fourth file, of film
 reviews, has the sentences of `rt_polarity`, and is left out too: so what is trained on
-one can be tested on the other. Read where it is.
+one can be tested on the other. Read in place.
 """
 
 import pathlib
@@ -34,7 +34,7 @@ def find(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """A table {"text", "label"}, split by folds.
+    """Arrays {"text", "label"}, split by folds.
 
     Raises:
       UserError: see `find`; a line is damaged.
@@ -53,10 +53,10 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
                     "tabs between",
                     DAMAGED_DATA,
                 ) from None
-    told = [(text, mean > 0) for text, mean in rated if mean]
+    examples = [(text, mean > 0) for text, mean in rated if mean]
     arrays = {
-        "text": np.array([text.encode() for text, _ in told]),
-        "label": np.array([positive for _, positive in told], np.int32),
+        "text": np.array([text.encode() for text, _ in examples]),
+        "label": np.array([positive for _, positive in examples], np.int32),
     }
-    rows = {"train": np.arange(len(told))}
+    rows = {"train": np.arange(len(examples))}
     return ArrayDataset("vader", "1.0.0", arrays, rows, ("negative", "positive"))

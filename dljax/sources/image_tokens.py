@@ -57,9 +57,9 @@ def image_tokens(
             "them"
         )
     height, width = images.shape[1], images.shape[2] // across
-    length, highest = height * width, levels - 1 if levels else table.largest
+    length, highest = height * width, levels - 1 if levels else table.max_value
     values = images[:, :, : width * across].reshape(-1, length, across).mean(-1)
-    values = np.round(values * (highest / table.largest)).astype(np.uint8)
+    values = np.round(values * (highest / table.max_value)).astype(np.uint8)
     source = resident(table)
 
     def gather(arrays: Any, rows: Any) -> dict[str, Any]:

@@ -28,13 +28,13 @@ def order(key: jax.Array, rows: jax.Array) -> jax.Array:
 def resident(dataset: ArrayDataset) -> Source:
     """A source of {"image": float32 in [0, 1] (b, h, w, c), "label": int32 (b,)}.
 
-    Pixels are divided by `dataset.largest`; nothing is fitted to the data.
+    Pixels are divided by `dataset.max_value`; nothing is fitted to the data.
     """
 
     def gather(arrays, rows):
         return {
             "image": jnp.take(arrays["image"], rows, axis=0).astype(jnp.float32)
-            / dataset.largest,
+            / dataset.max_value,
             "label": jnp.take(arrays["label"], rows, axis=0),
         }
 

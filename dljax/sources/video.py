@@ -191,7 +191,7 @@ def frame_stride(
         begin = jnp.take(arrays["begin"], rows)
         times = begin[:, None] + step[:, None] * jnp.arange(frames)[None]
         pixels = jnp.take(arrays["frames"], times, axis=0).astype(jnp.float32)
-        return {"image": pixels / (table.largest * mean**2), "label": label}
+        return {"image": pixels / (table.max_value * mean**2), "label": label}
 
     named = ".".join(map(str, strides))
     return Source(

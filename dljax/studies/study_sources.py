@@ -21,7 +21,7 @@ class StudySources:
     def __init__(self, make: Callable[[Any], Source]):
         self._make = make
         self._made: list[tuple[dict[str, Any], Source]] = []
-        self._tables: loading.Tables = {}
+        self._datasets: loading.Datasets = {}
 
     def __call__(self, config: Any) -> Source:
         """The source of a config.
@@ -34,7 +34,7 @@ class StudySources:
             if all(getattr(config, k) == v for k, v in fields.items()):
                 return source
         recorder, fields = _recorder(config)
-        with loading.sharing(self._tables):
+        with loading.sharing(self._datasets):
             source = self._make(recorder)
         object.__setattr__(recorder, "_sealed", True)
         self._made.append((fields, source))
