@@ -22,12 +22,11 @@ BUILD = (ROOT / "BUILD.md").read_text()
 EXAMPLES = dict(
     re.findall(r"^## (Add an? [a-z ]+)$.*?```python\n(.*?)```", BUILD, re.M | re.S)
 )
-EXPERIMENTS = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
-for card in (
-    "cnn_limits",
-    "lstm_trace",
-):  # of a run, no studies: tests/test_model_card.py
-    EXPERIMENTS.remove(card)
+EXPERIMENTS = sorted(
+    path.stem
+    for path in (ROOT / "experiments").glob("*.py")
+    if "\nSTUDY = Study(" in path.read_text()
+)
 REFERENCE = sorted(
     f"reference.{p.stem}" for p in (ROOT / "experiments/reference").glob("[a-z]*.py")
 )

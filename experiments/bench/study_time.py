@@ -179,7 +179,7 @@ def main(arguments) -> int:
     print(f"  ratio {ratio:.1f} of the better torch over dljax")
     first = dljax[0]
     print(
-        f"  dljax besides: compile {first['compile']:.1f} s (first round), "
+        f"  dljax apart: compile {first['compile']:.1f} s (first round), "
         f"save {median(dljax, 'save'):.2f} s"
     )
     print(
