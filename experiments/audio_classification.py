@@ -90,9 +90,9 @@ def source(config):
 
     table = loading.load_dataset(config)
     return (
-        speaker_splits.known(table)
+        speaker_splits.speaker_dependent(table)
         if config.speakers == "known"
-        else speaker_splits.new(table)
+        else speaker_splits.speaker_independent(table)
     )
 
 

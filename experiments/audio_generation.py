@@ -102,7 +102,7 @@ def source(config):
     from dljax.sources.image_sources import showing
 
     sounds = loading.load_source(config)
-    speaker_splits.check(sounds)
+    speaker_splits.require_voices(sounds)
     return showing(sounds, "generated")
 
 

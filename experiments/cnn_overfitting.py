@@ -135,7 +135,8 @@ def task(config, source, numbers):
         net = mlp((config.hidden,), outputs, dropout=dropout)
     decay = 0.1 if config.regularization == "weight_decay" else 0.0
     moved = chain(
-        functools.partial(shift, most=2), functools.partial(rotate, most_degrees=15)
+        functools.partial(shift, max_pixels=2),
+        functools.partial(rotate, max_degrees=15),
     )
     return classification(
         net,

@@ -17,18 +17,20 @@ from dljax.types import Net
 
 KEY = jax.random.key(7)
 FUNCTIONS = {
-    "shift": functools.partial(augment.shift, most=2),
-    "rotate": functools.partial(augment.rotate, most_degrees=40.0),
+    "shift": functools.partial(augment.shift, max_pixels=2),
+    "rotate": functools.partial(augment.rotate, max_degrees=40.0),
     "flip": augment.flip,
     "cutout": functools.partial(augment.cutout, size=3),
     "mixup": lambda key, images: augment.mixup(
         key, images, jnp.arange(len(images)), alpha=0.5, classes=len(images)
     )[0],
-    "chain": augment.chain(functools.partial(augment.shift, most=2), augment.flip),
+    "chain": augment.chain(
+        functools.partial(augment.shift, max_pixels=2), augment.flip
+    ),
 }
 STRENGTHS = {
-    "shift": lambda key, images, x: augment.shift(key, images, most=x),
-    "rotate": lambda key, images, x: augment.rotate(key, images, most_degrees=x),
+    "shift": lambda key, images, x: augment.shift(key, images, max_pixels=x),
+    "rotate": lambda key, images, x: augment.rotate(key, images, max_degrees=x),
     "cutout": lambda key, images, x: augment.cutout(key, images, size=x),
     "mixup": lambda key, images, x: augment.mixup(
         key, images, jnp.zeros(len(images), jnp.int32), alpha=x, classes=2
@@ -163,9 +165,9 @@ def test_strengths_are_an_array_axis_and_0_changes_nothing(name):
 def test_shifts_are_uniform_over_images_and_over_seeds():
     point = np.zeros((1, 7, 7, 1), np.float32)
     point[0, 3, 3] = 1
-    moved = augment.shift(KEY, jnp.repeat(jnp.asarray(point), 5000, 0), most=2)
+    moved = augment.shift(KEY, jnp.repeat(jnp.asarray(point), 5000, 0), max_pixels=2)
     keys = jax.random.split(jax.random.key(1), 5000)
-    seeds = jax.vmap(lambda key: augment.shift(key, point, most=2)[0])(keys)
+    seeds = jax.vmap(lambda key: augment.shift(key, point, max_pixels=2)[0])(keys)
     for y in (moved, seeds):
         counts = np.asarray(y[..., 0].sum(0))
         assert counts[1:6, 1:6].sum() == 5000
@@ -177,7 +179,7 @@ def test_angles_are_uniform():
     ramp = np.arange(5) - 2.0
     ramps = np.stack(np.meshgrid(ramp, ramp, indexing="ij"), -1).astype(np.float32)
     x = jnp.repeat(ramps[None], 3000, 0)
-    y = np.asarray(augment.rotate(KEY, x, most_degrees=60.0))[:, 2, 3]
+    y = np.asarray(augment.rotate(KEY, x, max_degrees=60.0))[:, 2, 3]
     degrees = np.rad2deg(np.arctan2(-y[:, 0], y[:, 1]))
     assert np.abs(degrees).max() < 60.01
     assert stats.kstest(degrees, stats.uniform(-60, 120).cdf).pvalue > 0.01

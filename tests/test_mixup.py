@@ -90,7 +90,7 @@ def test_a_task_that_mixes_costs_the_mixed_loss():
 
 def test_a_task_that_mixes_learns():
     mix = functools.partial(augment.mixup, alpha=0.2, classes=4)
-    mixing = task(mix=mix, augment=functools.partial(augment.shift, most=0))
+    mixing = task(mix=mix, augment=functools.partial(augment.shift, max_pixels=0))
     state = update.init(mixing, KEY)
     step = jax.jit(lambda state: update.update(mixing, state, BATCH))
     losses = []
@@ -110,7 +110,7 @@ def test_strengths_are_an_array_axis_of_a_program(strategy):
 
     def make(numbers):
         return task(
-            augment=functools.partial(augment.shift, most=numbers["most"]),
+            augment=functools.partial(augment.shift, max_pixels=numbers["most"]),
             mix=functools.partial(augment.mixup, alpha=numbers["alpha"], classes=4),
         )
 

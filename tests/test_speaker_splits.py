@@ -28,7 +28,7 @@ def parts(source, seed):
 def test_new_voices_are_those_of_no_training_sound():
     tested = []
     for seed in range(5):
-        found = parts(speaker_splits.new(TABLE), seed)
+        found = parts(speaker_splits.speaker_independent(TABLE), seed)
         assert len(found["train"]) == 180  # of the seed with the fewest
         assert len(found["valid"]) >= 20
         assert not set(found["test"]) & {*found["train"], *found["valid"]}
@@ -39,19 +39,21 @@ def test_new_voices_are_those_of_no_training_sound():
 def test_too_few_voices_are_refused_in_a_line():
     few = TABLE._replace(arrays={**ARRAYS, "voice": ARRAYS["voice"] % 4})
     with pytest.raises(UserError, match="has 4 voices, .* takes 5 at least"):
-        speaker_splits.new(few)
+        speaker_splits.speaker_independent(few)
 
 
 def test_known_voices_are_those_of_training_sounds():
     for seed in range(5):
-        found = parts(speaker_splits.known(TABLE), seed)
+        found = parts(speaker_splits.speaker_dependent(TABLE), seed)
         assert set(found["test"]) <= set(found["train"])
-        labels = ARRAYS["label"][speaker_splits.known(TABLE).split(seed)["test"]]
+        labels = ARRAYS["label"][
+            speaker_splits.speaker_dependent(TABLE).split(seed)["test"]
+        ]
         assert np.abs(np.bincount(labels) - len(labels) / 10).max() < 1
 
 
 def test_what_has_no_voices_is_refused():
     arrays = {k: v for k, v in ARRAYS.items() if k != "voice"}
-    for split in (speaker_splits.known, speaker_splits.new):
+    for split in (speaker_splits.speaker_dependent, speaker_splits.speaker_independent):
         with pytest.raises(UserError, match="--dataset=sounds: has no voices"):
             split(TABLE._replace(arrays=arrays))

@@ -58,7 +58,7 @@ def test_other_lengths_are_other_data():
 
 
 def test_a_net_learns_to_add():
-    source = adding(6, train=2_000, held=200)
+    source = adding(6, train=2_000, held_out=200)
     net = recurrent("many_to_one", "gru", 16, 1)
     task = regression(net, adamw(0.02), example=jnp.zeros((1, 6, 2)))
     program = programs.make_program(task, source, (0,), strategy="map", batch_size=50)

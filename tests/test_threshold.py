@@ -75,7 +75,7 @@ def test_one_neuron_learns_a_truth_table_or_three_rows_of_it(gate, rows):
 @pytest.mark.parametrize("gate", list(GATES))
 def test_pairs_share_no_image_between_parts(gate, data_dir):
     digits = load_source(RunConfig(data_dir=data_dir))
-    source = digit_pairs(digits, gate, each=10)
+    source = digit_pairs(digits, gate, pairs_per_row=10)
     images, labels = source.arrays["image"], source.arrays["label"]
     assert images.shape == (200, 8, 16, 1)
     known = {

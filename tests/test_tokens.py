@@ -56,7 +56,7 @@ def test_the_loss_is_optaxs_with_its_gradient_over_what_is_there():
 
 def test_what_is_asked_is_what_accuracy_counts():
     asked = jnp.zeros((B, T)).at[:, 1].set(1)
-    task, params, model_state = made(mask="there", asked="asked")
+    task, params, model_state = made(mask="there", accuracy_mask="recall_mask")
     found = task.metrics(params, model_state, BATCH | {"asked": asked}, None)
     right = jnp.argmax(params["net"]["z"], -1) == Y
     assert found["loss"][1] == 6  # of the two examples that are no padding

@@ -14,13 +14,13 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
 
-def shift(key: jax.Array, images: jax.Array, *, most: Any) -> jax.Array:
-    """Every image moved by -most to most whole pixels down, and as many sideways.
+def shift(key: jax.Array, images: jax.Array, *, max_pixels: Any) -> jax.Array:
+    """Every image moved by up to `max_pixels` whole pixels up or down, and sideways.
 
-    With most=4 it is "pad by 4 and crop" of He et al. 2016, section 4.2.
+    With max_pixels=4 it is "pad by 4 and crop" of He et al. 2016, section 4.2.
     """
-    most = jnp.asarray(most).astype(jnp.int32)
-    down, right = jax.random.randint(key, (2, len(images)), -most, most + 1)
+    limit = jnp.asarray(max_pixels).astype(jnp.int32)
+    down, right = jax.random.randint(key, (2, len(images)), -limit, limit + 1)
     return shift_by(images, down=down, right=right)
 
 
@@ -29,16 +29,16 @@ def shift_by(images: jax.Array, *, down: jax.Array, right: jax.Array) -> jax.Arr
     _, h, w, c = images.shape
     padded = jnp.pad(images, ((0, 0), (h, h), (w, w), (0, 0)))
 
-    def one(image, down, right):
+    def shift_image(image, down, right):
         return jax.lax.dynamic_slice(image, (h - down, w - right, 0), (h, w, c))
 
-    return jax.vmap(one)(padded, down, right)
+    return jax.vmap(shift_image)(padded, down, right)
 
 
-def rotate(key: jax.Array, images: jax.Array, *, most_degrees: Any) -> jax.Array:
-    """Every image turned by an angle between -most_degrees and most_degrees."""
+def rotate(key: jax.Array, images: jax.Array, *, max_degrees: Any) -> jax.Array:
+    """Every image turned by an angle between -max_degrees and max_degrees."""
     share = jax.random.uniform(key, (len(images),), minval=-1.0)
-    return rotate_by(images, share * most_degrees)
+    return rotate_by(images, share * max_degrees)
 
 
 def rotate_by(images: jax.Array, degrees: jax.Array) -> jax.Array:
@@ -51,7 +51,7 @@ def rotate_by(images: jax.Array, degrees: jax.Array) -> jax.Array:
     y = (jnp.arange(h) - (h - 1) / 2).reshape(h, 1)
     x = (jnp.arange(w) - (w - 1) / 2).reshape(1, w)
 
-    def one(image, degrees):
+    def rotate_image(image, degrees):
         cos, sin = jnp.cos(jnp.deg2rad(degrees)), jnp.sin(jnp.deg2rad(degrees))
         rows = cos * y + sin * x + (h - 1) / 2  # where each pixel comes from
         columns = cos * x - sin * y + (w - 1) / 2
@@ -61,17 +61,17 @@ def rotate_by(images: jax.Array, degrees: jax.Array) -> jax.Array:
 
         return jax.vmap(sampled, -1, -1)(image)
 
-    return jax.vmap(one)(images, degrees)
+    return jax.vmap(rotate_image)(images, degrees)
 
 
 def flip(key: jax.Array, images: jax.Array) -> jax.Array:
     """Every image mirrored left to right, or not: half of them are."""
     b, _, w, _ = images.shape
-    place = jnp.arange(w).reshape(1, 1, w, 1)
+    column = jnp.arange(w).reshape(1, 1, w, 1)
     mirrored = jax.random.bernoulli(key, shape=(b, 1, 1, 1))
     # Columns are looked up, since XLA:CPU would do all that came before it twice: it
     # fuses that into each use of the images.
-    columns = jnp.where(mirrored, w - 1 - place, place)
+    columns = jnp.where(mirrored, w - 1 - column, column)
     return jnp.take_along_axis(images, columns, 2)
 
 
@@ -97,8 +97,8 @@ def cover(
     _, h, w, _ = images.shape
 
     def inside(n, start):
-        place = jnp.arange(n).reshape(1, n) - start.reshape(-1, 1)
-        return (place >= 0) & (place < size)
+        offset = jnp.arange(n).reshape(1, n) - start.reshape(-1, 1)
+        return (offset >= 0) & (offset < size)
 
     square = inside(h, top)[:, :, None, None] & inside(w, left)[:, None, :, None]
     return jnp.where(square, value, images)
@@ -122,16 +122,14 @@ def mixup(
     alpha = jnp.asarray(alpha, jnp.float32)
     spread = jnp.where(alpha > 0, alpha, 1.0)
     share = jnp.where(alpha > 0, jax.random.beta(draw, spread, spread), 1.0)
-    one = jnp.eye(len(images))
-    other = jax.random.permutation(pair, one)
+    identity = jnp.eye(len(images))
+    weights = share * identity + (1 - share) * jax.random.permutation(pair, identity)
 
-    def mixed(x):
+    def mix(x):
         # A matrix product, where XLA:CPU ends its fusions; see `flip`.
-        return jnp.tensordot(
-            share * one + (1 - share) * other, x, 1, precision="highest"
-        )
+        return jnp.tensordot(weights, x, 1, precision="highest")
 
-    return mixed(images), mixed(jax.nn.one_hot(labels, classes))
+    return mix(images), mix(jax.nn.one_hot(labels, classes))
 
 
 def chain(*functions: Callable[[jax.Array, Any], Any]) -> Callable[..., Any]:
@@ -139,8 +137,8 @@ def chain(*functions: Callable[[jax.Array, Any], Any]) -> Callable[..., Any]:
 
     def chained(key, images):
         keys = jax.random.split(key, len(functions))
-        for function, own in zip(functions, keys, strict=True):
-            images = function(own, images)
+        for function, key in zip(functions, keys, strict=True):
+            images = function(key, images)
         return images
 
     return chained

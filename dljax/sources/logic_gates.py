@@ -13,14 +13,16 @@ GATES = {
 FOLDS = 5
 
 
-def digit_pairs(source: Source, gate: str, *, each: int = 100, seed: int = 0) -> Source:
-    """Two digits side by side, each a 0 or a 1, and what a gate makes of the two.
+def digit_pairs(
+    source: Source, gate: str, *, pairs_per_row: int = 100, seed: int = 0
+) -> Source:
+    """Two digits side by side, each a 0 or a 1; the label is the gate's output.
 
     Args:
       source: of digits in five folds; a pair's two images are of one fold, so that no
         image is in two parts of a split.
       gate: a key of `GATES`.
-      each: pairs of every row of the truth table in each fold.
+      pairs_per_row: pairs of every row of the truth table in each fold.
 
     Returns:
       a source of {"image": float32 in [0, 1] (b, h, 2 * w, c), "label": int32 (b,)}.
@@ -33,29 +35,31 @@ def digit_pairs(source: Source, gate: str, *, each: int = 100, seed: int = 0) ->
         raise UserError(
             f"--dataset={source.name}: is not in folds, and this takes such"
         )
-    rng, rule = np.random.default_rng(seed), GATES[gate]
+    rng, output = np.random.default_rng(seed), GATES[gate]
     images, labels = (source.arrays[name] for name in ("image", "label"))
-    found, values, folds = [], [], []
+    pairs, outputs, folds = [], [], []
     for fold in range(FOLDS):
         rows = source.split(fold)["test"]
-        of = [rows[labels[rows] == bit] for bit in (0, 1)]
+        rows_of = [rows[labels[rows] == bit] for bit in (0, 1)]
         for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            left, right = (images[rng.choice(of[bit], each)] for bit in (a, b))
-            found.append(np.concatenate([left, right], axis=2))
-            values += [rule(a, b)] * each
-            folds += [fold] * each
+            left, right = (
+                images[rng.choice(rows_of[bit], pairs_per_row)] for bit in (a, b)
+            )
+            pairs.append(np.concatenate([left, right], axis=2))
+            outputs += [output(a, b)] * pairs_per_row
+            folds += [fold] * pairs_per_row
     fold_of = np.array(folds)
 
     def split(seed):
         test, valid = seed % FOLDS, (seed + 1) % FOLDS
-        held = {"valid": fold_of == valid, "test": fold_of == test}
-        train = ~(held["valid"] | held["test"])
-        return {k: np.flatnonzero(v) for k, v in {"train": train, **held}.items()}
+        held_out = {"valid": fold_of == valid, "test": fold_of == test}
+        train = ~(held_out["valid"] | held_out["test"])
+        return {k: np.flatnonzero(v) for k, v in {"train": train, **held_out}.items()}
 
     return source._replace(
         name=f"{source.name}-{gate}",
-        fingerprint=f"{source.fingerprint}-{gate}{each}.{seed}",
-        arrays={"image": np.concatenate(found), "label": np.array(values, np.int32)},
+        fingerprint=f"{source.fingerprint}-{gate}{pairs_per_row}.{seed}",
+        arrays={"image": np.concatenate(pairs), "label": np.array(outputs, np.int32)},
         split=split,
         classes=("off", "on"),
         test_train_ratio=1 / (FOLDS - 2),

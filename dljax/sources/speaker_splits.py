@@ -1,5 +1,4 @@
-"""Sounds of voices: tested on voices that a net knows, or on others."""
-
+"""Sources of recorded voices: tested on speakers of the training data, or on others."""
 import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
@@ -7,56 +6,57 @@ from dljax.errors import UserError
 from dljax.sources.resident import resident
 from dljax.types import Source
 
-PARTS = 5  # that examples, or voices, are dealt to
+FOLDS = 5  # of recordings, or of speakers
 
 
-def known(table: ArrayDataset) -> Source:
-    """Seed s tests on the s-th fifth of all sounds, and validates on the next, each of
-    as many of each class; their voices are among those that it learns from.
-
-    Raises:
-      UserError: see `new`.
-    """
-    check(table)
-    every = np.arange(len(table.arrays["label"]))
-    return resident(table._replace(parts={"train": every}, folds=PARTS))
-
-
-def new(table: ArrayDataset) -> Source:
-    """Seed s tests on every fifth voice from the s-th on; it learns from the others,
-    and validates on a tenth of their sounds.
+def speaker_dependent(dataset: ArrayDataset) -> Source:
+    """Seed s tests on the s-th of five folds of the recordings and validates on the
+    next, stratified by class. Their speakers are in the training data too.
 
     Raises:
-      UserError: the table has no voices, or too few.
+      UserError: the data set has no voices.
     """
-    check(table)
-    if (count := len(np.unique(table.arrays["voice"]))) < PARTS:
+    require_voices(dataset)
+    rows = np.arange(len(dataset.arrays["label"]))
+    return resident(dataset._replace(parts={"train": rows}, folds=FOLDS))
+
+
+def speaker_independent(dataset: ArrayDataset) -> Source:
+    """Seed s tests on every fifth speaker from the s-th on. It trains on the others and
+    validates on a tenth of their recordings.
+
+    Raises:
+      UserError: the data set has no voices, or fewer than five.
+    """
+    require_voices(dataset)
+    voices = dataset.arrays["voice"]
+    if (count := len(np.unique(voices))) < FOLDS:
         raise UserError(
-            f"--dataset={table.name}: has {count} voices, and to test on others than "
-            f"are learned from takes {PARTS} at least"
+            f"--dataset={dataset.name}: has {count} voices, and to test on others than "
+            f"are learned from takes {FOLDS} at least"
         )
-    turn = table.arrays["voice"] % PARTS
-    rest = len(turn) - np.bincount(turn, minlength=PARTS).max()
-    learned = 9 * rest // 10  # the same for every seed
+    fold = voices % FOLDS
+    smallest = len(fold) - np.bincount(fold, minlength=FOLDS).max()
+    num_train = 9 * smallest // 10  # the same for every seed
 
     def split(seed):
-        test = turn == seed % PARTS
+        test = fold == seed % FOLDS
         others = np.random.default_rng(seed).permutation(np.flatnonzero(~test))
         return {
-            "train": others[:learned],
-            "valid": others[learned:],
+            "train": others[:num_train],
+            "valid": others[num_train:],
             "test": np.flatnonzero(test),
         }
 
     parts = split(0)
-    return resident(table)._replace(
+    return resident(dataset)._replace(
         split=split,
         test_train_ratio=len(parts["test"]) / len(parts["train"]),
-        fingerprint=f"{table.fingerprint}-voices",
+        fingerprint=f"{dataset.fingerprint}-voices",
     )
 
 
-def check(table: ArrayDataset | Source) -> None:
-    """Refuses what is of no voices, so of no sounds."""
-    if "voice" not in table.arrays:
-        raise UserError(f"--dataset={table.name}: has no voices, and this takes them")
+def require_voices(data: ArrayDataset | Source) -> None:
+    """Raises UserError where the data are not recordings of voices."""
+    if "voice" not in data.arrays:
+        raise UserError(f"--dataset={data.name}: has no voices, and this takes them")

@@ -1,6 +1,6 @@
-"""Tasks that are made, not read: what a sequence of any length asks for is known.
+"""Synthetic data sets, whose targets are known for sequences of any length.
 
-Every example is a pure function of its number; none is kept in memory. All seeds share
+Every example is a pure function of its number; none is stored. All seeds share
 the examples.
 """
 
@@ -18,7 +18,7 @@ from dljax.types import Batch, Source
 SYMBOLS, BLANK, GO = 8, 0, 9  # of the copy task: 1 to 8 are to be kept
 
 
-def adding(length: int, *, train: int = 50_000, held: int = 1_000) -> Source:
+def adding(length: int, *, train: int = 50_000, held_out: int = 1_000) -> Source:
     """The adding problem: x float32 (b, length, 2) -> y float32 (b, 1).
 
     The first channel has numbers from 0 to 1, the second marks two of them, anywhere; y
@@ -34,16 +34,16 @@ def adding(length: int, *, train: int = 50_000, held: int = 1_000) -> Source:
         marks = jnp.zeros(length).at[marked].set(1)
         return {"x": jnp.stack([values, marks], -1), "y": (values @ marks).reshape(1)}
 
-    return _made("adding", make, train, held)
+    return _synthetic("adding", make, train, held_out)
 
 
-def copying(length: int, *, train: int = 10_000, held: int = 1_000) -> Source:
+def copying(length: int, *, train: int = 10_000, held_out: int = 1_000) -> Source:
     """The copy task: x int32 (b, length + 20) -> y int32 (b, length + 20).
 
     Ten symbols of eight, `length` - 1 blanks, a sign and ten more, during which the
-    symbols are to be said, where "asked" (b, length + 20) is 1; before that, blanks.
-    Without memory the cross-entropy is at
-    least 10 ln 8 / (length + 20) nats a step.
+    symbols are the targets and "recall_mask" (b, length + 20) is 1; before, the targets
+    are blanks. Without memory the cross-entropy is at least 10 ln 8 / (length + 20)
+    nats a step.
 
     Source: Hochreiter, Schmidhuber 1997; as in Bai, Kolter, Koltun 2018.
     """
@@ -53,11 +53,11 @@ def copying(length: int, *, train: int = 10_000, held: int = 1_000) -> Source:
         blanks = jnp.full(length - 1, BLANK, jnp.int32)
         x = jnp.concatenate([symbols, blanks, jnp.full(11, GO, jnp.int32)])
         quiet = jnp.full(length + 10, BLANK, jnp.int32)
-        asked = jnp.arange(length + 20) >= length + 10
+        recall = jnp.arange(length + 20) >= length + 10
         y = jnp.concatenate([quiet, symbols])
-        return {"x": x, "y": y, "asked": asked.astype(jnp.float32)}
+        return {"x": x, "y": y, "recall_mask": recall.astype(jnp.float32)}
 
-    return _made("copying", make, train, held)
+    return _synthetic("copying", make, train, held_out)
 
 
 def gaussian_images(
@@ -66,7 +66,7 @@ def gaussian_images(
     mean: float = 0.0,
     deviation: float = 1.0,
     train: int = 10_000,
-    held: int = 1_000,
+    held_out: int = 1_000,
 ) -> Source:
     """ "x" (b, ...), whose numbers are Gaussian, alike and independent; and the images
     of which they are the pixels in [-1, 1], "image", (1 + x) / 2. "label" is 0.
@@ -77,18 +77,18 @@ def gaussian_images(
         return {"x": pixels, "image": (1 + pixels) / 2, "label": jnp.int32(0)}
 
     name = f"gaussian-{'x'.join(map(str, shape))}-{mean}-{deviation}"
-    return _made(name, make, train, held)
+    return _synthetic(name, make, train, held_out)
 
 
-def _made(
-    name: str, make: Callable[[jax.Array], Batch], train: int, held: int
+def _synthetic(
+    name: str, make: Callable[[jax.Array], Batch], train: int, held_out: int
 ) -> Source:
     """A source whose example of number n is make(the key of n)."""
 
     def split(seed: int) -> dict[str, Any]:
         del seed
-        ends = np.cumsum([train, held, held])
-        valid, test = np.arange(*ends[:2]), np.arange(*ends[1:])
+        bounds = np.cumsum([train, held_out, held_out])
+        valid, test = np.arange(*bounds[:2]), np.arange(*bounds[1:])
         return {"train": np.arange(train), "valid": valid, "test": test}
 
     def gather(arrays, rows):
@@ -96,7 +96,7 @@ def _made(
         root = jax.random.key(0)
         return jax.vmap(lambda n: make(jax.random.fold_in(root, n)))(numbers)
 
-    arrays = {"number": np.arange(train + 2 * held, dtype=np.int32)}
-    shown = jax.tree.map(np.asarray, gather(arrays, np.arange(100)))
-    fingerprint = ArrayDataset(name, "1", shown, split(0), ()).fingerprint
+    arrays = {"number": np.arange(train + 2 * held_out, dtype=np.int32)}
+    first = jax.tree.map(np.asarray, gather(arrays, np.arange(100)))
+    fingerprint = ArrayDataset(name, "1", first, split(0), ()).fingerprint
     return Source(name, "1", fingerprint, arrays, split, order, gather)

@@ -18,7 +18,7 @@ def tokens(
     example: Any,
     given: Sequence[str] = ("x",),
     mask: str = "",
-    asked: str = "",
+    accuracy_mask: str = "",
     generate: int = 0,
     prompts: Mapping[str, str] | None = None,
     draw: bool = False,
@@ -33,7 +33,7 @@ def tokens(
       example: one batch of what is given.
       given: what the net takes of a batch: one array, or several by their names.
       mask: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
-      asked: the array (b, t) that is 1 where `accuracy` counts; "": as the mask.
+      accuracy_mask: the array (b, t) that is 1 where `accuracy` counts; "": the mask.
       generate: samples are sequences of so many tokens that the net makes, each from
         its own before; 0: the likeliest at each step, given y's.
       prompts: {name of a sample: the array (b, s) of a batch, tokens that it goes on
@@ -71,7 +71,9 @@ def tokens(
         weight = batch["weight"].reshape(-1, 1)
         each = nats(z, batch["y"])
         right = jnp.argmax(z, -1) == batch["y"]
-        tokens, those = (weight * counted(batch, n) for n in (mask, asked or mask))
+        tokens, those = (
+            weight * counted(batch, n) for n in (mask, accuracy_mask or mask)
+        )
         total = (each * tokens).sum(), tokens.sum()
         accuracy = (right * those).sum(), those.sum()
         told = {"bits": (total[0] / jnp.log(2.0), total[1])} if bits else {}

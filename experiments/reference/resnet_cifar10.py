@@ -96,7 +96,7 @@ def task(config, source, numbers):
         optimizer,
         example=jnp.zeros((1, *source.arrays["image"].shape[1:])),
         augment=augment.chain(
-            lambda key, x: augment.shift(key, x, most=4), augment.flip
+            lambda key, x: augment.shift(key, x, max_pixels=4), augment.flip
         ),
     )
 

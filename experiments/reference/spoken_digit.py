@@ -88,7 +88,7 @@ def task(config, source, numbers):
         net,
         adamw(rate, weight_decay=0.01),
         example=example,
-        augment=functools.partial(shift, most=config.shift),
+        augment=functools.partial(shift, max_pixels=config.shift),
     )
 
 

@@ -69,7 +69,7 @@ def source(config):
     """Points of a unit Gaussian at the distance."""
     from dljax.sources.synthetic import gaussian_images
 
-    return gaussian_images((1,), mean=config.distance, train=50_000, held=200_000)
+    return gaussian_images((1,), mean=config.distance, train=50_000, held_out=200_000)
 
 
 def task(config, source, numbers):
