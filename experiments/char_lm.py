@@ -109,7 +109,7 @@ STUDY = Study(
 
 
 def transformer_size(config, vocabulary):
-    """Its weights, and the multiply-adds of one token."""
+    """The Transformer's number of weights, and its multiply-adds of one token."""
     width, depth, context = config.width, config.depth, config.context
     blocks = depth * (12 * width**2 + 13 * width)
     weights = (vocabulary + 2) * width + blocks
@@ -118,7 +118,7 @@ def transformer_size(config, vocabulary):
 
 
 def recurrent_size(config, vocabulary, hidden):
-    """The same of a recurrent net of so many neurons."""
+    """The same of a recurrent net with `hidden` neurons."""
     parts, memories = {"rnn": (1, 1), "lstm": (4, 2)}[config.network]
     products = parts * hidden * (hidden + config.embedding) + hidden * vocabulary
     others = vocabulary * (config.embedding + 1) + (parts + 2 * memories) * hidden
@@ -126,10 +126,10 @@ def recurrent_size(config, vocabulary, hidden):
 
 
 def neurons(config, vocabulary):
-    """How many a recurrent net has that is as large as the Transformer."""
-    which = EQUAL.index(config.match)
-    size, hidden = transformer_size(config, vocabulary)[which], 1
-    while recurrent_size(config, vocabulary, hidden + 1)[which] <= size:
+    """Neurons of the recurrent net that is as large as the Transformer."""
+    index = EQUAL.index(config.match)
+    size, hidden = transformer_size(config, vocabulary)[index], 1
+    while recurrent_size(config, vocabulary, hidden + 1)[index] <= size:
         hidden += 1
     return hidden
 

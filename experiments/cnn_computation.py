@@ -48,9 +48,9 @@ def rule(time, operations, by_side, by_channels):
     """
     if time.below(1):
         return "refuted"
-    dear = time.above(1) and operations.above(1)
+    costly = time.above(1) and operations.above(1)
     grows = by_side.above(1) and by_channels.above(1)
-    return "supported" if dear and grows else "undecided"
+    return "supported" if costly and grows else "undecided"
 
 
 STUDY = Study(

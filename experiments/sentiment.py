@@ -58,15 +58,15 @@ class Config(RunConfig):
     epochs: float = flag(4.0, "passes over the training data", low=0)
 
 
-def rule(right, over_bag, **others):
+def rule(accuracy, over_bag, **others):
     """Supported if the LSTM is right in more than 70 % of sentences (simultaneous
     interval), and more often than a bag of words (Holm, 0.05); refuted if it is right
     in less than 60 %, or less often than a bag of words; else undecided.
     """
     del others  # reported
-    if right.above(0) and over_bag.above(0):
+    if accuracy.above(0) and over_bag.above(0):
         return "supported"
-    return "refuted" if right.below(-0.1) or over_bag.below(0) else "undecided"
+    return "refuted" if accuracy.below(-0.1) or over_bag.below(0) else "undecided"
 
 
 STUDY = Study(
@@ -82,7 +82,7 @@ STUDY = Study(
     primary_metric="accuracy",
     select="best_valid",
     contrasts={
-        "right": ("lstm/written", 0.7),
+        "accuracy": ("lstm/written", 0.7),
         "over_bag": ("lstm/written", "bag/written"),
         "order": ("lstm/written", "lstm/shuffled"),
         "both_ways": ("bilstm/written", "lstm/written"),

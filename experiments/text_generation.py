@@ -86,7 +86,7 @@ STUDY = Study(
     factors={"model": MODELS},
     primary_metric="ngrams",
     higher=False,
-    contrasts={way: (way, f"{way}@ngrams_chain") for way in MODELS},
+    contrasts={name: (name, f"{name}@ngrams_chain") for name in MODELS},
     rule=rule,
     full=dict.fromkeys(
         ("python_reference", "tiny_shakespeare"), {"steps": 3000, "seeds": 8}

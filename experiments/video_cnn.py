@@ -61,8 +61,8 @@ def rule(over_half, over_frames):
     """
     if over_half.below(0.3):
         return "refuted"
-    both = over_half.above(0.3) and over_frames.above(0.2)
-    return "supported" if both else "undecided"
+    better = over_half.above(0.3) and over_frames.above(0.2)
+    return "supported" if better else "undecided"
 
 
 STUDY = Study(

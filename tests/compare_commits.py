@@ -83,6 +83,7 @@ METRICS: tuple[tuple[str, str], ...] = (
     (r"^most_class", "max_class_share"),
     (r"^recognised$", "evaluator_accuracy"),
     (r"^missed", "reconstruction_nll"),
+    (r"_off$", "_error"),  # of gaussian_diffusion
 )
 ARRAYS = (
     (r"(^|\.)stats\.", r"\1model_state."),

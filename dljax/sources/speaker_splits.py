@@ -1,4 +1,5 @@
 """Sources of recorded voices: tested on speakers of the training data, or on others."""
+
 import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset

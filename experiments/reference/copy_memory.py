@@ -40,13 +40,13 @@ class Config(RunConfig):
     batch_size: int = flag(32, "examples in a batch", low=1)
 
 
-def rule(off):
+def rule(excess_loss):
     """Supported if the mean is within 0.0002 nats of the line (two one-sided tests);
     refuted if it is further below; else undecided.
     """
-    if off.within(0.0002):
+    if excess_loss.within(0.0002):
         return "supported"
-    return "refuted" if off.below(-0.0002) else "undecided"
+    return "refuted" if excess_loss.below(-0.0002) else "undecided"
 
 
 STUDY = Study(
@@ -54,7 +54,7 @@ STUDY = Study(
     factors={"cell": ("rnn",)},
     primary_metric="loss",
     higher=False,
-    contrasts={"off": ("rnn", LINE)},
+    contrasts={"excess_loss": ("rnn", LINE)},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "length": 10},
     default_is_full={"copying": WHOLE_TASK},

@@ -5,9 +5,9 @@ Claim: "For Gaussian data diffusion's loss and samples are those of the closed f
 Of pixels that are Gaussian, alike and independent, the best prediction from a noisy one
 is known, and so are its error at every step of the noising, and the mean and variance
 of what a sampler of few steps makes with it. Here that prediction takes the place of
-the network, of each prediction type. `loss_off` is the largest difference of
+the network, of each prediction type. `loss_error` is the largest difference of
 any of the three losses at any of 100 steps from its closed form, as a share of it;
-`moments_off` that of the mean and variance of samples, by DDIM of 20 steps and by
+`moments_error` that of the mean and variance of samples, by DDIM of 20 steps and by
 ancestral sampling of 100, from their exact recursion, in standard errors.
 
     python -m experiments.reference.gaussian_diffusion
@@ -58,25 +58,27 @@ class Config(RunConfig):
     batch_size: int = flag(8, "images in a batch", low=1)
 
 
-def rule(**offs):
+def rule(**errors):
     """Supported if with each schedule the losses are off by less than 1 percent at
     every step, and the moments by less than 3 standard errors (simultaneous intervals);
     refuted if one of them is off by more; else undecided.
     """
-    if all(off.below(0) for off in offs.values()):
+    if all(error.below(0) for error in errors.values()):
         return "supported"
-    return "refuted" if any(off.above(0) for off in offs.values()) else "undecided"
+    return (
+        "refuted" if any(error.above(0) for error in errors.values()) else "undecided"
+    )
 
 
 STUDY = Study(
     claim="For Gaussian data diffusion's loss and samples are those of the closed "
     "form.",
     factors={"schedule": SCHEDULES},
-    primary_metric="loss_off",
+    primary_metric="loss_error",
     higher=False,
     contrasts={
-        f"{what}_{schedule}": (f"{schedule}@{what}_off", most)
-        for what, most in (("loss", 0.01), ("moments", 3.0))
+        f"{name}_{schedule}": (f"{schedule}@{name}_error", limit)
+        for name, limit in (("loss", 0.01), ("moments", 3.0))
         for schedule in SCHEDULES
     },
     rule=rule,
@@ -99,7 +101,7 @@ def task(config, source, numbers):
     import numpy as np
     from scipy import stats
 
-    alpha_bar, least = closed_forms(config.schedule)
+    alpha_bar, min_losses = closed_forms(config.schedule)
     tasks = {name: optimal_task(name, config.schedule) for name in PREDICTION_TYPES}
     quantiles = stats.norm.ppf((np.arange(SIDE**2) + 0.5) / SIDE**2)
     quantiles = (quantiles / quantiles.std()).reshape(1, SIDE, SIDE, 1)
@@ -125,19 +127,24 @@ def task(config, source, numbers):
         first, second = jax.random.split(key)
         keys = jax.random.split(first, config.noise_draws)
         measured = jax.lax.map(lambda k: losses(params, model_state, k), keys)
-        offs = [
-            jnp.abs(measured[name].mean(0) / jnp.asarray(least[name], jnp.float32) - 1)
+        loss_errors = [
+            jnp.abs(
+                measured[name].mean(0) / jnp.asarray(min_losses[name], jnp.float32) - 1
+            )
             for name in PREDICTION_TYPES
         ]
         zeros = {"image": jnp.zeros((config.num_samples, SIDE, SIDE, 1))}
         moments = [
-            _off(2 * samples - 1, *exact_moments(alpha_bar, SAMPLERS[name]))
+            _moment_error(2 * samples - 1, *exact_moments(alpha_bar, SAMPLERS[name]))
             for task in tasks.values()
             for name, samples in task.sample(params, model_state, zeros, second).items()
         ]
         count = jnp.float32(1)
-        worst = {"loss": jnp.stack(offs).max(), "moments": jnp.stack(moments).max()}
-        return {f"{name}_off": (value, count) for name, value in worst.items()}
+        worst = {
+            "loss": jnp.stack(loss_errors).max(),
+            "moments": jnp.stack(moments).max(),
+        }
+        return {f"{name}_error": (value, count) for name, value in worst.items()}
 
     return tasks["v"]._replace(probes=probe, sample=None)
 
@@ -198,7 +205,7 @@ def optimal_task(prediction_type, schedule):
     )
 
 
-def _off(x, mean, variance):
+def _moment_error(x, mean, variance):
     """The larger deviation of x's mean and variance, in standard errors."""
     import jax.numpy as jnp
 
@@ -219,17 +226,17 @@ def exact_moments(alpha_bar, sampler):
     timesteps = np.linspace(len(alpha_bar) - 1, 0, sampler.steps).round().astype(int)
     mean, variance = 0.0, 1.0
     for i, t in enumerate(timesteps):
-        now = alpha_bar[t]
-        then = alpha_bar[timesteps[i + 1]] if i + 1 < len(timesteps) else 1.0
-        beta = 1 - now / then
-        added = sampler.eta**2 * (1 - then) / (1 - now) * beta
-        slope = (1 - now) ** 0.5 / (now * DEVIATION**2 + 1 - now)  # of the noise by x
-        offset = -slope * now**0.5 * MEAN
-        image_slope = (1 - (1 - now) ** 0.5 * slope) / now**0.5
-        image_offset = -((1 - now) ** 0.5) * offset / now**0.5
-        rest = (1 - then - added) ** 0.5
-        scale = then**0.5 * image_slope + rest * slope
-        shift = then**0.5 * image_offset + rest * offset
+        a = alpha_bar[t]
+        a_next = alpha_bar[timesteps[i + 1]] if i + 1 < len(timesteps) else 1.0
+        beta = 1 - a / a_next
+        added = sampler.eta**2 * (1 - a_next) / (1 - a) * beta
+        slope = (1 - a) ** 0.5 / (a * DEVIATION**2 + 1 - a)  # of epsilon over x
+        offset = -slope * a**0.5 * MEAN
+        image_slope = (1 - (1 - a) ** 0.5 * slope) / a**0.5
+        image_offset = -((1 - a) ** 0.5) * offset / a**0.5
+        rest = (1 - a_next - added) ** 0.5
+        scale = a_next**0.5 * image_slope + rest * slope
+        shift = a_next**0.5 * image_offset + rest * offset
         mean, variance = scale * mean + shift, scale**2 * variance + added
     return mean, variance
 

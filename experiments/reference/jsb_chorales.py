@@ -62,14 +62,16 @@ class Config(RunConfig):
     batch_size: int = flag(16, "pieces in a batch", low=1)
 
 
-def rule(**off):
+def rule(**excess_losses):
     """Supported if with each cell the mean is less than 0.1 nats above the published
     value (simultaneous intervals); refuted if one of them is more than 0.1 above; else
     undecided.
     """
-    if all(c.below(0.1) for c in off.values()):
+    if all(c.below(0.1) for c in excess_losses.values()):
         return "supported"
-    return "refuted" if any(c.above(0.1) for c in off.values()) else "undecided"
+    return (
+        "refuted" if any(c.above(0.1) for c in excess_losses.values()) else "undecided"
+    )
 
 
 STUDY = Study(

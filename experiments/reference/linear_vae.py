@@ -45,8 +45,8 @@ def rule(**gaps):
     """
     if all(gap.within(0.05) for gap in gaps.values()):
         return "supported"
-    off = any(gap.above(0.05) or gap.below(-0.05) for gap in gaps.values())
-    return "refuted" if off else "undecided"
+    large = any(gap.above(0.05) or gap.below(-0.05) for gap in gaps.values())
+    return "refuted" if large else "undecided"
 
 
 STUDY = Study(
@@ -90,7 +90,7 @@ def task(config, source, numbers):
     example, _ = image_example(source)
     nets = autoencoder("linear", example.shape[1:], config.latent_size, codes=2)
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
-    ours = vae(
+    base = vae(
         nets,
         adamw(rate),
         example=example,
@@ -98,7 +98,7 @@ def task(config, source, numbers):
         likelihood="gaussian",
         importance_samples=SAMPLES,
     )
-    bounds = ours.probes
+    bounds = base.probes
     assert bounds is not None
     x = all_images(source).reshape(-1, example[0].size).astype(np.float64)
     covariance = ppca(np.cov(x, rowvar=False, bias=True), config.latent_size)
@@ -112,20 +112,20 @@ def task(config, source, numbers):
         best = ((nats * batch["weight"]).sum(), batch["weight"].sum())
         return {"ppca_nll": best, **bounds(params, model_state, batch, key)}
 
-    return ours._replace(probes=probe)
+    return base._replace(probes=probe)
 
 
-def ppca(covariance, code):
-    """The covariance (d, d) of the most likely model of `code` components.
+def ppca(covariance, components):
+    """The covariance (d, d) of the most likely model of so many components.
 
     Source: Tipping and Bishop 1999, equations 7 and 8.
     """
     import numpy as np
 
     values, vectors = np.linalg.eigh(covariance)
-    rest, most = values[:-code].mean(), values[-code:]
-    among = vectors[:, -code:]
-    return rest * np.eye(len(covariance)) + (among * (most - rest)) @ among.T
+    noise, largest = values[:-components].mean(), values[-components:]
+    axes = vectors[:, -components:]
+    return noise * np.eye(len(covariance)) + (axes * (largest - noise)) @ axes.T
 
 
 if __name__ == "__main__":

@@ -52,13 +52,13 @@ class Config(RunConfig):
     batch_size: int = flag(128, "sentence pairs in a batch", low=1)
 
 
-def rule(over):
+def rule(bleu_gain):
     """Supported if the mean in the published convention is above 27.11, one below the
     published score (simultaneous interval); refuted if below; else undecided.
     """
-    if over.above(-1):
+    if bleu_gain.above(-1):
         return "supported"
-    return "refuted" if over.below(-1) else "undecided"
+    return "refuted" if bleu_gain.below(-1) else "undecided"
 
 
 STUDY = Study(
@@ -67,7 +67,7 @@ STUDY = Study(
     primary_metric="loss",
     higher=False,
     select="best_valid",
-    contrasts={"over": ("gru@bleu_spacy", PUBLISHED)},
+    contrasts={"bleu_gain": ("gru@bleu_spacy", PUBLISHED)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4},
     default_is_full={"multi30k": WHOLE_DATA_SET},

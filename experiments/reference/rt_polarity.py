@@ -37,13 +37,13 @@ class Config(RunConfig):
     batch_size: int = flag(50, "examples in a batch", low=1)
 
 
-def rule(right):
+def rule(accuracy):
     """Supported if the mean of the ten folds is above 75 % (a t test with the variance
     of Nadeau and Bengio, 0.05); refuted if it is below; else undecided.
     """
-    return (
-        "supported" if right.above(0) else "refuted" if right.below(0) else "undecided"
-    )
+    if accuracy.above(0):
+        return "supported"
+    return "refuted" if accuracy.below(0) else "undecided"
 
 
 STUDY = Study(
@@ -52,7 +52,7 @@ STUDY = Study(
     factors={"cell": ("lstm",)},
     primary_metric="accuracy",
     select="best_valid",
-    contrasts={"right": ("lstm", 0.75)},
+    contrasts={"accuracy": ("lstm", 0.75)},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "embedding": 4},
     default_is_full={"rt_polarity": WHOLE_DATA_SET},

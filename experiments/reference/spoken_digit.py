@@ -43,20 +43,20 @@ class Config(RunConfig):
     batch_size: int = flag(64, "sounds in a batch", low=1)
 
 
-def rule(over):
+def rule(accuracy):
     """Supported if the mean accuracy is above 96 percent (0.05); refuted if it is
     below; else undecided.
     """
-    if over.above(0):
+    if accuracy.above(0):
         return "supported"
-    return "refuted" if over.below(0) else "undecided"
+    return "refuted" if accuracy.below(0) else "undecided"
 
 
 STUDY = Study(
     claim="A CNN recognises spoken digits in 96 of 100 recordings.",
     factors={"network": ("cnn",)},
     primary_metric="accuracy",
-    contrasts={"over": ("cnn", 0.96)},
+    contrasts={"accuracy": ("cnn", 0.96)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "channels": 2, "hidden": 4},
     default_is_full={"spoken_digit": WHOLE_DATA_SET},

@@ -66,13 +66,13 @@ class Config(RunConfig):
     batch_size: int = flag(12, "windows in a batch", low=1)
 
 
-def rule(over):
+def rule(excess_loss):
     """Supported if the mean is below 1.90 nats (simultaneous interval); refuted if it
     is above; else undecided.
     """
-    if over.below(0.02):
+    if excess_loss.below(0.02):
         return "supported"
-    return "refuted" if over.above(0.02) else "undecided"
+    return "refuted" if excess_loss.above(0.02) else "undecided"
 
 
 STUDY = Study(
@@ -81,7 +81,7 @@ STUDY = Study(
     factors={"network": ("transformer",)},
     primary_metric="loss",
     higher=False,
-    contrasts={"over": ("transformer", PUBLISHED)},
+    contrasts={"excess_loss": ("transformer", PUBLISHED)},
     rule=rule,
     smoke={"steps": 2, "seeds": 2, "width": 8, "depth": 1, "context": 8},
     default_is_full={"tiny_shakespeare": PUBLISHED_SIZE},

@@ -43,21 +43,21 @@ class Config(RunConfig):
     batch_size: int = flag(256, "points in a batch", low=1)
 
 
-def rule(**offs):
+def rule(**errors):
     """Supported if at each distance the gap is within 2 percent of the best (two
     one-sided tests); refuted if it is further off at one of them (simultaneous
     interval); else undecided.
     """
-    if all(off.within(0.02) for off in offs.values()):
+    if all(error.within(0.02) for error in errors.values()):
         return "supported"
-    wrong = any(off.above(0.02) or off.below(-0.02) for off in offs.values())
-    return "refuted" if wrong else "undecided"
+    large = any(error.above(0.02) or error.below(-0.02) for error in errors.values())
+    return "refuted" if large else "undecided"
 
 
 STUDY = Study(
     claim="The gradient-penalised critic finds the best gap between two Gaussians.",
     factors={"distance": DISTANCES},
-    primary_metric="off",
+    primary_metric="relative_error",
     contrasts={f"at_{d:g}": (f"{d}", 0.0) for d in DISTANCES},
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 4, "distance": (1.0,)},
@@ -83,16 +83,16 @@ def task(config, source, numbers):
     from dljax.types import Net
 
     width = config.hidden
-    scores = mlp((width, width), 1, activation="silu")
+    critic = mlp((width, width), 1, activation="silu")
 
-    def flat(key, x):
-        """As it is drawn, but for the last layer, which is 0."""
-        params, model_state = scores.init(key, x)
+    def zero_output_init(key, x):
+        """Initial parameters whose last layer is 0."""
+        params, model_state = critic.init(key, x)
         last = f"Dense_{len(params) - 1}"
         return {**params, last: jax.tree.map(jnp.zeros_like, params[last])}, model_state
 
     def score(params, model_state, x, **options):
-        y, model_state = scores.apply(params, model_state, x, **options)
+        y, model_state = critic.apply(params, model_state, x, **options)
         return y[:, 0], model_state
 
     def identity(params, model_state, z, *, key, train):
@@ -102,7 +102,7 @@ def task(config, source, numbers):
     rate = warmup_cosine(config.learning_rate, config.steps)
     base = gan(
         Net(lambda key, z: ({}, {}), identity),
-        Net(flat, score),
+        Net(zero_output_init, score),
         {"critic": adamw(rate, b1=0.5)},
         example=jnp.zeros((1, 1)),
         latent_size=1,
@@ -115,7 +115,10 @@ def task(config, source, numbers):
 
     def metrics(params, model_state, batch, key):
         total, count = base.metrics(params, model_state, batch, key)["gap"]
-        return {"off": (total / optimum - count, count), "gap": (total, count)}
+        return {
+            "relative_error": (total / optimum - count, count),
+            "gap": (total, count),
+        }
 
     return base._replace(metrics=metrics, sample=None)
 
@@ -130,16 +133,16 @@ def best_gap(distance, penalty=PENALTY):
     from scipy import stats
 
     x = np.linspace(-12, distance + 12, 20_001)
-    ahead = stats.norm.cdf(x) - stats.norm.cdf(x - distance)
-    shares = (np.arange(400) + 0.5) / 400
-    spreads = np.sqrt(shares**2 + (1 - shares) ** 2)
-    places = [
-        stats.norm.pdf(x, share * distance, spread)
-        for share, spread in zip(shares, spreads, strict=True)
+    cdf_difference = stats.norm.cdf(x) - stats.norm.cdf(x - distance)
+    fractions = (np.arange(400) + 0.5) / 400
+    spreads = np.sqrt(fractions**2 + (1 - fractions) ** 2)
+    densities = [
+        stats.norm.pdf(x, fraction * distance, spread)
+        for fraction, spread in zip(fractions, spreads, strict=True)
     ]
-    between = np.mean(places, axis=0)
-    slope = 1 + ahead / (2 * penalty * np.maximum(between, 1e-300))
-    return float(np.trapezoid(slope * ahead, x))
+    density = np.mean(densities, axis=0)  # of the interpolates
+    slope = 1 + cdf_difference / (2 * penalty * np.maximum(density, 1e-300))
+    return float(np.trapezoid(slope * cdf_difference, x))
 
 
 if __name__ == "__main__":
