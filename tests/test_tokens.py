@@ -54,10 +54,10 @@ def test_the_loss_is_optaxs_with_its_gradient_over_what_is_there():
     np.testing.assert_allclose(a[1]["net"]["z"], b[1]["net"]["z"], atol=1e-6)
 
 
-def test_what_is_asked_is_what_accuracy_counts():
-    asked = jnp.zeros((B, T)).at[:, 1].set(1)
+def test_accuracy_counts_where_its_mask_is_1():
+    recall = jnp.zeros((B, T)).at[:, 1].set(1)
     task, params, model_state = made(mask="there", accuracy_mask="recall_mask")
-    found = task.metrics(params, model_state, BATCH | {"asked": asked}, None)
+    found = task.metrics(params, model_state, BATCH | {"recall_mask": recall}, None)
     right = jnp.argmax(params["net"]["z"], -1) == Y
     assert found["loss"][1] == 6  # of the two examples that are no padding
     assert found["accuracy"][1] == 2
