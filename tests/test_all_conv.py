@@ -8,7 +8,7 @@ from dljax.models.all_conv import all_conv
 from dljax.ops.conv import plain_conv
 
 
-def test_it_is_its_convolutions_one_after_another():
+def test_all_conv_equals_a_chain_of_convolutions():
     net = all_conv((2, 3), 4, repeats=1)
     x = np.random.default_rng(0).normal(size=(2, 9, 7, 1)).astype(np.float32)
     params, model_state = net.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
@@ -22,7 +22,7 @@ def test_it_is_its_convolutions_one_after_another():
     assert len(params) == 7
 
 
-def test_the_papers_net_has_about_1_4_million_parameters():
+def test_published_net_has_1_4_million_parameters():
     x = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     params, _ = jax.eval_shape(all_conv((96, 192), 10).init, jax.random.key(0), x)
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 1_369_738

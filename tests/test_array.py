@@ -74,21 +74,21 @@ def close(a, b):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **CLOSE), a, b)
 
 
-def test_a_run_has_the_bits_of_a_run_of_its_own(mapped):
+def test_mapped_run_equals_single_run_bitwise(mapped):
     alone = trained(program("map", RATES[2:3], SEEDS[3:4]))
     assert_equal_trees(one(mapped, 2 * len(SEEDS) + 3), alone)
 
 
-def test_spreading_the_runs_over_cores_changes_no_bit(mapped):
+def test_cores_equal_map_bitwise(mapped):
     assert_equal_trees(mapped, trained(program("cores", RATES, SEEDS)))
 
 
 @pytest.mark.parametrize("strategy", ["vmap", "shard"])
-def test_vectorised_runs_are_close(mapped, strategy):
+def test_vmap_equals_map_within_tolerance(mapped, strategy):
     close(mapped, trained(program(strategy, RATES, SEEDS)))
 
 
-def test_all_runs_are_those_of_constants_one_by_one(mapped):
+def test_array_factor_equals_constants(mapped):
     for i, rate in enumerate(RATES):
         for j, seed in enumerate(SEEDS):
             alone = trained(program("map", (rate,), (seed,), traced=False))
@@ -98,7 +98,7 @@ def test_all_runs_are_those_of_constants_one_by_one(mapped):
 SHORT = ("--steps=40", "--seeds=2", "--log_every=20")
 
 
-def test_levels_are_one_trial_and_later_ones_another(tmp_path, packed):
+def test_added_levels_become_another_trial(tmp_path, packed):
     run(packed, tmp_path, *SHORT, "--learning_rate=0.01,0.001")
     first = set(trials(tmp_path))
     assert sorted(name.rsplit("-", 1)[0] for name in first) == [
@@ -115,7 +115,7 @@ def test_levels_are_one_trial_and_later_ones_another(tmp_path, packed):
 
 
 @pytest.mark.drawn
-def test_rows_and_reports_know_every_run(tmp_path, packed, capsys):
+def test_rows_and_report_name_every_run(tmp_path, packed, capsys):
     run(packed, tmp_path, *SHORT)
     lines = (tmp_path / "results.csv").read_text().splitlines()
     assert lines[0] == "variant,width,learning_rate,seed,metric,value"
@@ -135,7 +135,7 @@ def test_rows_and_reports_know_every_run(tmp_path, packed, capsys):
     assert (tmp_path / "figures/effects.svg").is_file()
 
 
-def test_a_level_that_diverges_fails_alone(tmp_path, packed):
+def test_diverging_level_fails_alone(tmp_path, packed):
     only = (*SHORT, "--width=4", "--learning_rate=0.01,1e38")
     said = run(packed, tmp_path, *only, "--locate_nan", code=FAILED_RUNS)
     assert any(line.startswith("4/1e+38: seed 1 failed: ") for line in said)
@@ -148,7 +148,7 @@ def test_a_level_that_diverges_fails_alone(tmp_path, packed):
     }
 
 
-def test_a_python_decision_on_a_traced_number_is_one_line(tmp_path, packed):
+def test_branch_on_traced_number_raises_user_error(tmp_path, packed):
     def task(config, source, numbers):
         if numbers["learning_rate"] > 0:
             return digits_experiment.task(config, source, numbers)
@@ -160,7 +160,7 @@ def test_a_python_decision_on_a_traced_number_is_one_line(tmp_path, packed):
         run(packed._replace(task=task), tmp_path, *SHORT)
 
 
-def test_a_task_that_does_not_read_a_number_is_refused(tmp_path, packed):
+def test_unread_number_raises_user_error(tmp_path, packed):
     def task(config, source, numbers):
         return digits_experiment.task(config, source, {})
 
@@ -168,7 +168,7 @@ def test_a_task_that_does_not_read_a_number_is_refused(tmp_path, packed):
         run(packed._replace(task=task), tmp_path, *SHORT)
 
 
-def test_a_packed_trial_replays_identically(tmp_path, capsys):
+def test_trial_of_array_factor_replays_identically(tmp_path, capsys):
     script = pathlib.Path(digits_experiment.__file__)
     run(import_experiment(str(script)), tmp_path, *SHORT, "--width=8", "--smoke")
     place = next(d for name, d in trials(tmp_path).items() if "tuning" in name)

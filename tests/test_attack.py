@@ -31,14 +31,14 @@ def uphill(x, labels, first, second):
     return np.sign(share @ second.T * (1 - hidden**2) @ first.T)
 
 
-def test_fgsm_on_a_linear_net_is_the_sign_of_the_weights_difference():
+def test_fgsm_of_linear_net_is_sign_of_weight_difference():
     found = attack.fgsm(linear, X, LABELS, epsilon=0.1)
     away = np.sign(W[:, 1] - W[:, 0]).reshape(1, 3, 4, 1)
     sign = np.where(LABELS == 0, 1, -1).reshape(6, 1, 1, 1)
     np.testing.assert_allclose(found, X + 0.1 * sign * away, rtol=1e-6)
 
 
-def test_pgd_on_a_linear_net_ends_where_fgsm_does():
+def test_pgd_equals_fgsm_on_linear_net():
     fgsm = attack.fgsm(linear, X, LABELS, epsilon=0.1)
     pgd = attack.pgd(KEY, linear, X, LABELS, **PGD)
     np.testing.assert_allclose(pgd, fgsm, rtol=1e-6)
@@ -47,7 +47,7 @@ def test_pgd_on_a_linear_net_ends_where_fgsm_does():
 
 
 @pytest.mark.parametrize("reduce", [jnp.asarray, jnp.sum, jnp.mean])
-def test_attacks_are_steps_by_hand_on_a_net_that_bends(reduce):
+def test_attacks_of_nonlinear_net_equal_numpy(reduce):
     rng = np.random.default_rng(1)
     x = rng.random((5, 8)).astype(np.float32)
     labels = np.array([0, 2, 1, 1, 0])
@@ -70,7 +70,7 @@ def test_attacks_are_steps_by_hand_on_a_net_that_bends(reduce):
     np.testing.assert_allclose(found, at, atol=1e-6)
 
 
-def test_an_attack_starts_anywhere_and_never_leaves_the_ball_or_the_range():
+def test_attack_stays_in_ball_and_range():
     x = np.random.default_rng(2).random((6, 3, 4, 1)).astype(np.float32)
     x[0], x[1] = 0, 1
     start = attack.pgd(KEY, linear, x, LABELS, epsilon=0.1, steps=0, step_size=1.0)
@@ -92,7 +92,7 @@ def test_an_attack_starts_anywhere_and_never_leaves_the_ball_or_the_range():
             assert np.max(y) <= 1
 
 
-def test_a_stronger_attack_costs_any_net_more_and_all_numbers_may_be_traced():
+def test_larger_epsilon_costs_more_accuracy():
     net = mlp((16,), 2)
     params, state = net.init(KEY, X)
 
@@ -114,7 +114,7 @@ def test_a_stronger_attack_costs_any_net_more_and_all_numbers_may_be_traced():
 
 
 @pytest.mark.parametrize("traced", [False, True])
-def test_no_gradient_goes_through_an_attack_to_the_parameters(traced):
+def test_attack_has_no_gradient_by_parameters(traced):
     def loss(w, images):
         logits = images.reshape(len(images), -1) @ w
         return optax.softmax_cross_entropy(logits, jax.nn.one_hot(LABELS, 2)).mean()

@@ -34,7 +34,7 @@ def logit(model, params, model_state, labels):
     return score
 
 
-def test_the_saliency_of_a_linear_net_is_its_weights():
+def test_saliency_of_linear_net_is_its_weights():
     model, labels = mlp((), 4), np.array([2, 0, 3])
     params, model_state = model.init(jax.random.key(0), IMAGES)
     found = attribute.saliency(logit(model, params, model_state, labels), IMAGES)
@@ -42,7 +42,7 @@ def test_the_saliency_of_a_linear_net_is_its_weights():
     close(found, np.stack([kernel[:, k].reshape(6, 5, 2) for k in labels]))
 
 
-def test_channels_are_joined_by_the_largest_or_the_sum():
+def test_channels_are_reduced_by_max_or_sum():
     pixel = np.array([3.0, -5.0]).reshape(1, 1, 1, 2)
     assert float(attribute.over_channels(pixel, by="largest")[0, 0, 0]) == 5
     assert float(attribute.over_channels(pixel, by="sum")[0, 0, 0]) == -2
@@ -74,13 +74,13 @@ def test_integrated_gradients_sum_to_the_difference_of_scores():
     assert np.abs(at_once.sum((1, 2, 3)) - total).max() > 0.01
 
 
-def test_patches_that_leave_gaps_are_an_error():
+def test_stride_above_patch_size_is_an_error():
     with pytest.raises(ValueError, match="a stride of 3 leaves gaps"):
         attribute.occlusion(linear, IMAGES, size=2, stride=3)
 
 
 @pytest.mark.parametrize(("size", "stride"), [(2, None), (3, 2), (5, 1), (1, 1)])
-def test_the_occlusion_of_a_linear_score_is_what_the_patch_hides(size, stride):
+def test_occlusion_of_linear_score_is_sum_over_patch(size, stride):
     found = attribute.occlusion(linear, IMAGES, size=size, stride=stride, fill=0.2)
     drops, counts = np.zeros((3, 6, 5)), np.zeros((6, 5))
     step = stride or size
@@ -94,7 +94,7 @@ def test_the_occlusion_of_a_linear_score_is_what_the_patch_hides(size, stride):
     close(found, drops / counts, rtol=1e-3, atol=1e-4)
 
 
-def test_a_patch_larger_than_the_image_is_refused():
+def test_patch_larger_than_image_is_refused():
     with pytest.raises(ValueError, match="6 pixels is larger than 5"):
         attribute.occlusion(linear, IMAGES, size=6)
 
@@ -107,7 +107,7 @@ class _OneChannel(nn.Module):
         return 5 * Conv(4, name="Conv_9")(x).mean((1, 2))
 
 
-def test_grad_cam_is_the_map_of_the_only_channel_that_counts():
+def test_grad_cam_is_the_only_used_channel():
     model, labels = net(_OneChannel()), np.array([3, 1, 1])
     params, model_state = model.init(jax.random.key(0), IMAGES)
     found = attribute.grad_cam(
@@ -119,7 +119,7 @@ def test_grad_cam_is_the_map_of_the_only_channel_that_counts():
     assert (found > 0).any()
 
 
-def test_grad_cam_of_a_cnn_is_that_by_hand():
+def test_grad_cam_of_cnn_equals_numpy():
     images, labels = IMAGES[:, :4, :4], np.array([1, 0, 1])
     model = cnn((3, 4), 6, 2, activation="tanh", pool="average")
     params, model_state = model.init(jax.random.key(3), images)
@@ -157,7 +157,7 @@ def test_grad_cam_of_a_cnn_is_that_by_hand():
         ("Dense_0", "layer Dense_0: has no places"),
     ],
 )
-def test_a_layer_without_a_map_is_refused(layer, said):
+def test_layer_without_feature_map_is_refused(layer, said):
     model = cnn((2, 2), 4, 2)
     params, model_state = model.init(jax.random.key(0), IMAGES)
     with pytest.raises(UserError, match=said):
@@ -166,7 +166,7 @@ def test_a_layer_without_a_map_is_refused(layer, said):
         )
 
 
-def test_all_of_them_jit_and_vmap_over_nets():
+def test_attributions_jit_and_vmap_over_nets():
     images, labels = jnp.asarray(IMAGES), jnp.array([1, 0, 1])
     model = cnn((2,), 4, 2)
     keys = jax.random.split(jax.random.key(0), 2)

@@ -29,7 +29,7 @@ def font():
     return soundfont.read(FONT)
 
 
-def test_a_higher_tone_is_in_a_higher_band():
+def test_higher_tone_is_in_higher_band():
     found = spectrogram.mel_spectrograms([tone(hertz) for hertz in (200, 800, 3000)])
     assert found.shape == (3, FRAMES, BANDS, 1)
     assert found.dtype == np.uint8
@@ -37,7 +37,7 @@ def test_a_higher_tone_is_in_a_higher_band():
     assert loudest[0] < loudest[1] < loudest[2]
 
 
-def test_the_report_has_time_to_the_right_and_low_bands_below():
+def test_report_shows_time_rightward_and_frequency_upward():
     time = np.arange(RATE) / RATE
     wave = np.where(time > 0.5, np.sin(2 * np.pi * 3000 * time), 0)  # high, and late
     image = spectrogram.mel_spectrograms([np.int16(2**14 * wave)])
@@ -48,21 +48,21 @@ def test_the_report_has_time_to_the_right_and_low_bands_below():
         assert columns.min() > FRAMES / 3
 
 
-def test_silence_follows_what_is_short_and_what_is_long_is_cut():
+def test_sounds_are_padded_or_cut():
     short, long = spectrogram.mel_spectrograms([tone(500, 0.25), tone(500, 3.0)])
     assert short[12:].max() == 0
     assert short[2:6].max() > 200
     assert long[-2].max() > 200
 
 
-def test_ten_times_the_sound_is_twenty_decibels_louder():
+def test_ten_times_the_amplitude_is_20_decibels():
     loud, quiet = spectrogram.mel_spectrograms([tone(500), tone(500) // 10])
     middle = slice(5, 25)
     off = loud[middle].max(1).astype(float) - quiet[middle].max(1)
     np.testing.assert_allclose(off, 255 * 20 / spectrogram.RANGE, atol=2)
 
 
-def test_a_sound_from_a_picture_has_that_picture(font):
+def test_griffin_lim_inverts_spectrogram(font):
     sounds = [soundfont.play(font, p, 60, rate=RATE, seconds=1.0) for p in (0, 40, 73)]
     found = spectrogram.mel_spectrograms(sounds)
     again = spectrogram.mel_spectrograms(spectrogram.heard(found / 255))
@@ -71,7 +71,7 @@ def test_a_sound_from_a_picture_has_that_picture(font):
 
 
 @pytest.mark.parametrize("key", [48, 60, 69])
-def test_a_note_has_its_pitch(font, key):
+def test_note_has_its_pitch(font, key):
     sound = soundfont.play(font, 73, key, rate=RATE, seconds=1.0)  # a flute
     power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
     pitch = 440 * 2 ** ((key - 69) / 12)
@@ -81,7 +81,7 @@ def test_a_note_has_its_pitch(font, key):
     assert np.abs(sound).max() <= 2**14
 
 
-def test_every_instrument_has_every_note(font):
+def test_notes_cover_all_instruments_and_pitches(font):
     assert set(font.programs) >= set(range(128))
     for program in range(0, 128, 9):
         sound = soundfont.play(font, program, 70, rate=RATE, seconds=0.5)
@@ -89,7 +89,7 @@ def test_every_instrument_has_every_note(font):
         assert np.abs(sound).max() > 2**12
 
 
-def test_notes_are_tested_on_other_instruments(data_dir):
+def test_test_notes_are_of_other_instruments(data_dir):
     table = loading.load(location.find("notes", data_dir=data_dir))
     parts = split_by_seed(table)(0)
     voices = {part: set(table.arrays["voice"][rows]) for part, rows in parts.items()}
@@ -104,7 +104,7 @@ def test_notes_are_tested_on_other_instruments(data_dir):
     assert len(table.classes) == 16
 
 
-def test_spoken_digits_are_tested_on_the_first_five(tmp_path):
+def test_spoken_digits_test_on_first_five_recordings(tmp_path):
     from dljax.datasets.audio_builders import SpokenDigit
 
     path = tmp_path / "archive.tar.gz"
@@ -126,7 +126,7 @@ def test_spoken_digits_are_tested_on_the_first_five(tmp_path):
         np.testing.assert_array_equal(rows[0]["sound"], tone(300, 0.1))
 
 
-def test_what_is_said_of_sound_is_heard(data_dir):
+def test_rendered_sounds_are_audible(data_dir):
     table = loading.load(location.find("notes", data_dir=data_dir))
     found = image_tokens(table, levels=16, across=2)
     batch = found.gather(found.arrays, np.arange(2))

@@ -41,7 +41,7 @@ def place(root):
     return find("audio_folder", manual_dir=str(root))
 
 
-def test_sounds_are_pictures_with_their_voices(root):
+def test_sounds_become_spectrograms_with_speakers(root):
     table = load(place(root))
     assert table.classes == ("high", "low")
     assert table.arrays["image"].shape == (12, 32, 32, 1)
@@ -65,7 +65,7 @@ def test_sounds_are_pictures_with_their_voices(root):
     ],
 )
 @pytest.mark.parametrize("rate", [8000, 11025, 44100])
-def test_any_rate_and_kind_is_read(tmp_path, kind, rate):
+def test_any_sample_rate_and_format_is_read(tmp_path, kind, rate):
     path = tmp_path / "one.wav"
     write(path, kind(tone(440, rate)), rate)
     found = audio_folder.read_wav(path) / 2**15
@@ -75,7 +75,7 @@ def test_any_rate_and_kind_is_read(tmp_path, kind, rate):
     np.testing.assert_allclose(found[inner], expected[inner], atol=0.02)
 
 
-def test_a_classifier_and_a_player_take_it(root):
+def test_source_feeds_classifier_and_sample_command(root):
     config = RunConfig(dataset="audio_folder", manual_dir=str(root))
     its = loading.load_source(config)
     assert examples.image_example(its)[0].shape == (1, 32, 32, 1)
@@ -103,7 +103,7 @@ def test_an_empty_sound_is_named(root):
         load(place(root))
 
 
-def test_what_is_missing_is_said_at_once(tmp_path):
+def test_missing_files_raise_user_error(tmp_path):
     with pytest.raises(UserError, match=r"it needs CLASS/\*.wav, or") as raised:
         place(tmp_path)
     assert raised.value.code == USAGE

@@ -57,7 +57,7 @@ def close(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_rotation_is_pytorchs(golden):
+def test_rotation_equals_pytorch(golden):
     def turned(x):
         return augment.rotate_by(x, golden["rotate_degrees"])
 
@@ -66,7 +66,7 @@ def test_rotation_is_pytorchs(golden):
     close(back(golden["rotate_g"])[0], golden["rotate_dx"])
 
 
-def test_shifting_is_pytorchs_pad_and_crop(golden):
+def test_shift_equals_pytorch_pad_and_crop(golden):
     down, right = golden["shift_moves"].T
 
     def moved(x):
@@ -77,7 +77,7 @@ def test_shifting_is_pytorchs_pad_and_crop(golden):
     np.testing.assert_array_equal(back(golden["shift_g"])[0], golden["shift_dx"])
 
 
-def test_the_loss_of_soft_labels_is_pytorchs(golden):
+def test_soft_label_loss_equals_pytorch(golden):
     def apply(params, model_state, x, *, key, train):
         del key, train
         return params + x, model_state
@@ -99,7 +99,7 @@ def test_the_loss_of_soft_labels_is_pytorchs(golden):
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 6)])
 @pytest.mark.parametrize("degrees", [-170.0, -45.0, -3.0, 0.0, 30.0, 90.0])
-def test_rotation_is_scipys(size, degrees):
+def test_rotation_equals_scipy(size, degrees):
     x = random(2, *size, 3)
     y = augment.rotate_by(x, np.full(2, degrees, np.float32))
     expected = ndimage.rotate(
@@ -109,14 +109,14 @@ def test_rotation_is_scipys(size, degrees):
 
 
 @pytest.mark.parametrize(("down", "right"), [(0, 0), (2, -3), (-1, 1), (9, 0)])
-def test_shifting_is_scipys(down, right):
+def test_shift_equals_scipy(down, right):
     x = random(1, 6, 7, 2)
     y = augment.shift_by(x, down=jnp.array([down]), right=jnp.array([right]))
     close(y, ndimage.shift(x, (0, down, right, 0), order=1, mode="grid-constant"))
 
 
 @EVERY
-def test_the_gradient_is_the_transpose(name):
+def test_gradient_is_transpose_of_augmentation(name):
     """For linear maps <A x, y> = <x, A' y>, and A x is the derivative towards x."""
     x, y = random(2, 4, 6, 5, 2)
 
@@ -131,7 +131,7 @@ def test_the_gradient_is_the_transpose(name):
 
 
 @EVERY
-def test_a_key_decides_and_every_image_draws_its_own(name):
+def test_key_determines_independent_draws_per_image(name):
     image = random(1, 8, 8, 1)
     x = jnp.asarray(np.repeat(image, 32, 0)) * (1 + jnp.arange(32.0) / 64).reshape(
         32, 1, 1, 1
@@ -152,7 +152,7 @@ def test_a_key_decides_and_every_image_draws_its_own(name):
 
 
 @pytest.mark.parametrize("name", list(STRENGTHS))
-def test_strengths_are_an_array_axis_and_0_changes_nothing(name):
+def test_strengths_vmap_and_0_is_identity(name):
     x = random(12, 6, 6, 1)
     strengths = jnp.array([0.0, 1.0, 3.0])
     y = jax.jit(jax.vmap(STRENGTHS[name], (None, None, 0)))(KEY, x, strengths)
@@ -185,7 +185,7 @@ def test_angles_are_uniform():
     assert stats.kstest(degrees, stats.uniform(-60, 120).cdf).pvalue > 0.01
 
 
-def test_half_of_the_images_are_flipped():
+def test_flip_probability_is_half():
     x = jnp.repeat(random(1, 2, 3, 1), 4000, 0)
     y = np.asarray(augment.flip(KEY, x))
     flipped = (y == np.asarray(x)[:, :, ::-1]).all((1, 2, 3))
@@ -195,7 +195,7 @@ def test_half_of_the_images_are_flipped():
 
 
 @pytest.mark.parametrize("size", [1, 4, 5])
-def test_cutout_is_a_clipped_square_centred_anywhere(size):
+def test_cutout_is_clipped_square(size):
     n, side = 4000, 6
     y = np.asarray(augment.cutout(KEY, jnp.ones((n, side, side, 1)), size=size))
     black = y[..., 0] == 0
@@ -215,7 +215,7 @@ def test_cutout_is_a_clipped_square_centred_anywhere(size):
     assert abs(np.corrcoef(*middles)[0, 1]) < 0.06
 
 
-def test_chain_is_one_after_the_other_with_keys_of_their_own():
+def test_chain_applies_in_order_with_own_keys():
     x = random(3, 4, 4, 1)
     keys = []
 

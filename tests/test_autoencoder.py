@@ -47,7 +47,7 @@ def test_pca_is_fitted_to_the_training_images():
     assert float(found["beyond_pca"][0][0]) > 0
 
 
-def test_the_importance_weighted_bound_is_the_tighter_one():
+def test_importance_weighted_bound_is_tighter():
     f = vae()
     program = programs.make_program(
         f.task, f.source, (0,), strategy="map", batch_size=16
@@ -112,7 +112,7 @@ def test_dynamic_binarization_samples_pixels_by_their_grey_value():
     assert a != b
 
 
-def test_the_plane_of_codes_is_one_image():
+def test_code_plane_is_one_image():
     x = images(4)
     task, params, stats, batch = linear_vae_of(x)
     made = task.sample(params, stats, batch, jax.random.key(0))

@@ -34,11 +34,11 @@ def close(a, b, tolerance):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=tolerance), a, b)
 
 
-def test_the_backward_pass_by_hand_is_jax_grad(params):
+def test_manual_backward_pass_equals_jax_grad(params):
     close(backward(params, X, error), jax.grad(loss)(params), 1e-6)
 
 
-def test_finite_differences_are_jax_grad(params):
+def test_finite_differences_equal_jax_grad(params):
     close(finite_differences(loss, params), jax.grad(loss)(params), 1e-3)
 
 
@@ -55,7 +55,7 @@ def test_feedback_changes_all_layers_but_the_last(params):
     close(backward(params, X, error, same), true, 1e-6)
 
 
-def test_a_loss_with_a_given_gradient(params):
+def test_with_gradient_replaces_the_gradient(params):
     given = jax.tree.map(lambda leaf: jnp.full_like(leaf, 3.0), params)
     value, found = jax.value_and_grad(lambda p: with_gradient(loss(p), p, given))(
         params

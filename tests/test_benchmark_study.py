@@ -47,7 +47,7 @@ def experiment():
     return of_module(digits_experiment)._replace(study=study, measure=measure)
 
 
-def test_variants_take_turns_and_are_judged(
+def test_variants_are_interleaved_and_judged(
     experiment, tmp_path, data_dir, monkeypatch
 ):
     data = f"--data_dir={data_dir}"
@@ -67,14 +67,14 @@ def test_variants_take_turns_and_are_judged(
         loading.load(str(trial))
 
 
-def test_what_was_measured_on_another_day_is_measured_again(experiment, tmp_path):
+def test_added_seeds_measure_all_variants_again(experiment, tmp_path):
     study_fixtures.run(experiment, tmp_path, "--seeds=8", "--width=8")
     said = study_fixtures.run(experiment, tmp_path, "--seeds=8")
     assert [(width, seed) for seed in range(8) for width in (8, 16)] == TURNS[8:]
     assert any("1 that are done are measured again, in turns" in line for line in said)
 
 
-def test_a_stopped_round_leaves_nothing_half_done(experiment, tmp_path):
+def test_stopped_benchmark_writes_nothing(experiment, tmp_path):
     stop = lambda: len(TURNS) == 3  # noqa: E731
     study_fixtures.run(experiment, tmp_path, "--seeds=8", stop=stop, code=PREEMPTED)
     assert not study_fixtures.trials(tmp_path)
@@ -82,7 +82,7 @@ def test_a_stopped_round_leaves_nothing_half_done(experiment, tmp_path):
     assert len(TURNS) == 3 + 16
 
 
-def test_a_plan_measures_nothing(experiment, tmp_path, capsys):
+def test_plan_measures_nothing(experiment, tmp_path, capsys):
     study_fixtures.run(experiment, tmp_path, "--plan")
     assert "trials are measured in turns" in capsys.readouterr().out
     assert not TURNS
@@ -92,19 +92,19 @@ def test_a_plan_measures_nothing(experiment, tmp_path, capsys):
     "flag",
     ["--jobs=2", "--trial=x", "--launcher=commands", "--seeds_by=vmap", "--profile"],
 )
-def test_trials_that_would_not_take_turns_are_refused(experiment, tmp_path, flag):
+def test_flags_against_interleaving_are_refused(experiment, tmp_path, flag):
     asked = study_fixtures.parse(experiment, flag, f"--workdir={tmp_path}")
     with pytest.raises(UserError, match="its trials take turns"):
         run_study(experiment, asked, stop=lambda: False, progress=Quiet())
 
 
-def test_a_measure_that_is_not_given_is_refused(experiment, tmp_path):
+def test_missing_metric_is_refused(experiment, tmp_path):
     wrong = experiment._replace(study=experiment.study._replace(primary_metric="secz"))
     with pytest.raises(UserError, match="gives secs, other, and no secz"):
         study_fixtures.run(wrong, tmp_path, "--seeds=2")
 
 
-def test_times_are_not_tuned_by(experiment, tmp_path):
+def test_benchmark_study_refuses_tuning(experiment, tmp_path):
     tuned = experiment.study._replace(tune={"learning_rate": (0.1, 0.2)})
     with pytest.raises(UserError, match="STUDY.tune: a study of times"):
         study_fixtures.run(experiment._replace(study=tuned), tmp_path)

@@ -74,7 +74,7 @@ def whole(found):
     assert found["wide"] <= 0
 
 
-def test_a_console_error_and_a_request_would_be_seen(tmp_path):
+def test_console_errors_and_requests_are_noticed(tmp_path):
     bad = "<script>fetch('http://127.0.0.1:9/x').catch(() => 0); nothing()</script>"
     found = probe(bad, tmp_path)
     assert any("nothing is not defined" in line for line in found["console"])
@@ -82,7 +82,7 @@ def test_a_console_error_and_a_request_would_be_seen(tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_whole_in_both_schemes(page, tmp_path, scheme):
+def test_page_renders_in_light_and_dark(page, tmp_path, scheme):
     flags = ["--window-size=1100,1600"] + [DARK] * (scheme == "dark")
     whole(probe(page.read_text(), tmp_path, *flags))
     picture = tmp_path / "page.png"
@@ -93,7 +93,7 @@ def test_the_page_is_whole_in_both_schemes(page, tmp_path, scheme):
     assert (np.abs(shades - paper) > 120).mean() > 0.005, "what is drawn is seen"
 
 
-def test_a_phone_shows_it_without_scrolling_sideways(page, tmp_path):
+def test_page_fits_a_phone(page, tmp_path):
     text = html.escape(page.read_text())
     framed = f'<iframe width="360" height="700" srcdoc="{text}"></iframe>'
     whole(probe(f"<!doctype html>{framed}", tmp_path))

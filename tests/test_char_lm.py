@@ -15,13 +15,13 @@ def parameters(one):
 
 
 @pytest.mark.parametrize("net", ["rnn", "lstm"])
-def test_as_many_weights_are_as_many(net, data_dir):
+def test_matched_nets_have_equal_weights(net, data_dir):
     ours, theirs = (parameters(config(name, data_dir)) for name in (net, "transformer"))
     assert 0.98 * theirs < ours <= theirs
 
 
 @pytest.mark.parametrize("net", ["rnn", "lstm", "transformer"])
-def test_weights_are_counted_right(net, data_dir):
+def test_weight_counts_equal_the_nets(net, data_dir):
     one = config(net, data_dir)
     vocabulary = char_lm.source(one).details.vocabulary.size
     counted, _ = (
@@ -33,7 +33,7 @@ def test_weights_are_counted_right(net, data_dir):
 
 
 @pytest.mark.parametrize("net", ["rnn", "lstm"])
-def test_as_many_operations_are_as_many(net, data_dir):
+def test_matched_nets_have_equal_operations(net, data_dir):
     one = config(net, data_dir, equal="operations")
     vocabulary = char_lm.source(one).details.vocabulary.size
     _, ours = char_lm.recurrent_size(one, vocabulary, char_lm.neurons(one, vocabulary))

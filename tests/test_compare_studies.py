@@ -75,7 +75,7 @@ def test_the_landing_page_lists_every_study(runs, capsys):
     assert page.count("Undecided.") == 2
 
 
-def test_what_cannot_be_compared_is_said(runs, tmp_path):
+def test_incomparable_studies_raise_user_error(runs, tmp_path):
     with pytest.raises(UserError, match="no such directory"):
         report.main([str(tmp_path / "a"), str(tmp_path / "b")])
     with pytest.raises(UserError, match="no report there"):

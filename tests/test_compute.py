@@ -34,7 +34,7 @@ NETS = {
 
 
 @pytest.mark.parametrize("name", list(NETS))
-def test_half_precision_is_near_and_keeps_float32(name):
+def test_bfloat16_is_close_and_keeps_float32_params(name):
     net, shape = NETS[name]
     x = np.random.default_rng(0).normal(size=(16, *shape)).astype(np.float32)
     half = with_compute_dtype(net, "bfloat16")

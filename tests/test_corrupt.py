@@ -19,7 +19,7 @@ def close(a, b):
 
 
 @EVERY
-def test_severity_0_changes_nothing_and_more_changes_more(name):
+def test_higher_severity_changes_more(name):
     def corrupted(severity):
         return CORRUPTIONS[name](KEY, X, severity)
 
@@ -42,7 +42,7 @@ def test_severity_0_changes_nothing_and_more_changes_more(name):
 
 
 @EVERY
-def test_gradients_are_finite_and_those_of_linear_maps_transposed(name):
+def test_gradients_are_finite_and_linear_ones_transposes(name):
     severity = severities(name, 12)[2]
 
     def corrupted(images):
@@ -58,7 +58,7 @@ def test_gradients_are_finite_and_those_of_linear_maps_transposed(name):
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 1.7])
 @pytest.mark.parametrize("shape", [(2, 12, 12, 1), (1, 9, 14, 3)])
-def test_blur_is_scipys_gaussian_filter_and_its_own_gradient(sigma, shape):
+def test_blur_equals_scipy_and_is_self_adjoint(sigma, shape):
     x, g = np.random.default_rng(0).random((2, *shape)).astype(np.float32)
     y, back = jax.vjp(lambda x: corrupt.blur(KEY, x, sigma), x)
     sigmas = (0, sigma, sigma, 0)
@@ -67,7 +67,7 @@ def test_blur_is_scipys_gaussian_filter_and_its_own_gradient(sigma, shape):
 
 
 @pytest.mark.parametrize("degrees", [15.0, 45.0])
-def test_rotation_is_scipys_to_either_side(degrees):
+def test_rotation_equals_scipy(degrees):
     y = np.asarray(corrupt.rotation(KEY, X, degrees))
     left, right = (
         ndimage.rotate(
@@ -83,7 +83,7 @@ def test_rotation_is_scipys_to_either_side(degrees):
 
 
 @pytest.mark.parametrize("pixels", [1, 3, 4.4])
-def test_a_shift_is_as_long_as_told_in_every_direction(pixels):
+def test_shift_has_requested_length(pixels):
     n, side = 2000, 13
     point = np.zeros((n, side, side, 1), np.float32)
     point[:, 6, 6] = 1
@@ -107,14 +107,14 @@ def test_noise_has_its_standard_deviation_and_is_clipped():
     assert {loud.min(), loud.max()} == {0.0, 1.0}
 
 
-def test_contrast_draws_towards_the_mean():
+def test_contrast_shrinks_towards_mean():
     mean = X.mean((1, 2), keepdims=True)
     close(corrupt.contrast(KEY, X, 0.25), 0.75 * X + 0.25 * mean)
     close(corrupt.contrast(KEY, X, 1.0), np.broadcast_to(mean, X.shape))
 
 
 @pytest.mark.parametrize("size", [1, 4, 11, 12, 20])
-def test_occlusion_is_a_whole_square_at_any_place(size):
+def test_occlusion_is_square_at_random_position(size):
     n, side = 3000, 12
     y = np.asarray(corrupt.occlusion(KEY, jnp.ones((n, side, side, 1)), size))[..., 0]
     grey = y == 0.5
@@ -128,7 +128,7 @@ def test_occlusion_is_a_whole_square_at_any_place(size):
 
 
 @EVERY
-def test_there_are_five_growing_severities(name):
+def test_severities_increase(name):
     for side in range(12, 65):
         found = severities(name, side)
         assert len(found) == 5
@@ -138,7 +138,7 @@ def test_there_are_five_growing_severities(name):
             assert all(level == int(level) < side for level in found)
 
 
-def test_the_table_covers_every_corruption():
+def test_table_lists_every_corruption():
     assert list(SEVERITIES) == list(CORRUPTIONS)
     with pytest.raises(KeyError, match="fog"):
         severities("fog", 28)

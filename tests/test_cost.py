@@ -8,7 +8,7 @@ from dljax.models.mlp import mlp, mlp_parameters
 from dljax.training.cost import forward
 
 
-def test_an_mlp_costs_two_operations_a_weight():
+def test_mlp_costs_two_flops_per_weight():
     found = forward(mlp((32,), 10), jnp.zeros((4, 8, 8, 1)))
     assert found.parameters == mlp_parameters(64, (32,), 10)
     assert found.activations == 32 + 10
@@ -16,7 +16,7 @@ def test_an_mlp_costs_two_operations_a_weight():
     assert found.flops == pytest.approx(2 * weights, rel=0.05)  # biases and ReLUs too
 
 
-def test_a_cnn_costs_its_kernel_at_every_place():
+def test_cnn_costs_its_kernel_at_every_position():
     # Of 16 features and less two columns are made at a time, with zeros among them.
     found = forward(cnn((20, 24), 16, 10), jnp.zeros((2, 12, 12, 1)))
     assert found.parameters == cnn_parameters((12, 12, 1), (20, 24), 16, 10)
@@ -26,7 +26,7 @@ def test_a_cnn_costs_its_kernel_at_every_place():
     assert found.flops == pytest.approx(2 * (convolutions + dense), rel=0.05)
 
 
-def test_pools_of_2_leave_a_quarter():
+def test_pooling_by_2_quarters_the_cost():
     none, pooled = (
         forward(cnn((4, 8), 16, 10, pool=pool), jnp.zeros((1, 12, 12, 1)))
         for pool in ("none", "max")

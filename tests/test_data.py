@@ -26,7 +26,7 @@ def digits(data_dir):
     return load(find("digits", data_dir=data_dir))
 
 
-def test_digits_are_scikit_learns(digits):
+def test_digits_equal_scikit_learn(digits):
     import sklearn.datasets
 
     real = sklearn.datasets.load_digits()
@@ -35,7 +35,7 @@ def test_digits_are_scikit_learns(digits):
     assert digits.classes == tuple("0123456789")
 
 
-def test_digits_fingerprint_is_of_the_values(digits):
+def test_digits_fingerprint_hashes_the_values(digits):
     assert digits.fingerprint == digits.fingerprint
     other = digits.arrays | {"label": digits.arrays["label"][::-1].copy()}
     assert digits._replace(arrays=other).fingerprint != digits.fingerprint
@@ -56,7 +56,7 @@ def test_digits_folds_are_stratified_disjoint_and_cover_all(digits):
     np.testing.assert_array_equal(np.sort(np.concatenate(tested)), np.arange(1797))
 
 
-def test_batches_are_in_0_to_1_and_shuffling_moves_pixels_alike(digits):
+def test_batches_are_in_0_to_1_and_shuffled_by_one_permutation(digits):
     source = resident(digits)
     rows = np.array([3, 1795])
     batch = source.gather(jax.device_put(source.arrays), rows)
@@ -116,7 +116,7 @@ def test_mnist_from_its_files_without_network_or_tensorflow(tmp_path, monkeypatc
     assert load(prepared).fingerprint == table.fingerprint
 
 
-def test_sets_with_files_of_one_name_are_not_mixed_up(tmp_path, monkeypatch):
+def test_data_sets_with_equal_file_names_stay_apart(tmp_path, monkeypatch):
     for seed, (name, builder) in enumerate(
         {"mnist": builders.Mnist, "kmnist": builders.Kmnist}.items()
     ):
@@ -163,7 +163,7 @@ def test_cifar10_from_its_archive(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["kmnist", "cifar10"])
-def test_checksums_are_those_that_tfds_publishes(name):
+def test_checksums_equal_tfds(name):
     import tensorflow_datasets
 
     theirs = pathlib.Path(tensorflow_datasets.__file__).parent / "url_checksums"
@@ -210,7 +210,7 @@ def load_digits_into(root: pathlib.Path) -> pathlib.Path:
         ("colloid_video", {}, "--manual_dir=DIR with bulk_water_half.zip"),
     ],
 )
-def test_what_cannot_be_had_is_said(tmp_path, name, options, says):
+def test_missing_data_set_raises_user_error(tmp_path, name, options, says):
     with pytest.raises(UserError) as raised:
         find(name, data_dir=str(tmp_path), **options)
     assert raised.value.code == 2
@@ -218,7 +218,7 @@ def test_what_cannot_be_had_is_said(tmp_path, name, options, says):
     assert not list(tmp_path.iterdir())
 
 
-def test_no_network_is_said_at_once(tmp_path, monkeypatch):
+def test_no_network_raises_user_error(tmp_path, monkeypatch):
     import socket
 
     def refuse(*args, **kwargs):
@@ -231,14 +231,14 @@ def test_no_network_is_said_at_once(tmp_path, monkeypatch):
     assert raised.value.code == 2
 
 
-def test_a_data_dir_that_cannot_be_written_is_named(tmp_path):
+def test_unwritable_data_dir_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--data_dir") as raised:
         load(find("digits", data_dir=str(tmp_path / "file")))
     assert raised.value.code == DISK
 
 
-def test_two_may_prepare_at_once(tmp_path, monkeypatch):
+def test_two_processes_prepare_concurrently(tmp_path, monkeypatch):
     place = find("digits", data_dir=str(tmp_path))
     generate = builders.Digits._generate_examples
 
@@ -262,7 +262,7 @@ def test_a_prepared_catalogue_set_is_found(tmp_path, name):
     assert len(table.arrays["label"]) == 1797
 
 
-def test_resize_is_pillows(digits, data_dir):
+def test_resize_equals_pillow(digits, data_dir):
     from PIL import Image
 
     place = find("digits", data_dir=data_dir, resize=5)

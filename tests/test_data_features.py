@@ -24,7 +24,7 @@ def digits(data_dir):
     return load_source(RunConfig(data_dir=data_dir))
 
 
-def test_zones_are_means():
+def test_zoning_averages_zones():
     images = np.random.default_rng(0).random((3, 8, 12, 2)).astype(np.float32)
     found = zoning(images, zones=2)
     by_hand = [
@@ -59,7 +59,7 @@ def by_hand(image, cells):
     return np.concatenate(found)
 
 
-def test_hog_is_what_dalal_and_triggs_say():
+def test_hog_equals_its_definition():
     images = np.random.default_rng(0).random((2, 16, 16, 1)).astype(np.float32)
     found = hog(images)
     assert found.shape == (2, 9 * 36)
@@ -72,7 +72,7 @@ def test_hog_is_what_dalal_and_triggs_say():
 
 
 @pytest.mark.parametrize(("name", "k"), [("raw", 64), ("zoning", 16), ("hog", 324)])
-def test_features_are_a_source(digits, name, k):
+def test_with_features_returns_a_source(digits, name, k):
     source = with_features(digits, name)
     assert source.fingerprint != digits.fingerprint
     rows = np.array([5, 1796])
@@ -89,7 +89,7 @@ def test_features_are_a_source(digits, name, k):
     assert moved.fingerprint != source.fingerprint
 
 
-def test_what_cannot_be_computed_is_said(digits, monkeypatch):
+def test_impossible_features_raise_user_error(digits, monkeypatch):
     with pytest.raises(KeyError):
         with_features(digits, "sift")
     for compute in (lambda x: zoning(x, 3), lambda x: hog(x, cells=3)):
@@ -102,7 +102,7 @@ def test_what_cannot_be_computed_is_said(digits, monkeypatch):
     assert "pip install 'dljax[features]'" in str(raised.value)
 
 
-def test_raw_pixels_need_no_scikit_image(digits, monkeypatch):
+def test_raw_features_need_no_scikit_image(digits, monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
     with_features(digits, "raw")
 
@@ -117,7 +117,7 @@ def test_a_net_trains_on_features(digits):
     assert float(sums[0][0] / sums[1][0]) > 0.9
 
 
-def test_subsets_are_balanced_nested_and_their_seeds_own(digits):
+def test_subsets_are_balanced_and_nested(digits):
     labels = digits.arrays["label"]
     seen = set()
     for seed in range(6):
@@ -144,6 +144,6 @@ def test_subsets_are_balanced_nested_and_their_seeds_own(digits):
 
 
 @pytest.mark.parametrize("n", [0, 1078])
-def test_more_than_there_are_is_refused(digits, n):
+def test_subset_larger_than_data_is_refused(digits, n):
     with pytest.raises(UserError, match=f"^{n} training examples are asked for"):
         subset(digits, n)

@@ -28,7 +28,7 @@ def refused(root, resize=0, name="image_folder"):
 
 
 @pytest.mark.parametrize(("shape", "channels"), [((6, 5), 1), ((6, 5, 3), 3)])
-def test_images_are_as_pillow_decodes_them(tmp_path, shape, channels):
+def test_images_equal_pillow(tmp_path, shape, channels):
     paths = image_files(tmp_path, classes=("b c", "a"), shape=shape)
     table = load(place(tmp_path))
     assert table.name == "image_folder"
@@ -43,7 +43,7 @@ def test_images_are_as_pillow_decodes_them(tmp_path, shape, channels):
     assert table.arrays["label"].dtype == np.int32
 
 
-def test_one_colour_image_makes_all_have_three_channels(tmp_path):
+def test_colour_image_makes_all_rgb(tmp_path):
     first, *_ = image_files(tmp_path)
     grey = load(place(tmp_path)).arrays["image"]
     red = np.zeros((6, 6, 3), np.uint8)
@@ -54,7 +54,7 @@ def test_one_colour_image_makes_all_have_three_channels(tmp_path):
     np.testing.assert_array_equal(images[1:], np.repeat(grey[1:], 3, axis=-1))
 
 
-def test_one_tree_is_split_by_stratified_folds(tmp_path):
+def test_unsplit_folder_has_stratified_folds(tmp_path):
     image_files(tmp_path)
     table = load(place(tmp_path))
     tested = []
@@ -75,7 +75,7 @@ def test_one_tree_is_split_by_stratified_folds(tmp_path):
     ).test_train_ratio
 
 
-def test_train_and_test_stay_apart(tmp_path):
+def test_train_and_test_folders_are_disjoint(tmp_path):
     train = image_files(tmp_path / "train")
     test = image_files(tmp_path / "test", per_class=3, seed=1)
     (tmp_path / ".cache").mkdir()
@@ -93,14 +93,14 @@ def test_train_and_test_stay_apart(tmp_path):
             )
 
 
-def test_a_few_images_leave_one_to_validate_on(tmp_path):
+def test_small_classes_keep_a_validation_image(tmp_path):
     for part in ("train", "test"):
         image_files(tmp_path / part, classes=("cat",), per_class=5)
     parts = split_by_seed(load(place(tmp_path)))(0)
     assert {k: len(v) for k, v in parts.items()} == {"train": 4, "valid": 1, "test": 5}
 
 
-def test_two_folders_are_never_mixed_up(tmp_path):
+def test_folders_have_distinct_fingerprints(tmp_path):
     """Not by the process, and not by anything that is left on disk."""
     prints = {}
     for name in ("one", "two", "one"):
@@ -120,7 +120,7 @@ def test_two_folders_are_never_mixed_up(tmp_path):
     assert load(place(tmp_path / "copy")).fingerprint == prints["one"]
 
 
-def test_images_of_many_sizes_become_squares(tmp_path):
+def test_images_of_many_sizes_are_resized(tmp_path):
     image_files(tmp_path)
     path = tmp_path / "dog/more.png"
     Image.fromarray(np.arange(63, dtype=np.uint8).reshape(7, 9)).save(path)
@@ -178,7 +178,7 @@ def test_images_of_16_bits_are_not_clipped(tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_with_a_folder_is_said_at_once(tmp_path, make, says):
+def test_wrong_folders_raise_user_error(tmp_path, make, says):
     root = tmp_path / "images"
     make(root)
     with pytest.raises(UserError) as raised:
@@ -195,7 +195,7 @@ def zip_frames(folder, path):
             file.write(frame, f"bulk_water_half/{frame.name}")
 
 
-def test_a_video_is_its_frames_in_order_zipped_or_not(tmp_path):
+def test_video_reads_frames_in_order(tmp_path):
     folder = tmp_path / "unzipped" / "bulk_water_half"
     frames = frame_files(folder)
     (tmp_path / "zip").mkdir()

@@ -70,7 +70,7 @@ def test_every_clip_has_its_reversal_with_the_opposite_label(digits):
         assert set(way) == set(range(directions))
 
 
-def test_who_does_not_see_the_order_is_right_on_half_at_most(digits):
+def test_unordered_frames_give_at_most_half(digits):
     """The best that can be told of a clip's frames as a set, with all labels known."""
     source = moving_digits(digits)
     test = source.split(0)["test"]
@@ -110,13 +110,13 @@ def test_parts_share_no_image_and_clips_are_fixed(digits):
             assert len(parts[name]) == 2 * len(base)
 
 
-def test_nothing_is_stored_but_images_and_integers(digits):
+def test_clips_store_images_and_integers_only(digits):
     sizes = {k: v[0].nbytes for k, v in moving_digits(digits).arrays.items()}
     assert sum(sizes.values()) < 100
     assert sizes["image"] == 64
 
 
-def test_no_room_to_move_is_said(digits):
+def test_small_frame_raises_user_error(digits):
     with pytest.raises(UserError, match="8x8 need at least 23 to move over 16 frames"):
         moving_digits(digits, size=22)
 
@@ -176,7 +176,7 @@ def levels(crop, mean):
     return np.rint(crop * 255.0 * mean**2).astype(int).tobytes()
 
 
-def test_neither_place_nor_time_tells_the_stride(frames):
+def test_stride_is_independent_of_position_and_time(frames):
     source = frame_stride(frames)
     for rows in source.split(0).values():
         begin, label = (source.arrays[name][rows] for name in ("begin", "label"))

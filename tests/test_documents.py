@@ -42,7 +42,7 @@ RUN = [
 ]
 
 
-def test_there_is_an_example_of_each_kind():
+def test_build_has_an_example_of_each_kind():
     assert list(EXAMPLES) == [
         f"Add {kind}" for kind in ("a data set", "a network", "a task", "an experiment")
     ]
@@ -149,7 +149,7 @@ def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_help_says_the_claim_and_the_flags(name, capsys):
+def test_help_prints_claim_and_flags(name, capsys):
     from dljax import cli
 
     module = importlib.import_module(f"experiments.{name}")
@@ -170,7 +170,7 @@ DESCRIPTIVE = [
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_full_size_has_seeds_enough_for_a_verdict(name):
+def test_full_sizes_have_enough_seeds_for_a_verdict(name):
     module = importlib.import_module(f"experiments.{name}")
     study, usual = module.STUDY, module.Config()
     for dataset in {usual.dataset, *study.sizes, *study.full}:
@@ -180,12 +180,12 @@ def test_a_full_size_has_seeds_enough_for_a_verdict(name):
         assert bool(few) == ((name, dataset) in DESCRIPTIVE), (dataset, few)
 
 
-def test_the_tables_of_claims_and_numbers_are_current():
+def test_readme_tables_are_current():
     readme = (ROOT / "README.md").read_text()
     assert readme == readme_tables.with_tables(readme, readme_tables.read())
 
 
-def test_every_claim_names_an_experiment_that_is_there():
+def test_claims_name_existing_experiments():
     for claim in readme_tables.read()["claim"]:
         assert claim["sentence"]
         assert claim["experiment"] in EXPERIMENTS
@@ -194,6 +194,6 @@ def test_every_claim_names_an_experiment_that_is_there():
         assert claim["evidence"]
 
 
-def test_every_published_number_is_in_the_table():
+def test_reference_table_is_complete():
     named = [row["experiment"] for row in readme_tables.read()["reference"]]
     assert sorted(named) == [name for name in EXPERIMENTS if "reference" in name]

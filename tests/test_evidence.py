@@ -20,7 +20,7 @@ IMAGES = RNG.random((5, 6, 8, 2)).astype(np.float32)
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
-def test_marks_differ_in_their_arrangement_alone():
+def test_marks_have_equal_mass():
     marks = evidence.marks(10, 4)
     assert len({mark.tobytes() for mark in marks}) == 10
     assert set(marks.sum((1, 2))) == {9.0}
@@ -31,7 +31,7 @@ def test_marks_differ_in_their_arrangement_alone():
         evidence.marks(3, 2)
 
 
-def test_what_is_planted_is_the_labels_mark_and_nothing_else_changes():
+def test_plant_writes_only_the_labels_mark():
     found = jax.jit(lambda k: evidence.plant(IMAGES, k, classes=3, size=3))(
         jax.random.key(0)
     )
@@ -49,7 +49,7 @@ def test_what_is_planted_is_the_labels_mark_and_nothing_else_changes():
         evidence.plant(IMAGES, jax.random.key(0), classes=3, size=7)
 
 
-def test_places_and_labels_are_uniform_and_independent():
+def test_positions_and_labels_are_uniform_and_independent():
     found = evidence.plant(
         jnp.zeros((6000, 4, 5, 1)), jax.random.key(1), classes=2, size=2
     )
@@ -65,7 +65,7 @@ def maps(*pictures):
     return jnp.asarray(pictures, jnp.float32)
 
 
-def test_corners_are_alike_and_hold_the_whole_mark():
+def test_corners_are_uniform_and_hold_the_mark():
     images = jnp.zeros((4000, 9, 12, 1))
     found = evidence.plant(images, jax.random.key(4), classes=3, size=4, corners=True)
     mask = np.asarray(found["mask"])
@@ -98,7 +98,7 @@ def linear(images, places=((1, 2), (4, 7), (0, 0))):
     )
 
 
-def test_the_saliency_of_a_linear_score_hits_where_it_reads():
+def test_saliency_of_linear_score_hits_its_support():
     mask = jnp.zeros((5, 6, 8)).at[:, 1, 2].set(1)
     gradient = attribute.saliency(linear, IMAGES)
     found = attribute.over_channels(gradient, by="largest")
@@ -106,7 +106,7 @@ def test_the_saliency_of_a_linear_score_hits_where_it_reads():
     close(evidence.mass(found, mask), np.full(5, 4 / 7))
 
 
-def test_the_curves_of_a_linear_score_are_sums_of_what_is_left():
+def test_curves_of_linear_score_are_partial_sums():
     order = RNG.random((5, 6, 8)).astype(np.float32)
     removed = evidence.deletion(linear, IMAGES, order, fill=0.25, steps=7)
     put_in = evidence.insertion(linear, IMAGES, order, fill=0.25, steps=7)
@@ -124,7 +124,7 @@ def test_the_curves_of_a_linear_score_are_sums_of_what_is_left():
     close(evidence.area(removed), np.trapezoid(halves, np.linspace(0, 1, 8), axis=1))
 
 
-def test_the_right_order_deletes_faster_than_chance_and_inserts_faster():
+def test_correct_order_beats_random_order():
     parts = attribute.integrated_gradients(linear, IMAGES, steps=1)
     right = attribute.over_channels(parts, by="sum")
     chance = jax.random.uniform(jax.random.key(0), right.shape)
@@ -135,7 +135,7 @@ def test_the_right_order_deletes_faster_than_chance_and_inserts_faster():
         assert (sign * areas[0] < sign * areas[1]).all()
 
 
-def test_rank_correlation_is_spearmans():
+def test_rank_correlation_equals_spearman():
     a = RNG.normal(size=(4, 5, 6)).astype(np.float32)
     b = (a + RNG.normal(size=a.shape)).astype(np.float32)
     b[1] = np.round(b[1])  # ties
@@ -149,7 +149,7 @@ def test_rank_correlation_is_spearmans():
     assert float(found[3]) == 0
 
 
-def test_randomised_kernels_have_the_same_entries_in_another_order():
+def test_randomised_kernels_permute_entries():
     model = cnn((2, 2), 4, 2)
     params, _ = model.init(jax.random.key(0), IMAGES)
     params = jax.tree.map(lambda leaf: leaf + 1.0, params)
@@ -161,7 +161,7 @@ def test_randomised_kernels_have_the_same_entries_in_another_order():
         np.testing.assert_array_equal(np.sort(before), np.sort(after))
 
 
-def test_a_net_that_learned_planted_evidence_looks_at_it():
+def test_attribution_of_trained_net_finds_planted_evidence():
     noise = jax.random.uniform(jax.random.key(0), (140, 6, 6, 1))
     planted = evidence.plant(noise * 0.3, jax.random.key(1), classes=2, size=3)
     model = cnn((8,), 8, 2, pool="none")

@@ -40,7 +40,7 @@ def trial(directory, variant):
 
 
 @pytest.mark.parametrize("variant", ["gan", "seq2seq"])
-def test_one_run_is_frozen_and_the_others_keep_their_bits(whole, failed, variant):
+def test_failed_run_freezes_and_others_keep_their_bits(whole, failed, variant):
     good, bad = trial(whole, variant), trial(failed[0], variant)
     rows, rows_bad = (read_lines(d / "metrics.jsonl") for d in (good, bad))
     others = [r for r in rows if r["seed"] != 0]
@@ -59,7 +59,7 @@ def test_one_run_is_frozen_and_the_others_keep_their_bits(whole, failed, variant
     assert b["state.alive"].tolist() == [False, True, True]
 
 
-def test_step_seed_and_first_bad_metric_are_told_everywhere(failed):
+def test_failure_reports_step_seed_and_metric(failed):
     directory, said = failed
     expected = {"gan": "generator_loss", "seq2seq": "loss"}
     for variant, metric in expected.items():
@@ -81,7 +81,7 @@ def test_step_seed_and_first_bad_metric_are_told_everywhere(failed):
         )
 
 
-def test_failed_runs_are_tried_again_only_when_asked(failed, experiment):
+def test_failed_runs_are_retried_only_on_request(failed, experiment):
     directory, _ = failed
     asked = (*SHORT, "--nan_at=12")
     said = run(experiment, directory, *asked, "--locate_nan", code=FAILED_RUNS)
@@ -165,7 +165,7 @@ def test_the_first_module_that_is_not_finite_is_named(where, value, expected):
     assert expected in said
 
 
-def test_the_step_that_is_played_again_is_the_one_that_was_trained():
+def test_replayed_step_equals_trained_step():
     f = plain()
     state = update.init(f.task, jax.random.key(3))._replace(step=jnp.int32(14))
     rows = np.arange(96, dtype=np.int32)

@@ -16,7 +16,7 @@ MEAN = np.array([1.0, -2.0, 0.5])
 SCALE = np.array([[1.0, 0.3, 0.0], [0.0, 0.7, 0.2], [0.1, 0.0, 2.0]])
 
 
-def test_frechet_is_the_closed_form_of_gaussians():
+def test_frechet_equals_closed_form_of_gaussians():
     a, b = drawn(40_000, 0 * MEAN, np.eye(3), 0), drawn(40_000, MEAN, SCALE, 1)
     covariance = SCALE.T @ SCALE
     root = linalg.sqrtm(covariance)
@@ -25,7 +25,7 @@ def test_frechet_is_the_closed_form_of_gaussians():
     assert generative_metrics.frechet(a, a) == pytest.approx(0, abs=1e-8)
 
 
-def test_kernel_is_unbiased_where_both_are_alike_and_grows_with_distance():
+def test_kernel_distance_is_unbiased_and_grows():
     pairs = [
         (drawn(50, MEAN, SCALE, s), drawn(50, MEAN, SCALE, s + 100)) for s in range(60)
     ]
@@ -38,7 +38,7 @@ def test_kernel_is_unbiased_where_both_are_alike_and_grows_with_distance():
     assert alike.max() < near < far
 
 
-def test_kernel_is_the_double_sum(monkeypatch):
+def test_kernel_distance_equals_double_sum(monkeypatch):
     a, b = drawn(7, MEAN, SCALE, 0), drawn(5, 0 * MEAN, SCALE, 1)
 
     def k(x, y):
@@ -59,7 +59,7 @@ def test_kernel_is_the_double_sum(monkeypatch):
     assert generative_metrics.kernel(a, b) == pytest.approx(right)
 
 
-def test_precision_is_of_what_is_made_and_recall_of_what_is_real():
+def test_precision_counts_samples_and_recall_real_images():
     real = drawn(300, np.zeros(2), np.eye(2), 0)
     one_side = drawn(300, np.zeros(2), 0.1 * np.eye(2), 1)
     precision, recall = generative_metrics.precision_recall(one_side, real)
@@ -69,7 +69,7 @@ def test_precision_is_of_what_is_made_and_recall_of_what_is_real():
     assert max(generative_metrics.precision_recall(real + 100, real)) == 0
 
 
-def test_what_a_gaussian_draws_has_the_mean_and_the_covariance():
+def test_gaussian_baseline_has_mean_and_covariance():
     images = 0.5 + 0.05 * drawn(4000, 0 * MEAN, SCALE, 0).reshape(-1, 3, 1)
     made = generative_metrics.gaussian(images, 4000)
     assert made.shape == images.shape

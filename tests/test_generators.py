@@ -35,7 +35,7 @@ def arrays(request):
 
 
 @pytest.mark.parametrize("name", list(NETS))
-def test_it_is_pytorchs(arrays, name):
+def test_nets_equal_pytorch(arrays, name):
     own = {
         k.removeprefix(f"{name}/"): v.astype(np.float64)
         for k, v in arrays.items()

@@ -26,7 +26,7 @@ def dataset(request, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", compared.KINDS)
-def test_each_kind_has_as_many_weights_and_operations(dataset, kind):
+def test_models_match_in_weights_and_operations(dataset, kind):
     config = compared.Config(dataset=dataset, model=kind, gflop=20_000)
     source = compared.source(config)
     task = compared.task(config, source, {})

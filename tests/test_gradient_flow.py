@@ -22,7 +22,7 @@ def first(output):
     return output[:, 0]
 
 
-def test_a_linear_memory_decays_by_its_factor():
+def test_gradient_of_linear_recurrence_decays_by_its_factor():
     turned = 0.9 * jnp.asarray(
         np.linalg.qr(np.random.default_rng(0).normal(size=(H, H)))[0]
     )
@@ -32,7 +32,7 @@ def test_a_linear_memory_decays_by_its_factor():
     np.testing.assert_allclose(norms, np.tile(expected, (B, 1)).T, rtol=1e-5)
 
 
-def test_a_forget_bias_of_one_alone_loses_a_quarter_a_step():
+def test_forget_bias_of_one_decays_by_a_quarter():
     bias = jnp.zeros((4, H)).at[1].set(1.0).reshape(-1)
     given = weights(LSTM, jnp.zeros((H, 4 * H)), bias)
     norms = through_time(LSTM, given, jnp.zeros((T, B, F)), first)
@@ -41,7 +41,7 @@ def test_a_forget_bias_of_one_alone_loses_a_quarter_a_step():
     np.testing.assert_allclose(norms[:-1, 0], 0.5 * kept ** np.arange(T)[:0:-1], 1e-4)
 
 
-def test_it_is_the_gradient_of_a_sequence_that_begins_there():
+def test_gradient_through_time_equals_gradient_of_suffix():
     for cell in (RNN, GRU, LSTM):
         layer = Layer(cell, H)
         x = jax.random.normal(jax.random.key(1), (T, B, F))

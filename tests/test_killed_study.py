@@ -33,7 +33,7 @@ JOBS = ("--jobs=2", "--retries=5")
 
 @pytest.mark.long
 @pytest.mark.parametrize("more", [(), JOBS], ids=["one", "jobs"])
-def test_results_are_the_same_to_the_byte(tmp_path, more):
+def test_killed_study_has_identical_results(tmp_path, more):
     """3 x 2 variants, 8 seeds each, tuned before; killed whole five times."""
     begun = time.monotonic()
     whole = start(tmp_path / "whole")

@@ -64,19 +64,19 @@ def test_a_live_process_keeps_its_lock_until_it_dies(tmp_path):
     assert f"taken over from process {process.pid}" in said[0]
 
 
-def test_a_live_pid_is_believed_even_without_flock(tmp_path):
+def test_live_pid_holds_lock_without_flock(tmp_path):
     holder(tmp_path, pid=os.getppid())
     assert f"process {os.getppid()}" in refusal(tmp_path)
 
 
-def test_a_dead_pid_of_this_host_holds_nothing(tmp_path):
+def test_dead_pid_of_this_host_releases_lock(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     holder(tmp_path, pid=gone.pid)
     assert "which is gone" in take(tmp_path)[1][0]
 
 
-def test_a_pid_that_is_another_process_now_holds_nothing(tmp_path):
+def test_reused_pid_releases_lock(tmp_path):
     parent = psutil.Process(os.getppid())
     holder(tmp_path, pid=parent.pid, started=parent.create_time() - 100)
     assert "which is gone" in take(tmp_path)[1][0]
@@ -84,7 +84,7 @@ def test_a_pid_that_is_another_process_now_holds_nothing(tmp_path):
     refusal(tmp_path)
 
 
-def test_another_hosts_lock_is_believed_until_it_is_broken(tmp_path):
+def test_lock_of_another_host_holds_until_broken(tmp_path):
     holder(tmp_path, host="elsewhere", pid=7)
     assert "process 7 on elsewhere" in refusal(tmp_path)
     page, said = take(tmp_path, break_lock=True)
@@ -92,7 +92,7 @@ def test_another_hosts_lock_is_believed_until_it_is_broken(tmp_path):
     assert "broken; it was of process 7 on elsewhere" in said[0]
 
 
-def test_an_earlier_life_of_a_slurm_job_holds_nothing(tmp_path, monkeypatch):
+def test_requeued_slurm_job_takes_its_lock(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "41")
     holder(tmp_path, host="elsewhere", pid=7, job="40")
     assert "process 7 on elsewhere" in refusal(tmp_path)
@@ -105,7 +105,7 @@ def test_an_earlier_life_of_a_slurm_job_holds_nothing(tmp_path, monkeypatch):
     refusal(tmp_path)
 
 
-def test_who_loses_a_broken_lock_does_not_remove_the_new_one(tmp_path):
+def test_owner_of_broken_lock_keeps_the_new_one(tmp_path):
     with locked(tmp_path, break_lock=False, log=print):
         with locked(tmp_path, break_lock=True, log=print):
             inner = (tmp_path / "LOCK").read_bytes()

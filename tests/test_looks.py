@@ -29,7 +29,7 @@ FIRST, MORE = [*range(8)], [*range(8, 16)]
         ((8, 16), MORE, [FIRST, MORE], False),
     ],
 )
-def test_when_a_study_may_be_judged(looks, seeds, batches, allowed):
+def test_study_is_judged_at_declared_looks_only(looks, seeds, batches, allowed):
     study = digits_experiment.STUDY._replace(looks=looks)
     assert (seeds_not_judged_because(study, seeds, batches) == "") == allowed
 
@@ -54,7 +54,7 @@ def test_seeds_added_after_a_look_are_not_judged(tmp_path, found):
     assert judged(found, tmp_path, 8)["why"] == ""
 
 
-def test_a_look_is_remembered_whatever_is_declared_after_it(tmp_path, found):
+def test_earlier_looks_are_remembered(tmp_path, found):
     assert judged(found, tmp_path, 8)["why"] == ""
     run(found, tmp_path, "--width=4", "--launcher=commands")  # begins nothing
     why = judged(found, tmp_path, 10)["why"]

@@ -60,14 +60,14 @@ def batch():
     }
 
 
-def test_an_answer_that_sees_nothing_loses_nothing(batch):
+def test_constant_classifier_loses_nothing(batch):
     net = linear(jnp.zeros((8, 8)))
     found = means(sensitivity(net, side=8)({"net": {}}, {}, batch, KEY))
     assert len(found) == 9 * 5
     assert set(found.values()) == {0.5}  # the first class, of 15 in 30
 
 
-def test_attacks_on_a_linear_net_take_what_lies_within_epsilon(batch):
+def test_attacks_on_linear_net_flip_margins_within_epsilon(batch):
     weights = np.random.default_rng(1).normal(size=(8, 8)).astype(np.float32)
     z = (np.asarray(batch["image"])[..., 0] * weights).sum((1, 2))
     weights_sum = np.abs(weights).sum()
@@ -79,7 +79,7 @@ def test_attacks_on_a_linear_net_take_what_lies_within_epsilon(batch):
         assert found[f"pgd_{i + 1}"] == pytest.approx(left)
 
 
-def test_evidence_in_the_mask_is_found_in_the_mask(batch):
+def test_attributions_hit_evidence_in_the_mask(batch):
     weights = jnp.zeros((8, 8)).at[2:5, 3:6].set(3.0)
     ones = {**batch, "label": jnp.ones_like(batch["label"])}
     found = means(judged(linear(weights))({"net": {}}, {}, ones, KEY))
@@ -92,13 +92,13 @@ def test_evidence_in_the_mask_is_found_in_the_mask(batch):
     assert found["random_mass"] == pytest.approx(9 / 64, abs=0.03)
 
 
-def test_without_a_mask_there_is_no_hit(batch):
+def test_hit_needs_a_mask(batch):
     plain = {name: batch[name] for name in ("image", "label", "weight")}
     found = judged(linear(jnp.ones((8, 8))))({"net": {}}, {}, plain, KEY)
     assert not any(name.endswith(("hit", "mass")) for name in found)
 
 
-def test_a_task_answers_as_its_net_does(batch):
+def test_answers_equal_the_nets_log_probabilities(batch):
     net = cnn((2,), 4, 2, pool="average")
     task = classification(net, adamw(0.01), example=batch["image"][:1])
     params, model_state = task.init(KEY)
@@ -114,7 +114,7 @@ def test_a_task_answers_as_its_net_does(batch):
     assert {v.shape for v in maps.values()} == {SHAPE[:3]}
 
 
-def test_grad_cam_is_there_where_a_layer_is_named(batch):
+def test_grad_cam_needs_a_layer(batch):
     net = cnn((2,), 4, 2)
     params, model_state = net.init(KEY, batch["image"])
     maps = attributions(net, params, model_state, batch, layer="Conv_0")
@@ -132,7 +132,7 @@ def run(tmp_path_factory, data_dir):
     return trial
 
 
-def test_the_card_of_a_run(run, capsys):
+def test_cnn_limits_writes_a_card(run, capsys):
     assert cnn_limits.main([f"--run={run}", "--seed=1", "--examples=20"]) == 0
     output = capsys.readouterr().out
     row = next(
@@ -159,12 +159,12 @@ def test_the_card_of_a_run(run, capsys):
         (["--rum=x"], "--rum: no such flag; did you mean --run?"),
     ],
 )
-def test_a_wrong_run_gets_one_line(run, flags, line):
+def test_wrong_run_raises_user_error(run, flags, line):
     with pytest.raises(UserError, match=line.replace("?", r"\?")):
         cnn_limits.main([f.replace("{run}", str(run)) for f in flags])
 
 
-def test_help_is_read_without_jax():
+def test_help_needs_no_jax():
     code = (
         "import sys; from experiments import cnn_limits; cnn_limits.main(['--help']); "
         "sys.exit('jax' in sys.modules)"

@@ -30,7 +30,7 @@ def test_intervals_are_counted_at_once_and_over_time():
     assert voices[1] == voices[3] == 0.5
 
 
-def test_what_is_the_same_in_another_key_sounds_the_same():
+def test_distance_is_invariant_to_transposition():
     piece = random_rolls()["traindata"][2]
     piece[:, -5:] = 0
     higher = np.roll(piece, 5, axis=-1)
@@ -40,7 +40,7 @@ def test_what_is_the_same_in_another_key_sounds_the_same():
     assert len(histograms([piece])) == len(LAGS) + 1
 
 
-def test_a_chain_only_makes_changes_that_it_has_heard():
+def test_markov_chain_uses_observed_transitions_only():
     rng = np.random.default_rng(0)
     heard = [rng.random((30, KEYS)) < 0.02 for _ in range(3)]
     made = Chain(heard).draw(heard[0][0], 50, rng)
@@ -54,7 +54,7 @@ def test_a_chain_only_makes_changes_that_it_has_heard():
         assert (a.tobytes(), b.tobytes()) in changes or a.tobytes() not in begins
 
 
-def test_chords_are_frames_and_unheard_ones_the_most_alike(tmp_path):
+def test_unseen_chords_map_to_the_nearest(tmp_path):
     write_mat(tmp_path, random_rolls())
     source = next_frames(load(find("piano_roll", manual_dir=str(tmp_path))))
     found = chords(source)
@@ -85,7 +85,7 @@ def test_chords_are_frames_and_unheard_ones_the_most_alike(tmp_path):
     assert not told["roll"][~there[:, :3]].any()
 
 
-def test_a_set_without_music_is_refused_in_a_line(data_dir):
+def test_data_set_without_music_is_refused(data_dir):
     images = loading.load_source(RunConfig(data_dir=data_dir))
     with pytest.raises(UserError, match="--dataset=digits: has no music"):
         chords(images)
@@ -108,7 +108,7 @@ def test_midi_files_have_the_notes_and_wav_files_their_pitch(tmp_path):
     assert loudest == pytest.approx(440, abs=3)
 
 
-def test_likelihoods_are_not_heard(tmp_path):
+def test_probabilities_are_not_rendered_as_sound(tmp_path):
     assert not audio_files.written(
         {"real": roll([1]), "net": roll([1]) * 0.5}, tmp_path
     )

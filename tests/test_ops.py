@@ -33,7 +33,7 @@ def test_max_pool_equals_reduce_window(n):
     close(back(jnp.sin(y))[0], plain_back(jnp.sin(y))[0])
 
 
-def test_max_pool_gives_one_of_equal_values_the_gradient():
+def test_max_pool_gradient_goes_to_one_of_equal_values():
     gradient = jax.grad(lambda x: pooling.max_pool(x).sum())(jnp.ones((1, 4, 4, 1)))
     assert float(gradient.sum()) == 4
     assert set(np.unique(gradient)) == {0.0, 1.0}

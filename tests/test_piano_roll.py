@@ -50,12 +50,12 @@ def test_a_column_of_pieces_is_read_as_a_row_is(folder, tmp_path):
     np.testing.assert_array_equal(table.arrays["length"], [5, 3, 7, 4, 2, 6])
 
 
-def test_who_takes_images_refuses_music_in_a_line(folder):
+def test_image_experiment_refuses_music(folder):
     with pytest.raises(UserError, match="piano_roll: has no images"):
         examples.image_example(music(folder))
 
 
-def test_each_frame_is_told_from_the_one_before(folder):
+def test_next_frame_is_predicted_from_earlier_frames(folder):
     made = music(folder)
     batch = made.gather(made.arrays, np.array([2, 4]))
     piece, short = random_rolls()["traindata"][2], random_rolls()["testdata"][0]
@@ -104,14 +104,14 @@ def test_nats_are_pooled_over_the_frames_of_all_pieces(folder):
         ),
     ],
 )
-def test_a_wrong_folder_is_told_in_a_line(folder, spoil, says):
+def test_wrong_folder_raises_user_error(folder, spoil, says):
     spoil(folder)
     with pytest.raises(UserError, match=says) as raised:
         load(find("piano_roll", manual_dir=str(folder)))
     assert "\n" not in str(raised.value)
 
 
-def test_a_damaged_file_is_told_in_a_line(folder):
+def test_damaged_file_raises_user_error(folder):
     (folder / "music.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
     with pytest.raises(UserError, match="music.mat: cannot be read") as raised:
         load(find("piano_roll", manual_dir=str(folder)))

@@ -32,7 +32,7 @@ def made(model):
     return model, *model.init(jax.random.key(0), IMAGES)
 
 
-def test_the_activations_and_what_is_between_them_are_those_by_hand():
+def test_recorded_activations_equal_numpy():
     model, params, model_state = made(cnn((2, 3), 4, 2, dropout=0.5))
     outputs = layers.activations(model, params, model_state, IMAGES)
     values = layers.between(model, params, model_state, IMAGES)
@@ -74,7 +74,7 @@ class _Twice(nn.Module):
         return _Block(name="Block")(layer(layer(x) + _Place()()).reshape(len(x), -1))
 
 
-def test_a_layer_called_twice_and_layers_within_layers_have_their_names():
+def test_nested_and_repeated_layers_have_names():
     model, params, model_state = made(net(_Twice()))
     found = layers.activations(model, params, model_state, IMAGES)
     assert list(found) == ["Shared", "_Place_0", "Shared#2", "Block"]
@@ -132,7 +132,7 @@ def measured(task, steps=250):
     return shares, start, program.to_host(state)
 
 
-def test_a_linear_probe_finds_xor_after_a_trained_layer_and_not_before():
+def test_linear_probe_learns_xor_only_after_hidden_layer():
     found, _, _ = measured(task())
     deeper = [
         "accuracy_1_before_Dense_1",
@@ -145,19 +145,19 @@ def test_a_linear_probe_finds_xor_after_a_trained_layer_and_not_before():
         assert (found[name] > 0.95).all(), name
 
 
-def test_probes_can_learn_something_else_than_the_net():
+def test_probes_may_have_another_target():
     found, _, _ = measured(task(label="first"))
     assert (found["accuracy_0_input"] > 0.95).all()
 
 
-def test_a_net_that_is_not_trained_stays_as_it_was_drawn():
+def test_untrained_net_keeps_initial_parameters():
     found, start, end = measured(task(train_net=False), 100)
     jax.tree.map(np.testing.assert_array_equal, start.params["net"], end.params["net"])
     np.testing.assert_array_equal(found["accuracy"], found["accuracy_3_output"])
     assert (found["accuracy_1_before_Dense_1"] > found["accuracy_0_input"]).all()
 
 
-def test_probes_leave_no_trace_in_the_net():
+def test_probes_do_not_change_the_net():
     options = {"example": jnp.zeros((1, 1, 2, 1))}
     alone = classification(mlp((16, 8), 2), adamw(0.02), **options)
     batch = {k: v[:16] for k, v in xor().items()}
@@ -169,7 +169,7 @@ def test_probes_leave_no_trace_in_the_net():
     assert np.abs(two.params["probes"]["0_input"]["kernel"]).max() > 0
 
 
-def test_features_are_centred_and_of_mean_squared_length_1_whatever_their_scale():
+def test_probe_features_are_normalised():
     x = jnp.asarray(np.random.default_rng(0).gamma(2.0, size=(64, 7)), jnp.float32)
     nothing = {"mean": jnp.zeros(7), "square": 0.0, "weight": 0.0}
 
@@ -182,7 +182,7 @@ def test_features_are_centred_and_of_mean_squared_length_1_whatever_their_scale(
     assert np.isfinite(probing_file._scaled(x, nothing)).all()
 
 
-def test_pixels_are_read_out_of_what_keeps_them_and_not_of_what_does_not():
+def test_pixels_are_decoded_only_from_layers_that_keep_them():
     """Of its input all; of a layer that adds pixels in pairs their sums, one half."""
     rng = np.random.default_rng(2)
     images = rng.normal(size=(400, 2, 2, 1)).astype(np.float32)

@@ -24,7 +24,7 @@ def test_a_line_is_written_every_ten_seconds(clock, capsys):
     assert lines[0] == "cnn: step 30/100, loss 0.5, 1.0 steps/s, 70 s left"
 
 
-def test_time_left_is_told_without_the_time_it_compiled(clock, capsys):
+def test_remaining_time_excludes_compilation(clock, capsys):
     bar = progress.TerminalProgress()
     bar.start(100, 0, "cnn")
     for step, secs in ((1, 60), (2, 1)):
@@ -35,7 +35,7 @@ def test_time_left_is_told_without_the_time_it_compiled(clock, capsys):
 
 
 @pytest.mark.parametrize(("secs", "said"), [(11, True), (5, False)])
-def test_that_it_is_tested_is_said_of_what_takes_long(clock, capsys, secs, said):
+def test_long_test_is_announced(clock, capsys, secs, said):
     bar = progress.TerminalProgress()
     bar.start(22, 0, "cnn")
     clock[0] += secs

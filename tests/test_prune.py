@@ -26,7 +26,7 @@ def kernels(params):
 
 @pytest.mark.parametrize("by", ["smallest", "largest", "random"])
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.37, 0.5, 1.0])
-def test_a_share_of_every_kernel_goes_and_the_rest_stays(by, fraction):
+def test_prune_zeroes_a_fraction_of_every_kernel(by, fraction):
     pruned = prune(PARAMS, fraction, by=by, key=jax.random.key(0))
     for before, after in zip(kernels(PARAMS), kernels(pruned), strict=True):
         gone = after == 0
@@ -45,12 +45,12 @@ def test_a_share_of_every_kernel_goes_and_the_rest_stays(by, fraction):
     )
 
 
-def test_of_equal_entries_the_first_go():
+def test_ties_are_pruned_in_order():
     ones = {"kernel": jnp.array([[1.0, -1.0], [2.0, 1.0]])}
     np.testing.assert_array_equal(prune(ones, 0.5)["kernel"], [[0, 0], [2, 1]])
 
 
-def test_the_share_may_be_traced():
+def test_fraction_may_be_traced():
     fractions = jnp.array([0.0, 0.3, 0.9])
     many = jax.jit(jax.vmap(lambda f: prune(PARAMS, f)))(fractions)
     for i, fraction in enumerate((0.0, 0.3, 0.9)):
@@ -58,7 +58,7 @@ def test_the_share_may_be_traced():
         jax.tree.map(np.testing.assert_array_equal, one, prune(PARAMS, fraction))
 
 
-def test_random_draws_are_of_the_key_and_of_each_kernel():
+def test_random_pruning_depends_on_key_and_kernel():
     same = {"a": {"kernel": jnp.ones((20, 20))}, "b": {"kernel": jnp.ones((20, 20))}}
     first, second = (
         prune(same, 0.5, by="random", key=jax.random.key(k)) for k in (0, 1)
@@ -67,7 +67,7 @@ def test_random_draws_are_of_the_key_and_of_each_kernel():
     assert (first["a"]["kernel"] != second["a"]["kernel"]).any()
 
 
-def test_what_cannot_be_is_refused():
+def test_invalid_fractions_are_refused():
     with pytest.raises(ValueError, match="needs a key"):
         prune(PARAMS, 0.5, by="random")
     with pytest.raises(KeyError):

@@ -37,7 +37,7 @@ def again(trial, capsys):
     return code, said.out, "\n".join(warned)
 
 
-def test_a_trial_is_identical_to_itself_and_stays_as_it_is(trial, capsys):
+def test_replay_is_identical_and_changes_nothing(trial, capsys):
     before = {p: p.read_bytes() for p in trial.rglob("*") if p.is_file()}
     code, said, warned = again(trial, capsys)
     assert (code, warned) == (DONE, "")
@@ -45,7 +45,7 @@ def test_a_trial_is_identical_to_itself_and_stays_as_it_is(trial, capsys):
     assert before == {p: p.read_bytes() for p in trial.rglob("*") if p.is_file()}
 
 
-def test_one_byte_of_the_metrics_is_found(trial, capsys):
+def test_replay_finds_one_changed_byte(trial, capsys):
     path = trial / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     at = next(i for i, line in enumerate(lines) if "critic_loss" in line)

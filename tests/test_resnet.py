@@ -43,7 +43,7 @@ def trees(golden, name):
     return params, model_state
 
 
-def test_two_training_steps_are_pytorchs(golden):
+def test_two_training_steps_equal_pytorch(golden):
     """SGD with momentum and coupled weight decay; running averages too."""
     net = resnet(8, 3, width=2)
     params, model_state = trees(golden, "resnet_before")
@@ -67,7 +67,7 @@ def test_two_training_steps_are_pytorchs(golden):
     close(y, golden["resnet_evaluated"])
 
 
-def test_a_whole_resnet_20_and_a_step_of_it_are_pytorchs():
+def test_resnet_20_and_its_step_equal_pytorch():
     torch = pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
     from golden.make import resnet_arrays
 
@@ -110,7 +110,7 @@ def test_a_whole_resnet_20_and_a_step_of_it_are_pytorchs():
 
 
 @pytest.mark.parametrize(("depth", "count"), [(20, 269_722), (56, 853_018)])
-def test_it_has_the_papers_number_of_parameters(depth, count):
+def test_resnet_has_published_number_of_parameters(depth, count):
     x = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     params, _ = jax.eval_shape(resnet(depth, 10).init, jax.random.key(0), x)
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
@@ -129,7 +129,7 @@ def test_an_unknown_norm_is_refused():
 
 @pytest.mark.parametrize("size", [(4, 4), (7, 5)])
 @pytest.mark.parametrize("norm", ["batch", "none"])
-def test_it_takes_any_size_of_image(size, norm):
+def test_resnet_takes_any_image_size(size, norm):
     net = resnet(8, 2, width=2, norm=norm)
     params, model_state = jax.jit(net.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
     assert bool(model_state) == (norm == "batch")
@@ -157,6 +157,6 @@ def test_running_averages_stay_float32_and_move_a_tenth_of_the_way():
         np.testing.assert_allclose(y.std(0), 1, atol=close)
 
 
-def test_float32_is_the_same_net():
+def test_float32_compute_dtype_changes_nothing():
     net = resnet(8, 2, width=2)
     assert with_compute_dtype(net, "float32") is net

@@ -155,7 +155,7 @@ def soon(env, job):
     said(env, "scontrol", "update", f"job={job}", "StartTime=now")
 
 
-def test_jobs_end_as_a_local_run_whatever_happens_to_them(slurm, tmp_path):
+def test_interrupted_jobs_equal_a_local_run(slurm, tmp_path):
     steps = "--steps=60000"
     local = start(slurm, tmp_path / "local", steps)
     printed = local.communicate()[0]

@@ -17,7 +17,7 @@ def digits(data_dir):
     return load(find("digits", data_dir=data_dir))
 
 
-def test_stills_are_told_from_clips(digits):
+def test_image_example_refuses_clips(digits):
     images = resident(digits)
     clips = moving_digits(images, frames=4, size=12)
     example, classes = image_example(images)
@@ -27,7 +27,7 @@ def test_stills_are_told_from_clips(digits):
         image_example(clips)
 
 
-def test_a_digit_in_the_middle_can_be_moved(digits):
+def test_centred_digit_has_margins(digits):
     images = resident(digits)
     centred = on_canvas(images, 12, centred=True)
     placed = centred.arrays["image"]

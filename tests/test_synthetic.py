@@ -16,7 +16,7 @@ def batch(source, rows):
     return jax.tree.map(np.asarray, source.gather(source.arrays, np.asarray(rows)))
 
 
-def test_the_sum_is_of_the_two_marked_numbers():
+def test_adding_sums_the_two_marked_numbers():
     made = batch(adding(30), np.arange(500))
     values, marks = made["x"][..., 0], made["x"][..., 1]
     assert made["x"].shape == (500, 30, 2)
@@ -26,13 +26,13 @@ def test_the_sum_is_of_the_two_marked_numbers():
     assert marks.mean(0).min() > 0  # anywhere
 
 
-def test_who_always_says_one_is_off_by_a_sixth():
+def test_constant_one_has_an_error_of_a_sixth():
     y = batch(adding(10), np.arange(50_000))["y"]
     squares = (y - 1) ** 2
     assert abs(squares.mean() - 1 / 6) < 4 * squares.std() / len(y) ** 0.5
 
 
-def test_what_is_copied_is_what_came_first():
+def test_copying_repeats_the_first_symbols():
     made = batch(copying(7), np.arange(50))
     assert made["x"].shape == made["y"].shape == (50, 27)
     np.testing.assert_array_equal(made["y"][:, -10:], made["x"][:, :10])
@@ -43,7 +43,7 @@ def test_what_is_copied_is_what_came_first():
 
 
 @pytest.mark.parametrize("source", [adding(8), copying(8)])
-def test_examples_depend_on_their_numbers_alone_and_parts_share_none(source):
+def test_examples_depend_on_index_and_splits_are_disjoint(source):
     first, other = batch(source, [5, 1]), batch(source, [1, 2, 5])
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b[2]), first, other)
     parts = [set(rows) for rows in source.split(3).values()]

@@ -59,7 +59,7 @@ def test_every_row_is_there_once_after_a_resume(tmp_path, found):
         assert scalars(path) == pytest.approx(expected)
 
 
-def test_the_hook_is_given_what_the_log_gets(tmp_path, found):
+def test_hook_receives_the_rows_of_the_log(tmp_path, found):
     told = []
     hooked = found._replace(log=lambda directory, rows: told.append((directory, rows)))
     run(hooked, tmp_path, *SHORT)

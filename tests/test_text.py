@@ -24,7 +24,7 @@ def table(parts=None, folds=5):
 
 
 @pytest.mark.parametrize("kind", vocabulary.KINDS)
-def test_what_is_encoded_is_decoded(kind):
+def test_decode_inverts_encode(kind):
     fitted = vocabulary.vocabulary(kind, LINES, size=60)
     line = LINES[3]
     expected = " ".join(vocabulary.words(line)) if kind == "word" else line
@@ -32,13 +32,13 @@ def test_what_is_encoded_is_decoded(kind):
     assert max(fitted.encode(line)) < fitted.size
 
 
-def test_words_are_cut_at_marks_and_in_lower_case():
+def test_words_are_split_at_punctuation_in_lower_case():
     assert vocabulary.words("It's a Über-film, 2nd!") == (
         ["it's", "a", "über", "-", "film", ",", "2nd", "!"]
     )
 
 
-def test_a_vocabulary_knows_what_is_there_often_enough():
+def test_vocabulary_has_frequent_tokens():
     fitted = vocabulary.vocabulary("word", ["a b", "a c", "a b"], least=2)
     assert fitted.size == len(vocabulary.SPECIAL) + 2
     assert fitted.encode("a b c") == [4, 5, vocabulary.UNKNOWN]
@@ -64,7 +64,7 @@ def test_each_fold_has_a_vocabulary_of_its_own_training_data():
     assert set().union(*tested[:5]) == set(range(40))
 
 
-def test_a_batch_of_sentences_is_what_they_say():
+def test_batch_decodes_to_its_sentences():
     source = sentences.sentences(table())
     size = source.details.vocabulary_size
     rows = source.split(2)["valid"]
@@ -79,7 +79,7 @@ def test_a_batch_of_sentences_is_what_they_say():
     assert set(told["said"]) == {"up"}
 
 
-def test_a_bag_of_words_knows_no_order_and_no_padding():
+def test_bag_of_words_ignores_order_and_padding():
     net = bag_of_words(9, 2)
     x = np.array([[4, 5, 6, 0], [6, 4, 5, 0], [5, 5, 8, 4]], np.int32)
     given = {"x": x, "mask": (x > 0).astype(np.float32)}
@@ -92,7 +92,7 @@ def test_a_bag_of_words_knows_no_order_and_no_padding():
 
 
 @pytest.mark.parametrize("pool", ["max", "mean"])
-def test_what_is_pooled_over_the_words_knows_no_padding(pool):
+def test_pooling_ignores_padding(pool):
     options = {"vocabulary": 9, "embedding": 4, "bidirectional": True, "pool": pool}
     net = recurrent("many_to_one", "gru", 5, 2, **options)
     x = np.array([[4, 5, 6], [6, 4, 0]], np.int32)
@@ -114,7 +114,7 @@ def test_shuffled_sentences_have_the_same_words(longest):
     assert plain.fingerprint != moved.fingerprint
 
 
-def test_what_is_longer_loses_its_end():
+def test_long_sentences_are_truncated():
     whole, cut = (sentences.sentences(table(), longest=n) for n in (0, 3))
     np.testing.assert_array_equal(whole.arrays["x"][:, :3], cut.arrays["x"])
 
@@ -150,13 +150,13 @@ def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
     }
 
 
-def test_of_a_blank_nothing_can_be_known():
+def test_blank_source_is_constant():
     source = pairs(blank=True)
     assert len(np.unique(source.arrays["x"], axis=0)) == 1
     np.testing.assert_array_equal(source.arrays["y"], pairs().arrays["y"])
 
 
-def test_translations_are_judged_as_sacrebleu_does():
+def test_translation_scores_equal_sacrebleu():
     sacrebleu = pytest.importorskip("sacrebleu")
 
     from dljax.metrics.bleu import translation_sample_evaluator
@@ -175,7 +175,7 @@ def test_translations_are_judged_as_sacrebleu_does():
 
 
 @pytest.mark.parametrize("name", ["BLEU", "CHRF"])
-def test_the_signatures_that_are_stated_are_sacrebleus(name):
+def test_signatures_equal_sacrebleu(name):
     sacrebleu = pytest.importorskip("sacrebleu", reason="it is in the extra `text`")
     from dljax.metrics.bleu import translation_sample_evaluator
 
@@ -296,7 +296,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("mistake", WRONG)
-def test_mistakes_are_said_in_one_line(mistake, tmp_path):
+def test_mistakes_raise_user_error(mistake, tmp_path):
     make, said = WRONG[mistake]
     with pytest.raises(UserError, match=".") as raised:
         make(tmp_path)

@@ -254,7 +254,7 @@ def test_a_hook_that_fails_ends_itself_alone(found, tmp_path):
     assert len(trials(tmp_path)) == 1
 
 
-def test_many_failed_runs_are_counted(found, tmp_path):
+def test_failed_runs_are_counted(found, tmp_path):
     study = found.study._replace(
         vmapped_factors=(), factors={"learning_rate": (0.01, 1e38)}
     )
