@@ -165,7 +165,7 @@ def task(config, source, numbers):
             embedding=config.embedding,
         )
     optimizer = clipped_adam(learning_rate, config.steps)
-    return next_token(net, optimizer, source, generate=2 * config.context)
+    return next_token(net, optimizer, source, max_new_tokens=2 * config.context)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def task(config, source, numbers):
     learning_rate = numbers.get("learning_rate", config.learning_rate)
     net = rotary_transformer(config, source)
     optimizer = clipped_adam(learning_rate, config.steps)
-    return next_token(net, optimizer, source, generate=2 * config.context)
+    return next_token(net, optimizer, source, max_new_tokens=2 * config.context)
 
 
 if __name__ == "__main__":

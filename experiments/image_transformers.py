@@ -30,9 +30,9 @@ def next_pixel(net, optimizer, source, sample_evaluator, *, complete=True):
         net,
         optimizer,
         example=example_batch(source, "x")["x"],
-        generate=source.details.length,
+        max_new_tokens=source.details.length,
         prompts=prompts,
-        draw=True,
-        bits=True,
+        do_sample=True,
+        measure_bits=True,
         sample_evaluator=sample_evaluator,
     )

@@ -22,7 +22,7 @@ def rotary_transformer(config, source, **changes):
     )
 
 
-def next_token(net, optimizer, source, *, generate):
+def next_token(net, optimizer, source, *, max_new_tokens):
     """The task of predicting each token of a window from all before it.
 
     Samples are `generate` tokens long, drawn by their likelihood.
@@ -34,9 +34,9 @@ def next_token(net, optimizer, source, *, generate):
         net,
         optimizer,
         example=example_batch(source, "x")["x"],
-        mask="y_mask",
-        generate=generate,
-        draw=True,
+        mask_key="y_mask",
+        max_new_tokens=max_new_tokens,
+        do_sample=True,
     )
 
 

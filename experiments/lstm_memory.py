@@ -102,7 +102,7 @@ def recall(cell, hidden, source, optimizer):
         "many_to_many", cell, hidden, symbols, vocabulary=symbols, embedding=symbols
     )
     inputs = example_batch(source, "x")["x"]
-    return tokens(net, optimizer, example=inputs, accuracy_mask="recall_mask")
+    return tokens(net, optimizer, example=inputs, accuracy_mask_key="recall_mask")
 
 
 if __name__ == "__main__":

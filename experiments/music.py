@@ -110,10 +110,10 @@ def task(config, source, numbers):
         net,
         adamw(config.learning_rate, clip=1.0),
         example=inputs,
-        given=tuple(inputs),
-        mask="y_mask",
-        generate=inputs["decoder_inputs"].shape[1],
-        draw=True,
+        input_keys=tuple(inputs),
+        mask_key="y_mask",
+        max_new_tokens=inputs["decoder_inputs"].shape[1],
+        do_sample=True,
         sample_evaluator=sample_evaluator(source),
     )
 
@@ -145,7 +145,7 @@ def sample_evaluator(source):
         real = [
             rolls[i, 1 : 1 + n] for i, n in zip(sample["row"], lengths, strict=True)
         ]
-        rng = np.random.default_rng(sample["draw"][0])
+        rng = np.random.default_rng(sample["random_bits"][0])
         prompts = zip(sample["x"], lengths, strict=True)
         markov = [chain.draw(first, n, rng) for first, n in prompts]
         others = [train[i] for i in rng.choice(len(train), len(real), replace=False)]

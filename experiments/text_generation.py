@@ -151,10 +151,10 @@ def task(config, source, numbers):
             net,
             optimizer,
             example=inputs["x"],
-            mask="y_mask",
-            generate=config.context,
+            mask_key="y_mask",
+            max_new_tokens=config.context,
             prompts={"prediction": "begin"},
-            draw=True,
+            do_sample=True,
             sample_evaluator=evaluator,
         )
     if config.model == "diffusion":
@@ -170,8 +170,8 @@ def task(config, source, numbers):
             net,
             optimizer,
             example=inputs["y"],
-            tokens=size,
-            mask="y_mask",
+            vocabulary_size=size,
+            mask_key="y_mask",
             sample_evaluator=evaluator,
         )
     return gan_of_text(config, size, inputs["shares"], evaluator)

@@ -159,9 +159,9 @@ def task(config, source, numbers):
         net,
         adamw(config.learning_rate, clip=1.0),
         example=inputs,
-        given=tuple(inputs),
-        mask="y_mask",
-        generate=inputs["decoder_inputs"].shape[1],
+        input_keys=tuple(inputs),
+        mask_key="y_mask",
+        max_new_tokens=inputs["decoder_inputs"].shape[1],
         sample_evaluator=translation_sample_evaluator(details),
     )
 

@@ -235,14 +235,14 @@ def seq2seq() -> Family:
     net = recurrent(
         "attention", "lstm", 16, VOCABULARY, vocabulary=VOCABULARY, embedding=8
     )
-    given = ("x", "mask", "decoder_inputs")
+    input_keys = ("x", "mask", "decoder_inputs")
     task = tokens(
         net,
         adamw(0.02, ema=0.5),
-        example={name: source.arrays[name][:1] for name in given},
-        given=given,
-        mask="mask",
-        generate=LENGTH,
+        example={name: source.arrays[name][:1] for name in input_keys},
+        input_keys=input_keys,
+        mask_key="mask",
+        max_new_tokens=LENGTH,
     )
     return Family(task, source, "loss")
 
@@ -263,7 +263,9 @@ def decoder() -> Family:
     options = {"max_len": 8, "bias": False, "dropout": 0.1, "scan": True, "remat": True}
     net = transformer("decoder", 16, data.details.vocabulary.size, heads=2, **options)
     example = jnp.zeros((1, 8), jnp.int32)
-    task = tokens(net, adamw(0.01), example=example, mask="y_mask", generate=6)
+    task = tokens(
+        net, adamw(0.01), example=example, mask_key="y_mask", max_new_tokens=6
+    )
     return Family(task, data, "loss")
 
 
@@ -275,8 +277,8 @@ def masked() -> Family:
     net = transformer(
         "encoder", 16, size, vocabulary=size + 1, heads=2, pool="none", **options
     )
-    options = {"example": jnp.zeros((1, 8), jnp.int32), "mask": "y_mask"}
-    task = of_masks.masked(net, adamw(0.03), tokens=size, **options)
+    options = {"example": jnp.zeros((1, 8), jnp.int32), "mask_key": "y_mask"}
+    task = of_masks.masked(net, adamw(0.03), vocabulary_size=size, **options)
     return Family(task, data, "loss")
 
 

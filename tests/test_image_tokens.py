@@ -70,10 +70,10 @@ def test_new_images_and_other_halves_are_shown_as_pictures():
         net,
         optax.sgd(0.1),
         example=its["x"][:1],
-        generate=LENGTH,
+        max_new_tokens=LENGTH,
         prompts={"prediction": "begin", "completion": "half"},
-        draw=True,
-        bits=True,
+        do_sample=True,
+        measure_bits=True,
     )
     params, model_state = task.init(jax.random.key(0))
     made = task.sample(params, model_state, its, jax.random.key(1))
@@ -103,7 +103,7 @@ def test_what_is_drawn_is_judged_as_pictures_of_their_labels():
 def test_bits_are_nats_over_log_2():
     data, its = batch()
     net = transformer("decoder", 8, data.details.num_tokens, heads=2, max_len=LENGTH)
-    task = tokens(net, optax.sgd(0.1), example=its["x"][:1], bits=True)
+    task = tokens(net, optax.sgd(0.1), example=its["x"][:1], measure_bits=True)
     params, model_state = task.init(jax.random.key(0))
     found = task.metrics(params, model_state, {**its, "weight": jnp.ones(6)}, None)
     (bits, count), (nats, _) = found["bits"], found["loss"]

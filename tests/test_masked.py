@@ -27,8 +27,8 @@ def task(steps=6):
         return jnp.broadcast_to(params["logits"], (*y.shape, 3)), model_state
 
     example = jnp.zeros((1, LENGTH), jnp.int32)
-    net, options = Net(init, apply), {"tokens": 3, "mask": "y_mask", "steps": steps}
-    return masked(net, sgd(0.0), example=example, **options)
+    net, options = Net(init, apply), {"vocabulary_size": 3, "mask_key": "y_mask"}
+    return masked(net, sgd(0.0), example=example, steps=steps, **options)
 
 
 def test_the_bound_of_independent_tokens_is_their_likelihood():

@@ -17,7 +17,7 @@ MASK = jnp.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], jnp.float32)
 BATCH = {"x": jnp.ones((B, 2)), "y": Y, "there": MASK, "weight": jnp.array([1, 1, 0.0])}
 
 
-def told():
+def net_of_logits():
     """A net whose logits are its parameters."""
 
     def apply(params, model_state, x, *, key, train):
@@ -26,54 +26,54 @@ def told():
 
     def generate(params, model_state, x, *, steps, key):
         del params, model_state, x
-        made = 3 if key is None else jax.random.randint(key, (B, steps), 0, K)
-        return {"prediction": jnp.zeros((B, steps), int) + made}
+        token = 3 if key is None else jax.random.randint(key, (B, steps), 0, K)
+        return {"prediction": jnp.zeros((B, steps), int) + token}
 
     draw = jax.random.normal
     return Net(lambda key, x: ({"z": draw(key, (B, T, K))}, {}), apply, generate)
 
 
-def made(**options):
-    task = tokens(told(), sgd(0.1), example=None, **options)
+def build(**options):
+    task = tokens(net_of_logits(), sgd(0.1), example=None, **options)
     return task, *task.init(jax.random.key(0))
 
 
-def test_the_loss_is_optaxs_with_its_gradient_over_what_is_there():
-    task, params, model_state = made(mask="there")
+def test_loss_and_gradient_equal_optax_over_unmasked_tokens():
+    task, params, model_state = build(mask_key="there")
 
-    def ours(params):
+    def task_loss(params):
         return task.turns[0].loss(params, model_state, BATCH, None, 0)[0]
 
-    def theirs(params):
+    def optax_loss(params):
         z = params["net"]["z"]
-        each = optax.softmax_cross_entropy_with_integer_labels(z, Y)
-        return (each * MASK).sum() / MASK.sum()
+        nll = optax.softmax_cross_entropy_with_integer_labels(z, Y)
+        return (nll * MASK).sum() / MASK.sum()
 
-    a, b = (jax.value_and_grad(f)(params) for f in (ours, theirs))
+    a, b = (jax.value_and_grad(f)(params) for f in (task_loss, optax_loss))
     np.testing.assert_allclose(a[0], b[0], rtol=1e-6)
     np.testing.assert_allclose(a[1]["net"]["z"], b[1]["net"]["z"], atol=1e-6)
 
 
 def test_accuracy_counts_where_its_mask_is_1():
-    recall = jnp.zeros((B, T)).at[:, 1].set(1)
-    task, params, model_state = made(mask="there", accuracy_mask="recall_mask")
-    found = task.metrics(params, model_state, BATCH | {"recall_mask": recall}, None)
-    right = jnp.argmax(params["net"]["z"], -1) == Y
-    assert found["loss"][1] == 6  # of the two examples that are no padding
-    assert found["accuracy"][1] == 2
-    assert found["accuracy"][0] == right[:2, 1].sum()
+    recalled = jnp.zeros((B, T)).at[:, 1].set(1)
+    task, params, model_state = build(mask_key="there", accuracy_mask_key="recalled")
+    metrics = task.metrics(params, model_state, BATCH | {"recalled": recalled}, None)
+    correct = jnp.argmax(params["net"]["z"], -1) == Y
+    assert metrics["loss"][1] == 6  # of the two examples that are no padding
+    assert metrics["accuracy"][1] == 2
+    assert metrics["accuracy"][0] == correct[:2, 1].sum()
 
 
-def test_samples_are_the_likeliest_or_made_or_drawn():
-    task, params, model_state = made()
-    shown = task.sample(params, model_state, BATCH, jax.random.key(0))
+def test_samples_are_greedy_generated_or_drawn():
+    task, params, model_state = build()
+    samples = task.sample(params, model_state, BATCH, jax.random.key(0))
     np.testing.assert_array_equal(
-        shown["prediction"], jnp.argmax(params["net"]["z"], -1)
+        samples["prediction"], jnp.argmax(params["net"]["z"], -1)
     )
-    task, params, model_state = made(generate=7)
-    shown = task.sample(params, model_state, BATCH, jax.random.key(0))
-    assert (shown["prediction"] == 3).all()
-    task, params, model_state = made(generate=7, draw=True)
+    task, params, model_state = build(max_new_tokens=7)
+    samples = task.sample(params, model_state, BATCH, jax.random.key(0))
+    assert (samples["prediction"] == 3).all()
+    task, params, model_state = build(max_new_tokens=7, do_sample=True)
     a, b = (
         task.sample(params, model_state, BATCH, jax.random.key(k))["prediction"]
         for k in (0, 1)
@@ -81,34 +81,34 @@ def test_samples_are_the_likeliest_or_made_or_drawn():
     assert (a != b).any()
 
 
-def test_many_sequences_are_made_some_at_a_time(monkeypatch):
+def test_sequences_are_generated_in_chunks(monkeypatch):
     """Each from its own beginning, and each drawn by itself."""
-    monkeypatch.setattr(tokens_module, "AT_ONCE", 4)
+    monkeypatch.setattr(tokens_module, "CHUNK", 4)
 
     def make(x, key):
         noise = jax.random.bits(key, (len(x["a"]), 2))
         return {"prediction": x["a"] + x["b"], "noise": noise}
 
     x = {"a": jnp.arange(10), "b": 100 * jnp.arange(10)}
-    found = tokens_module.in_parts(make, x, jax.random.key(0))
+    found = tokens_module.map_chunks(make, x, jax.random.key(0))
     np.testing.assert_array_equal(found["prediction"], 101 * np.arange(10))
     assert found["noise"].shape == (10, 2)
     assert len(np.unique(found["noise"])) == 20
     few = jax.tree.map(lambda array: array[:4], x)
-    once = tokens_module.in_parts(make, few, jax.random.key(0))["noise"]
+    once = tokens_module.map_chunks(make, few, jax.random.key(0))["noise"]
     alone = make(few, jax.random.key(0))["noise"]
     np.testing.assert_array_equal(once, alone)
 
 
-def test_a_judge_is_given_each_runs_own_examples():
-    seen = []
+def test_an_evaluator_scores_each_runs_own_examples():
+    scored = []
 
     def score(sample, seed):
-        seen.append((seed, len(sample["y"])))
+        scored.append((seed, len(sample["y"])))
         return {"total": float(sample["y"].sum())}
 
     shown = {"y": jnp.arange(6).reshape(2, 3)}
     found = score_samples(SampleEvaluator(("total",), score), shown, [5, 6], [3, 2])
-    assert seen == [(5, 3), (6, 2)]
+    assert scored == [(5, 3), (6, 2)]
     np.testing.assert_array_equal(found["total"][0], [3, 7])
     np.testing.assert_array_equal(found["total"][1], [1, 1])

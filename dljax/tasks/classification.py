@@ -1,4 +1,4 @@
-"""Classification: which of k classes is it?"""
+"""Classification by softmax cross-entropy."""
 
 import operator
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from dljax.tasks.single_net import init_net, predict, weighted_sum
 from dljax.types import Net, Task, Turn
 
 
@@ -16,7 +17,7 @@ def classification(
     optimizer: Any,
     *,
     example: Any,
-    given: Callable[[Any], Any] = operator.itemgetter("image"),
+    inputs_of: Callable[[Any], Any] = operator.itemgetter("image"),
     augment: Callable[[jax.Array, Any], Any] | None = None,
     mix: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None,
 ) -> Task:
@@ -24,9 +25,8 @@ def classification(
 
     Args:
       net: image -> logits (b, classes).
-      example: one batch of images, for its shape.
-      given: batch -> what the net takes of it, and `example` is one of; for sentences
-        `data.text.words_of`.
+      example: one batch of the net's inputs, for their shape.
+      inputs_of: batch -> the net's inputs.
       augment: (key, images) -> images, on training batches only.
       mix: (key, images, labels) -> (images, labels (b, classes) as shares), after
         `augment`, on training batches only; for `dljax.sources.augment.mixup`.
@@ -34,46 +34,37 @@ def classification(
     Measures `loss` (nats per example) and `accuracy` (0 to 1) on evaluation batches.
     """
 
-    def init(key):
-        params, model_state = net.init(key, example)
-        return {"net": params}, model_state
-
     def loss(params, model_state, batch, key, step):
         del step
-        draw, noise = jax.random.split(key)
-        x, labels = given(batch), batch["label"]
+        augment_key, net_key = jax.random.split(key)
+        x, labels = inputs_of(batch), batch["label"]
         if augment is not None:
-            x = augment(draw, x)
+            x = augment(augment_key, x)
         if mix is not None:
-            noise, pair = jax.random.split(noise)
-            x, labels = mix(pair, x, labels)
+            net_key, mix_key = jax.random.split(net_key)
+            x, labels = mix(mix_key, x, labels)
         logits, model_state = net.apply(
-            params["net"], model_state, x, key=noise, train=True
+            params["net"], model_state, x, key=net_key, train=True
         )
         return _cross_entropy(logits, labels).mean(), ({}, model_state)
 
-    def answers(params, model_state, batch) -> jax.Array:
-        return net.apply(
-            params["net"], model_state, given(batch), key=None, train=False
-        )[0]
-
     def metrics(params, model_state, batch, key):
         del key
-        logits = answers(params, model_state, batch)
-        weight, count = batch["weight"], batch["weight"].sum()
-        right = jnp.argmax(logits, -1) == batch["label"]
+        logits = predict(net, params, model_state, inputs_of(batch))
+        correct = jnp.argmax(logits, -1) == batch["label"]
         losses = _cross_entropy(logits, batch["label"])
         return {
-            "loss": ((losses * weight).sum(), count),
-            "accuracy": ((right * weight).sum(), count),
+            "loss": weighted_sum(losses, batch["weight"]),
+            "accuracy": weighted_sum(correct, batch["weight"]),
         }
 
     def sample(params, model_state, batch, key):
         del key
-        logits = answers(params, model_state, batch)
+        logits = predict(net, params, model_state, inputs_of(batch))
         return {"prediction": jnp.argmax(logits, -1)}
 
-    return Task(init, (Turn("net", loss, optimizer),), metrics, sample)
+    turns = (Turn("net", loss, optimizer),)
+    return Task(init_net(net, example), turns, metrics, sample)
 
 
 def _cross_entropy(logits, labels):

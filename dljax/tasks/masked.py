@@ -1,4 +1,4 @@
-"""Masked diffusion of tokens: which are they, where any share of them is hidden?"""
+"""Masked diffusion of tokens: predict the tokens that are masked at a random rate."""
 
 from typing import Any
 
@@ -6,8 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from dljax.models.decoding import sample_tokens
-from dljax.tasks.tokens import AT_ONCE, counted, nats
+from dljax.tasks.diffusion import stratified
+from dljax.tasks.single_net import init_net
+from dljax.tasks.tokens import CHUNK, token_mask, token_nll
 from dljax.types import Net, SampleEvaluator, Task, Turn
+
+MIN_TIME = 1e-3
 
 
 def masked(
@@ -15,84 +19,85 @@ def masked(
     optimizer: Any,
     *,
     example: Any,
-    tokens: int,
-    mask: str = "",
+    vocabulary_size: int,
+    mask_key: str = "",
     steps: int = 64,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """Discrete diffusion over batches {"y": int32 (b, t)}, of `tokens` tokens.
+    """Discrete diffusion over batches {"y": int32 (b, t)} of tokens.
 
-    At time s, from 0 to 1, each token is hidden with probability s, by a token of its
-    own, number `tokens`. The cross-entropy of what is hidden, over s, is on average a
-    bound of the sequence's negative log-likelihood. New sequences begin all hidden; in
-    each of so many `steps` a part of what still is becomes known, drawn by the net.
+    At time s, from 0 to 1, each token is masked with probability s: replaced by the
+    token `vocabulary_size`. The cross-entropy of masked tokens, over s, is on average a
+    bound of the sequence's negative log-likelihood. Generation begins with all tokens
+    masked; each of `steps` steps draws a part of the masked tokens from the net.
 
     Args:
-      net: tokens (b, t), of `tokens` + 1, -> logits (b, t, tokens), which see all.
+      net: tokens (b, t), of `vocabulary_size` + 1, -> logits (b, t, vocabulary_size),
+        without a causal mask.
       example: one batch of y, for its shape.
-      mask: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
+      mask_key: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
       sample_evaluator: as `Task.sample_evaluator`, of samples "prediction".
 
     Measures `loss`, that bound in nats a token, at times that are spread evenly over
     the batch.
 
     Source: Austin et al. 2021 (absorbing states); Sahoo et al. 2024 (MDLM), equation 10
-    with hidden tokens in proportion to time.
+    with masked tokens in proportion to time.
     """
 
-    def init(key):
-        params, model_state = net.init(key, example)
-        return {"net": params}, model_state
-
-    def bounds(params, model_state, batch, key, train):
-        """The bound of each token, (b, t), in nats; and model_state."""
-        when, what, noise, turn = jax.random.split(key, 4)
-        y = batch["y"]
-        # One time of each b-th of the whole, which spreads them evenly.
-        b = len(y)
-        spread = jax.random.permutation(turn, b) + jax.random.uniform(when, (b,))
-        time = jnp.maximum(spread / b, 1e-3).reshape(-1, 1)
-        hidden = jax.random.uniform(what, y.shape) < time
-        z, model_state = net.apply(
+    def token_bounds(params, model_state, batch, key, train):
+        """The bound of each token, (b, t), in nats, and the net's state."""
+        time_key, masking_key, net_key, order_key = jax.random.split(key, 4)
+        y, b = batch["y"], len(batch["y"])
+        time = jnp.maximum(stratified(order_key, time_key, b) / b, MIN_TIME)
+        time = time.reshape(-1, 1)
+        is_masked = jax.random.uniform(masking_key, y.shape) < time
+        logits, model_state = net.apply(
             params["net"],
             model_state,
-            jnp.where(hidden, tokens, y),
-            key=noise if train else None,
+            jnp.where(is_masked, vocabulary_size, y),
+            key=net_key if train else None,
             train=train,
         )
-        return nats(z, y) * hidden / time, model_state
+        return token_nll(logits, y) * is_masked / time, model_state
 
     def loss(params, model_state, batch, key, step):
         del step
-        found, model_state = bounds(params, model_state, batch, key, True)
-        count = counted(batch, mask)
-        return (found * count).sum() / count.sum(), ({}, model_state)
+        bounds, model_state = token_bounds(params, model_state, batch, key, True)
+        mask = token_mask(batch, mask_key)
+        return (bounds * mask).sum() / mask.sum(), ({}, model_state)
 
     def metrics(params, model_state, batch, key):
-        found, _ = bounds(params, model_state, batch, key, False)
-        count = batch["weight"].reshape(-1, 1) * counted(batch, mask)
-        return {"loss": ((found * count).sum(), count.sum())}
+        bounds, _ = token_bounds(params, model_state, batch, key, False)
+        mask = batch["weight"].reshape(-1, 1) * token_mask(batch, mask_key)
+        return {"loss": ((bounds * mask).sum(), mask.sum())}
 
     def sample(params, model_state, batch, key):
         length = batch["y"].shape[1]
 
-        def one(key):
-            def step(y, row):
-                at, key = row
-                first, second = jax.random.split(key)
-                z, _ = net.apply(
-                    params["net"], model_state, y[None], key=None, train=False
-                )
-                told = sample_tokens(z[0], first)
-                # Of what is hidden at time at / steps, a share 1 / at is told.
-                now = jax.random.uniform(second, (length,)) < 1 / at
-                return jnp.where((y == tokens) & now, told, y), None
+        def unmask_step(y, row):
+            steps_left, key = row
+            token_key, position_key = jax.random.split(key)
+            logits, _ = net.apply(
+                params["net"], model_state, y[None], key=None, train=False
+            )
+            drawn = sample_tokens(logits[0], token_key)
+            # At time steps_left / steps, a share 1 / steps_left is unmasked.
+            unmask = jax.random.uniform(position_key, (length,)) < 1 / steps_left
+            return jnp.where((y == vocabulary_size) & unmask, drawn, y), None
 
+        def generate(key):
             rows = jnp.arange(steps, 0, -1), jax.random.split(key, steps)
-            return jax.lax.scan(step, jnp.full(length, tokens, jnp.int32), rows)[0]
+            all_masked = jnp.full(length, vocabulary_size, jnp.int32)
+            return jax.lax.scan(unmask_step, all_masked, rows)[0]
 
         keys = jax.random.split(key, len(batch["y"]))
-        return {"prediction": jax.lax.map(one, keys, batch_size=AT_ONCE)}
+        return {"prediction": jax.lax.map(generate, keys, batch_size=CHUNK)}
 
-    turns = (Turn("net", loss, optimizer),)
-    return Task(init, turns, metrics, sample, sample_evaluator=sample_evaluator)
+    return Task(
+        init_net(net, example),
+        (Turn("net", loss, optimizer),),
+        metrics,
+        sample,
+        sample_evaluator=sample_evaluator,
+    )

@@ -1,10 +1,11 @@
-"""Next frame: which of many things, each by itself, are there a step later?"""
+"""Next-frame prediction: k independent binary targets a step, as of a piano roll."""
 
 from typing import Any
 
 import jax
 import optax
 
+from dljax.tasks.single_net import init_net, predict
 from dljax.types import Net, Task, Turn
 
 
@@ -15,43 +16,42 @@ def next_frame(net: Net, optimizer: Any, *, example: jax.Array) -> Task:
       net: {"x", "mask"} -> logits (b, t, k).
       example: one batch of x, for its shape.
 
-    Measures `nll`, in nats a frame: summed over the k things and pooled over the frames
-    of all examples; and `accuracy` as polyphonic music has it, what is there and said
-    to be over what is there or said to be (Bay, Ehmann, Downie 2009).
+    Measures `nll`, in nats a frame: summed over the k targets and pooled over the
+    frames of all examples; and `accuracy` of polyphonic music, true positives over
+    true positives, false positives and false negatives (Bay, Ehmann, Downie 2009).
     """
 
-    def init(key):
-        params, model_state = net.init(key, example)
-        return {"net": params}, model_state
+    def inputs(batch):
+        return {"x": batch["x"], "mask": batch["mask"]}
 
-    def logits(params, model_state, batch, key, train):
-        given = {"x": batch["x"], "mask": batch["mask"]}
-        return net.apply(params["net"], model_state, given, key=key, train=train)
-
-    def losses(z, batch):
-        each = optax.sigmoid_binary_cross_entropy(z, batch["y"])
-        return each.sum(-1) * batch["mask"]
+    def frame_nll(logits, batch):
+        nll = optax.sigmoid_binary_cross_entropy(logits, batch["y"])
+        return nll.sum(-1) * batch["mask"]
 
     def loss(params, model_state, batch, key, step):
         del step
-        z, model_state = logits(params, model_state, batch, key, True)
-        return losses(z, batch).sum() / batch["mask"].sum(), ({}, model_state)
+        logits, model_state = net.apply(
+            params["net"], model_state, inputs(batch), key=key, train=True
+        )
+        return frame_nll(logits, batch).sum() / batch["mask"].sum(), ({}, model_state)
 
     def metrics(params, model_state, batch, key):
         del key
-        z, _ = logits(params, model_state, batch, None, False)
+        logits = predict(net, params, model_state, inputs(batch))
         weight = batch["weight"].reshape(-1, 1) * batch["mask"]
-        told = (z > 0) * weight[..., None]
-        there = batch["y"] * weight[..., None]
-        both = (told * there).sum()
+        predicted = (logits > 0) * weight[..., None]
+        actual = batch["y"] * weight[..., None]
+        true_positives = (predicted * actual).sum()
+        union = predicted.sum() + actual.sum() - true_positives
         return {
-            "nll": ((losses(z, batch) * weight).sum(), weight.sum()),
-            "accuracy": (both, told.sum() + there.sum() - both),
+            "nll": ((frame_nll(logits, batch) * weight).sum(), weight.sum()),
+            "accuracy": (true_positives, union),
         }
 
     def sample(params, model_state, batch, key):
         del key
-        z, _ = logits(params, model_state, batch, None, False)
-        return {"prediction": jax.nn.sigmoid(z) * batch["mask"][..., None]}
+        logits = predict(net, params, model_state, inputs(batch))
+        return {"prediction": jax.nn.sigmoid(logits) * batch["mask"][..., None]}
 
-    return Task(init, (Turn("net", loss, optimizer),), metrics, sample)
+    turns = (Turn("net", loss, optimizer),)
+    return Task(init_net(net, example), turns, metrics, sample)

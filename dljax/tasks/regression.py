@@ -1,10 +1,9 @@
-"""Regression: which numbers is it?"""
+"""Regression by least squares."""
 
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
+from dljax.tasks.single_net import init_net, predict, weighted_sum
 from dljax.types import Metrics, Net, Task, Turn
 
 
@@ -25,33 +24,24 @@ def regression(
     Measures `mse`, the mean over examples and numbers, on evaluation batches.
     """
 
-    def init(key):
-        params, model_state = net.init(key, example)
-        return {"net": params}, model_state
-
-    def errors(y, batch):
-        return ((y - batch["y"]) ** 2).mean(-1)
+    def squared_errors(prediction, batch):
+        return ((prediction - batch["y"]) ** 2).mean(-1)
 
     def loss(params, model_state, batch, key, step):
         del step
-        y, model_state = net.apply(
+        prediction, model_state = net.apply(
             params["net"], model_state, batch["x"], key=key, train=True
         )
-        return errors(y, batch).mean(), ({}, model_state)
-
-    def predicted(params, model_state, batch) -> jax.Array:
-        return net.apply(params["net"], model_state, batch["x"], key=None, train=False)[
-            0
-        ]
+        return squared_errors(prediction, batch).mean(), ({}, model_state)
 
     def metrics(params, model_state, batch, key):
         del key
-        weight = batch["weight"]
-        found = errors(predicted(params, model_state, batch), batch)
-        return {"mse": ((found * weight).sum(), weight.sum())}
+        prediction = predict(net, params, model_state, batch["x"])
+        return {"mse": weighted_sum(squared_errors(prediction, batch), batch["weight"])}
 
     def sample(params, model_state, batch, key):
         del key
-        return {"prediction": predicted(params, model_state, batch)}
+        return {"prediction": predict(net, params, model_state, batch["x"])}
 
-    return Task(init, (Turn("net", loss, optimizer),), metrics, sample, probe)
+    turns = (Turn("net", loss, optimizer),)
+    return Task(init_net(net, example), turns, metrics, sample, probe)

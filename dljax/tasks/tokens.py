@@ -1,4 +1,4 @@
-"""Tokens: which of k is it, at each step of a sequence?"""
+"""Token prediction: cross-entropy at each step of a sequence, and generation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from dljax.tasks.single_net import init_net, predict
 from dljax.types import Net, SampleEvaluator, Task, Turn
 
-AT_ONCE = 250  # sequences that are made
+CHUNK = 250  # sequences that are generated at a time
 
 
 def tokens(
@@ -16,132 +17,133 @@ def tokens(
     optimizer: Any,
     *,
     example: Any,
-    given: Sequence[str] = ("x",),
-    mask: str = "",
-    accuracy_mask: str = "",
-    generate: int = 0,
+    input_keys: Sequence[str] = ("x",),
+    mask_key: str = "",
+    accuracy_mask_key: str = "",
+    max_new_tokens: int = 0,
     prompts: Mapping[str, str] | None = None,
-    draw: bool = False,
-    bits: bool = False,
+    do_sample: bool = False,
+    measure_bits: bool = False,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
     """Softmax cross-entropy over batches {"y": int32 (b, t), ...}.
 
     Args:
-      net: what is given -> logits (b, t, k); what was before each step is given in
-        training (teacher forcing), where the net takes it.
-      example: one batch of what is given.
-      given: what the net takes of a batch: one array, or several by their names.
-      mask: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
-      accuracy_mask: the array (b, t) that is 1 where `accuracy` counts; "": the mask.
-      generate: samples are sequences of so many tokens that the net makes, each from
-        its own before; 0: the likeliest at each step, given y's.
-      prompts: {name of a sample: the array (b, s) of a batch, tokens that it goes on
-        from}, each up to as many tokens as `generate` and the shortest have together;
-        by default "prediction" goes on from what is given.
-      draw: what it makes is drawn by its likelihood; else the likeliest is taken.
-      bits: measures `bits` a token too, which is the loss over log 2.
+      net: inputs -> logits (b, t, k). A net with a decoder takes the targets before
+        each step as an input (teacher forcing).
+      example: one batch of inputs.
+      input_keys: the arrays of a batch that are the net's inputs: one array, or a dict
+        of several.
+      mask_key: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
+      accuracy_mask_key: the array (b, t) that is 1 where `accuracy` counts; "": as the
+        mask.
+      max_new_tokens: samples are generated sequences of so many tokens; 0: samples are
+        the most likely token at each step, under teacher forcing.
+      prompts: {key of a sample: the array (b, s) of a batch that it continues}. Each is
+        continued to the same total length, `max_new_tokens` after the shortest prompt.
+        By default "prediction" is generated from the net's inputs.
+      do_sample: generated tokens are drawn from the net's distribution; else greedy.
+      measure_bits: also measures `bits` a token, the loss over log 2.
       sample_evaluator: as `Task.sample_evaluator`; samples are "prediction", and
-        "draw", uint32 (b,), random bits for an evaluator that draws itself.
+        "random_bits", uint32 (b,), for an evaluator that draws itself.
 
     Measures `loss`, in nats a token, and `accuracy` (0 to 1), each pooled over the
     tokens of all examples.
     """
 
-    def init(key):
-        params, model_state = net.init(key, example)
-        return {"net": params}, model_state
-
-    def taken(batch):
-        return batch[given[0]] if len(given) == 1 else {k: batch[k] for k in given}
-
-    def logits(params, model_state, batch, key, train):
-        return net.apply(params["net"], model_state, taken(batch), key=key, train=train)
+    def inputs(batch):
+        if len(input_keys) == 1:
+            return batch[input_keys[0]]
+        return {name: batch[name] for name in input_keys}
 
     def loss(params, model_state, batch, key, step):
         del step
-        z, model_state = logits(params, model_state, batch, key, True)
-        each = nats(z, batch["y"])
-        count = counted(batch, mask)
-        return (each * count).sum() / count.sum(), ({}, model_state)
+        logits, model_state = net.apply(
+            params["net"], model_state, inputs(batch), key=key, train=True
+        )
+        nll = token_nll(logits, batch["y"])
+        mask = token_mask(batch, mask_key)
+        return (nll * mask).sum() / mask.sum(), ({}, model_state)
 
     def metrics(params, model_state, batch, key):
         del key
-        z, _ = logits(params, model_state, batch, None, False)
+        logits = predict(net, params, model_state, inputs(batch))
         weight = batch["weight"].reshape(-1, 1)
-        each = nats(z, batch["y"])
-        right = jnp.argmax(z, -1) == batch["y"]
-        tokens, those = (
-            weight * counted(batch, n) for n in (mask, accuracy_mask or mask)
-        )
-        total = (each * tokens).sum(), tokens.sum()
-        accuracy = (right * those).sum(), those.sum()
-        told = {"bits": (total[0] / jnp.log(2.0), total[1])} if bits else {}
-        return {"loss": total, "accuracy": accuracy, **told}
+        nll = token_nll(logits, batch["y"])
+        correct = jnp.argmax(logits, -1) == batch["y"]
+        mask = weight * token_mask(batch, mask_key)
+        accuracy_mask = weight * token_mask(batch, accuracy_mask_key or mask_key)
+        total, count = (nll * mask).sum(), mask.sum()
+        accuracy = (correct * accuracy_mask).sum(), accuracy_mask.sum()
+        sums = {"loss": (total, count), "accuracy": accuracy}
+        return {**sums, "bits": (total / jnp.log(2.0), count)} if measure_bits else sums
 
     def sample(params, model_state, batch, key) -> dict[str, jax.Array]:
-        if not generate:
-            z, _ = logits(params, model_state, batch, None, False)
-            return {"prediction": jnp.argmax(z, -1)}
-        assert net.generate is not None, "this net makes no sequences"
-        numbers, words = jax.random.split(key)
+        if not max_new_tokens:
+            logits = predict(net, params, model_state, inputs(batch))
+            return {"prediction": jnp.argmax(logits, -1)}
+        assert net.generate is not None, "this net generates no sequences"
+        bits_key, token_key = jax.random.split(key)
+        random_bits = jax.random.bits(bits_key, batch["y"].shape[:1])
 
-        def made(x, steps, key):
-            def some(x, key):
+        def generate(x, steps, key):
+            def generate_chunk(x, key):
                 assert net.generate is not None
-                key = key if draw else None
+                key = key if do_sample else None
                 return net.generate(params["net"], model_state, x, steps=steps, key=key)
 
-            return in_parts(some, x, key)
+            return map_chunks(generate_chunk, x, key)
 
-        found = {} if prompts else made(taken(batch), generate, words)
-        shortest = min((batch[k].shape[1] for k in (prompts or {}).values()), default=0)
-        for i, (name, prompt) in enumerate((prompts or {}).items()):
-            x, key = batch[prompt], jax.random.fold_in(words, i)
-            steps = generate + shortest - x.shape[1]
-            found[name] = made(x, steps, key)["prediction"]
-        return found | {"draw": jax.random.bits(numbers, batch["y"].shape[:1])}
+        if not prompts:
+            samples = generate(inputs(batch), max_new_tokens, token_key)
+            return samples | {"random_bits": random_bits}
+        shortest = min(batch[prompt].shape[1] for prompt in prompts.values())
+        samples = {}
+        for i, (name, prompt) in enumerate(prompts.items()):
+            x, key = batch[prompt], jax.random.fold_in(token_key, i)
+            steps = max_new_tokens + shortest - x.shape[1]
+            samples[name] = generate(x, steps, key)["prediction"]
+        return samples | {"random_bits": random_bits}
 
-    def goes_on(params, model_state, batch, key, **options) -> dict[str, jax.Array]:
+    def continue_from(params, model_state, batch, key, **options):
         assert net.generate is not None
         return net.generate(
-            params["net"], model_state, taken(batch), key=key, **options
+            params["net"], model_state, inputs(batch), key=key, **options
         )
 
     return Task(
-        init,
+        init_net(net, example),
         (Turn("net", loss, optimizer),),
         metrics,
         sample,
-        generate=goes_on if net.generate else None,
+        generate=continue_from if net.generate else None,
         sample_evaluator=sample_evaluator,
     )
 
 
-def counted(batch: Any, name: str) -> jax.Array:
-    """The array (b, t) of a batch that is 1 where y counts; where "" has no name."""
-    return batch[name] if name else jnp.ones(batch["y"].shape, jnp.float32)
+def token_mask(batch: Any, key: str) -> jax.Array:
+    """The array (b, t) of a batch by its key; ones like "y" where the key is ""."""
+    return batch[key] if key else jnp.ones(batch["y"].shape, jnp.float32)
 
 
-def in_parts(make: Callable[..., Any], x: Any, key: Any) -> Any:
-    """make(x, key) of arrays (n, ...), AT_ONCE at a time: what is kept of the past of
-    all of them may not fit into memory.
+def map_chunks(generate: Callable[..., Any], x: Any, key: Any) -> Any:
+    """generate(x, key) of arrays (n, ...), `CHUNK` at a time, each with its own key.
+
+    Bounds the memory of the key-value caches.
     """
     n = len(jax.tree.leaves(x)[0])
-    if n <= AT_ONCE:
-        return make(x, key)
-    parts = -(-n // AT_ONCE)
-    rows = (jnp.arange(parts * AT_ONCE) % n).reshape(parts, AT_ONCE)  # the last again
-    keys = jax.random.split(key, parts)
-    several = jax.tree.map(lambda array: jnp.take(array, rows, axis=0), x)
-    found = jax.lax.map(lambda part: make(*part), (several, keys))
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], found)
+    if n <= CHUNK:
+        return generate(x, key)
+    chunks = -(-n // CHUNK)
+    rows = (jnp.arange(chunks * CHUNK) % n).reshape(chunks, CHUNK)  # the first again
+    keys = jax.random.split(key, chunks)
+    chunked = jax.tree.map(lambda array: jnp.take(array, rows, axis=0), x)
+    samples = jax.lax.map(lambda chunk: generate(*chunk), (chunked, keys))
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], samples)
 
 
-def nats(z: Any, y: Any) -> jax.Array:
-    """Cross-entropy (b, t) of logits (b, t, k); by comparison, whose gradient needs no
-    scatter.
-    """
-    number = jax.lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1)
-    told = jnp.where(number == y[..., None], z, 0).sum(-1)
-    return jax.nn.logsumexp(z, axis=-1) - told
+def token_nll(logits_BTK: Any, target_BT: Any) -> jax.Array:
+    """Cross-entropy (b, t) in nats; by comparison, whose gradient needs no scatter."""
+    token = jax.lax.broadcasted_iota(jnp.int32, logits_BTK.shape, logits_BTK.ndim - 1)
+    chosen = jnp.where(token == target_BT[..., None], logits_BTK, 0).sum(-1)
+    return jax.nn.logsumexp(logits_BTK, axis=-1) - chosen

@@ -175,7 +175,9 @@ def tokens_case(case: Case) -> tuple[Any, Any]:
     if case.transformer:
         options |= {"vocabulary": k, "norm": "post", "activation": "relu", "ratio": 2}
         net = transformer("encoder_decoder", width, k, **options)
-        return source, tokens(net, adamw(1e-3), example=inputs, given=tuple(inputs))
+        return source, tokens(
+            net, adamw(1e-3), example=inputs, input_keys=tuple(inputs)
+        )
     net = recurrent(
         "attention",
         case.cell,
@@ -185,7 +187,7 @@ def tokens_case(case: Case) -> tuple[Any, Any]:
         embedding=64,
         bidirectional=True,
     )
-    return source, tokens(net, adamw(1e-3), example=inputs, given=tuple(inputs))
+    return source, tokens(net, adamw(1e-3), example=inputs, input_keys=tuple(inputs))
 
 
 def torch_net_and_data(case: Case) -> tuple[Any, np.ndarray, np.ndarray]:

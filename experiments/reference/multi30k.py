@@ -114,9 +114,9 @@ def translation_task(net, optimizer, source):
         net,
         optimizer,
         example=inputs,
-        given=tuple(inputs),
-        mask="y_mask",
-        generate=inputs["decoder_inputs"].shape[1],
+        input_keys=tuple(inputs),
+        mask_key="y_mask",
+        max_new_tokens=inputs["decoder_inputs"].shape[1],
         sample_evaluator=sample_evaluator(source.details),
     )
 

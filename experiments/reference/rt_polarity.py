@@ -87,7 +87,7 @@ def task(config, source, numbers):
     )
     optimizer = adamw(config.learning_rate, clip=1.0)
     inputs = example_batch(source, "x", "mask")
-    return classification(net, optimizer, example=inputs, given=words_of)
+    return classification(net, optimizer, example=inputs, inputs_of=words_of)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def task(config, source, numbers):
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=100, end=0.1)
     optimizer = adamw(rate, clip=1.0, b2=0.99, weight_decay=0.1)
     net = with_compute_dtype(net, config.compute_dtype)
-    return next_token(net, optimizer, source, generate=4 * config.context)
+    return next_token(net, optimizer, source, max_new_tokens=4 * config.context)
 
 
 if __name__ == "__main__":
