@@ -25,7 +25,7 @@ def rotary_transformer(config, source, **changes):
 def next_token(net, optimizer, source, *, max_new_tokens):
     """The task of predicting each token of a window from all before it.
 
-    Samples are `generate` tokens long, drawn by their likelihood.
+    Samples are `max_new_tokens` long, drawn by their likelihood.
     """
     from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens
