@@ -68,8 +68,8 @@ def test_examples_run(name, tmp_path, data_dir):
         assert report["smoke"]
 
 
-def data_of(module, folder):
-    """Flags that name a data set for an experiment, made here where need be."""
+def dataset_flags(module, folder):
+    """Flags of a data set for an experiment; writes its files where needed."""
     default = module.Config().dataset
     if default in ("piano_roll", "chorales"):  # to prepare chorales takes a minute
         lengths = {"traindata": [25] * 16, "validdata": [24], "testdata": [26]}
@@ -95,7 +95,7 @@ def data_of(module, folder):
 
 # What dljax sample is asked for of a run, and what it then writes; else it
 # prints.
-MAKES = {
+SAMPLES = {
     "audio_transformer": (["--prompt=organ"], {"0.png", "1.png", "0.wav", "1.wav"}),
     "char_lm": (["--prompt=The", "--length=5"], set()),
     "music": ([], {"0.mid", "1.mid", "0.wav", "1.wav"}),
@@ -105,21 +105,21 @@ MAKES = {
 }
 
 
-def makes(name, folder, capsys):
-    """dljax sample makes of a finished run what its network is for."""
+def check_samples(name, folder, capsys):
+    """Checks what `dljax sample` writes or prints of a finished run."""
     from dljax.commands import sample
 
-    flags, files = MAKES[name]
+    flags, files = SAMPLES[name]
     trial = next(path.parent for path in folder.glob("*/DONE"))
     capsys.readouterr()
     out = folder / "out"
     assert sample.main([str(trial), "--n=2", f"--out={out}", *flags]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     if files:
         assert {path.name for path in out.iterdir()} == files
-        assert set(said.split()) == {str(path) for path in out.iterdir()}
+        assert set(output.split()) == {str(path) for path in out.iterdir()}
     else:
-        assert said.count("\n\n") == 2
+        assert output.count("\n\n") == 2
     for path in out.glob("*.wav"):
         rate, wave = scipy.io.wavfile.read(path)
         assert (rate, wave.dtype, wave.ndim) == (8000, np.int16, 1)
@@ -135,7 +135,7 @@ def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
         module,
         [
             "--smoke",
-            *data_of(module, tmp_path),
+            *dataset_flags(module, tmp_path),
             f"--workdir={tmp_path}",
             f"--data_dir={data_dir}",
         ],
@@ -144,8 +144,8 @@ def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["verdict"] == "undecided"
     assert "UNDECIDED" in capsys.readouterr().out
-    if name in MAKES:
-        makes(name, tmp_path, capsys)
+    if name in SAMPLES:
+        check_samples(name, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -154,9 +154,9 @@ def test_help_prints_claim_and_flags(name, capsys):
 
     module = importlib.import_module(f"experiments.{name}")
     assert cli.run(module, ["--help"]) == 0
-    said = capsys.readouterr().out
-    assert "Claim:" in said
-    assert said.index("This experiment") < said.index("Every experiment")
+    output = capsys.readouterr().out
+    assert "Claim:" in output
+    assert output.index("This experiment") < output.index("Every experiment")
 
 
 # Their numbers are beside those of another data set, on which the verdict rests; or of

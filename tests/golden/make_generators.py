@@ -43,7 +43,7 @@ def make() -> dict[str, np.ndarray]:
         "unet": (Unet(1, (8, 8), 2, 2), image),
         "dit": (Dit(2, 16, 8, 2, 2), image.permute(0, 2, 3, 1)),
     }
-    found: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
     for name, (net, x) in nets.items():
         net.double()
         with torch.no_grad():
@@ -54,15 +54,19 @@ def make() -> dict[str, np.ndarray]:
         y = net(x, *others)
         g = torch.randn_like(y)
         y.backward(g)
-        last = name != "dit"  # whose images have their channels last
+        channels_first = name != "dit"  # whose images have their channels last
         for key, value in (("x", x), ("y", y), ("g", g), ("dx", x.grad)):
-            turned = value.permute(0, 2, 3, 1) if value.ndim == 4 and last else value
-            found[f"{name}/{key}"] = turned.detach().numpy()
+            channels_last = (
+                value.permute(0, 2, 3, 1)
+                if value.ndim == 4 and channels_first
+                else value
+            )
+            values[f"{name}/{key}"] = channels_last.detach().numpy()
         for kind in ("params", "grads"):
             for path, array in arrays(net, kind).items():
-                found[f"{name}/{kind}/{path}"] = array
-    narrow = {k: v.astype(np.float32) for k, v in found.items()}
-    return narrow | {"t": times.numpy(), "label": label.numpy()}
+                values[f"{name}/{kind}/{path}"] = array
+    float32 = {k: v.astype(np.float32) for k, v in values.items()}
+    return float32 | {"t": times.numpy(), "label": label.numpy()}
 
 
 if __name__ == "__main__":

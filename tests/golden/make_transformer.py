@@ -26,32 +26,32 @@ def make() -> dict[str, np.ndarray]:
     torch.manual_seed(3)
     gpt = Gpt(TOKENS, WIDTH, DEPTH, HEADS, T)
     translator = EncoderDecoder(TOKENS, WIDTH, DEPTH, HEADS, 2, T)
-    there = torch.ones(3, T, dtype=torch.bool)
-    there[1, 3:] = False
-    found = {"mask": there.double().numpy()}
+    mask = torch.ones(3, T, dtype=torch.bool)
+    mask[1, 3:] = False
+    values = {"mask": mask.double().numpy()}
     for name, net, width, others in (
         ("gpt", gpt, T, ()),
-        ("translator", translator, 2 * T, (there,)),
-        ("reader", Reader(), T, (there,)),
+        ("translator", translator, 2 * T, (mask,)),
+        ("reader", Reader(), T, (mask,)),
     ):
-        away(net)
+        randomise(net)
         x = torch.randint(0, TOKENS, (3, width))
         y = torch.randint(0, TOKENS, (3,) if name == "reader" else (3, T))
         logits = net(x, *others)
         functional.cross_entropy(logits, y).backward()
-        found |= {
+        values |= {
             f"{name}/x": x.numpy(),
             f"{name}/y": y.numpy(),
             f"{name}/logits": logits.detach().movedim(1, -1).numpy(),
         }
         for kind in ("params", "grads"):
-            for path, array in arrays(net, of=kind).items():
-                found[f"{name}/{kind}/{path}"] = array
-    return found | block_alone(there)
+            for path, array in arrays(net, kind).items():
+                values[f"{name}/{kind}/{path}"] = array
+    return values | block_alone(mask)
 
 
-def away(net: nn.Module) -> None:
-    """Weights in float64, away from where they begin."""
+def randomise(net: nn.Module) -> None:
+    """Random weights in float64."""
     net.double()
     with torch.no_grad():
         for value in net.parameters():
@@ -73,7 +73,7 @@ def layer() -> nn.TransformerEncoderLayer:
 
 class Reader(nn.Module):
     """An encoder: tokens (n, t) -> logits (n, vocabulary), of the mean of the places
-    that are there. Positions are of sines, then of cosines.
+    that are not padding. Positions are of sines, then of cosines.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Reader(nn.Module):
         self.norm = nn.LayerNorm(WIDTH)
         self.head = nn.Linear(WIDTH, TOKENS)
 
-    def forward(self, tokens, there):
+    def forward(self, tokens, mask):
         waves = torch.zeros(T, WIDTH, dtype=torch.float64)
         for t in range(T):
             for i in range(half := WIDTH // 2):
@@ -91,39 +91,39 @@ class Reader(nn.Module):
                 waves[t, i], waves[t, half + i] = math.sin(angle), math.cos(angle)
         x = self.source_embed(tokens) + waves
         for block in self.encoder:
-            x = block(x, src_key_padding_mask=~there)
-        x = self.norm(x) * there[..., None]
-        return self.head(x.sum(1) / there.sum(1, keepdim=True))
+            x = block(x, src_key_padding_mask=~mask)
+        x = self.norm(x) * mask[..., None]
+        return self.head(x.sum(1) / mask.sum(1, keepdim=True))
 
 
-def block_alone(there: torch.Tensor) -> dict[str, np.ndarray]:
+def block_alone(mask: torch.Tensor) -> dict[str, np.ndarray]:
     """Of values (3, t, width), with a mask."""
     block = layer()
-    away(block)
+    randomise(block)
     x = torch.randn(3, T, WIDTH, dtype=torch.float64, requires_grad=True)
     y = torch.randn(3, T, WIDTH, dtype=torch.float64)
-    out = block(x, src_key_padding_mask=~there)
+    out = block(x, src_key_padding_mask=~mask)
     (out * y).sum().backward()
     assert x.grad is not None
-    found = {"x": x.detach(), "y": y, "logits": out.detach(), "to_x": x.grad}
-    kept = {f"block/{name}": value.numpy() for name, value in found.items()}
+    values = {"x": x.detach(), "y": y, "logits": out.detach(), "to_x": x.grad}
+    named = {f"block/{name}": value.numpy() for name, value in values.items()}
     for kind in ("params", "grads"):
-        for path, array in arrays(block, of=kind).items():
-            kept[f"block/{kind}/{path}"] = array
-    return kept
+        for path, array in arrays(block, kind).items():
+            named[f"block/{kind}/{path}"] = array
+    return named
 
 
-def arrays(net: nn.Module, *, of: str) -> dict[str, np.ndarray]:
+def arrays(net: nn.Module, kind: str) -> dict[str, np.ndarray]:
     """The weights, or their gradients, by their paths in dljax's net."""
-    found: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
 
-    def put(path, value, *, turned=False):
+    def put(path, value, *, transpose=False):
         if value is not None:
-            array = (value if of == "params" else value.grad).detach().numpy().copy()
-            found[path] = array.T if turned else array
+            array = (value if kind == "params" else value.grad).detach().numpy().copy()
+            values[path] = array.T if transpose else array
 
     def dense(path, layer):
-        put(f"{path}/kernel", layer.weight, turned=True)
+        put(f"{path}/kernel", layer.weight, transpose=True)
         put(f"{path}/bias", layer.bias)
 
     def norm(path, layer):
@@ -131,23 +131,23 @@ def arrays(net: nn.Module, *, of: str) -> dict[str, np.ndarray]:
         put(f"{path}/bias", layer.bias)
 
     def attention(path, layer):
-        for name, of_all in (
+        for name, stacked in (
             ("kernel", layer.in_proj_weight),
             ("bias", layer.in_proj_bias),
         ):
-            if of_all is not None:
-                put(f"{path}/{name}", of_all)
-                whole = found.pop(f"{path}/{name}")
-                for part, its in zip(
-                    ("query", "key", "value"), np.split(whole, 3), strict=True
+            if stacked is not None:
+                put(f"{path}/{name}", stacked)
+                qkv = values.pop(f"{path}/{name}")
+                for part, array in zip(
+                    ("query", "key", "value"), np.split(qkv, 3), strict=True
                 ):
-                    found[f"{path}/{part}/{name}"] = its.T
+                    values[f"{path}/{part}/{name}"] = array.T
         dense(f"{path}/join", layer.out_proj)
 
-    own = [net] if isinstance(net, nn.TransformerEncoderLayer) else []
+    block_alone_stack = [net] if isinstance(net, nn.TransformerEncoderLayer) else []
     for stack, blocks in {
         "decoder": getattr(net, "blocks", getattr(net, "decoder", [])),
-        "encoder": getattr(net, "encoder", own),
+        "encoder": getattr(net, "encoder", block_alone_stack),
     }.items():
         for i, block in enumerate(blocks):
             path = f"{stack}/block_{i}"
@@ -172,7 +172,7 @@ def arrays(net: nn.Module, *, of: str) -> dict[str, np.ndarray]:
     if isinstance(net, EncoderDecoder | Reader):
         put("embed_x/embedding", net.source_embed.weight)
         dense("head", net.head)
-    return found
+    return values
 
 
 if __name__ == "__main__":
