@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.models.attention import rotated
+from dljax.models.attention import apply_rotary_embedding
 from dljax.ops import attention as attention_ops
 from dljax.ops.attention import attention
 
@@ -22,17 +22,19 @@ def test_rotary_positions_turn_pairs_as_complex_numbers():
     angles = places[:, None] * 10_000.0 ** (-2 * np.arange(4) / 8)
     turned = pairs * np.exp(1j * angles)[:, None]
     expected = np.concatenate([turned.real, turned.imag], -1)
-    found = rotated(jnp.asarray(x, jnp.float32), jnp.asarray(places))
+    found = apply_rotary_embedding(jnp.asarray(x, jnp.float32), jnp.asarray(places))
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_rotary_positions_are_relative():
     q, k = jax.random.normal(jax.random.key(0), (2, 1, T, 1, 8))
-    scores = [
-        jnp.einsum("bthd,bshd->ts", *(rotated(x, at + jnp.arange(T)) for x in (q, k)))
-        for at in (0, 100)
-    ]
-    np.testing.assert_allclose(*scores, atol=1e-4)
+
+    def scores(first):
+        positions = first + jnp.arange(T)
+        q_k = (apply_rotary_embedding(x, positions) for x in (q, k))
+        return jnp.einsum("bthd,bshd->ts", *q_k)
+
+    np.testing.assert_allclose(scores(0), scores(100), atol=1e-4)
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -85,29 +85,30 @@ EACH = [{"norm": "post"}, {"scan": True}, *({"positions": p} for p in POSITIONS)
 def test_logits_from_kept_keys_and_values_are_the_whole_sequences(
     architecture, options
 ):
-    """Under jit, at a place that is traced, in arrays of max_len positions."""
+    """Under jit, at a position that is traced, in a cache of max_len positions."""
     net = make(architecture, **options_of(architecture), **options)
     its = given(architecture)
     params, model_state = drawn(net, its)
     whole, _ = net.apply(params, model_state, its, key=None, train=False)
     y = its if architecture == "decoder" else its["decoder_inputs"]
     (module,) = net.generate.args
-    variables, seen = {"params": params}, (None, None)
+    variables, encoded = {"params": params}, (None, None)
     if architecture == "encoder_decoder":
-        seen = module.apply(variables, its, method="encode")
+        encoded = module.apply(variables, its, method="encode")
 
     @jax.jit
-    def decode(y, past, at):
-        return module.apply(variables, y, *seen, past, at, method="decode")
+    def decode(y, kv_cache, position):
+        inputs = (y, *encoded, kv_cache, position)
+        return module.apply(variables, *inputs, method="decode")
 
-    _, past = decode(y[:, :2], None, 0)
-    room = [(0, 0), (0, T - 2), (0, 0)]  # of places; with `scan` there are axes before
-    past = jax.tree.map(
-        lambda array: jnp.pad(array, [(0, 0)] * (array.ndim - 3) + room), past
+    _, kv_cache = decode(y[:, :2], None, 0)
+    room = [(0, 0), (0, T - 2), (0, 0)]  # of positions; `scan` adds an axis of blocks
+    kv_cache = jax.tree.map(
+        lambda array: jnp.pad(array, [(0, 0)] * (array.ndim - 3) + room), kv_cache
     )
-    for at in range(2, T):
-        now, past = decode(y[:, at : at + 1], past, jnp.int32(at))
-        np.testing.assert_allclose(now[:, 0], whole[:, at], atol=1e-5)
+    for t in range(2, T):
+        logits, kv_cache = decode(y[:, t : t + 1], kv_cache, jnp.int32(t))
+        np.testing.assert_allclose(logits[:, 0], whole[:, t], atol=1e-5)
 
 
 def test_a_scan_makes_what_is_made_block_by_block():
@@ -262,7 +263,7 @@ def test_heads_that_do_not_divide_the_width_are_said_in_a_line():
 def test_what_is_longer_than_the_learned_positions_is_refused():
     net, x = make(), tokens(3, T + 1)
     params, model_state = net.init(jax.random.key(0), x[:, :T])
-    with pytest.raises(ValueError, match="6 places: max_len is 5"):
+    with pytest.raises(ValueError, match="6 positions: max_len is 5"):
         net.apply(params, model_state, x, key=None, train=False)
 
 

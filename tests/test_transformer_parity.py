@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 from conftest import golden_arrays
 
-from dljax.models.block import Block
+from dljax.models.block import Block, BlockConfig
 from dljax.models.transformer import transformer
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 TOKENS, WIDTH, HEADS = 7, 8, 2
-BLOCK = {"width": WIDTH, "heads": HEADS, "ratio": 3, "norm": "pre"}
+BLOCK: dict = {"width": WIDTH, "heads": HEADS, "mlp_ratio": 3, "norm": "pre"}
 BLOCK |= {"activation": "gelu", "rotary": False, "bias": True, "dropout": 0.0}
 BLOCK_PATH = "block/{}/encoder/block_0/"
-BLOCK |= {"attention": True, "residual": True, "ends": 1.0, "across": False}
 PARITY = {
     "gpt": {"architecture": "decoder", "bias": False, "tied": True},
     "translator": {
@@ -22,13 +21,13 @@ PARITY = {
         "vocabulary": TOKENS,
         "norm": "post",
         "activation": "relu",
-        "ratio": 2,
+        "mlp_ratio": 2,
     },
     "reader": {
         "architecture": "encoder",
         "vocabulary": TOKENS,
         "positions": "sinusoidal",
-        "ratio": 3,
+        "mlp_ratio": 3,
     },
 }
 
@@ -53,7 +52,7 @@ def tree(arrays, prefix):
 
 
 @pytest.mark.parametrize("name", list(PARITY))
-def test_it_is_pytorchs_in_values_and_gradients(arrays, name):
+def test_transformer_equals_pytorch(arrays, name):
     options = dict(PARITY[name])
     net = transformer(
         options.pop("architecture"),
@@ -88,8 +87,8 @@ def test_it_is_pytorchs_in_values_and_gradients(arrays, name):
     )
 
 
-def test_a_block_is_pytorchs_in_values_and_gradients(arrays):
-    block = Block(**BLOCK, causal=False, train=True)
+def test_block_equals_pytorch(arrays):
+    block = Block(BlockConfig(**BLOCK), cross_attention=False, causal=False, train=True)
     params, x = tree(arrays, BLOCK_PATH.format("params")), arrays["block/x"]
     mask = arrays["mask"][:, None, None]
 

@@ -1,7 +1,6 @@
-"""Attention: each place of a sequence looks at others and takes what it asks for.
+"""Multi-head attention, its cache of keys and values, and encodings of positions.
 
-Tensors carry their shape: B examples, T places that ask, S places that are looked at, H
-heads, D numbers of a head.
+Shapes: B examples, T queries, S keys, H heads, D features of a head, W model width.
 """
 
 from typing import Any
@@ -13,105 +12,107 @@ from flax import linen as nn
 from dljax.models.layers import Dense
 from dljax.ops.attention import attention, causal_mask
 
-WAVELENGTH = 10_000.0  # of the slowest of the waves that tell positions, over 2 pi
+MAX_PERIOD = 10_000.0  # of the slowest sinusoid, over 2 pi
 
 
-def waves(positions_T: Any, size: int) -> tuple[Any, Any]:
-    """Sines and cosines (t, size / 2) of positions, from fast to slow ones.
+def sinusoids(positions_T: Any, size: int) -> tuple[Any, Any]:
+    """Sines and cosines (t, size / 2) of positions, from high to low frequencies.
 
     Source: Vaswani et al. 2017, section 3.5.
     """
-    speeds = WAVELENGTH ** -(jnp.arange(0, size, 2) / size)
-    angles = positions_T[:, None] * speeds.reshape(1, -1)
+    frequencies = MAX_PERIOD ** -(jnp.arange(0, size, 2) / size)
+    angles = positions_T[:, None] * frequencies.reshape(1, -1)
     return jnp.sin(angles), jnp.cos(angles)
 
 
-def sinusoids(positions_T: Any, width: int) -> Any:
-    """(t, width): what is added to embeddings to tell their positions.
+def sinusoidal_embedding(positions_T: Any, width: int) -> Any:
+    """(t, width): the position embeddings that are added to token embeddings.
 
-    All sines come first, where the paper has them by turns with the cosines: an order
-    of the numbers, which the layers after it learn.
+    All sines come first, where the paper alternates them with the cosines: a fixed
+    permutation of the features.
     """
-    return jnp.concatenate(waves(positions_T, width), -1)
+    return jnp.concatenate(sinusoids(positions_T, width), -1)
 
 
-def rotated(x_BxTxHxD: Any, positions_T: Any) -> Any:
-    """Pairs of numbers turned by angles that grow with the position.
+def apply_rotary_embedding(x_BTHD: Any, positions_T: Any) -> Any:
+    """Rotates pairs of features by angles that grow with the position.
 
-    Products of two of them then depend on how far apart they are. Source: Su et al.
-    2021 (RoPE), where the pairs are the two halves of a head.
+    Dot products of a rotated query and key then depend on their distance. Source: Su et
+    al. 2021 (RoPE), where the pairs are the two halves of a head.
     """
     sin, cos = (
-        part.astype(x_BxTxHxD.dtype)[None, :, None]
-        for part in waves(positions_T, x_BxTxHxD.shape[-1])
+        part.astype(x_BTHD.dtype)[None, :, None]
+        for part in sinusoids(positions_T, x_BTHD.shape[-1])
     )
-    a, b = jnp.split(x_BxTxHxD, 2, -1)
+    a, b = jnp.split(x_BTHD, 2, -1)
     return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def ending(scale: float) -> Any:
-    """Initial weights of so much of the usual variance."""
+def scaled_init(scale: float) -> Any:
+    """LeCun-normal initial weights with `scale` times the variance."""
     return nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
 
 
 class Attention(nn.Module):
-    """Attention of several heads: (b, t, width) -> (b, t, width) and what is kept.
+    """Multi-head attention: (b, t, width) -> (b, t, width), and the keys and values.
 
-    Keys and values are of the sequence itself, or of `seen` (b, s, width). With `past`,
-    a pair of arrays (b, h, longest, d), those of the sequence are put there from place
-    `at` on, and each place looks at those up to it. causal: so it does without `past`.
-    Where it does there is no other mask.
+    Self-attention, or cross-attention to `encoder_outputs` (b, s, width). `kv_cache` is
+    a pair of arrays (b, h, max_len, d): keys and values of x are written to the cache
+    at `position`, and each query attends to positions up to its own. causal: the same
+    without a cache; `mask` must be None.
+
+    init_scale: factor of the variance of the initial output projection.
     """
 
     width: int
     heads: int
     rotary: bool = False
     bias: bool = True
-    ends: float = 1.0
+    init_scale: float = 1.0
     causal: bool = False
 
     @nn.compact
     def __call__(
         self,
-        x: Any,
+        x_BTW: Any,
         *,
-        seen: Any = None,
+        encoder_outputs: Any = None,
         mask: Any = None,
-        past: Any = None,
-        at: Any = 0,
+        kv_cache: Any = None,
+        position: Any = 0,
     ) -> tuple[Any, Any]:
-        size = self.width // self.heads
-
-        def heads(name, of):
-            made = Dense(self.width, use_bias=self.bias, name=name)(of)
-            return made.reshape(*made.shape[:2], self.heads, size)
-
-        source = x if seen is None else seen
-        q_BxTxHxD = heads("query", x)
-        k_BxSxHxD, v_BxSxHxD = heads("key", source), heads("value", source)
+        inputs_BSW = x_BTW if encoder_outputs is None else encoder_outputs
+        q_BTHD = self._heads("query", x_BTW)
+        k_BSHD = self._heads("key", inputs_BSW)
+        v_BSHD = self._heads("value", inputs_BSW)
         if self.rotary:
-            places = at + jnp.arange(x.shape[1])
-            q_BxTxHxD, k_BxSxHxD = (
-                rotated(part, places) for part in (q_BxTxHxD, k_BxSxHxD)
+            positions_T = position + jnp.arange(x_BTW.shape[1])
+            q_BTHD, k_BSHD = (
+                apply_rotary_embedding(part, positions_T) for part in (q_BTHD, k_BSHD)
             )
-        # Kept in the order in which products take them, so that no step copies all.
-        kept_BxHxSxD: Any = [part.swapaxes(1, 2) for part in (k_BxSxHxD, v_BxSxHxD)]
-        if past is not None:
+        # Cached in the order that the products need, so that no step copies all of it.
+        kv_BHSD: Any = [part.swapaxes(1, 2) for part in (k_BSHD, v_BSHD)]
+        if kv_cache is not None:
             assert mask is None
-            kept_BxHxSxD = [
-                jax.lax.dynamic_update_slice_in_dim(old, new, at, 2)
-                for old, new in zip(past, kept_BxHxSxD, strict=True)
+            kv_BHSD = [
+                jax.lax.dynamic_update_slice_in_dim(old, new, position, 2)
+                for old, new in zip(kv_cache, kv_BHSD, strict=True)
             ]
-        first = past is None or (isinstance(at, int) and at == 0)
-        if not first:  # else there is nothing before it
-            k_BxSxHxD, v_BxSxHxD = (part.swapaxes(1, 2) for part in kept_BxHxSxD)
-            mask = causal_mask(at, x.shape[1], k_BxSxHxD.shape[1])
-        causal = self.causal and first
-        taken = attention(q_BxTxHxD, k_BxSxHxD, v_BxSxHxD, mask, causal=causal)
-        join = Dense(
+        at_start = kv_cache is None or (isinstance(position, int) and position == 0)
+        if not at_start:  # attend to the cache; at the start it holds only x
+            k_BSHD, v_BSHD = (part.swapaxes(1, 2) for part in kv_BHSD)
+            mask = causal_mask(position, x_BTW.shape[1], k_BSHD.shape[1])
+        causal = self.causal and at_start
+        y_BTHD = attention(q_BTHD, k_BSHD, v_BSHD, mask, causal=causal)
+        output = Dense(
             self.width,
             use_bias=self.bias,
-            kernel_init=ending(self.ends),
+            kernel_init=scaled_init(self.init_scale),
             name="join",
         )
-        return join(taken.reshape(*x.shape[:2], self.width)), kept_BxHxSxD
+        return output(y_BTHD.reshape(*x_BTW.shape[:2], self.width)), kv_BHSD
+
+    def _heads(self, name, x_BTW):
+        y_BTW = Dense(self.width, use_bias=self.bias, name=name)(x_BTW)
+        b, t, width = y_BTW.shape
+        return y_BTW.reshape(b, t, self.heads, width // self.heads)

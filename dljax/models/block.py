@@ -1,5 +1,6 @@
-"""The block that Transformers are made of, and a stack of them."""
+"""The block of a Transformer, and a stack of blocks."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from dljax.models.attention import Attention, ending
+from dljax.models.attention import Attention, scaled_init
 from dljax.models.layers import Dense, Dropout
 
 EPSILON = 1e-5  # of layer normalisation
@@ -18,114 +19,151 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class Block(nn.Module):
-    """Attention, then two layers at each place by itself; each is added to its input.
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class BlockConfig:
+    """The fields that all blocks of a Transformer share.
 
-    norm: what each part is given is normalised (Xiong et al. 2020), or each sum is
-    (Vaswani et al. 2017). `attention` and `residual` take a part away. ends: how large
-    the variance of the weights that a part ends with is at first, of what is usual.
+    width: model width. heads: attention heads. mlp_ratio: width of the MLP over the
+      model width.
+    norm: "pre", layer normalisation of each sublayer's input (Xiong et al. 2020);
+      "post", of each residual sum (Vaswani et al. 2017); or "none".
+    activation: a key of `ACTIVATIONS`. rotary: whether self-attention rotates queries
+      and keys. bias: whether dense and normalisation layers have biases.
+    dropout: rate on the output of each sublayer; may be traced.
+    attention, residual: False removes self-attention, or the residual connections.
+    init_scale: factor of the variance of the initial output projections of sublayers.
     """
 
     width: int
     heads: int
-    ratio: int
-    norm: str
-    activation: str
-    rotary: bool
-    bias: bool
-    dropout: float | jax.Array
-    attention: bool
-    residual: bool
-    ends: float
-    across: bool
+    mlp_ratio: int = 4
+    norm: str = "pre"
+    activation: str = "gelu"
+    rotary: bool = False
+    bias: bool = True
+    dropout: float | jax.Array = 0.0
+    attention: bool = True
+    residual: bool = True
+    init_scale: float = 1.0
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention where asked for, and an MLP at each position;
+    every sublayer has a residual connection.
+    """
+
+    config: BlockConfig
+    cross_attention: bool
     causal: bool
     train: bool
 
     @nn.compact
-    def __call__(self, x, seen, mask, seen_mask, past, at):
-        """x, and `past` with the keys and values of x at places `at`...; see Attention.
+    def __call__(self, x_BTW, encoder_outputs, mask, encoder_mask, kv_cache, position):
+        """(x, kv_cache with the keys and values of x at `position`...); see Attention.
 
-        seen, seen_mask: what is looked at where the block looks `across`.
+        encoder_outputs, encoder_mask: keys and values of cross-attention.
         """
-        if self.attention:
-            own = functools.partial(
-                self._attention("attention"), mask=mask, past=past, at=at
+        if self.config.attention:
+            self_attention = functools.partial(
+                self._attention("attention"),
+                mask=mask,
+                kv_cache=kv_cache,
+                position=position,
             )
-            x, past = self._part("attention", x, own)
-        if self.across:
-            other = functools.partial(
-                self._attention("across"), seen=seen, mask=seen_mask
+            x_BTW, kv_cache = self._sublayer("attention", x_BTW, self_attention)
+        if self.cross_attention:
+            cross_attention = functools.partial(
+                self._attention("across"),
+                encoder_outputs=encoder_outputs,
+                mask=encoder_mask,
             )
-            x, _ = self._part("across", x, other)
-        x, _ = self._part("each", x, self._each)
-        return x, past
+            x_BTW, _ = self._sublayer("across", x_BTW, cross_attention)
+        x_BTW, _ = self._sublayer("each", x_BTW, self._mlp)
+        return x_BTW, kv_cache
 
-    def _part(self, name, x, of):
-        norm = nn.LayerNorm(EPSILON, use_bias=self.bias, name=f"{name}_norm")
-        y, kept = of(norm(x) if self.norm == "pre" else x)
-        y = Dropout(self.dropout)(y, train=self.train)
-        y = x + y if self.residual else y
-        return norm(y) if self.norm == "post" else y, kept
+    def _sublayer(self, name, x_BTW, layer):
+        config = self.config
+        norm = nn.LayerNorm(EPSILON, use_bias=config.bias, name=f"{name}_norm")
+        y_BTW, kv_cache = layer(norm(x_BTW) if config.norm == "pre" else x_BTW)
+        y_BTW = Dropout(config.dropout)(y_BTW, train=self.train)
+        y_BTW = x_BTW + y_BTW if config.residual else y_BTW
+        return norm(y_BTW) if config.norm == "post" else y_BTW, kv_cache
 
     def _attention(self, name):
-        own = name == "attention"
+        is_self_attention = name == "attention"
         return Attention(
-            self.width,
-            self.heads,
-            rotary=self.rotary and own,
-            bias=self.bias,
-            ends=self.ends,
-            causal=self.causal and own,
+            self.config.width,
+            self.config.heads,
+            rotary=self.config.rotary and is_self_attention,
+            bias=self.config.bias,
+            init_scale=self.config.init_scale,
+            causal=self.causal and is_self_attention,
             name=name,
         )
 
-    def _each(self, x):
-        dense = functools.partial(Dense, use_bias=self.bias)
-        y = dense(self.ratio * self.width, name="widen")(x)
-        y = ACTIVATIONS[self.activation](y)
-        return dense(self.width, kernel_init=ending(self.ends), name="narrow")(y), None
+    def _mlp(self, x_BTW):
+        config = self.config
+        dense = functools.partial(Dense, use_bias=config.bias)
+        y = dense(config.mlp_ratio * config.width, name="widen")(x_BTW)
+        y = ACTIVATIONS[config.activation](y)
+        down = dense(
+            config.width, kernel_init=scaled_init(config.init_scale), name="narrow"
+        )
+        return down(y), None
 
 
 class Stack(nn.Module):
-    """Blocks one after another, and the cached keys and values of each: with `scan` a
-    pair of arrays over all blocks, else a list of a pair for each, written to in place.
+    """Blocks one after another: (b, t, width) -> (b, t, width), and the cache of keys
+    and values of each block: with `scan` a pair of arrays over all blocks, else a list
+    of a pair for each, which decoding updates in place.
 
-    scan: the blocks' weights are one array each, and a compiled loop goes over them.
-    remat: what is inside a block is computed again for the gradient.
+    scan: the weights of all blocks are stacked, and a compiled loop runs over them.
+    remat: the gradient recomputes what is inside a block.
     """
 
     depth: int
-    block: dict[str, Any]
+    block: BlockConfig
     scan: bool
     remat: bool
-    across: bool = False
+    cross_attention: bool = False
     causal: bool = False
 
     @nn.compact
     def __call__(
-        self, x, *, seen=None, mask=None, seen_mask=None, past=None, at=0, train=False
+        self,
+        x_BTW,
+        *,
+        encoder_outputs=None,
+        mask=None,
+        encoder_mask=None,
+        kv_cache=None,
+        position=0,
+        train=False,
     ):
-        made = nn.remat(Block) if self.remat else Block
-        ways = {"across": self.across, "causal": self.causal, "train": train}
-        fields = {**self.block, **ways}
+        make_block = nn.remat(Block) if self.remat else Block
+        fields = (self.block, self.cross_attention, self.causal, train)
         if self.scan:
-            looped = nn.scan(
-                made,
+            make_blocks = nn.scan(
+                make_block,
                 variable_axes={"params": 0},
                 split_rngs={"params": True, "noise": True},
                 in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, 0, nn.broadcast),
                 length=self.depth,
             )
-            x, kept = looped(**fields, name="blocks")(
-                x, seen, mask, seen_mask, past, at
+            blocks = make_blocks(*fields, name="blocks")
+            x_BTW, kv_cache = blocks(
+                x_BTW, encoder_outputs, mask, encoder_mask, kv_cache, position
             )
         else:
-            kept = []
-            for i in range(self.depth):
-                own = None if past is None else past[i]
-                block = made(**fields, name=f"block_{i}")
-                x, new = block(x, seen, mask, seen_mask, own, at)
-                kept.append(new)
-        if self.block["norm"] == "pre":
-            x = nn.LayerNorm(EPSILON, use_bias=self.block["bias"], name="norm")(x)
-        return x, kept
+            caches = [None] * self.depth if kv_cache is None else kv_cache
+            kv_cache = []
+            for i, cache in enumerate(caches):
+                block = make_block(*fields, name=f"block_{i}")
+                x_BTW, cache = block(
+                    x_BTW, encoder_outputs, mask, encoder_mask, cache, position
+                )
+                kv_cache.append(cache)
+        if self.block.norm == "pre":
+            norm = nn.LayerNorm(EPSILON, use_bias=self.block.bias, name="norm")
+            x_BTW = norm(x_BTW)
+        return x_BTW, kv_cache

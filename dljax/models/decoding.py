@@ -1,4 +1,4 @@
-"""How a sequence is made: how each token is drawn, and a Transformer's loop."""
+"""Autoregressive decoding: sampling of tokens, and a Transformer's loop."""
 
 from typing import Any
 
@@ -14,73 +14,78 @@ def sample_tokens(
     top_k: int = 0,
     top_p: float = 1.0,
 ) -> Any:
-    """Tokens int32 (b,) of logits (b, k): by likelihood; the likeliest without a key.
+    """Tokens int32 (b,) sampled from logits (b, k); the most likely without a key.
 
     Args:
-      temperature: logits are divided by it; below 1 the likely become likelier.
-      top_k: of so many likeliest alone; 0: of all.
-      top_p: of the likeliest alone that together have this share (Holtzman et al.
-        2020).
+      temperature: divides the logits; below 1 likely tokens become more likely.
+      top_k: sample among this many most likely tokens; 0: among all.
+      top_p: sample among the most likely tokens that together have this probability
+        (nucleus sampling, Holtzman et al. 2020).
     """
     if key is None:
         return jnp.argmax(logits, -1).astype(jnp.int32)
     logits = logits.astype(jnp.float32) / temperature
     if top_k:
-        least = jax.lax.top_k(logits, min(top_k, logits.shape[-1]))[0][..., -1:]
-        logits = jnp.where(logits < least, -jnp.inf, logits)
+        top = jax.lax.top_k(logits, min(top_k, logits.shape[-1]))[0]
+        logits = jnp.where(logits < top[..., -1:], -jnp.inf, logits)
     if top_p < 1:
-        falling = -jnp.sort(-logits, axis=-1)
-        shares = jax.nn.softmax(falling, axis=-1)
-        before = jnp.cumsum(shares, -1) - shares  # what likelier ones have together
-        least = jnp.where(before < top_p, falling, jnp.inf).min(-1, keepdims=True)
-        logits = jnp.where(logits < least, -jnp.inf, logits)
+        descending = -jnp.sort(-logits, axis=-1)
+        probabilities = jax.nn.softmax(descending, axis=-1)
+        more_likely = jnp.cumsum(probabilities, -1) - probabilities
+        nucleus = jnp.where(more_likely < top_p, descending, jnp.inf)
+        logits = jnp.where(logits < nucleus.min(-1, keepdims=True), -jnp.inf, logits)
     return jax.random.categorical(key, logits).astype(jnp.int32)
 
 
-def generate(module, params, model_state, given, *, steps, key, draw=sample_tokens):
-    """See `contract.Net`; of a decoder, or of an encoder and decoder.
+def generate(
+    module, params, model_state, inputs, *, steps, key, draw=sample_tokens
+) -> dict[str, Any]:
+    """See `types.Net`; for a decoder, or an encoder and decoder.
 
-    Keys and values of what is there are kept, so that a step computes its own alone. A
-    decoder goes on from all it is given; where more is made than it can take, it begins
-    anew from the last half of that.
+    Keys and values are cached, so that a step computes only those of its token. A
+    decoder continues all of `inputs`, an encoder and decoder the first of the decoder
+    inputs. Where a sequence becomes longer than `max_len`, decoding starts again from
+    the last half of that length.
     """
     variables = {"params": params, **model_state}
     if module.architecture == "encoder_decoder":
-        before = given["decoder_inputs"][:, :1]
-        seen = module.apply(variables, given, method="encode")
+        tokens = inputs["decoder_inputs"][:, :1]
+        encoded = module.apply(variables, inputs, method="encode")
     else:
-        before, seen = given[:, -module.max_len :], (None, None)
+        tokens, encoded = inputs[:, -module.max_len :], (None, None)
 
-    def decode(tokens, past, at):
-        made: Any = module.apply(variables, tokens, *seen, past, at, method="decode")
-        logits, past = made
-        return logits[:, -1], past
+    def decode(tokens, kv_cache, position) -> Any:
+        logits, kv_cache = module.apply(
+            variables, tokens, *encoded, kv_cache, position, method="decode"
+        )
+        return logits[:, -1], kv_cache
 
     def empty(shape):
         *leading, _, size = shape.shape
         return jnp.zeros((*leading, module.max_len, size), shape.dtype)
 
-    def step(carry, given):
-        token, past = carry
-        at, key = given
-        logits, past = decode(token[:, None], past, at)
+    def step(carry, now):
+        token, kv_cache = carry
+        position, key = now
+        logits, kv_cache = decode(token[:, None], kv_cache, position)
         token = draw(logits, key)
-        return (token, past), token
+        return (token, kv_cache), token
 
-    kept = jax.eval_shape(lambda: decode(before[:, :1], None, 0)[1])
+    cache_shapes = jax.eval_shape(lambda: decode(tokens[:, :1], None, 0)[1])
     keys = None if key is None else jax.random.split(key, steps)
-    made: list[Any] = []
+    windows: list[Any] = []
     done = 0
     while done < steps:
-        there = before.shape[1]
-        now = min(steps - done, module.max_len - there + 1)
-        its = None if keys is None else keys[done : done + now]
-        logits, past = decode(before, jax.tree.map(empty, kept), 0)
-        first = draw(logits, None if its is None else its[0])
-        rest = (there + jnp.arange(now - 1), None if its is None else its[1:])
-        _, more = jax.lax.scan(step, (first, past), rest)
-        made.append(jnp.concatenate([first[:, None], more.swapaxes(0, 1)], 1))
-        before = jnp.concatenate([before, made[-1]], 1)
-        before = before[:, -max(1, module.max_len // 2) :]
-        done += now
-    return {"prediction": jnp.concatenate(made, 1)}
+        length = tokens.shape[1]
+        count = min(steps - done, module.max_len - length + 1)
+        first_key = None if keys is None else keys[done]
+        other_keys = None if keys is None else keys[done + 1 : done + count]
+        logits, kv_cache = decode(tokens, jax.tree.map(empty, cache_shapes), 0)
+        first = draw(logits, first_key)
+        positions = length + jnp.arange(count - 1)
+        _, others = jax.lax.scan(step, (first, kv_cache), (positions, other_keys))
+        windows.append(jnp.concatenate([first[:, None], others.swapaxes(0, 1)], 1))
+        tokens = jnp.concatenate([tokens, windows[-1]], 1)
+        tokens = tokens[:, -max(1, module.max_len // 2) :]
+        done += count
+    return {"prediction": jnp.concatenate(windows, 1)}

@@ -1,4 +1,4 @@
-"""Networks that denoise images: a U-Net, and a Transformer of squares (DiT)."""
+"""Networks that denoise images: a U-Net, and a Transformer of patches (DiT)."""
 
 from typing import Any
 
@@ -6,59 +6,60 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dljax.errors import UserError
-from dljax.models.attention import Attention, sinusoids
-from dljax.models.block import Stack
+from dljax.models.attention import Attention, sinusoidal_embedding
+from dljax.models.block import BlockConfig, Stack
 from dljax.models.layers import Conv, Dense, Dropout
 from dljax.models.net import net
 from dljax.models.transformer import extract_patches
 from dljax.types import Net
 
-GROUPS = 8  # of channels, that are normalised together
-TIMES = 1000.0  # what a share of the noising becomes, for its sinusoids
+GROUPS = 8  # of channels, of group normalisation
+TIME_SCALE = 1000.0  # of the time from 0 to 1, before its sinusoidal embedding
 
 
 class Condition(nn.Module):
-    """{"t": (b,) from 0 to 1, "label": int32 (b,)} -> (b, width); a label of `classes`
-    is none.
+    """{"t": (b,) from 0 to 1, "label": int32 (b,)} -> (b, width), the embedding of time
+    and label. The label `classes` is no label.
     """
 
     width: int
     classes: int
 
     @nn.compact
-    def __call__(self, given: Any):
-        x = nn.silu(nn.Dense(self.width)(sinusoids(TIMES * given["t"], self.width)))
-        x = nn.Dense(self.width)(x)
+    def __call__(self, inputs: Any):
+        t_BW = sinusoidal_embedding(TIME_SCALE * inputs["t"], self.width)
+        x_BW = nn.silu(nn.Dense(self.width)(t_BW))
+        x_BW = nn.Dense(self.width)(x_BW)
         if self.classes:
-            # Of numbers as large as the time's, or it is long before labels are heard.
-            first = nn.initializers.normal(1.0)
+            # As large as the time's embedding, or labels have no effect for long.
+            init = nn.initializers.normal(1.0)
             label = nn.Embed(
-                self.classes + 1, self.width, embedding_init=first, name="label"
+                self.classes + 1, self.width, embedding_init=init, name="label"
             )
-            x += label(given["label"])
-        return x
+            x_BW += label(inputs["label"])
+        return x_BW
 
 
 class ResidualBlock(nn.Module):
-    """Twice normalised, activated and convolved, the condition added in between; and
-    the sum with what it was given.
+    """[GroupNorm, SiLU, convolution] twice, with the condition added in between and a
+    residual connection.
     """
 
     features: int
     dropout: float
 
     @nn.compact
-    def __call__(self, x: Any, condition: Any, *, train: bool):
-        y = Conv(self.features)(nn.silu(_norm()(x)))
-        y += nn.Dense(self.features)(nn.silu(condition))[:, None, None]
-        y = Dropout(self.dropout)(nn.silu(_norm()(y)), train=train)
-        y = Conv(self.features)(y)
-        if x.shape[-1] != self.features:
-            x = Conv(self.features, 1)(x)
-        return x + y
+    def __call__(self, x_BHWC: Any, condition_BW: Any, *, train: bool):
+        y_BHWC = Conv(self.features)(nn.silu(_group_norm()(x_BHWC)))
+        y_BHWC += nn.Dense(self.features)(nn.silu(condition_BW))[:, None, None]
+        y_BHWC = Dropout(self.dropout)(nn.silu(_group_norm()(y_BHWC)), train=train)
+        y_BHWC = Conv(self.features)(y_BHWC)
+        if x_BHWC.shape[-1] != self.features:
+            x_BHWC = Conv(self.features, 1)(x_BHWC)
+        return x_BHWC + y_BHWC
 
 
-def _norm():
+def _group_norm():
     return nn.GroupNorm(GROUPS, epsilon=1e-5)
 
 
@@ -71,28 +72,41 @@ class Unet(nn.Module):
     dropout: float
 
     @nn.compact
-    def __call__(self, given: Any, *, train: bool = False):
+    def __call__(self, inputs: Any, *, train: bool = False):
         first, last = self.channels[0], self.channels[-1]
-        condition = Condition(4 * first, self.classes)(given)
-        x = Conv(first)(given["x"])
-        kept = []
+        condition_BW = Condition(4 * first, self.classes)(inputs)
+        x_BHWC = Conv(first)(inputs["x"])
+        skips = []
         for i, features in enumerate(self.channels):
-            x = Conv(features, stride=2)(x) if i else x
-            x = ResidualBlock(features, self.dropout)(x, condition, train=train)
-            kept.append(x)
-        places = x.reshape(len(x), -1, last)
-        look = Attention(last, self.heads, bias=False)
-        seen, _ = look(nn.LayerNorm(epsilon=1e-5)(places))
-        x = (places + seen).reshape(x.shape)
-        x = ResidualBlock(last, self.dropout)(x, condition, train=train)
+            x_BHWC = Conv(features, stride=2)(x_BHWC) if i else x_BHWC
+            block = ResidualBlock(features, self.dropout)
+            x_BHWC = block(x_BHWC, condition_BW, train=train)
+            skips.append(x_BHWC)
+        x_BHWC = self._attention(x_BHWC)
+        block = ResidualBlock(last, self.dropout)
+        x_BHWC = block(x_BHWC, condition_BW, train=train)
         for i, features in reversed(list(enumerate(self.channels))):
             if i < len(self.channels) - 1:
-                size = kept[i].shape[1:3]
-                x = Conv(features)(x.repeat(2, 1).repeat(2, 2)[:, : size[0], : size[1]])
-            x = jnp.concatenate([x, kept[i]], -1)
-            x = ResidualBlock(features, self.dropout)(x, condition, train=train)
-        x = nn.silu(_norm()(x))
-        return Conv(given["x"].shape[-1])(x)
+                x_BHWC = Conv(features)(_upsampled(x_BHWC, skips[i].shape[1:3]))
+            x_BHWC = jnp.concatenate([x_BHWC, skips[i]], -1)
+            block = ResidualBlock(features, self.dropout)
+            x_BHWC = block(x_BHWC, condition_BW, train=train)
+        x_BHWC = nn.silu(_group_norm()(x_BHWC))
+        return Conv(inputs["x"].shape[-1])(x_BHWC)
+
+    def _attention(self, x_BHWC):
+        """Self-attention over pixels, with a residual connection."""
+        b, h, w, c = x_BHWC.shape
+        x_BTW = x_BHWC.reshape(b, h * w, c)
+        attention = Attention(c, self.heads, bias=False)
+        y_BTW, _ = attention(nn.LayerNorm(epsilon=1e-5)(x_BTW))
+        return (x_BTW + y_BTW).reshape(b, h, w, c)
+
+
+def _upsampled(x_BHWC, size):
+    """Every pixel twice in height and width, cut off at `size`."""
+    height, width = size
+    return x_BHWC.repeat(2, 1).repeat(2, 2)[:, :height, :width]
 
 
 def unet(
@@ -105,19 +119,19 @@ def unet(
     """A U-Net: {"x": (b, h, w, c), "t": (b,), "label": int32 (b,)} -> (b, h, w, c).
 
     Args:
-      channels: features at each side, of which every one is half of that before; on the
-        way up each is given what was there on the way down. At the last, places attend
-        to each other.
-      classes: how many labels there are; one more stands for none. 0: it is given none.
+      channels: features at each resolution, from full resolution, halved each time. The
+        way up concatenates the features of the way down (skip connections). At the
+        lowest resolution pixels attend to each other.
+      classes: number of labels; one more label stands for none. 0: unconditional.
 
     Source: Ronneberger, Fischer, Brox 2015; Ho, Jain, Abbeel 2020.
 
     Raises:
-      UserError: channels that are not multiples of 8, the size of a group's number.
+      UserError: channels that are not multiples of 8, the number of groups.
     """
     if any(features % GROUPS for features in channels):
-        wide = ",".join(map(str, channels))
-        raise UserError(f"--channels: {wide} must be multiples of {GROUPS}")
+        widths = ",".join(map(str, channels))
+        raise UserError(f"--channels: {widths} must be multiples of {GROUPS}")
     return net(Unet(tuple(channels), classes, heads, dropout))
 
 
@@ -127,21 +141,24 @@ class Dit(nn.Module):
     patch: int
     width: int
     classes: int
-    stack: dict[str, Any]
+    depth: int
+    block: BlockConfig
 
     @nn.compact
-    def __call__(self, given: Any, *, train: bool = False):
-        image, p = given["x"], self.patch
-        b, h, w, c = image.shape
-        x = Dense(self.width)(extract_patches(image, p))
-        size = (x.shape[1], self.width)
-        place = self.param("place", nn.initializers.normal(0.02), size)
-        condition = Condition(self.width, self.classes)(given)
-        x = jnp.concatenate([condition[:, None], x + place[None]], 1)
-        x, _ = Stack(**self.stack)(x, train=train)
-        x = Dense(p * p * c)(x[:, 1:])
-        x = x.reshape(b, h // p, w // p, p, p, c).swapaxes(2, 3)
-        return x.reshape(b, h, w, c)
+    def __call__(self, inputs: Any, *, train: bool = False):
+        image_BHWC, p = inputs["x"], self.patch
+        b, h, w, c = image_BHWC.shape
+        x_BTW = Dense(self.width)(extract_patches(image_BHWC, p))
+        size = (x_BTW.shape[1], self.width)
+        positions_TW = self.param("place", nn.initializers.normal(0.02), size)
+        condition_BW = Condition(self.width, self.classes)(inputs)
+        x_BTW = x_BTW + positions_TW[None]
+        x_BTW = jnp.concatenate([condition_BW[:, None], x_BTW], 1)
+        stack = Stack(self.depth, self.block, scan=False, remat=False)
+        x_BTW, _ = stack(x_BTW, train=train)
+        x_BTW = Dense(p * p * c)(x_BTW[:, 1:])
+        patches = x_BTW.reshape(b, h // p, w // p, p, p, c)
+        return patches.swapaxes(2, 3).reshape(b, h, w, c)
 
 
 def dit(
@@ -154,28 +171,21 @@ def dit(
     bias: bool = True,
     dropout: float = 0.0,
 ) -> Net:
-    """A Transformer of squares of patch x patch pixels, and a first place that tells
-    the time and the label (in-context conditioning); it is given what `unet` is.
+    """A Transformer of patches of patch x patch pixels, after a first token that embeds
+    the time and the label (in-context conditioning); inputs and outputs as of `unet`.
 
-    The side of images has to be a multiple of `patch`. Source: Peebles and Xie 2023.
+    The sides of images must be multiples of `patch`. Source: Peebles and Xie 2023.
 
     Raises:
       UserError: heads that do not divide the width.
     """
     if width % heads:
         raise UserError(f"heads {heads}: must divide the width {width}")
-    block = {
-        "width": width,
-        "heads": heads,
-        "ratio": 4,
-        "norm": "pre",
-        "activation": "gelu",
-        "rotary": False,
-        "bias": bias,
-        "dropout": dropout,
-        "attention": True,
-        "residual": True,
-        "ends": 1 / (2 * depth),
-    }
-    stack = {"depth": depth, "block": block, "scan": False, "remat": False}
-    return net(Dit(patch, width, classes, stack))
+    block = BlockConfig(
+        width=width,
+        heads=heads,
+        bias=bias,
+        dropout=dropout,
+        init_scale=1 / (2 * depth),
+    )
+    return net(Dit(patch, width, classes, depth, block))

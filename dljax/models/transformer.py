@@ -1,4 +1,4 @@
-"""Transformers: decoders, encoders, and both together, of one block."""
+"""Transformers: decoders, encoders, and encoders with a decoder."""
 
 import functools
 from typing import Any
@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from dljax.errors import UserError
-from dljax.models.attention import sinusoids
-from dljax.models.block import ACTIVATIONS, NORMS, Stack
+from dljax.models.attention import sinusoidal_embedding
+from dljax.models.block import ACTIVATIONS, NORMS, BlockConfig, Stack
 from dljax.models.decoding import generate
 from dljax.models.layers import Dense, Dropout
 from dljax.models.net import net
@@ -28,96 +28,98 @@ class Transformer(nn.Module):
     positions: str
     pool: str
     tied: bool
-    stack: dict[str, Any]
+    depth: int
+    block: BlockConfig
+    scan: bool
+    remat: bool
 
     def setup(self):
-        block = self.stack["block"]
+        width = self.block.width
         embed = functools.partial(
-            nn.Embed,
-            features=block["width"],
-            embedding_init=nn.initializers.normal(0.02),
+            nn.Embed, features=width, embedding_init=nn.initializers.normal(0.02)
         )
+        stack = functools.partial(Stack, self.depth, self.block, self.scan, self.remat)
         if self.architecture != "decoder":
-            self.encoder = Stack(**self.stack)
-            self.embed_x = (
-                embed(self.vocabulary) if self.vocabulary else Dense(block["width"])
-            )
+            self.encoder = stack()
+            self.embed_x = embed(self.vocabulary) if self.vocabulary else Dense(width)
         if self.architecture != "encoder":
-            across = self.architecture != "decoder"
-            self.decoder = Stack(**self.stack, across=across, causal=True)
+            cross_attention = self.architecture == "encoder_decoder"
+            self.decoder = stack(cross_attention=cross_attention, causal=True)
             self.embed_y = embed(self.outputs)
         if self.positions == "learned":
             self.place = embed(self.max_len)
-        self.drop = Dropout(block["dropout"])
+        self.drop = Dropout(self.block.dropout)
         if not self.tied:
             self.head = Dense(self.outputs)
 
-    def __call__(self, given: Any, *, train: bool = False):
-        given = given if isinstance(given, dict) else {"x": given}
+    def __call__(self, inputs: Any, *, train: bool = False):
+        inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
         if self.architecture == "decoder":
-            return self.decode(given["x"], train=train)[0]
-        seen, seen_mask = self.encode(given, train=train)
+            return self.decode(inputs["x"], train=train)[0]
+        y_BSW, mask = self.encode(inputs, train=train)
         if self.architecture == "encoder_decoder":
-            return self.decode(given["decoder_inputs"], seen, seen_mask, train=train)[0]
+            return self.decode(inputs["decoder_inputs"], y_BSW, mask, train=train)[0]
         if self.pool == "mean":
-            there = jnp.ones(seen.shape[:2]) if seen_mask is None else given["mask"]
-            there = (there / there.sum(-1, keepdims=True))[..., None]
-            seen = (seen * there.astype(seen.dtype)).sum(1)
-        return self.head(seen)
+            weights_BS = jnp.ones(y_BSW.shape[:2]) if mask is None else inputs["mask"]
+            weights_BS = weights_BS / weights_BS.sum(-1, keepdims=True)
+            return self.head((y_BSW * weights_BS[..., None].astype(y_BSW.dtype)).sum(1))
+        return self.head(y_BSW)
 
-    def encode(self, given: Any, *, train: bool = False) -> tuple[Any, Any]:
-        """(b, s, width), and the mask (b, 1, 1, s) of its places, or None."""
-        mask = given.get("mask")
+    def encode(self, inputs: Any, *, train: bool = False) -> tuple[Any, Any]:
+        """The encoder's outputs (b, s, width), and their mask (b, 1, 1, s) or None."""
+        mask = inputs.get("mask")
         mask = None if mask is None else mask[:, None, None]
-        x = self._placed(self.embed_x(given["x"]), 0, train)
-        return self.encoder(x, mask=mask, train=train)[0], mask
+        x_BSW = self._with_positions(self.embed_x(inputs["x"]), 0, train)
+        return self.encoder(x_BSW, mask=mask, train=train)[0], mask
 
     def decode(
         self,
-        y: Any,
-        seen: Any = None,
-        seen_mask: Any = None,
-        past: Any = None,
-        at: Any = 0,
+        tokens_BT: Any,
+        encoder_outputs: Any = None,
+        encoder_mask: Any = None,
+        kv_cache: Any = None,
+        position: Any = 0,
         *,
         train: bool = False,
     ) -> tuple[Any, Any]:
-        """Logits (b, t, outputs) of tokens (b, t), each from those up to it; and `past`
-        with their keys and values.
+        """Logits (b, t, outputs), each from the tokens up to its own, and `kv_cache`
+        with the keys and values of the tokens.
         """
-        y, past = self.decoder(
-            self._placed(self.embed_y(y), at, train),
-            seen=seen,
-            seen_mask=seen_mask,
-            past=past,
-            at=at,
+        y_BTW, kv_cache = self.decoder(
+            self._with_positions(self.embed_y(tokens_BT), position, train),
+            encoder_outputs=encoder_outputs,
+            encoder_mask=encoder_mask,
+            kv_cache=kv_cache,
+            position=position,
             train=train,
         )
         if not self.tied:
-            return self.head(y), past
-        logits = self.embed_y.attend(y.reshape(-1, y.shape[-1]))  # see layers.by_rows
-        return logits.reshape(*y.shape[:-1], self.outputs), past
+            return self.head(y_BTW), kv_cache
+        b, t, width = y_BTW.shape
+        logits = self.embed_y.attend(y_BTW.reshape(-1, width))  # see ops/dense.py
+        return logits.reshape(b, t, self.outputs), kv_cache
 
-    def _placed(self, x, at, train):
-        if self.positions == "learned" and x.shape[1] > self.max_len:
-            raise ValueError(f"{x.shape[1]} places: max_len is {self.max_len}")
-        places = at + jnp.arange(x.shape[1])
+    def _with_positions(self, x_BTW, position, train):
+        if self.positions == "learned" and x_BTW.shape[1] > self.max_len:
+            raise ValueError(f"{x_BTW.shape[1]} positions: max_len is {self.max_len}")
+        positions_T = position + jnp.arange(x_BTW.shape[1])
         if self.positions == "learned":
-            x = x + self.place(places)[None]
+            x_BTW = x_BTW + self.place(positions_T)[None]
         if self.positions == "sinusoidal":
-            x = x + sinusoids(places, x.shape[-1])[None].astype(x.dtype)
-        return self.drop(x, train=train)
+            embedding = sinusoidal_embedding(positions_T, x_BTW.shape[-1])
+            x_BTW = x_BTW + embedding[None].astype(x_BTW.dtype)
+        return self.drop(x_BTW, train=train)
 
 
-def extract_patches(images: Any, size: int) -> Any:
-    """Images as sequences of squares: (b, h, w, c) -> (b, n, size * size * c), row by
-    row; what is left at the lower and right edge is cut off. Source: Dosovitskiy et al.
-    2021.
+def extract_patches(x_BHWC: Any, size: int) -> Any:
+    """Images as sequences of patches: (b, h, w, c) -> (b, n, size * size * c), row by
+    row; incomplete patches at the lower and right edge are cut off. Source: Dosovitskiy
+    et al. 2021.
     """
-    b, h, w, c = images.shape
+    b, h, w, c = x_BHWC.shape
     h, w = h // size, w // size
-    squares = images[:, : h * size, : w * size].reshape(b, h, size, w, size, c)
-    return squares.swapaxes(2, 3).reshape(b, h * w, size * size * c)
+    patches = x_BHWC[:, : h * size, : w * size].reshape(b, h, size, w, size, c)
+    return patches.swapaxes(2, 3).reshape(b, h * w, size * size * c)
 
 
 def transformer(
@@ -127,7 +129,7 @@ def transformer(
     *,
     depth: int = 2,
     heads: int = 4,
-    ratio: int = 4,
+    mlp_ratio: int = 4,
     vocabulary: int = 0,
     max_len: int,
     positions: str = "learned",
@@ -146,65 +148,82 @@ def transformer(
 
     By architecture:
 
-    decoder   tokens (b, t) -> (b, t, outputs), each from those up to it
-    encoder   x, or {"x", "mask": (b, t), 0 at padding}, where x is tokens (b, t), or
-              values (b, t, features) -> (b, outputs); with pool="none" (b, t, outputs)
+    decoder   tokens (b, t) -> (b, t, outputs), each from the tokens up to its own
+    encoder   x, or {"x", "mask": (b, t), 0 at padding}, where x is tokens (b, t) or
+              values (b, t, features), -> (b, outputs); with pool="none" (b, t, outputs)
     encoder_decoder
               {"x": of the encoder, "mask", "decoder_inputs": tokens (b, t)} -> (b, t,
               outputs)
 
     Args:
-      width: numbers of each place, in `depth` blocks of so many `heads`; the layers at
-        each place are `ratio` times as wide.
-      vocabulary: how many tokens the encoder knows; 0: its x is values.
+      width: model width.
+      depth: blocks of the encoder, and of the decoder.
+      vocabulary: size of the encoder's vocabulary; 0: x is values.
       max_len: the longest sequence.
-      positions: what tells them: vectors that are "learned", "sinusoidal" ones, a turn
-        of queries and keys ("rotary"), or nothing ("none").
-      norm: "pre" (before each part), "post" (after each sum), or "none".
-      tied: the logits are products with the embedding of the tokens.
-      attention, residual: False takes that part away.
-      scan, remat: see `block.Stack`; neither changes what is computed.
+      positions: "learned" or "sinusoidal" embeddings, "rotary" queries and keys, or
+        "none".
+      tied: the output layer is the transposed embedding of the decoder's tokens.
+      heads, mlp_ratio, norm, activation, bias, dropout, attention, residual: see
+        `block.BlockConfig`.
+      scan, remat: see `block.Stack`; neither changes the result.
 
-    Source: Vaswani et al. 2017; GPT-2 (Radford et al. 2019) for "pre" and the
-    initial weights, of which what ends a block is smaller the more blocks there are.
+    Source: Vaswani et al. 2017; for pre-norm GPT-2 (Radford et al. 2019), where the
+    initial output projections of sublayers are scaled by 1/sqrt(2 depth).
 
     Raises:
-      ValueError: an unknown option; or, when it is applied, a sequence that is longer
-        than the learned positions.
-      UserError: heads that do not divide the width, or an odd one.
+      ValueError: an unknown option; or, when applied, a sequence that is longer than
+        the learned positions.
+      UserError: heads that do not divide the width, or an odd width.
     """
-    for name, value, known in (
-        ("architecture", architecture, ARCHITECTURES),
-        ("positions", positions, POSITIONS),
-        ("norm", norm, NORMS),
-        ("activation", activation, tuple(ACTIVATIONS)),
-        ("pool", pool, ("mean", "none")),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} {value}: must be one of {known}")
+    _check_options(
+        architecture=(architecture, ARCHITECTURES),
+        positions=(positions, POSITIONS),
+        norm=(norm, NORMS),
+        activation=(activation, tuple(ACTIVATIONS)),
+        pool=(pool, ("mean", "none")),
+    )
+    _check_width(width, heads, positions)
+    block = BlockConfig(
+        width=width,
+        heads=heads,
+        mlp_ratio=mlp_ratio,
+        norm=norm,
+        activation=activation,
+        rotary=positions == "rotary",
+        bias=bias,
+        dropout=dropout,
+        attention=attention,
+        residual=residual,
+        init_scale=1.0 if norm == "post" else 1 / (2 * depth),
+    )
+    module = Transformer(
+        architecture,
+        outputs,
+        vocabulary,
+        max_len,
+        positions,
+        pool,
+        tied,
+        depth,
+        block,
+        scan,
+        remat,
+    )
+    network = net(module)
+    if architecture == "encoder":
+        return network
+    return network._replace(generate=functools.partial(generate, module))
+
+
+def _check_options(**options: tuple[str, tuple[str, ...]]) -> None:
+    for name, (value, choices) in options.items():
+        if value not in choices:
+            raise ValueError(f"{name} {value}: must be one of {choices}")
+
+
+def _check_width(width: int, heads: int, positions: str) -> None:
     if width % heads or (positions == "rotary" and width // heads % 2):
         even = "even parts" if positions == "rotary" else "equal parts"
         raise UserError(f"heads {heads}: must divide the width {width} into {even}")
     if positions == "sinusoidal" and width % 2:
         raise UserError(f"width {width}: must be even, with sinusoidal positions")
-    block = {
-        "width": width,
-        "heads": heads,
-        "ratio": ratio,
-        "norm": norm,
-        "activation": activation,
-        "rotary": positions == "rotary",
-        "bias": bias,
-        "dropout": dropout,
-        "attention": attention,
-        "residual": residual,
-        "ends": 1.0 if norm == "post" else 1 / (2 * depth),
-    }
-    stack = {"depth": depth, "block": block, "scan": scan, "remat": remat}
-    module = Transformer(
-        architecture, outputs, vocabulary, max_len, positions, pool, tied, stack
-    )
-    made = net(module)
-    if architecture == "encoder":
-        return made
-    return made._replace(generate=functools.partial(generate, module))

@@ -173,7 +173,8 @@ def tokens_case(case: Case) -> tuple[Any, Any]:
         return source, tokens(net, adamw(1e-3), example=example_batch(source, "x")["x"])
     inputs = example_batch(source, "x", "decoder_inputs")
     if case.transformer:
-        options |= {"vocabulary": k, "norm": "post", "activation": "relu", "ratio": 2}
+        options |= {"vocabulary": k, "norm": "post", "activation": "relu"}
+        options |= {"mlp_ratio": 2}
         net = transformer("encoder_decoder", width, k, **options)
         return source, tokens(
             net, adamw(1e-3), example=inputs, input_keys=tuple(inputs)

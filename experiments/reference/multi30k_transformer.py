@@ -87,7 +87,7 @@ def task(config, source, numbers):
         details.target_vocabulary.size,
         depth=config.depth,
         heads=config.heads,
-        ratio=2,
+        mlp_ratio=2,
         vocabulary=details.source_vocabulary.size,
         max_len=decoder_inputs.shape[1],
         norm="post",
