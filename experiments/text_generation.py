@@ -5,11 +5,11 @@ Claim: "GANs and diffusion models generate text."
 Three ways to write 32 characters of a running text. A Transformer writes one after the
 other. Masked diffusion, of the same Transformer that sees both ways, begins with all
 characters hidden, and lets them be known in any order. A GAN's generator gives all of
-them at once, as shares of each character, and a critic tells them from real ones. They
-are judged by how often runs of one to four characters are in what they write, against
-held-out text: beside other real text, what a chain draws, each character by the one
-before it alone, and the same characters in any order. Two of them also have a
-likelihood of held-out text, that of diffusion by its bound. (The Transformer is given
+them at once, as probabilities of each character, and a critic tells them from real
+ones. They are judged by how often runs of one to four characters are in what they
+write, against held-out text: beside other real text, what a chain draws, each character
+by the one before it alone, and the same characters in any order. Two of them also have
+a likelihood of held-out text, that of diffusion by its bound. (The Transformer is given
 the character before the 32.)
 
     python -m experiments.text_generation  # 4 minutes on 2 cores
@@ -115,8 +115,8 @@ def source(config):
 
     def gather(arrays, rows):
         batch = windows.gather(arrays, rows)
-        shares = jax.nn.one_hot(batch["y"], vocabulary.size)
-        return {**batch, "begin": batch["x"][:, :1], "shares": shares}
+        probabilities = jax.nn.one_hot(batch["y"], vocabulary.size)
+        return {**batch, "begin": batch["x"][:, :1], "probabilities": probabilities}
 
     def say(sample):
         texts = {"said": sample["prediction"]}
@@ -140,7 +140,7 @@ def task(config, source, numbers):
     from dljax.training.optimizers import adamw, warmup_cosine
 
     size = source.details.vocabulary.size
-    inputs = example_batch(source, "x", "y", "shares")
+    inputs = example_batch(source, "x", "y", "probabilities")
     options = {"depth": config.depth, "max_len": config.context}
     rate = warmup_cosine(config.learning_rate, config.steps, warmup=config.steps // 20)
     optimizer = adamw(rate, clip=1.0, ema=0.995)
@@ -174,7 +174,7 @@ def task(config, source, numbers):
             mask_key="y_mask",
             sample_evaluator=evaluator,
         )
-    return gan_of_text(config, size, inputs["shares"], evaluator)
+    return gan_of_text(config, size, inputs["probabilities"], evaluator)
 
 
 def gan_of_text(config, size, example, evaluator):
@@ -192,7 +192,7 @@ def gan_of_text(config, size, example, evaluator):
     generator = map_inputs(generator, lambda z: z.reshape(len(z), config.context, -1))
     critic = transformer("encoder", config.width, 1, **options)
 
-    def shares(params, model_state, z, **options):
+    def probabilities(params, model_state, z, **options):
         y, model_state = generator.apply(params, model_state, z, **options)
         return jax.nn.softmax(y), model_state
 
@@ -202,7 +202,7 @@ def gan_of_text(config, size, example, evaluator):
 
     rate = config.learning_rate / 4
     game = gan(
-        generator._replace(apply=shares),
+        generator._replace(apply=probabilities),
         critic._replace(apply=score),
         {
             "generator": adamw(rate, b1=0.0, b2=0.9, ema=0.995),
@@ -212,7 +212,7 @@ def gan_of_text(config, size, example, evaluator):
         latent_size=4 * config.context,
         objective="wasserstein",
         order=("critic",) * 3 + ("generator",),
-        input_key="shares",
+        input_key="probabilities",
         sample_evaluator=evaluator,
     )
 
