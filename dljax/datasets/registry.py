@@ -34,7 +34,7 @@ def _captions(language: str) -> tuple[str, ...]:
 
 
 def _sentences(language: str) -> tuple[str, ...]:
-    return tuple(f"tatoeba.{language}-eng.{one}" for one in (language, "eng"))
+    return tuple(f"tatoeba.{language}-eng.{suffix}" for suffix in (language, "eng"))
 
 
 # Made by `sources.synthetic`, for the experiments that use them.

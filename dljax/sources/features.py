@@ -22,7 +22,7 @@ def hog(images: np.ndarray, *, cells: int = 4) -> np.ndarray:
     Raises:
       UserError: the images do not divide into cells, or scikit-image is not installed.
     """
-    cell = _part(images, cells)
+    cell = _cell_size(images, cells)
     feature = _skimage().feature
     return np.stack(
         [
@@ -38,7 +38,7 @@ def zoning(images: np.ndarray, zones: int = 4) -> np.ndarray:
     Raises:
       UserError: the images do not divide into zones, or scikit-image is not installed.
     """
-    part = (1, *_part(images, zones), 1)
+    part = (1, *_cell_size(images, zones), 1)
     means = _skimage().measure.block_reduce(images, part, np.mean)
     return means.reshape(len(images), -1).astype(np.float32)
 
@@ -75,15 +75,15 @@ def with_features(source: Source, name: str) -> Source:
     )
 
 
-def _part(images: np.ndarray, parts: int) -> tuple[int, int]:
-    """Height and width of one of parts x parts equal parts."""
+def _cell_size(images: np.ndarray, cells: int) -> tuple[int, int]:
+    """Height and width of a cell, of cells x cells equal ones."""
     height, width = images.shape[1:3]
-    if height % parts or width % parts:
+    if height % cells or width % cells:
         raise UserError(
-            f"images of {height}x{width} do not divide into {parts}x{parts} equal "
+            f"images of {height}x{width} do not divide into {cells}x{cells} equal "
             "parts; --resize=N makes them NxN"
         )
-    return height // parts, width // parts
+    return height // cells, width // cells
 
 
 def _skimage() -> Any:
