@@ -135,8 +135,8 @@ def task(config, source, numbers):
     if config.network == "3d":
         net = cnn_3d(channels, config.hidden, outputs)
     else:
-        order = "kept" if config.network == "frames_kept" else "free"
-        net = cnn_frames(channels, config.hidden, outputs, order=order)
+        fusion = "concatenate" if config.network == "frames_kept" else "mean"
+        net = cnn_frames(channels, config.hidden, outputs, fusion=fusion)
     example = jnp.zeros(batch["image"].shape)
     return classification(net, adamw(config.learning_rate), example=example)
 

@@ -22,7 +22,7 @@ def applied(net):
 
 
 @pytest.mark.parametrize("frames", [2, 5, 7])
-def test_without_order_any_order_gives_the_same(frames):
+def test_mean_fusion_ignores_the_order_of_frames(frames):
     apply = applied(video.cnn_frames((3, 4), 6, 3))
     clips = CLIPS[:, :frames]
     y = apply(clips)
@@ -32,7 +32,7 @@ def test_without_order_any_order_gives_the_same(frames):
     close(y, apply(clips[:, shuffled]))
 
 
-def test_without_order_each_frame_counts_and_gets_its_gradient():
+def test_mean_fusion_is_the_mean_of_single_frames_with_gradients():
     apply = applied(video.cnn_frames((3, 4), 6, 3))
     singles = jnp.stack([apply(CLIPS[:, i : i + 1]) for i in range(7)])
     np.testing.assert_allclose(apply(CLIPS), singles.mean(0), rtol=1e-4, atol=1e-5)
@@ -47,21 +47,25 @@ def test_without_order_each_frame_counts_and_gets_its_gradient():
 
 
 @pytest.mark.parametrize(
-    "net", [video.cnn_3d((3, 4), 6, 3), video.cnn_frames((3, 4), 6, 3, order="kept")]
+    "net",
+    [
+        video.cnn_3d((3, 4), 6, 3),
+        video.cnn_frames((3, 4), 6, 3, fusion="concatenate"),
+    ],
 )
-def test_the_others_see_a_clip_run_backwards(net):
+def test_other_nets_depend_on_the_order_of_frames(net):
     apply = applied(net)
     assert np.abs(apply(CLIPS) - apply(CLIPS[:, ::-1])).max() > 1e-3
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 9, 5), (16, 8, 8)])
-def test_a_3d_cnn_takes_any_number_and_size_of_frames(shape):
+def test_3d_cnn_takes_any_number_and_size_of_frames(shape):
     apply = applied(video.cnn_3d((3, 4), 6, 3))
     y = apply(jnp.ones((2, *shape, 1)))
     assert y.shape == (2, 3)
     assert jnp.isfinite(y).all()
 
 
-def test_an_unknown_order_is_refused():
-    with pytest.raises(ValueError, match="backwards"):
-        video.cnn_frames((3,), 4, 2, order="backwards")
+def test_unknown_fusion_is_refused():
+    with pytest.raises(ValueError, match="sum"):
+        video.cnn_frames((3,), 4, 2, fusion="sum")

@@ -17,15 +17,15 @@ class AllConv(nn.Module):
     dropout: float = 0.0
 
     @nn.compact
-    def __call__(self, x, *, train: bool = False):
+    def __call__(self, x_BHWC, *, train: bool = False):
         for features in self.channels:
             for _ in range(self.repeats):
-                x = jax.nn.relu(Conv(features)(x))
-            x = jax.nn.relu(Conv(features, stride=2)(x))
-            x = Dropout(self.dropout)(x, train=train)
+                x_BHWC = jax.nn.relu(Conv(features)(x_BHWC))
+            x_BHWC = jax.nn.relu(Conv(features, stride=2)(x_BHWC))
+            x_BHWC = Dropout(self.dropout)(x_BHWC, train=train)
         for size in (3, 1):
-            x = jax.nn.relu(Conv(self.channels[-1], size)(x))
-        return Conv(self.outputs, 1)(x).mean((1, 2))
+            x_BHWC = jax.nn.relu(Conv(self.channels[-1], size)(x_BHWC))
+        return Conv(self.outputs, 1)(x_BHWC).mean((1, 2))
 
 
 def all_conv(
@@ -33,8 +33,8 @@ def all_conv(
 ) -> Net:
     """A net without pools and dense layers: x (b, h, w, c) -> (b, outputs).
 
-    Any height and width. `all_conv((96, 192), 10)` is All-CNN-C, but that its last 3x3
-    convolution is padded and its input is not dropped.
+    Any height and width. `all_conv((96, 192), 10)` is All-CNN-C, except that its last
+    3x3 convolution is padded and its input has no dropout.
 
     Args:
       channels: features of each stage: `repeats` convolutions, and one of stride 2.

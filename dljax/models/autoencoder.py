@@ -15,8 +15,8 @@ KINDS = ("linear", "dense", "conv")
 
 
 class Autoencoder(NamedTuple):
-    """encode: image (b, h, w, c) -> (b, codes), decode: (b, code) -> logits or values
-    (b, h, w, c).
+    """encode: images (b, h, w, c) -> (b, codes * code). decode: (b, code) -> logits or
+    values (b, h, w, c).
     """
 
     encode: Net
@@ -45,12 +45,12 @@ def autoencoder(
     """The two nets of an autoencoder of images of a shape (h, w, c).
 
     Args:
-      kind: "linear"; "dense", with hidden layers of these widths, in the decoder in
-        reverse; or "conv", with convolutions at a stride of 2 of so many `channels`,
-        in the decoder transposed and in reverse.
-      code: numbers of a code.
-      codes: how many such the encoder gives: 2 where a variational one has a mean and a
-        logarithm of a variance.
+      kind: "linear"; "dense", with hidden layers of widths `hidden`, reversed in the
+        decoder; or "conv", with convolutions at a stride of 2 and features `channels`,
+        transposed and reversed in the decoder.
+      code: size of a code.
+      codes: vectors of that size that the encoder returns; 2 for the mean and the log
+        variance of a variational autoencoder.
 
     Source: Hinton and Salakhutdinov 2006; Kingma and Welling 2014.
 
@@ -59,11 +59,12 @@ def autoencoder(
     """
     if kind not in KINDS:
         raise ValueError(f"kind {kind}: must be one of {KINDS}")
-    height, width, colours = shape
+    height, width, image_channels = shape
+    size = (height, width, image_channels)
     if kind == "conv":
         down = Down(tuple(channels), codes * code)
-        up = Up((height, width, colours), tuple(channels[::-1]))
+        up = Up(size, tuple(channels[::-1]))
         return Autoencoder(net(down), net(up))
     hidden = () if kind == "linear" else tuple(hidden)
-    decoder = _DenseDecoder(hidden[::-1], (height, width, colours))
+    decoder = _DenseDecoder(hidden[::-1], size)
     return Autoencoder(mlp(hidden, codes * code), net(decoder))

@@ -30,19 +30,19 @@ class Cnn(nn.Module):
     head: str = "dense"
 
     @nn.compact
-    def __call__(self, x, *, train: bool = False):
+    def __call__(self, x_BHWC, *, train: bool = False):
         act = ACTIVATIONS[self.activation]
         pool = POOLS[self.pool]
         for features in self.channels:
-            x = Conv(features, self.size)(x)
+            x_BHWC = Conv(features, self.size)(x_BHWC)
             if self.pool == "max" and self.activation in MONOTONE:
-                x = act(pool(x))  # the same values, from a quarter of the work
+                x_BHWC = act(pool(x_BHWC))  # the same values, a quarter of the work
             else:
-                x = pool(act(x))
+                x_BHWC = pool(act(x_BHWC))
         if self.head == "average":
-            x = x.mean((1, 2))
+            x = x_BHWC.mean((1, 2))
         else:
-            x = x.reshape(x.shape[0], -1)
+            x = x_BHWC.reshape(x_BHWC.shape[0], -1)
             x = act(nn.Dense(self.hidden, kernel_init=nn.initializers.he_normal())(x))
         x = Dropout(self.dropout)(x, train=train)
         return nn.Dense(self.outputs)(x) if self.outputs else x
@@ -64,11 +64,11 @@ def cnn(
     Args:
       channels: features of each convolution; every one is followed by 2x2 pooling.
       hidden: width of the fully connected layer before the output.
-      outputs: 0 for what that layer, or the mean, gives.
+      outputs: 0 for no output layer: the features before it.
       size: height and width of the kernels.
       activation, pool: keys of `ACTIVATIONS` and `POOLS`.
       head: one of `HEADS`: "dense", the fully connected layer, which fixes the height
-        and width of the images; or "average", the mean of all places in its stead.
+        and width of the images; or "average", the mean over all pixels.
 
     Source: LeCun, Bottou, Bengio, Haffner 1998, with ReLU and max pooling; Lin, Chen,
     Yan 2014 for the mean.
@@ -93,11 +93,11 @@ def cnn_parameters(
     *,
     size: int = 3,
 ) -> int:
-    """How many weights and biases `cnn` has on images (h, w, c), pooled by 2."""
-    height, width, before = image
+    """The number of weights and biases of `cnn` on images (h, w, c), pooled by 2."""
+    height, width, inputs = image
     total = 0
     for features in channels:
-        total += (size * size * before + 1) * features
-        height, width, before = height // 2, width // 2, features
-    flat = math.prod((height, width, before))
+        total += (size * size * inputs + 1) * features
+        height, width, inputs = height // 2, width // 2, features
+    flat = math.prod((height, width, inputs))
     return total + mlp_parameters(flat, (hidden,), outputs)

@@ -1,4 +1,4 @@
-"""Down to a vector and up to an image by strides: what autoencoders and GANs share."""
+"""Stacks of strided convolutions, down to a vector and up to an image."""
 
 import math
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from flax import linen as nn
 from dljax.models.layers import BatchNorm, Conv, ConvTranspose
 
 NORMS = ("none", "batch", "layer", "spectral")
-SLOPE = 0.2  # of LeakyReLU below 0, as DCGAN has it
+NEGATIVE_SLOPE = 0.2  # of LeakyReLU, as in DCGAN
 
 
-def _normed(norm: str, layer: nn.Module, train: bool, x: Any) -> Any:
-    """layer(x), normalised: what it gives, or by "spectral" its weights."""
+def _normalized(norm: str, layer: nn.Module, train: bool, x: Any) -> Any:
+    """layer(x) with its outputs normalised, or by "spectral" its weights."""
     if norm == "spectral":
         return nn.SpectralNorm(layer)(x, update_stats=train)
     x = layer(x)
@@ -29,7 +29,7 @@ class Down(nn.Module):
     """(b, h, w, c) -> (b, outputs): [convolution at a stride of 2, norm, activation],
     once for each of `channels`, then fully connected.
 
-    The first convolution, which sees the image, has no batch or layer norm.
+    The first convolution has no batch or layer norm.
     """
 
     channels: tuple[int, ...]
@@ -38,19 +38,20 @@ class Down(nn.Module):
     activation: Callable[[Any], Any] = nn.relu
 
     @nn.compact
-    def __call__(self, x, *, train: bool = False):
+    def __call__(self, x_BHWC, *, train: bool = False):
         for i, features in enumerate(self.channels):
             norm = self.norm if i or self.norm == "spectral" else "none"
-            x = self.activation(_normed(norm, Conv(features, 4, stride=2), train, x))
-        x = x.reshape(len(x), -1)
+            layer = Conv(features, 4, stride=2)
+            x_BHWC = self.activation(_normalized(norm, layer, train, x_BHWC))
+        x = x_BHWC.reshape(len(x_BHWC), -1)
         norm = "spectral" if self.norm == "spectral" else "none"
-        return _normed(norm, nn.Dense(self.outputs), train, x)
+        return _normalized(norm, nn.Dense(self.outputs), train, x)
 
 
 class Up(nn.Module):
     """(b, k) -> (b, h, w, c): fully connected, then [norm, ReLU, transposed convolution
-    at a stride of 2], once for each of `channels`. What is too much at the lower and
-    right edge is cut off.
+    at a stride of 2], once for each of `channels`. The lower and right edge are cut off
+    at `shape`.
     """
 
     shape: tuple[int, int, int]
@@ -59,18 +60,18 @@ class Up(nn.Module):
 
     @nn.compact
     def __call__(self, z, *, train: bool = False):
-        height, width, colours = self.shape
+        height, width, image_channels = self.shape
         first, *rest = self.channels
-        least = 2 ** len(self.channels)
-        start = (math.ceil(height / least), math.ceil(width / least), first)
-        x = nn.Dense(math.prod(start))(z).reshape(len(z), *start)
-        for features in (*rest, colours):
+        factor = 2 ** len(self.channels)
+        size = (math.ceil(height / factor), math.ceil(width / factor), first)
+        x_BHWC = nn.Dense(math.prod(size))(z).reshape(len(z), *size)
+        for features in (*rest, image_channels):
             if self.norm == "batch":
-                x = BatchNorm()(x, train=train)
-            x = ConvTranspose(features)(nn.relu(x))
-        return x[:, :height, :width]
+                x_BHWC = BatchNorm()(x_BHWC, train=train)
+            x_BHWC = ConvTranspose(features)(nn.relu(x_BHWC))
+        return x_BHWC[:, :height, :width]
 
 
-def leaky(x: Any) -> Any:
-    """LeakyReLU."""
-    return jax.nn.leaky_relu(x, SLOPE)
+def leaky_relu(x: Any) -> Any:
+    """LeakyReLU with the slope of DCGAN."""
+    return jax.nn.leaky_relu(x, NEGATIVE_SLOPE)

@@ -1,4 +1,4 @@
-"""Generative adversarial nets: a generator of images, and a critic of them."""
+"""Generative adversarial nets: a generator and a critic of images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from dljax.models.conv_stacks import NORMS, Down, Up, leaky
+from dljax.models.conv_stacks import NORMS, Down, Up, leaky_relu
 from dljax.models.net import net
 from dljax.types import Net
 
@@ -40,19 +40,20 @@ def generator(
       channels: features before each transposed convolution, which doubles the side.
       norm: "batch" or "none".
 
-    Source: Radford, Metz, Chintala 2016 (DCGAN), of half as many features.
+    Source: Radford, Metz, Chintala 2016 (DCGAN), with half the features.
 
     Raises:
       ValueError: another norm.
     """
     if norm not in NORMS[:2]:
         raise ValueError(f"norm {norm}: must be one of {NORMS[:2]}")
-    height, width, colours = shape
-    return net(_Generator(Up((height, width, colours), tuple(channels), norm)))
+    height, width, image_channels = shape
+    size = (height, width, image_channels)
+    return net(_Generator(Up(size, tuple(channels), norm)))
 
 
 def critic(channels: tuple[int, ...] = (32, 64), *, norm: str = "none") -> Net:
-    """Images in [0, 1] (b, h, w, c) -> a score of each (b,), by convolutions.
+    """Images in [0, 1] (b, h, w, c) -> a score (b,), by convolutions.
 
     Args:
       channels: features of each convolution at a stride of 2.
@@ -64,4 +65,4 @@ def critic(channels: tuple[int, ...] = (32, 64), *, norm: str = "none") -> Net:
     """
     if norm not in NORMS:
         raise ValueError(f"norm {norm}: must be one of {NORMS}")
-    return net(_Critic(Down(tuple(channels), 1, norm, leaky)))
+    return net(_Critic(Down(tuple(channels), 1, norm, leaky_relu)))

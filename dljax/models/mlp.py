@@ -25,14 +25,14 @@ ACTIVATIONS: dict[str, Callable] = {
 BIASES = ("none", "bias", "input")
 
 
-def _one_more_row(initial: Callable) -> Callable:
-    """A kernel's initial values, and 0 for the weights of one more input."""
+def _with_zero_row(init: Callable) -> Callable:
+    """An initialiser of a kernel whose last input has weights of 0."""
 
-    def values(key, shape, dtype=jnp.float32):
-        rows = initial(key, (shape[0] - 1, *shape[1:]), dtype)
+    def init_with_row(key, shape, dtype=jnp.float32):
+        rows = init(key, (shape[0] - 1, *shape[1:]), dtype)
         return jnp.concatenate([rows, jnp.zeros((1, *shape[1:]), dtype)])
 
-    return values
+    return init_with_row
 
 
 class Mlp(nn.Module):
@@ -51,16 +51,16 @@ class Mlp(nn.Module):
             x = self._dense(x, width, i, nn.initializers.he_normal())
             x = ACTIVATIONS[self.activation](x)
             x = Dropout(self.dropout)(x, train=train)
-        initial = nn.initializers.lecun_normal()
-        return self._dense(x, self.outputs, len(self.hidden), initial)
+        init = nn.initializers.lecun_normal()
+        return self._dense(x, self.outputs, len(self.hidden), init)
 
-    def _dense(self, x, width, i, initial):
-        """A weighted sum of the inputs, and the bias in its form."""
+    def _dense(self, x, width, i, init):
+        """A dense layer, with the bias in its form."""
         if self.bias == "input":
             x = jnp.concatenate([x, jnp.ones((len(x), 1), x.dtype)], -1)
-            initial = _one_more_row(initial)
-        use = self.bias == "bias"
-        return nn.Dense(width, use, kernel_init=initial, name=f"Dense_{i}")(x)
+            init = _with_zero_row(init)
+        use_bias = self.bias == "bias"
+        return nn.Dense(width, use_bias, kernel_init=init, name=f"Dense_{i}")(x)
 
 
 def mlp(
@@ -86,13 +86,13 @@ def mlp(
 
 
 def mlp_parameters(inputs: int, hidden: tuple[int, ...], outputs: int) -> int:
-    """How many weights and biases `mlp` has."""
+    """The number of weights and biases of `mlp`."""
     widths = (inputs, *hidden, outputs)
     return sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
 
 
 def width_for(parameters: int, *, inputs: int, outputs: int, layers: int = 1) -> int:
-    """The width of `layers` equal hidden layers that comes near to `parameters`."""
+    """The width of `layers` equal hidden layers with about `parameters` parameters."""
     if layers == 0:
         return 0
     # (layers - 1) w^2 + (inputs + layers + outputs) w + outputs = parameters
@@ -103,24 +103,24 @@ def width_for(parameters: int, *, inputs: int, outputs: int, layers: int = 1) ->
 
 
 class Bag(nn.Module):
-    """{"x": int32 (b, t), "mask": (b, t)} -> (b, outputs), sums of a weight a word."""
+    """{"x": int32 (b, t), "mask": (b, t)} -> (b, outputs), sums of word weights."""
 
     vocabulary: int
     outputs: int
     dropout: float = 0.0
 
     @nn.compact
-    def __call__(self, given, *, train: bool = False):
+    def __call__(self, inputs, *, train: bool = False):
         zeros = nn.initializers.zeros
         weights = nn.Embed(self.vocabulary, self.outputs, embedding_init=zeros)
-        there = Dropout(self.dropout)(given["mask"], train=train)
+        mask_BT = Dropout(self.dropout)(inputs["mask"], train=train)
         bias = self.param("bias", zeros, (self.outputs,))
-        return (weights(given["x"]) * there[..., None]).sum(1) + bias[None]
+        return (weights(inputs["x"]) * mask_BT[..., None]).sum(1) + bias[None]
 
 
 def bag_of_words(vocabulary: int, outputs: int, *, dropout: float = 0.0) -> Net:
-    """A linear classifier of how often each word is there, whatever their order.
+    """A linear classifier of word counts.
 
-    {"x": int32 (b, t), "mask": (b, t)} -> (b, outputs). `dropout` is of words.
+    {"x": int32 (b, t), "mask": (b, t)} -> (b, outputs). `dropout` drops words.
     """
     return net(Bag(vocabulary, outputs, dropout))

@@ -1,4 +1,4 @@
-"""Residual nets: every block adds what it computes to what it was given."""
+"""Residual nets for small images."""
 
 import jax
 import jax.numpy as jnp
@@ -19,23 +19,23 @@ class Block(nn.Module):
     norm: str
 
     @nn.compact
-    def __call__(self, x, *, train: bool):
-        y = jax.nn.relu(_normed(x, self.features, self.stride, self.norm, train))
-        y = _normed(y, self.features, 1, self.norm, train)
-        x = x[:, :: self.stride, :: self.stride]
-        more = self.features - x.shape[-1]
-        x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (more // 2, more - more // 2)))
-        return jax.nn.relu(x + y)
+    def __call__(self, x_BHWC, *, train: bool):
+        y_BHWC = _conv_norm(x_BHWC, self.features, self.stride, self.norm, train)
+        y_BHWC = _conv_norm(jax.nn.relu(y_BHWC), self.features, 1, self.norm, train)
+        x_BHWC = x_BHWC[:, :: self.stride, :: self.stride]
+        new = self.features - x_BHWC.shape[-1]
+        padding = ((0, 0), (0, 0), (0, 0), (new // 2, new - new // 2))
+        return jax.nn.relu(jnp.pad(x_BHWC, padding) + y_BHWC)
 
 
-def _normed(x, features, stride, norm, train):
-    """Convolution, and the normalisation that makes its bias superfluous."""
-    x = Conv(features, bias=norm == "none", stride=stride)(x)
-    return x if norm == "none" else BatchNorm()(x, train=train)
+def _conv_norm(x_BHWC, features, stride, norm, train):
+    """Convolution, without bias if BatchNorm follows."""
+    x_BHWC = Conv(features, bias=norm == "none", stride=stride)(x_BHWC)
+    return x_BHWC if norm == "none" else BatchNorm()(x_BHWC, train=train)
 
 
 class Resnet(nn.Module):
-    """(b, h, w, c) -> (b, outputs): three stages of blocks, then the mean of places."""
+    """(b, h, w, c) -> (b, outputs): three stages of blocks, then the mean of pixels."""
 
     blocks: int
     outputs: int
@@ -43,13 +43,14 @@ class Resnet(nn.Module):
     norm: str = "batch"
 
     @nn.compact
-    def __call__(self, x, *, train: bool = False):
-        x = jax.nn.relu(_normed(x, self.width, 1, self.norm, train))
+    def __call__(self, x_BHWC, *, train: bool = False):
+        x_BHWC = jax.nn.relu(_conv_norm(x_BHWC, self.width, 1, self.norm, train))
         for stage in range(3):
             for i in range(self.blocks):
                 stride = 2 if stage and i == 0 else 1
-                x = Block(self.width * 2**stage, stride, self.norm)(x, train=train)
-        return nn.Dense(self.outputs)(x.mean((1, 2)))
+                block = Block(self.width * 2**stage, stride, self.norm)
+                x_BHWC = block(x_BHWC, train=train)
+        return nn.Dense(self.outputs)(x_BHWC.mean((1, 2)))
 
 
 def resnet(depth: int, outputs: int, *, width: int = 16, norm: str = "batch") -> Net:

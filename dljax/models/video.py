@@ -9,7 +9,7 @@ from dljax.models.net import net
 from dljax.ops.pooling import max_pool_3d
 from dljax.types import Net
 
-ORDERS = ("free", "kept")
+FUSIONS = ("mean", "concatenate")
 
 
 class Cnn3d(nn.Module):
@@ -21,10 +21,11 @@ class Cnn3d(nn.Module):
     size: int = 3
 
     @nn.compact
-    def __call__(self, x, *, train: bool = False):
+    def __call__(self, x_BTHWC, *, train: bool = False):
         for features in self.channels:
-            x = jax.nn.relu(max_pool_3d(Conv3d(features, self.size)(x)))
-        x = x.mean((1, 2, 3))
+            layer = Conv3d(features, self.size)
+            x_BTHWC = jax.nn.relu(max_pool_3d(layer(x_BTHWC)))
+        x = x_BTHWC.mean((1, 2, 3))
         x = nn.Dense(self.hidden, kernel_init=nn.initializers.he_normal())(x)
         return nn.Dense(self.outputs)(jax.nn.relu(x))
 
@@ -47,20 +48,20 @@ def cnn_3d(
 
 
 class CnnFrames(nn.Module):
-    """(b, t, h, w, c) -> (b, outputs): a CNN on every frame, then all of them."""
+    """(b, t, h, w, c) -> (b, outputs): a CNN on every frame, then their fusion."""
 
     channels: tuple[int, ...]
     hidden: int
     outputs: int
-    order: str = "free"
+    fusion: str = "mean"
     size: int = 3
 
     @nn.compact
-    def __call__(self, x, *, train: bool = False):
-        b, t, *image = x.shape
-        frames = Cnn(self.channels, self.hidden, 0, self.size)
-        x = frames(x.reshape(b * t, *image), train=train).reshape(b, t, -1)
-        x = x.mean(1) if self.order == "free" else x.reshape(b, -1)
+    def __call__(self, x_BTHWC, *, train: bool = False):
+        b, t, *image = x_BTHWC.shape
+        cnn = Cnn(self.channels, self.hidden, 0, self.size)
+        x = cnn(x_BTHWC.reshape(b * t, *image), train=train).reshape(b, t, -1)
+        x = x.mean(1) if self.fusion == "mean" else x.reshape(b, -1)
         return nn.Dense(self.outputs)(x)
 
 
@@ -69,22 +70,22 @@ def cnn_frames(
     hidden: int,
     outputs: int,
     *,
-    order: str = "free",
+    fusion: str = "mean",
     size: int = 3,
 ) -> Net:
     """The same CNN on every frame: x (b, t, h, w, c) -> (b, outputs).
 
     Args:
       channels, hidden, size: those of `cnn`, up to its fully connected layer.
-      order: one of `ORDERS`. "free": the mean over time of each frame's values, which
-        knows nothing of their order: of frames in another one only rounding differs.
-        "kept": all frames' values beside each other.
+      fusion: one of `FUSIONS`. "mean": the mean over time of the frames' features,
+        which does not depend on the order of frames but for rounding. "concatenate":
+        the features of all frames side by side.
 
     Raises:
-      ValueError: an unknown order.
+      ValueError: an unknown fusion.
 
     Source: the single-frame and late-fusion nets of Karpathy et al. 2014.
     """
-    if order not in ORDERS:
-        raise ValueError(f"order {order}: must be one of {ORDERS}")
-    return net(CnnFrames(tuple(channels), hidden, outputs, order, size))
+    if fusion not in FUSIONS:
+        raise ValueError(f"fusion {fusion}: must be one of {FUSIONS}")
+    return net(CnnFrames(tuple(channels), hidden, outputs, fusion, size))
