@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from dljax.rendering import Renderings
+
 Tree = Any  # a pytree of arrays
 Batch = dict[str, jax.Array]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]  # name -> (sum, count)
@@ -123,14 +125,12 @@ class Source(NamedTuple):
     classes: the names of the labels, where there are any.
     test_train_ratio: test over training examples where the seeds' splits share
       examples (folds), else 0: Nadeau and Bengio's correction.
-    ask(texts) -> batch, or None: prompts as networks are given them.
     details: a record of what a task needs of this kind of source besides arrays and
       their shapes, as the size of a vocabulary; None where it needs nothing.
-    say({name: array (n, ...)}) -> {title: n texts}, or None: what the report shows of
-      samples as text; as "real roll" and "roll" arrays (n, steps, 88) of music; as
-      "pieces read" and "pieces said" n lists of texts, between which "attention" is; as
-      pictures arrays (n, h, w, c) in [0, 1], of which "real" ones are the data's; of
-      what ends with " sound" int16 arrays (n, samples).
+    encode_prompts(texts) -> batch, or None: prompts as networks are given them.
+    render({name: array (n, ...)}) -> Renderings, or None: what the report shows of
+      samples, a batch and what `Task.sample` or `Task.generate` makes of it; of a
+      prompt there is no more than what `encode_prompts` gives.
     """
 
     name: str
@@ -142,8 +142,8 @@ class Source(NamedTuple):
     gather: Callable[[Any, jax.Array], Batch]
     classes: tuple[str, ...] = ()
     test_train_ratio: float = 0.0
-    say: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
-    ask: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
+    render: Callable[[Mapping[str, Any]], Renderings] | None = None
+    encode_prompts: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
     details: Any = None
 
 

@@ -99,11 +99,11 @@ STUDY = Study(
 def source(config):
     """Spectrograms in [0, 1], and what is heard in the report."""
     from dljax.sources import loading, speaker_splits
-    from dljax.sources.image_sources import showing
+    from dljax.sources.image_sources import show_images
 
     sounds = loading.load_source(config)
     speaker_splits.require_voices(sounds)
-    return showing(sounds, "generated")
+    return show_images(sounds, "generated")
 
 
 def task(config, source, numbers):

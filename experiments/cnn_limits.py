@@ -245,9 +245,11 @@ def _maps(batch, maps):
     import numpy as np
 
     from dljax.reporting import sample_figures
+    from dljax.sources.image_sources import render_pixel_maps
 
     first = {k: np.asarray(v[:10]) for k, v in {**batch, **maps}.items()}
-    return sample_figures.maps({"": first})
+    renderings = render_pixel_maps(first)
+    return sample_figures.draw_pixel_maps({"": renderings})
 
 
 def _save_figure(config, name, figure):

@@ -87,10 +87,10 @@ STUDY = Study(
 
 def source(config):
     """Images in [0, 1]."""
-    from dljax.sources.image_sources import showing
+    from dljax.sources.image_sources import show_images
     from dljax.sources.loading import load_source
 
-    return showing(load_source(config), "corrupted", "reconstructed")
+    return show_images(load_source(config), "reconstructed", inputs=("corrupted",))
 
 
 def task(config, source, numbers):

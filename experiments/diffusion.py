@@ -123,10 +123,10 @@ STUDY = Study(
 
 def source(config):
     """Images in [0, 1], and what the report shows."""
-    from dljax.sources.image_sources import showing
+    from dljax.sources.image_sources import show_images
     from dljax.sources.loading import load_source
 
-    return showing(load_source(config), "generated", *SAMPLERS)
+    return show_images(load_source(config), "generated", *SAMPLERS)
 
 
 def task(config, source, numbers):

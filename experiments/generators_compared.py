@@ -113,20 +113,22 @@ STUDY = Study(
 def source(config):
     """What the kind learns from, and what the report shows."""
     from dljax.sources import loading
-    from dljax.sources.image_sources import showing
+    from dljax.sources.image_sources import render_images, show_images
     from dljax.sources.image_tokens import image_tokens
 
     if config.model != "transformer":
-        return showing(loading.load_source(config), "generated")
+        return show_images(loading.load_source(config), "generated")
     tokens = image_tokens(loading.load_dataset(config))
-    show = showing(tokens.details.images, "generated").say
-    assert show is not None
+    images = show_images(tokens.details.images, "generated")
 
-    def say(sample):
-        pictures = tokens.details.to_images(sample)
-        return show(pictures) if "image" in pictures else pictures
+    def render(samples):
+        shown = tokens.details.to_images(samples)
+        if "image" not in shown:  # of a prompt
+            return render_images(images, "generated", "generated", shown["generated"])
+        assert images.render
+        return images.render({name: shown[name] for name in ("image", "generated")})
 
-    return tokens._replace(say=say)
+    return tokens._replace(render=render)
 
 
 def task(config, source, numbers):

@@ -49,6 +49,7 @@ def trace(config):
 
     from dljax.errors import UserError
     from dljax.models.cell import record_cells
+    from dljax.rendering import InputTokens, of_kind
     from dljax.training import update
 
     trial, seed, state = finished_run.load(config)
@@ -72,9 +73,9 @@ def trace(config):
     if masks:
         steps = int(masks[0].sum())
         gates = {name: value[:steps] for name, value in gates.items()}
-    rendered = source.say(host) if source.say else {}
-    if "pieces read" in rendered:
-        return gates, list(rendered["pieces read"][0])[:steps]
+    renderings = source.render(host) if source.render else ()
+    for record in of_kind(renderings, InputTokens):
+        return gates, list(record.tokens[0])[:steps]
     interval = -(-steps // MAX_LABELS)
     return gates, [str(i) if i % interval == 0 else "" for i in range(steps)]
 

@@ -107,6 +107,7 @@ def source(config):
     """Windows as tokens, and as one-hot probabilities of characters."""
     import jax
 
+    from dljax.rendering import Texts
     from dljax.sources import loading
     from dljax.sources.lm_windows import lm_windows
 
@@ -118,16 +119,17 @@ def source(config):
         probabilities = jax.nn.one_hot(batch["y"], vocabulary.size)
         return {**batch, "begin": batch["x"][:, :1], "probabilities": probabilities}
 
-    def say(sample):
-        texts = {"said": sample["prediction"]}
-        if "y" in sample:  # of the data set
-            texts = {"real": sample["y"], **texts}
-        return {
-            name: [vocabulary.decode(row) for row in rows]
-            for name, rows in texts.items()
-        }
+    def texts(role, rows):
+        decoded = tuple(vocabulary.decode(tokens) for tokens in rows)
+        return Texts(title=role, role=role, texts=decoded)
 
-    return windows._replace(gather=gather, say=say)
+    def render(samples):
+        generated = texts("generated", samples["prediction"])
+        if "y" not in samples:  # of a prompt
+            return (generated,)
+        return texts("real", samples["y"]), generated
+
+    return windows._replace(gather=gather, render=render)
 
 
 def task(config, source, numbers):

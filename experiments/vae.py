@@ -129,12 +129,11 @@ STUDY = Study(
 
 def source(config):
     """Images in [0, 1], and what the report shows."""
-    from dljax.sources.image_sources import showing
+    from dljax.sources.image_sources import show_images
     from dljax.sources.loading import load_source
 
-    return showing(
-        load_source(config), "reconstructed", "interpolated", "generated", "code_plane"
-    )
+    outputs = ("reconstructed", "interpolated", "generated")
+    return show_images(load_source(config), *outputs, code_plane=True)
 
 
 def task(config, source, numbers):

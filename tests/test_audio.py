@@ -11,7 +11,9 @@ import scipy.io.wavfile
 from dljax.datasets import loading, location, soundfont, spectrogram
 from dljax.datasets.spectrogram import BANDS, FRAMES, HOP, RATE
 from dljax.datasets.splits import split_by_seed
+from dljax.rendering import Audio, Images, of_kind
 from dljax.reporting import sample_figures
+from dljax.sources.image_sources import render_pixel_maps
 from dljax.sources.image_tokens import image_tokens
 
 LENGTH = FRAMES * HOP
@@ -41,8 +43,12 @@ def test_report_shows_time_rightward_and_frequency_upward():
     time = np.arange(RATE) / RATE
     wave = np.where(time > 0.5, np.sin(2 * np.pi * 3000 * time), 0)  # high, and late
     image = spectrogram.mel_spectrograms([np.int16(2**14 * wave)])
-    shown = sample_figures.upright({"a": {"image": image, "map": image[..., 0]}})["a"]
-    for loud in (shown["image"][0, ..., 0], shown["map"][0]):
+    samples = {"image": image / 255, "map": image[..., 0] / 255}
+    pixel_maps = render_pixel_maps(samples, spectrogram=True)
+    figure = sample_figures.draw_pixel_maps({"a": pixel_maps})
+    assert len(figure.axes) == 2
+    for axis in figure.axes:
+        loud = np.asarray(axis.get_images()[0].get_array())
         rows, columns = np.nonzero(loud > loud.max() / 2)
         assert rows.max() < BANDS / 2
         assert columns.min() > FRAMES / 3
@@ -135,9 +141,15 @@ def test_rendered_sounds_are_audible(data_dir):
         "prediction": y,
         "completion": y[:, found.details.length // 2 :],
     }
-    said = found.say(sample)
+    renderings = found.render(sample)
     assert found.details.length == FRAMES * BANDS // 2
-    for title in ("real", "generated", "half given"):
-        assert said[title].shape == (2, FRAMES, BANDS, 1)
-        assert said[f"{title} sound"].shape == (2, LENGTH)
-        np.testing.assert_array_equal(said[title], said["real"])
+    images = {record.title: record for record in of_kind(renderings, Images)}
+    sounds = {record.title: record for record in of_kind(renderings, Audio)}
+    assert images.keys() == sounds.keys() == {"real", "generated", "completed"}
+    for title, record in images.items():
+        assert record.spectrogram
+        assert record.pixels.shape == (2, FRAMES, BANDS, 1)
+        np.testing.assert_array_equal(record.pixels, images["real"].pixels)
+        assert sounds[title].role == record.role
+        assert sounds[title].sample_rate == RATE
+        assert sounds[title].waveforms.shape == (2, LENGTH)

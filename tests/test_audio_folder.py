@@ -9,6 +9,7 @@ from dljax.datasets import audio_folder, spectrogram
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
 from dljax.errors import DAMAGED_DATA, USAGE, UserError
+from dljax.rendering import Audio, of_kind
 from dljax.sources import examples, loading
 from experiments import audio_generation
 
@@ -79,10 +80,11 @@ def test_source_feeds_classifier_and_sample_command(root):
     config = RunConfig(dataset="audio_folder", manual_dir=str(root))
     its = loading.load_source(config)
     assert examples.image_example(its)[0].shape == (1, 32, 32, 1)
-    shown = audio_generation.source(config).say(
+    renderings = audio_generation.source(config).render(
         {"image": np.zeros((2, 32, 32, 1)), "generated": np.ones((2, 32, 32, 1))}
     )
-    assert shown["generated sound"].shape == (2, 32 * 256)
+    sounds = {record.role: record for record in of_kind(renderings, Audio)}
+    assert sounds["generated"].waveforms.shape == (2, 32 * 256)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:20], lambda b: b"no" * 40])

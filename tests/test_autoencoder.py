@@ -7,7 +7,9 @@ import pytest
 from families import table, vae
 
 from dljax.models.autoencoder import autoencoder
-from dljax.sources.image_sources import GAP, showing
+from dljax.rendering import CodePlane, Images, of_kind
+from dljax.reporting import sample_figures
+from dljax.sources.image_sources import show_images
 from dljax.sources.transforms import binarize
 from dljax.tasks.reconstruction import principal, reconstruction
 from dljax.tasks.vae import vae as of_vae
@@ -116,17 +118,22 @@ def test_code_plane_is_one_image():
     x = images(4)
     task, params, stats, batch = linear_vae_of(x)
     made = task.sample(params, stats, batch, jax.random.key(0))
-    source = showing(table({"image": x, "label": np.zeros(4, np.int32)}), "code_plane")
-    picture = source.say({"image": x, **made})["code_plane"]
-    assert picture.shape == (1, 40, 50, 1)
-    assert (picture[0, 3::4] == GAP).all()
+    source = show_images(
+        table({"image": x, "label": np.zeros(4, np.int32)}), code_plane=True
+    )
+    (plane,) = of_kind(source.render({"image": x, **made}), CodePlane)
+    assert plane.pixels.shape == (10, 10, 3, 4, 1)
+    picture = sample_figures.tile(plane.pixels)
+    assert picture.shape == (40, 50, 1)
+    assert (picture[3::4] == sample_figures.GAP).all()
     # The third row's fifth: the quantiles of 0.25 downwards and 0.45 to the right, of
     # the number that differs most to the right.
     z = jax.scipy.stats.norm.ppf(jnp.array([0.45, 0.25]))
     z = z[jnp.argsort(jnp.argsort(-made["latent_mean"].var(0)))][None]
     decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
     expected = jax.nn.sigmoid(z @ decoder["kernel"] + decoder["bias"][None])
-    found = picture[0, 8:11, 20:24].reshape(1, -1)
+    found = plane.pixels[2, 4].reshape(1, -1)
+    np.testing.assert_array_equal(picture[8:11, 20:24].reshape(1, -1), found)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -170,6 +177,9 @@ def test_binarizations_of_grey_pixels():
 
 def test_the_report_shows_the_nearest_real_image():
     x = images()
-    source = showing(table({"image": x, "label": np.zeros(140, np.int32)}), "generated")
-    shown = source.say({"image": x[:2], "generated": x[[7, 9]] + 0.01})
-    np.testing.assert_array_equal(shown["nearest real"], x[[7, 9]])
+    source = show_images(
+        table({"image": x, "label": np.zeros(140, np.int32)}), "generated"
+    )
+    renderings = source.render({"image": x[:2], "generated": x[[7, 9]] + 0.01})
+    (nearest,) = (r for r in of_kind(renderings, Images) if r.role == "nearest")
+    np.testing.assert_array_equal(nearest.pixels, x[[7, 9]])

@@ -4,6 +4,7 @@ import json
 import types
 
 import digits_experiment
+import families
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import study_fixtures
 
 from dljax.errors import UserError
 from dljax.reporting import profiles, sample_figures, templates
+from dljax.sources.image_sources import render_predictions
 from dljax.sources.transforms import with_train_eval
 from dljax.studies.experiment import of_module
 from dljax.studies.study import Profile
@@ -103,7 +105,7 @@ def test_probes_are_of_the_test_data(study, experiment, data_dir):
 
 def test_the_report_draws_profiles_factors_and_maps(study):
     page = (study / "report.html").read_text()
-    for name in ("profiles", "by_factor", "maps", "examples"):
+    for name in ("profiles", "by_factor", "pixel_maps", "predictions"):
         assert (study / "figures" / f"{name}.svg").is_file(), name
     assert "red for, blue against" in page
 
@@ -119,9 +121,11 @@ def test_a_contrast_of_a_metric_that_is_not_measured_is_refused(experiment, tmp_
 def test_clips_are_shown_as_a_few_frames():
     clip = jnp.arange(16.0).reshape(1, 16, 1, 1, 1) * jnp.ones((3, 1, 2, 2, 1)) / 16
     shown = {"image": np.asarray(clip)}
-    assert sample_figures.examples({"a": shown}, []) is None  # nothing is answered
+    source = families.table(shown)._replace(classes=("up", "down"))
+    assert render_predictions(source, shown) == ()  # without predictions
     shown |= {"prediction": np.array([0, 1, 0]), "label": np.zeros(3, int)}
-    figure = sample_figures.examples({"a": shown}, ["up", "down"])
+    predictions = render_predictions(source, shown)
+    figure = sample_figures.draw_predictions({"a": predictions})
     assert [axis.get_title() for axis in figure.axes] == ["up", "down ≠ up", "up"]
     (picture,) = figure.axes[0].get_images()
     np.testing.assert_array_equal(

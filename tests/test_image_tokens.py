@@ -79,14 +79,15 @@ def test_new_images_and_other_halves_are_shown_as_pictures():
     made = task.sample(params, model_state, its, jax.random.key(1))
     assert made["prediction"].shape == (6, LENGTH)
     assert made["completion"].shape == (6, LENGTH - LENGTH // 2)
-    said = data.say(jax.tree.map(np.asarray, {**its, **made}))
-    real = table().arrays["image"][:6] / np.float32(LARGEST)
-    np.testing.assert_allclose(said["real"], real)
-    upper = said["half given"].reshape(6, LENGTH)[:, : LENGTH // 2]
-    np.testing.assert_allclose(upper, real.reshape(6, LENGTH)[:, : LENGTH // 2])
-    assert said["generated"].shape == (6, H, W, 1)
-    assert said["generated"].min() >= 0
-    assert said["generated"].max() <= 1
+    renderings = data.render(jax.tree.map(np.asarray, {**its, **made}))
+    pixels = {record.title: record.pixels for record in renderings}
+    expected = table().arrays["image"][:6] / np.float32(LARGEST)
+    np.testing.assert_allclose(pixels["real"], expected)
+    upper = pixels["completed"].reshape(6, LENGTH)[:, : LENGTH // 2]
+    np.testing.assert_allclose(upper, expected.reshape(6, LENGTH)[:, : LENGTH // 2])
+    assert pixels["generated"].shape == (6, H, W, 1)
+    assert pixels["generated"].min() >= 0
+    assert pixels["generated"].max() <= 1
 
 
 def test_what_is_drawn_is_judged_as_pictures_of_their_labels():

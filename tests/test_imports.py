@@ -6,7 +6,7 @@ import pathlib
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = (
     {"errors"},
-    {"types", "config", "backend"},
+    {"types", "rendering", "config", "backend"},
     {"ops"},
     {"models"},
     {"datasets"},

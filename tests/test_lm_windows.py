@@ -46,7 +46,7 @@ def test_what_is_not_in_the_training_text_is_unknown():
     assert found.details.vocabulary.encode("?") == [UNKNOWN]
     assert UNKNOWN in np.asarray(batch(found, "test")["x"])
     with pytest.raises(UserError, match=r"--prompt: \? is not in the text"):
-        found.ask(["ab?"])
+        found.encode_prompts(["ab?"])
 
 
 def test_an_epoch_is_windows_side_by_side_at_a_phase_of_its_own():
@@ -69,13 +69,16 @@ def test_joined_parts_are_one_text():
     np.testing.assert_array_equal(there, expected[1:])
 
 
-def test_the_report_shows_what_is_given_what_goes_on_and_what_is_said():
+def test_a_window_its_continuation_and_the_generated_one_are_rendered():
     found = made()
     its = batch(found, "train")
-    said = found.say({**its, "prediction": np.asarray(its["y"])})
-    assert said["given"][0] == "abcd"
-    assert said["goes on"][0] == "efgh"
-    assert said["said"][0] == "bcde"
+    renderings = found.render({**its, "prediction": np.asarray(its["y"])})
+    texts = {record.title: (record.role, record.texts[0]) for record in renderings}
+    assert texts == {
+        "context": ("real", "abcd"),
+        "real continuation": ("real", "efgh"),
+        "continuation": ("generated", "bcde"),
+    }
 
 
 def test_a_part_that_is_too_short_is_refused():

@@ -29,8 +29,8 @@ def test_trace_has_every_gate_of_every_character(trial):
     run = dljax.load(trial)
     (row,) = run.source.split(run.runs[0].seed)[run.split][5:6]
     batch = run.source.gather(run.source.arrays, np.array([row]))
-    sentence = run.source.say({**batch, "prediction": batch["label"]})["sentence"][0]
-    assert "".join(labels).strip() in sentence
+    sentence, *_ = run.source.render({**batch, "prediction": batch["label"]})
+    assert "".join(labels).strip() in sentence.texts[0]
     for part in parts.values():
         assert len(part) == len(labels)
     previous = np.concatenate([np.zeros((1, 4)), parts["cell"][:-1]])

@@ -77,12 +77,13 @@ def test_unseen_chords_map_to_the_nearest(tmp_path):
         np.testing.assert_array_equal(batch["x"], real["x"][:, 0])
         decoder_inputs, y = batch["decoder_inputs"], batch["y"]
         np.testing.assert_array_equal(decoder_inputs[:, 1:], y[:, :-1])
-    told = found.say({**batch, "prediction": batch["decoder_inputs"][:, :3]})
+    renderings = found.render({**batch, "prediction": decoder_inputs[:, :3]})
+    pieces = {record.role: record.rolls for record in renderings}
     np.testing.assert_array_equal(
-        told["real roll"][there[:, :3]], real["y"][:, :3][there[:, :3]]
+        pieces["real"][there[:, :3]], real["y"][:, :3][there[:, :3]]
     )
-    assert told["roll"].shape == told["real roll"].shape == (len(rows), 3, KEYS)
-    assert not told["roll"][~there[:, :3]].any()
+    assert pieces["generated"].shape == pieces["real"].shape == (len(rows), 3, KEYS)
+    assert not pieces["generated"][~there[:, :3]].any()
 
 
 def test_data_set_without_music_is_refused(data_dir):
@@ -96,7 +97,7 @@ def test_midi_files_have_the_notes_and_wav_files_their_pitch(tmp_path):
     import scipy.io.wavfile
 
     held = roll([48], [48], [48, 52], [])  # A4 for three steps
-    found = audio_files.written({"real": held, "a/b": held}, tmp_path)
+    found = audio_files.write_piano_rolls({"real": held, "a/b": held}, tmp_path)
     assert [s["name"] for s in found] == ["real", "a/b"]
     assert all(s["data"].startswith("data:audio/wav;base64,") for s in found)
     (piano,) = pretty_midi.PrettyMIDI(str(tmp_path / "a_b.mid")).instruments
@@ -109,7 +110,7 @@ def test_midi_files_have_the_notes_and_wav_files_their_pitch(tmp_path):
 
 
 def test_probabilities_are_not_rendered_as_sound(tmp_path):
-    assert not audio_files.written(
+    assert not audio_files.write_piano_rolls(
         {"real": roll([1]), "net": roll([1]) * 0.5}, tmp_path
     )
 

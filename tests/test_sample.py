@@ -70,19 +70,19 @@ def trial(tmp_path_factory, data_dir):
     return str(found)
 
 
-def said(capsys, *arguments):
+def printed(capsys, *arguments):
     capsys.readouterr()
     assert sample.main(list(arguments)) == 0
     return capsys.readouterr().out
 
 
-def test_it_prints_as_many_texts_as_asked_for(trial, capsys):
+def test_n_texts_are_printed(trial, capsys):
     flags = "--prompt=The", "--n=3", "--length=20"
-    out = said(capsys, trial, *flags)
-    assert out == said(capsys, trial, *flags)
-    assert out != said(capsys, trial, *flags, "--draw=1")
-    greedy = said(capsys, trial, *flags, "--greedy")
-    assert greedy != said(capsys, trial, *flags, "--greedy", "--seed=1")
+    out = printed(capsys, trial, *flags)
+    assert out == printed(capsys, trial, *flags)
+    assert out != printed(capsys, trial, *flags, "--sampling_seed=1")
+    greedy = printed(capsys, trial, *flags, "--greedy")
+    assert greedy != printed(capsys, trial, *flags, "--greedy", "--seed=1")
     assert len({text for text in greedy.split("\n\n") if text}) == 1
 
 
@@ -94,11 +94,12 @@ def test_it_prints_as_many_texts_as_asked_for(trial, capsys):
         (["RUN", "--seed=7"], r"--seed=7: the seeds of .* are \[0, 1\]"),
         (["RUN", "--promt=a"], "--promt: no such flag; did you mean --prompt?"),
         (["RUN", "--n=0"], "--n=0: must be at least 1"),
+        (["RUN", "--draw=1"], "--draw: is now --sampling_seed"),
         (["RUN", "--top_p=5"], "--top_p=5.0: must be at most 1"),
         (["nowhere"], "nowhere: no config.json there"),
     ],
 )
-def test_mistakes_are_told(trial, arguments, told):
+def test_mistakes_are_refused(trial, arguments, told):
     arguments = [trial if word == "RUN" else word for word in arguments]
     with pytest.raises(UserError, match=told if "[" in told else re.escape(told)):
         sample.main(arguments)
@@ -114,22 +115,22 @@ def test_a_net_that_makes_no_text_says_so(tmp_path, data_dir):
         sample.main([str(found)])
 
 
-def test_a_class_that_is_none_of_its_own_is_told(data_dir):
+def test_a_prompt_that_is_no_class_is_refused(data_dir):
     from experiments import audio_transformer, translation
 
     config = audio_transformer.Config(data_dir=data_dir)
     with pytest.raises(UserError, match="--prompt=organs: must be one of piano, bell"):
-        audio_transformer.source(config).ask(["organs"])
+        audio_transformer.source(config).encode_prompts(["organs"])
     config = translation.Config(data_dir=data_dir)
     with pytest.raises(UserError, match="--prompt: give what is to be translated"):
-        translation.source(config).ask([""])
+        translation.source(config).encode_prompts([""])
 
 
 def test_a_run_is_chosen_by_variant_and_seed():
     runs = [("a", 3), ("a", 4), ("b", 3), ("b", 4)]
 
     def place(**options):
-        return sample._place("RUN", sample.Config(**options), runs)
+        return sample.find_run("RUN", sample.Config(**options), runs)
 
     assert [place(), place(seed=4), place(variant="b")] == [0, 1, 2]
     assert place(variant="b", seed=4) == 3
@@ -137,30 +138,31 @@ def test_a_run_is_chosen_by_variant_and_seed():
         place(variant="c")
 
 
-def test_what_is_asked_for_has_no_real_one_beside(data_dir):
+def test_of_a_prompt_only_the_generated_is_rendered(data_dir):
     from experiments import generators_compared, text_generation
 
     text = text_generation.source(text_generation.Config(data_dir=data_dir))
-    assert text.say({"prediction": np.full((2, 3), 5)}).keys() == {"said"}
+    (continued,) = text.render({"prediction": np.full((2, 3), 5)})
+    assert continued.role == "generated"
     config = generators_compared.Config(model="transformer", data_dir=data_dir)
     images = generators_compared.source(config)
-    made = images.say({"prediction": np.zeros((2, 64), int)})
-    assert made.keys() == {"generated"}
-    assert made["generated"].shape == (2, 8, 8, 1)
+    (generated,) = images.render({"prediction": np.zeros((2, 64), int)})
+    assert generated.role == "generated"
+    assert generated.pixels.shape == (2, 8, 8, 1)
 
 
-def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
+def test_generated_images_are_written(tmp_path, data_dir, capsys):
     from experiments import vae
 
     flags = ["--smoke", f"--data_dir={data_dir}", f"--workdir={tmp_path}"]
     assert cli.run(vae, flags) == 0
     (found,) = (str(path) for path in tmp_path.glob("1.0-usual-*"))
     out = tmp_path / "out"
-    said(capsys, found, "--n=3", f"--out={out}")
+    printed(capsys, found, "--n=3", f"--out={out}")
     assert {path.name for path in out.iterdir()} == {"0.png", "1.png", "2.png"}
     with Image.open(out / "0.png") as picture:
         assert picture.size == (8, 8)
-    said(capsys, found, "--n=1", f"--out={tmp_path / 'one'}")
+    printed(capsys, found, "--n=1", f"--out={tmp_path / 'one'}")
     assert (tmp_path / "one/0.png").is_file()
     for flag, told in (
         ("--greedy", "--greedy: is of what is drawn token by token from a prompt"),
@@ -172,7 +174,7 @@ def test_images_that_are_made_at_once_are_written(tmp_path, data_dir, capsys):
             sample.main([found, flag])
 
 
-def test_images_are_of_the_class_that_is_asked_for():
+def test_images_are_of_the_class_of_the_prompt():
     family = diffusion()
     task = family.task._replace(
         sample=lambda params, model_state, batch, key: {
@@ -184,5 +186,7 @@ def test_images_are_of_the_class_that_is_asked_for():
     state = update.init(task, jax.random.key(0))
     for prompt, values in (("", [0, 0.25, 0]), ("below", [0.25] * 3)):
         config = sample.Config(prompt=prompt, n=3)
-        images = sample.at_once("run", config, task, source, state)
-        assert images[:, 0, 0, 0].tolist() == values
+        (images,) = sample.generate_images("run", config, task, source, state)
+        assert images.pixels[:, 0, 0, 0].tolist() == values
+        names = ["above", "below", "above"] if not prompt else [prompt] * 3
+        assert list(images.target_classes) == names

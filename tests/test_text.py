@@ -11,6 +11,7 @@ from dljax.datasets.location import find
 from dljax.errors import UserError, package
 from dljax.models.mlp import bag_of_words
 from dljax.models.recurrent import recurrent
+from dljax.rendering import Texts, of_kind
 from dljax.sources import sentences, vocabulary
 
 LINES = [f"a {w} film, {w}!" for w in ("good", "fine", "bad", "poor", "dull")] * 8
@@ -74,9 +75,12 @@ def test_batch_decodes_to_its_sentences():
     )
     assert batch["mask"].sum(-1).tolist() == [6] * len(rows)
     assert int(batch["x"].max()) < size
-    told = source.say({**batch, "prediction": np.zeros(len(rows), int)})
-    assert told["sentence"] == [LINES[i % len(LINES)] for i in rows]
-    assert set(told["said"]) == {"up"}
+    samples = {**batch, "prediction": np.zeros(len(rows), int)}
+    renderings = source.render(jax.tree.map(np.asarray, samples))
+    sentence, label, prediction = of_kind(renderings, Texts)
+    assert list(sentence.texts) == [LINES[i % len(LINES)] for i in rows]
+    assert label.texts == tuple(table().classes[i] for i in batch["label"])
+    assert set(prediction.texts) == {"up"}
 
 
 def test_bag_of_words_ignores_order_and_padding():
@@ -138,16 +142,21 @@ def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
     np.testing.assert_array_equal(batch["decoder_inputs"][:, 1:], batch["y"][:, :-1])
     np.testing.assert_array_equal(batch["y"][:, 6], vocabulary.END)
     assert batch["y"][1, 1] == vocabulary.UNKNOWN  # it is not in the training data
-    said = found.say(
-        {"row": np.array([2]), "x": batch["x"][:1], "prediction": batch["y"][:1]}
-    )
-    assert said == {
-        "given": ["das 2 haus"],
-        "reference": ["the 2 house is very old"],
-        "said": ["the 2 house is very old"],
-        "pieces read": [["das", "2", "haus", "", "", ""]],
-        "pieces said": [["the", "2", "house", "is", "very", "old", ""]],
+    samples = {"row": np.array([2]), "x": batch["x"][:1], "prediction": batch["y"][:1]}
+    attention = np.zeros((1, 7, 6))
+    renderings = found.render({**samples, "attention": attention})
+    texts = {record.title: (record.role, *record.texts) for record in renderings[:3]}
+    assert texts == {
+        "source": ("real", "das 2 haus"),
+        "reference": ("real", "the 2 house is very old"),
+        "translation": ("generated", "the 2 house is very old"),
     }
+    read, alignment = renderings[3:]
+    assert read.tokens == (("das", "2", "haus", "", "", ""),)
+    assert alignment.source_tokens == read.tokens
+    assert alignment.target_tokens == (("the", "2", "house", "is", "very", "old", ""),)
+    assert alignment.weights is attention
+    assert len(found.render(samples)) == 4  # of a network without attention
 
 
 def test_blank_source_is_constant():
@@ -164,14 +173,14 @@ def test_translation_scores_equal_sacrebleu():
     found = pairs(kind="character")
     rows = np.array([1, 3])
     batch = found.gather(found.arrays, rows)
-    told = {"row": rows, "prediction": np.array(batch["y"])}
+    samples = {"row": rows, "prediction": np.array(batch["y"])}
     evaluator = translation_sample_evaluator(found.details)
-    assert evaluator.score(told, 0) == pytest.approx({"bleu": 100, "chrf": 100})
-    told["prediction"][0, 20:] = vocabulary.END
-    said = found.details.translations(told)
-    expected = sacrebleu.corpus_bleu(said["said"], [said["reference"]]).score
-    assert evaluator.score(told, 0)["bleu"] == pytest.approx(expected)
-    assert evaluator.score(told, 0)["bleu"] < 100
+    assert evaluator.score(samples, 0) == pytest.approx({"bleu": 100, "chrf": 100})
+    samples["prediction"][0, 20:] = vocabulary.END
+    _, references, translations = found.details.translate(samples)
+    expected = sacrebleu.corpus_bleu(translations, [references]).score
+    assert evaluator.score(samples, 0)["bleu"] == pytest.approx(expected)
+    assert evaluator.score(samples, 0)["bleu"] < 100
 
 
 @pytest.mark.parametrize("name", ["BLEU", "CHRF"])

@@ -32,11 +32,10 @@ def translation_sample_evaluator(details: Any) -> SampleEvaluator:
 
     def score(sample: Any, seed: int) -> dict[str, float]:
         del seed
-        told = details.translations(sample)
-        said, references = list(told["said"]), [list(told["reference"])]
+        _, references, translations = details.translate(sample)
         return {
-            "bleu": bleu.corpus_score(said, references).score,
-            "chrf": chrf.corpus_score(said, references).score,
+            "bleu": bleu.corpus_score(translations, [references]).score,
+            "chrf": chrf.corpus_score(translations, [references]).score,
         }
 
     return SampleEvaluator(("bleu", "chrf"), score)

@@ -1,61 +1,56 @@
-"""Samples that are heard: music as piano rolls, and sounds."""
+"""Samples to be heard: piano rolls, also as a figure, and sounds."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from dljax.datasets.piano_roll import KEYS, LOWEST
+from dljax.rendering import Audio, PianoRolls, of_kind
+from dljax.reporting.audio_files import MAX_SOUNDS
 from dljax.reporting.figures import plt
-from dljax.reporting.sample_figures import ROWS, Samples, asked_for, said
-from dljax.trials.samples import SAID
-
-HEARD = 5  # sounds of each kind
-SOUND = " sound"  # ends the name of what is to be heard
+from dljax.reporting.sample_figures import Samples, shown_variants
 
 
-def music(samples: Samples) -> dict[str, np.ndarray]:
-    """{"real", and each variant: a piano roll (steps, 88)}: the first test example, and
-    what each net made of its beginning.
+def select_piano_rolls(samples: Samples) -> dict[str, np.ndarray]:
+    """{"real", and each variant: a piano roll (steps, 88)}: the first test piece, and
+    what each network generates from its beginning.
     """
-    found: dict[str, np.ndarray] = {}
-    for variant, sample in list(samples.items())[:ROWS]:
-        if f"{SAID}roll" in sample:
-            found.setdefault("real", sample[f"{SAID}real roll"][0])
-            found[variant] = sample[f"{SAID}roll"][0]
-    return found
+    rolls: dict[str, np.ndarray] = {}
+    for variant, renderings in shown_variants(samples).items():
+        for record in of_kind(renderings, PianoRolls):
+            name = "real" if record.role == "real" else variant
+            rolls.setdefault(name, record.rolls[0])
+    return rolls
 
 
-def sounds(samples: Samples, classes: list[str]) -> dict[str, np.ndarray]:
-    """{"real", "VARIANT, what", and of which classes: int16 (samples,)}: a few examples
-    one after another.
-    """
-    found: dict[str, np.ndarray] = {}
-    for variant, sample in list(samples.items())[:ROWS]:
-        for title, waves in said(sample).items():
-            if title.endswith(SOUND):
-                what = title.removesuffix(SOUND)
-                name = what if what == "real" else f"{variant}, {what}"
-                if what == "generated" and (asked := asked_for(sample, classes)):
-                    name += f": {' '.join(asked[:HEARD])}"
-                found.setdefault(name, waves[:HEARD].reshape(-1))
-    return found
+def select_sounds(samples: Samples) -> list[tuple[str, Audio]]:
+    """(name, sounds) of each kind: real ones once, the others of each variant."""
+    sounds: dict[str, Audio] = {}
+    for variant, renderings in shown_variants(samples).items():
+        for record in of_kind(renderings, Audio):
+            real = record.role == "real"
+            name = record.title if real else f"{variant}, {record.title}"
+            if record.target_classes:
+                name += f": {' '.join(record.target_classes[:MAX_SOUNDS])}"
+            sounds.setdefault(name, record)
+    return list(sounds.items())
 
 
-def rolls(pieces: Mapping[str, np.ndarray]):
-    """Piano rolls, one above the other, time to the right; None without any."""
-    if not pieces:
+def draw_piano_rolls(rolls: Mapping[str, np.ndarray]):
+    """Piano rolls (steps, 88), one above the other, time to the right; None without."""
+    if not rolls:
         return None
     figure, axes = plt().subplots(
-        len(pieces),
+        len(rolls),
         1,
-        figsize=(9, 1.3 * len(pieces)),
+        figsize=(9, 1.3 * len(rolls)),
         squeeze=False,
         sharex=True,
         sharey=True,
     )
-    played = np.flatnonzero(np.max([roll.max(0) for roll in pieces.values()], 0) > 0.5)
+    played = np.flatnonzero(np.max([roll.max(0) for roll in rolls.values()], 0) > 0.5)
     low, high = (played[0], played[-1]) if len(played) else (0, KEYS - 1)
-    for axis, (name, roll) in zip(axes[:, 0], pieces.items(), strict=True):
+    for axis, (name, roll) in zip(axes[:, 0], rolls.items(), strict=True):
         axis.imshow(
             roll.T.astype(float),
             cmap="Greys",

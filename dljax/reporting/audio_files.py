@@ -1,65 +1,93 @@
-"""Piano rolls as MIDI and WAV files, sounds as WAV, and both heard in the report."""
+"""Piano rolls as MIDI and WAV files, sounds as WAV files, and both for a page."""
 
 import base64
 import io
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from dljax.datasets.piano_roll import LOWEST
-from dljax.datasets.spectrogram import RATE
 from dljax.errors import UserError, package
+from dljax.rendering import Audio
 
-STEP = 0.25  # seconds
-HEARD = 64  # steps
-LOUDNESS = 80  # of 127
+SAMPLE_RATE = 8000  # of synthesized music
+SECONDS_PER_STEP = 0.25
+MAX_STEPS = 64  # of a piano roll on a page
+MAX_SOUNDS = 5  # of a kind on a page, one after another
+VELOCITY = 80  # of 127
 
 
-def written(
-    pieces: Mapping[str, np.ndarray], folder: pathlib.Path
+def write_piano_rolls(
+    rolls: Mapping[str, np.ndarray], folder: pathlib.Path
 ) -> list[dict[str, str]]:
     """Writes NAME.mid and NAME.wav of rolls (steps, 88) of zeros and ones.
 
     Returns:
-      [{"name", "data": the WAV file as a data URI}]; one with a "note" instead, where
-      the extra `music` is not installed; empty where there is nothing to hear, as of
-      rolls of probabilities.
+      [{"name", "data": the WAV file as a data URI}]; one with a "note" instead where
+      the extra `music` is not installed; empty without generated notes, as of rolls of
+      probabilities.
     """
-    heard = {k: roll for k, roll in pieces.items() if set(np.unique(roll)) <= {0, 1}}
-    if len(heard) < 2:  # the real one alone
+    binary = {name: roll for name, roll in rolls.items() if is_binary(roll)}
+    if len(binary) < 2:  # the real one alone
         return []
     try:
-        package("pretty_midi", extra="music", what="to be heard, a piano roll")
-    except UserError as refusal:
-        return [{"name": "music", "note": str(refusal)}]
-    found = []
-    for name, roll in heard.items():
-        *_, wave = music(roll[:HEARD], folder / _stem(name))
-        found.append(_linked(name, wave.read_bytes()))
-    return found
+        _require_pretty_midi()
+    except UserError as error:
+        return [{"name": "music", "note": str(error)}]
+    entries = []
+    for name, roll in binary.items():
+        _, wav = write_music(roll[:MAX_STEPS], folder / _stem(name))
+        entries.append(_embed(name, wav.read_bytes()))
+    return entries
 
 
-def music(roll: np.ndarray, stem: pathlib.Path) -> list[pathlib.Path]:
+def is_binary(rolls: np.ndarray) -> bool:
+    """Whether rolls hold notes, and not probabilities."""
+    return set(np.unique(rolls)) <= {0, 1}
+
+
+def write_music(roll: np.ndarray, stem: pathlib.Path) -> tuple[pathlib.Path, ...]:
     """Writes STEM.mid and STEM.wav of a roll (steps, 88) of zeros and ones.
 
     Raises:
       UserError: the extra `music` is not installed.
     """
-    package("pretty_midi", extra="music", what="to be heard, a piano roll")
-    tune = _tune(roll)
-    score, wave = stem.with_name(f"{stem.name}.mid"), stem.with_name(f"{stem.name}.wav")
-    tune.write(str(score))
-    wave.write_bytes(_played(tune))
-    return [score, wave]
+    _require_pretty_midi()
+    tune = _to_midi(roll)
+    midi, wav = stem.with_name(f"{stem.name}.mid"), stem.with_name(f"{stem.name}.wav")
+    tune.write(str(midi))
+    wav.write_bytes(_synthesize(tune))
+    return midi, wav
 
 
-def recorded(
-    sounds: Mapping[str, np.ndarray], folder: pathlib.Path
+def write_sounds(
+    sounds: Iterable[tuple[str, Audio]], folder: pathlib.Path
 ) -> list[dict[str, str]]:
-    """Writes NAME.wav of sounds int16 (samples,); returns as `written`."""
-    return [_kept(name, wav(wave), folder) for name, wave in sounds.items()]
+    """Writes NAME.wav of the first sounds of each kind, one after another; returns as
+    `write_piano_rolls`.
+    """
+    entries = []
+    for name, audio in sounds:
+        wave = audio.waveforms[:MAX_SOUNDS].reshape(-1)
+        data = encode_wav(wave, audio.sample_rate)
+        (folder / f"{_stem(name)}.wav").write_bytes(data)
+        entries.append(_embed(name, data))
+    return entries
+
+
+def encode_wav(wave: np.ndarray, sample_rate: int) -> bytes:
+    """A WAV file of int16 (samples,)."""
+    import scipy.io.wavfile
+
+    file = io.BytesIO()
+    scipy.io.wavfile.write(file, sample_rate, wave)
+    return file.getvalue()
+
+
+def _require_pretty_midi() -> None:
+    package("pretty_midi", extra="music", what="to be heard, a piano roll")
 
 
 def _stem(name: str) -> str:
@@ -67,43 +95,34 @@ def _stem(name: str) -> str:
     return name.split(":")[0].replace("/", "_").replace(", ", "_").replace(" ", "_")
 
 
-def _kept(name: str, data: bytes, folder: pathlib.Path) -> dict[str, str]:
-    (folder / f"{_stem(name)}.wav").write_bytes(data)
-    return _linked(name, data)
-
-
-def _linked(name: str, data: bytes) -> dict[str, str]:
+def _embed(name: str, data: bytes) -> dict[str, str]:
     uri = f"data:audio/wav;base64,{base64.b64encode(data).decode()}"
     return {"name": name, "data": uri}
 
 
-def _tune(roll: np.ndarray) -> Any:
-    """A pretty_midi tune; a key that sounds at several steps in a row is held."""
+def _to_midi(roll: np.ndarray) -> Any:
+    """A pretty_midi tune; a key that sounds at several steps in a row is one note."""
     import pretty_midi
 
     piano = pretty_midi.Instrument(program=0)
     edges = np.diff(np.pad(roll.astype(int), ((1, 1), (0, 0))), axis=0)
     for key in range(roll.shape[1]):
-        begins, ends = (np.flatnonzero(edges[:, key] == sign) for sign in (1, -1))
-        for begin, end in zip(begins, ends, strict=True):
+        starts, ends = (np.flatnonzero(edges[:, key] == sign) for sign in (1, -1))
+        for start, end in zip(starts, ends, strict=True):
             piano.notes.append(
-                pretty_midi.Note(LOUDNESS, LOWEST + key, begin * STEP, end * STEP)
+                pretty_midi.Note(
+                    VELOCITY,
+                    LOWEST + key,
+                    start * SECONDS_PER_STEP,
+                    end * SECONDS_PER_STEP,
+                )
             )
-    tune = pretty_midi.PrettyMIDI(initial_tempo=60 / STEP)
+    tune = pretty_midi.PrettyMIDI(initial_tempo=60 / SECONDS_PER_STEP)
     tune.instruments.append(piano)
     return tune
 
 
-def _played(tune: Any) -> bytes:
-    wave = tune.synthesize(fs=RATE)
-    loudest = max(np.abs(wave).max(initial=0), 1e-9)
-    return wav((wave / loudest * 2**14).astype(np.int16))
-
-
-def wav(wave: np.ndarray) -> bytes:
-    """A WAV file of int16 (samples,)."""
-    import scipy.io.wavfile
-
-    file = io.BytesIO()
-    scipy.io.wavfile.write(file, RATE, wave)
-    return file.getvalue()
+def _synthesize(tune: Any) -> bytes:
+    wave = tune.synthesize(fs=SAMPLE_RATE)
+    peak = max(np.abs(wave).max(initial=0), 1e-9)
+    return encode_wav((wave / peak * 2**14).astype(np.int16), SAMPLE_RATE)

@@ -59,11 +59,8 @@ def write(
     write_json(directory / "report.json", summary)
     results.write_csv(directory / "results.csv", found)
     folder = directory / "figures"
-    shown = sample_figures.read(directory, spec)
-    data = _data(manifests)
-    if data.get("sound"):
-        shown = sample_figures.upright(shown)
-    pictures = _pictures(study, found, compared, summary, shown)
+    samples = sample_figures.read(directory, spec)
+    pictures = _pictures(study, found, compared, summary, samples)
     images = [
         {
             "name": name,
@@ -85,11 +82,13 @@ def write(
         "method": method(study, found.test_train_ratio),
         "doc": experiment.doc.strip(),
         "images": images,
-        "texts": sample_figures.texts(shown),
-        "sounds": audio_files.written(audio_figures.music(shown), folder)
-        + audio_files.recorded(
-            audio_figures.sounds(shown, data.get("classes", [])), folder
-        ),
+        "texts": sample_figures.list_texts(samples),
+        "sounds": [
+            *audio_files.write_piano_rolls(
+                audio_figures.select_piano_rolls(samples), folder
+            ),
+            *audio_files.write_sounds(audio_figures.select_sounds(samples), folder),
+        ],
         "costs": _costs(manifests),
         "tuning_cost": _tuning_cost(manifests, spec),
         "manifests": {
@@ -179,7 +178,7 @@ def _pictures(
     found: results.Results,
     compared: Mapping[str, Comparison],
     summary: Mapping[str, Any],
-    shown: sample_figures.Samples,
+    samples: sample_figures.Samples,
 ) -> list[tuple[str, str, Any]]:
     """(name, what it shows, figure) of every picture that there is something for."""
     metric = study.primary_metric
@@ -217,49 +216,45 @@ def _pictures(
             "intervals that are not adjusted for their number"
         )
         drawn.append(("effects", added, figures.effects(summary["effects"], metric)))
-    data = _data(found.manifests)
-    classes = data.get("classes", [])
-    upright = " (spectrograms: time to the right, low bands below)"
-    spectrograms = upright if data.get("sound") else ""
+    axes = (
+        " (spectrograms: time to the right, low bands below)"
+        if sample_figures.has_spectrograms(samples)
+        else ""
+    )
     drawn += [
         (
-            "examples",
-            "Test images as each network sees them, and its answer" + spectrograms,
-            sample_figures.examples(shown, classes),
+            "predictions",
+            f"Test images as each network sees them, and its answer{axes}",
+            sample_figures.draw_predictions(samples),
         ),
         (
-            "made",
-            "Real test images, and what each network makes" + spectrograms,
-            sample_figures.made(shown, classes),
+            "generated",
+            f"Real test images, and what each network makes{axes}",
+            sample_figures.draw_images(samples),
         ),
         (
-            "planes",
+            "code_planes",
             "Code space: what the two numbers of a code that differ most stand for, "
             "over the prior's quantiles; the others are 0",
-            sample_figures.planes(shown),
+            sample_figures.draw_code_planes(samples),
         ),
         (
-            "maps",
+            "pixel_maps",
             "What each network makes of every pixel: red for, blue against",
-            sample_figures.maps(shown),
+            sample_figures.draw_pixel_maps(samples),
         ),
         (
             "attention",
             "Attention: what was read from left to right, what was said downwards",
-            sample_figures.attention(shown),
+            sample_figures.draw_alignments(samples),
         ),
         (
-            "rolls",
+            "piano_rolls",
             "Piano rolls: a real test piece, and what each network makes of it",
-            audio_figures.rolls(audio_figures.music(shown)),
+            audio_figures.draw_piano_rolls(audio_figures.select_piano_rolls(samples)),
         ),
     ]
     return [picture for picture in drawn if picture[2] is not None]
-
-
-def _data(manifests: Mapping[str, Any]) -> dict[str, Any]:
-    first: dict[str, Any] = next(iter(manifests.values()), {})
-    return first.get("data", {})
 
 
 def _costs(manifests: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,93 +1,273 @@
-"""Samples of the test data: what each network sees, answers and makes of them."""
+"""Figures and texts of samples: what each network is given, predicts and generates."""
 
 import pathlib
 import textwrap
-import zipfile
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dljax.errors import DAMAGED_DATA, UserError
+from dljax.rendering import (
+    CodePlane,
+    Images,
+    PixelMaps,
+    Predictions,
+    Renderings,
+    Texts,
+    TokenAlignment,
+    of_kind,
+)
 from dljax.reporting.figures import COLOURS, INK, plt
 from dljax.studies.study_spec import StudySpec
-from dljax.trials.samples import SAID
+from dljax.trials import samples as sample_files
 
-ROWS = 12  # variants that are shown
-COLUMNS = 10  # examples of each
+MAX_VARIANTS = 12
+MAX_EXAMPLES = 10  # of images; 3 of clips
+MAX_TEXTS = 6
+MAX_ALIGNMENTS = 3
 FRAMES = 4  # of a clip, evenly spaced
-TEXTS = 6  # examples that are text
-MAPS = 3  # of attention
-PLANE = "code_plane"  # a picture of what codes stand for
+GAP = 0.4  # the grey between the images of a code plane
 
-Samples = Mapping[str, Mapping[str, np.ndarray]]
+Samples = Mapping[str, Renderings]  # by variant
 
 
 def read(directory: pathlib.Path, spec: StudySpec) -> Samples:
-    """{variant: samples of its first seed} of the finished trials.
+    """{variant: renderings of its first seed} of the finished trials.
 
     Raises:
       UserError: a file is damaged.
     """
-    samples: dict[str, dict[str, np.ndarray]] = {}
-    for variants, path in (
-        (entry.variants, directory / entry.name / "samples.npz")
-        for entry in spec.trials
-    ):
+    samples: dict[str, Renderings] = {}
+    for entry in spec.trials:
+        variants, path = entry.variants, directory / entry.name / "samples.npz"
         if path.is_file() and any(variant not in samples for variant in variants):
-            arrays = _load(path)
+            runs = sample_files.read(path)
             for i, variant in enumerate(variants):
                 # Runs are in order of their variants; the first seed's is shown.
-                first = {k: v[i * len(v) // len(variants)] for k, v in arrays.items()}
-                samples.setdefault(variant, first)
+                samples.setdefault(variant, runs[i * len(runs) // len(variants)])
     return samples
 
 
-def upright(samples: Samples) -> Samples:
-    """Spectrograms (n, frames, bands, 1), and what has their size, as one reads them:
-    time to the right, low bands below.
+def shown_variants(samples: Samples) -> Samples:
+    """The first MAX_VARIANTS of them."""
+    return dict(list(samples.items())[:MAX_VARIANTS])
+
+
+def has_spectrograms(samples: Samples) -> bool:
+    """Whether any of the images are of sound."""
+    return any(
+        getattr(record, "spectrogram", False)
+        for renderings in samples.values()
+        for record in renderings
+    )
+
+
+def draw_predictions(samples: Samples):
+    """Test images as each network is given them, with its predictions; None without."""
+    records = {
+        variant: record
+        for variant, renderings in samples.items()
+        for record in of_kind(renderings, Predictions)
+    }
+    records = dict(list(records.items())[:MAX_VARIANTS])
+    if not records:
+        return None
+    figure, axes = _grid(list(records), [record.pixels for record in records.values()])
+    for row, record in zip(axes, records.values(), strict=True):
+        for j, axis in enumerate(row):
+            _draw_image(axis, record.pixels[j], spectrogram=record.spectrogram)
+            predicted, label = record.predicted[j], record.labels[j]
+            axis.set_title(
+                label if predicted == label else f"{predicted} ≠ {label}",
+                fontsize=8,
+                color=INK if predicted == label else COLOURS[1],
+                pad=2,
+            )
+    return figure
+
+
+class _Row(NamedTuple):
+    """A row of a figure: images (n, h, w, c), or signed maps (n, h, w) of them."""
+
+    values: np.ndarray
+    signed: bool
+    spectrogram: bool
+
+
+def draw_pixel_maps(samples: Samples):
+    """Maps of the test images: a row of the images, and under it a row a map, once
+    where all networks have the same one; None without.
     """
+    records = {
+        variant: record
+        for variant, renderings in samples.items()
+        for record in of_kind(renderings, PixelMaps)
+    }
+    maps = {
+        variant: dict(zip(record.titles, record.maps, strict=True))
+        for variant, record in records.items()
+    }
+    rows: dict[str, _Row] = {}
+    for variant in shown_variants(samples):
+        if variant not in records:
+            continue
+        record = records[variant]
+        rows.setdefault("image", _Row(record.pixels, False, record.spectrogram))
+        for title, values in maps[variant].items():
+            others = [maps.get(other, {}) for other in samples if other != variant]
+            common = others and all(
+                title in other and np.array_equal(other[title], values)
+                for other in others
+            )
+            name = title if common else f"{variant}/{title}"
+            rows[name] = _Row(values, True, record.spectrogram)
+    if not rows:
+        return None
+    figure, axes = _grid(list(rows), [row.values for row in rows.values()])
+    for line, row in zip(axes, rows.values(), strict=True):
+        for values, axis in zip(row.values, line, strict=False):
+            if row.signed:
+                limit = np.abs(values).max() or 1.0
+                image = np.rot90(values) if row.spectrogram else values
+                axis.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            else:
+                _draw_image(axis, values, spectrogram=row.spectrogram)
+    return figure
 
-    def turned(sample: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        size = _image(sample).shape[:3]
-        return {
-            k: np.rot90(v, axes=(1, 2)) if _is_picture(v) or v.shape == size else v
-            for k, v in sample.items()
+
+def draw_images(samples: Samples):
+    """Real images once, and under them a row for each kind of images of each network,
+    with the classes they were generated for; None without.
+    """
+    rows: dict[str, Images] = {}
+    for variant, renderings in shown_variants(samples).items():
+        for record in of_kind(renderings, Images):
+            real = record.role == "real"
+            rows.setdefault(
+                record.title if real else f"{variant}\n{record.title}", record
+            )
+    if not rows:
+        return None
+    figure, axes = _grid(list(rows), [record.pixels for record in rows.values()])
+    for row, record in zip(axes, rows.values(), strict=True):
+        for axis, pixels in zip(row, record.pixels, strict=False):
+            _draw_image(axis, pixels, spectrogram=record.spectrogram)
+        for axis, name in zip(row, record.target_classes, strict=False):
+            axis.set_title(name, fontsize=8, pad=2)
+    return figure
+
+
+def draw_code_planes(samples: Samples):
+    """The code plane of each network; None without."""
+    planes = {
+        variant: record
+        for variant, renderings in samples.items()
+        for record in of_kind(renderings, CodePlane)
+    }
+    planes = dict(list(planes.items())[:MAX_VARIANTS])
+    if not planes:
+        return None
+    columns = min(3, len(planes))
+    rows = -(-len(planes) // columns)
+    figure, axes = plt().subplots(
+        rows, columns, figsize=(3 * columns, 3.2 * rows), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (name, record) in zip(axes.flat, planes.items(), strict=False):
+        _draw_image(axis, tile(record.pixels), spectrogram=record.spectrogram)
+        axis.set_title(name, fontsize=9)
+    return figure
+
+
+def tile(pixels: np.ndarray) -> np.ndarray:
+    """Images (rows, columns, h, w, c) as one image, with grey lines between them."""
+    edges = [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)]
+    pixels = np.pad(pixels, edges, constant_values=GAP)
+    return np.concatenate(np.concatenate(pixels, 1), 1)
+
+
+def draw_alignments(samples: Samples):
+    """The token alignment of the first network that has one, of a few test examples;
+    None without.
+    """
+    alignments = [
+        record
+        for renderings in samples.values()
+        for record in of_kind(renderings, TokenAlignment)
+    ]
+    if not alignments:
+        return None
+    record = alignments[0]
+    count = min(MAX_ALIGNMENTS, len(record.weights))
+    figure, axes = plt().subplots(1, count, figsize=(9, 3.4), squeeze=False)
+    for i, axis in enumerate(axes[0]):
+        source = _without_padding(record.source_tokens[i])
+        target = record.target_tokens[i]
+        end = target.index("") if "" in target else len(target)
+        target = target[: max(end, 1)]
+        weights = record.weights[i, : len(target), : len(source)]
+        axis.imshow(weights, cmap="Greens", vmin=0, vmax=1, aspect="auto")
+        axis.set_xticks(range(len(source)), source, fontsize=6, rotation=90)
+        axis.set_yticks(range(len(target)), target, fontsize=6)
+        axis.grid(False)
+    return figure
+
+
+def _without_padding(tokens: Sequence[str]) -> Sequence[str]:
+    """At least one token."""
+    end = max((i + 1 for i, token in enumerate(tokens) if token), default=1)
+    return tokens[:end]
+
+
+def list_texts(samples: Samples) -> list[dict[str, dict[str, str]]]:
+    """The texts of a few examples: those of the data, and each network's.
+
+    Returns:
+      [{"real": {title: text}, "generated": {variant: text}}], empty without texts.
+    """
+    texts = {
+        variant: of_kind(renderings, Texts)
+        for variant, renderings in shown_variants(samples).items()
+    }
+    texts = {variant: records for variant, records in texts.items() if records}
+    if not texts:
+        return []
+    real = [r for r in next(iter(texts.values())) if r.role != "generated"]
+    generated = {
+        variant: record
+        for variant, records in texts.items()
+        for record in records
+        if record.role == "generated"
+    }
+    lengths = [len(r.texts) for records in texts.values() for r in records]
+    return [
+        {
+            "real": {record.title: record.texts[i] for record in real},
+            "generated": {name: record.texts[i] for name, record in generated.items()},
         }
-
-    return {variant: turned(sample) for variant, sample in samples.items()}
-
-
-def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        raise UserError(
-            f"{path}: is damaged; without it the report shows no samples", DAMAGED_DATA
-        ) from None
+        for i in range(min(MAX_TEXTS, *lengths))
+    ]
 
 
-def _image(sample: Mapping[str, np.ndarray]) -> np.ndarray:
-    return sample.get("image", np.zeros(0))
+def _flatten(pixels: np.ndarray) -> np.ndarray:
+    """An image (h, w) or (h, w, 3); of a clip a few frames side by side."""
+    if pixels.ndim == 4:
+        chosen = np.linspace(0, len(pixels) - 1, FRAMES).round().astype(int)
+        pixels = np.concatenate(list(pixels[chosen]), axis=1)
+    return pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels
 
 
-def _is_picture(array: np.ndarray) -> bool:
-    """Whether it is (n, h, w, 1 or 3), or clips of such, (n, frames, h, w, 1 or 3)."""
-    return array.ndim in (4, 5) and array.shape[-1] in (1, 3)
+def _draw_image(axis: Any, pixels: np.ndarray, *, spectrogram: bool) -> None:
+    """An image or clip; of a spectrogram time to the right and low bands below."""
+    image = _flatten(pixels)
+    image = np.rot90(image) if spectrogram else image
+    axis.imshow(image, cmap="gray", vmin=0, vmax=1)
 
 
-def _flat(picture: np.ndarray) -> np.ndarray:
-    """(h, w) or (h, w, 3), of a clip a few frames side by side."""
-    if picture.ndim == 4:
-        chosen = np.linspace(0, len(picture) - 1, FRAMES).round().astype(int)
-        picture = np.concatenate(list(picture[chosen]), axis=1)
-    return picture.squeeze(-1) if picture.shape[-1] == 1 else picture
-
-
-def _rows(names: list[str], pictures: list[np.ndarray]):
-    """A figure of a row a name, and its axes; pictures[0] has a row's length."""
-    count = min(COLUMNS if pictures[0].ndim == 4 else 3, *map(len, pictures))
+def _grid(names: Sequence[str], images: Sequence[np.ndarray]):
+    """A figure of a row a name, and its axes; images[0] has a row's length."""
+    count = min(MAX_EXAMPLES if images[0].ndim == 4 else 3, *map(len, images))
     figure, axes = plt().subplots(
         len(names), count, figsize=(9, 1.15 * len(names)), squeeze=False
     )
@@ -102,167 +282,3 @@ def _rows(names: list[str], pictures: list[np.ndarray]):
             "\n".join(lines), fontsize=8, rotation=0, ha="right", va="center"
         )
     return figure, axes
-
-
-def examples(samples: Samples, classes: list[str]):
-    """Test images as each network sees them, with its predictions; None without."""
-    told = {k: v for k, v in samples.items() if "prediction" in v}
-    shown = {k: v for k, v in told.items() if _is_picture(_image(v))}
-    shown = dict(list(shown.items())[:ROWS])
-    if not shown:
-        return None
-    figure, axes = _rows(list(shown), [v["image"] for v in shown.values()])
-    for row, sample in zip(axes, shown.values(), strict=True):
-        for j, axis in enumerate(row):
-            axis.imshow(_flat(sample["image"][j]), cmap="gray", vmin=0, vmax=1)
-            answer, right = (int(sample[k][j]) for k in ("prediction", "label"))
-            name, true = (
-                classes[k] if k < len(classes) else str(k) for k in (answer, right)
-            )
-            axis.set_title(
-                name if answer == right else f"{name} ≠ {true}",
-                fontsize=8,
-                color=INK if answer == right else COLOURS[1],
-                pad=2,
-            )
-    return figure
-
-
-def maps(samples: Samples):
-    """What networks make of each pixel of the test images: maps (n, h, w) of samples.
-
-    A row of images, and under it one a map, once where all networks have the same, as
-    a mask of the batch; None where there are no maps.
-    """
-    rows: dict[str, np.ndarray] = {}
-    for variant, sample in list(samples.items())[:ROWS]:
-        others = [other for k, other in samples.items() if k != variant]
-        image = _image(sample)
-        size = image.shape[:3] if _is_picture(image) else None
-        for name in sorted(k for k, v in sample.items() if v.shape == size):
-            rows.setdefault("image", image)
-            given = all(
-                name in s and np.array_equal(s[name], sample[name]) for s in others
-            )
-            rows[name if given and others else f"{variant}/{name}"] = sample[name]
-    if not rows:
-        return None
-    figure, axes = _rows(list(rows), list(rows.values()))
-    for row, pictures in zip(axes, rows.values(), strict=True):
-        for picture, axis in zip(pictures, row, strict=False):
-            if picture.ndim == 3:
-                axis.imshow(_flat(picture), cmap="gray", vmin=0, vmax=1)
-            else:
-                most = np.abs(picture).max() or 1.0
-                axis.imshow(picture, cmap="RdBu_r", vmin=-most, vmax=most)
-    return figure
-
-
-def said(sample: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the source says of a sample, by its title."""
-    return {k.removeprefix(SAID): v for k, v in sample.items() if k.startswith(SAID)}
-
-
-def asked_for(sample: Mapping[str, np.ndarray], classes: list[str]) -> list[str]:
-    """The classes that were asked for, if it was of classes."""
-    asked = sample.get("target_class", sample.get(f"{SAID}target_class", ()))
-    return [classes[i] if i < len(classes) else str(i) for i in map(int, asked)]
-
-
-def made(samples: Samples, classes: list[str]):
-    """Pictures that each network makes, a row a kind, under real ones, with the classes
-    that were asked for; None without.
-    """
-    rows: dict[str, np.ndarray] = {}
-    titles: dict[str, list[str]] = {}
-    for variant, sample in list(samples.items())[:ROWS]:
-        for title, pictures in said(sample).items():
-            if _is_picture(pictures) and title != PLANE:
-                name = title if title == "real" else f"{variant}\n{title}"
-                rows.setdefault(name, pictures)
-                if title == "generated":
-                    titles[name] = asked_for(sample, classes)
-    if not rows:
-        return None
-    figure, axes = _rows(list(rows), list(rows.values()))
-    for row, (name, pictures) in zip(axes, rows.items(), strict=True):
-        for axis, picture in zip(row, pictures, strict=False):
-            axis.imshow(_flat(picture), cmap="gray", vmin=0, vmax=1)
-        for axis, asked in zip(row, titles.get(name, ()), strict=False):
-            axis.set_title(asked, fontsize=8, pad=2)
-    return figure
-
-
-def planes(samples: Samples):
-    """What codes stand for, a picture a network; None where there are none."""
-    told = {variant: said(sample) for variant, sample in samples.items()}
-    shown = {k: its[PLANE][0] for k, its in told.items() if PLANE in its}
-    shown = dict(list(shown.items())[:ROWS])
-    if not shown:
-        return None
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
-    figure, axes = plt().subplots(
-        rows, columns, figsize=(3 * columns, 3.2 * rows), squeeze=False
-    )
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, (name, picture) in zip(axes.flat, shown.items(), strict=False):
-        axis.imshow(_flat(picture), cmap="gray", vmin=0, vmax=1)
-        axis.set_title(name, fontsize=9)
-    return figure
-
-
-def attention(samples: Samples):
-    """Where the first network that has attention looks, at each piece that it says, in
-    a few test examples; None where there is none.
-    """
-    for sample in samples.values():
-        if "attention" in sample and f"{SAID}pieces said" in sample:
-            break
-    else:
-        return None
-    figure, axes = plt().subplots(1, MAPS, figsize=(9, 3.4), squeeze=False)
-    for i, axis in enumerate(axes[0]):
-        read, said = (
-            [str(piece) for piece in sample[f"{SAID}pieces {what}"][i]]
-            for what in ("read", "said")
-        )
-        read = read[: max((j + 1 for j, piece in enumerate(read) if piece), default=1)]
-        told = next((j for j, piece in enumerate(said) if not piece), len(said))
-        said = said[: max(told, 1)]
-        weights = sample["attention"][i, : len(said), : len(read)]
-        axis.imshow(weights, cmap="Greens", vmin=0, vmax=1, aspect="auto")
-        axis.set_xticks(range(len(read)), read, fontsize=6, rotation=90)
-        axis.set_yticks(range(len(said)), said, fontsize=6)
-        axis.grid(False)
-    return figure
-
-
-def texts(samples: Samples) -> list[dict[str, Any]]:
-    """What samples say: of each example what all networks share, and what each says.
-
-    Returns:
-      [{"shared": {title: text}, "said": {variant: text}}], empty where nothing is said.
-    """
-    told = {
-        variant: {
-            k: v for k, v in said(sample).items() if v.dtype.kind == "U" and v.ndim == 1
-        }
-        for variant, sample in list(samples.items())[:ROWS]
-    }
-    told = {variant: its for variant, its in told.items() if its}
-    if not told:
-        return []
-    shared = dict(next(iter(told.values())))
-    shared.pop("said", None)
-    count = min(TEXTS, *(len(v) for its in told.values() for v in its.values()))
-    return [
-        {
-            "shared": {title: str(text[i]) for title, text in shared.items()},
-            "said": {
-                v: str(its["said"][i]) for v, its in told.items() if "said" in its
-            },
-        }
-        for i in range(count)
-    ]

@@ -4,44 +4,147 @@ report shows of them.
 
 import functools
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from dljax.datasets import spectrogram
-from dljax.metrics import generative_metrics
+from dljax.metrics.generative_metrics import nearest as nearest_index
+from dljax.rendering import (
+    Audio,
+    CodePlane,
+    Images,
+    PixelMaps,
+    Predictions,
+    Renderings,
+    Role,
+    class_names,
+)
 from dljax.sources.transforms import all_images
 from dljax.types import Source
 
-GAP = 0.4  # the grey between pictures of a plane
 
+def show_images(
+    source: Source, *outputs: str, inputs: Sequence[str] = (), code_plane: bool = False
+) -> Source:
+    """The same source, which renders images of samples beside the real ones.
 
-def showing(source: Source, *names: str) -> Source:
-    """The same; under real images the report shows those that samples have by these
-    names, and under "generated" ones the nearest by their pixels, among training
-    images, or among all where seeds have folds. Spectrograms are heard, too.
+    Args:
+      outputs: the arrays of samples that are images which networks generate. Those
+        named "generated" are followed by the nearest training images, by pixels (of all
+        images, where seeds have folds), and of sound all can be heard.
+      inputs: those that are images which networks are given.
+      code_plane: samples have "code_plane", (n, h, w, c), row by row of a square grid.
     """
 
     @functools.cache
-    def real():
+    def real_images():
         images = all_images(source)
         return images if source.test_train_ratio else images[source.split(0)["train"]]
 
-    def say(sample):
-        shown = {"real": sample["image"]}
-        for name in names:
-            shown[name] = np.clip(sample[name], 0, 1)
-            if name == "code_plane":  # its pictures stay where they are, as one
-                side = math.isqrt(len(shown[name]))
-                edges = [(0, 0), (0, 1), (0, 1), (0, 0)]
-                tiles = np.pad(shown[name], edges, constant_values=GAP)
-                tiles = tiles.reshape(side, side, *tiles.shape[1:])
-                shown[name] = np.concatenate(np.concatenate(tiles, 1), 1)[None]
-            if name == "generated":
-                nearest = generative_metrics.nearest(shown[name], real())
-                shown["nearest real"] = real()[nearest]
-        if "voice" in source.arrays:
-            heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
-            shown |= heard
-        return shown
+    def render(samples):
+        records = render_images(source, "real", "real", samples["image"])
+        for name in inputs:
+            records += render_images(source, name, "input", samples[name])
+        for name in outputs:
+            images = np.clip(samples[name], 0, 1)
+            if name != "generated":
+                records += render_images(source, name, "generated", images)
+                continue
+            targets = class_names(samples.get("target_class", ()), source.classes)
+            records += render_images(source, name, "generated", images, targets)
+            nearest = real_images()[nearest_index(images, real_images())]
+            records += render_images(source, "nearest real", "nearest", nearest)
+        if code_plane:
+            images = np.clip(samples["code_plane"], 0, 1)
+            side = math.isqrt(len(images))
+            grid = images.reshape(side, side, *images.shape[1:])
+            records += (CodePlane(pixels=grid, spectrogram=is_sound(source)),)
+        return records
 
-    return source._replace(say=say)
+    return source._replace(render=render)
+
+
+def is_sound(source: Source) -> bool:
+    """Whether its images are spectrograms."""
+    return "voice" in source.arrays
+
+
+def render_images(
+    source: Source,
+    title: str,
+    role: Role,
+    pixels: np.ndarray,
+    target_classes: tuple[str, ...] = (),
+) -> Renderings:
+    """Images of a source, and where they are spectrograms, their sound."""
+    images = Images(
+        title=title,
+        role=role,
+        pixels=pixels,
+        target_classes=target_classes,
+        spectrogram=is_sound(source),
+    )
+    if not is_sound(source):
+        return (images,)
+    audio = Audio(
+        title=title,
+        role=role,
+        waveforms=spectrogram.heard(pixels),
+        sample_rate=spectrogram.RATE,
+        target_classes=target_classes,
+    )
+    return images, audio
+
+
+def render_samples(source: Source, samples: Mapping[str, np.ndarray]) -> Renderings:
+    """All that there is to show of samples {name: array (n, ...)}, of a batch and of
+    `Task.sample`: what the source renders; predicted classes of images; and arrays that
+    have the size of the images (n, h, w), as maps of their pixels.
+    """
+    return (
+        *(source.render(samples) if source.render else ()),
+        *render_predictions(source, samples),
+        *render_pixel_maps(samples, spectrogram=is_sound(source)),
+    )
+
+
+def render_predictions(source: Source, samples: Mapping[str, Any]) -> Renderings:
+    """The predicted classes of images or clips, if there are any."""
+    if "prediction" not in samples or not _is_image(samples.get("image")):
+        return ()
+    return (
+        Predictions(
+            pixels=np.asarray(samples["image"]),
+            predicted=class_names(samples["prediction"], source.classes),
+            labels=class_names(samples["label"], source.classes),
+            spectrogram=is_sound(source),
+        ),
+    )
+
+
+def render_pixel_maps(
+    samples: Mapping[str, Any], *, spectrogram: bool = False
+) -> Renderings:
+    """The arrays of samples that are maps of the images, if there are any."""
+    images = samples.get("image")
+    if images is None or not _is_image(images):
+        return ()
+    size = images.shape[:3]
+    titles = tuple(sorted(k for k, v in samples.items() if v.shape == size))
+    if not titles:
+        return ()
+    return (
+        PixelMaps(
+            pixels=np.asarray(images),
+            titles=titles,
+            maps=np.stack([samples[title] for title in titles]),
+            spectrogram=spectrogram,
+        ),
+    )
+
+
+def _is_image(array: Any) -> bool:
+    """Whether it is (n, h, w, 1 or 3), or clips of such, (n, frames, h, w, 1 or 3)."""
+    return array is not None and array.ndim in (4, 5) and array.shape[-1] in (1, 3)

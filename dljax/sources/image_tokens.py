@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from dljax.datasets import spectrogram
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import UserError
+from dljax.rendering import Renderings, class_names
+from dljax.sources.image_sources import render_images
 from dljax.sources.resident import resident
 from dljax.types import Source
 
@@ -86,7 +87,7 @@ def image_tokens(
             "target_class": label,
         }
 
-    def ask(texts: Sequence[str]) -> dict[str, np.ndarray]:
+    def encode_prompts(texts: Sequence[str]) -> dict[str, np.ndarray]:
         if any(texts) and not by_class:
             raise UserError("--prompt: its images are of no class that is asked for")
         if unknown := set(texts) - {*table.classes, ""}:
@@ -96,19 +97,26 @@ def image_tokens(
         labels = [table.classes.index(t) if t and by_class else 0 for t in texts]
         return {"x": highest + 1 + np.array(labels, np.int32)[:, None]}
 
-    def say(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        pictures = to_images(sample)
-        shown = {"generated": pictures["generated"]}
-        if "completion" in sample:
-            whole = np.concatenate([sample["half"][:, 1:], sample["completion"]], 1)
-            real = {"real": pictures["image"], "half given": picture(whole)}
-            shown = real | shown
-        if "voice" in table.arrays:
-            heard = {f"{k} sound": spectrogram.heard(its) for k, its in shown.items()}
-            shown |= heard
-        if by_class and "label" in sample:
-            shown["target_class"] = sample["label"]
-        return shown
+    def render(samples: Mapping[str, Any]) -> Renderings:
+        records: Renderings = ()
+        if "completion" in samples:
+            parts = [samples["half"][:, 1:], samples["completion"]]
+            completed = picture(np.concatenate(parts, 1))
+            records = (
+                *render_images(source, "real", "real", picture(samples["y"])),
+                *render_images(source, "completed", "generated", completed),
+            )
+        labels = samples.get("label", ()) if by_class else ()
+        return (
+            *records,
+            *render_images(
+                source,
+                "generated",
+                "generated",
+                picture(samples["prediction"]),
+                class_names(labels, table.classes),
+            ),
+        )
 
     kept = {k: v for k, v in table.arrays.items() if k in ("label", "voice")}
     num_tokens = highest + 1 + (len(table.classes) if by_class else 1)
@@ -118,7 +126,7 @@ def image_tokens(
         fingerprint=f"{source.fingerprint}-pixels{levels}.{across}"
         + ("-by_class" if by_class else ""),
         classes=(),
-        say=say,
-        ask=ask,
+        render=render,
+        encode_prompts=encode_prompts,
         details=TokenDetails(num_tokens, length, source, to_images),
     )

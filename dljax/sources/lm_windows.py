@@ -3,7 +3,7 @@
 A vocabulary is fitted on the training part only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ import numpy as np
 
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import UserError
+from dljax.rendering import Renderings, Role, Texts
 from dljax.sources.vocabulary import UNKNOWN, Vocabulary, vocabulary
 from dljax.types import Source
 
@@ -91,7 +92,7 @@ def lm_windows(
 
     every = np.concatenate(list(tokens.values())).astype(np.int32)
 
-    def ask(texts: Sequence[str]) -> dict[str, Any]:
+    def encode_prompts(texts: Sequence[str]) -> dict[str, Any]:
         numbers = [fitted.encode(text or "\n") for text in texts]
         if not all(numbers):
             raise UserError("--prompt: give at least a word to go on from")
@@ -100,13 +101,21 @@ def lm_windows(
                 raise UserError(f"--prompt: {piece} is not in the text that it learned")
         return {"x": np.array(numbers)}
 
-    def say(sample: Mapping[str, Any]) -> dict[str, Any]:
-        told = {"given": sample["x"], "said": sample["prediction"]}
-        if "row" in sample:  # of the text itself
-            made = sample["prediction"].shape[1]
-            ends = sample["row"] + context
-            told["goes on"] = [every[end : end + made] for end in ends]
-        return {name: [fitted.decode(i) for i in its] for name, its in told.items()}
+    def texts_of(title: str, role: Role, tokens: Iterable[Any]) -> Texts:
+        decoded = tuple(fitted.decode(numbers) for numbers in tokens)
+        return Texts(title=title, role=role, texts=decoded)
+
+    def render(samples: Mapping[str, Any]) -> Renderings:
+        prediction = samples["prediction"]
+        records = (
+            texts_of("context", "real", samples["x"]),
+            texts_of("continuation", "generated", prediction),
+        )
+        if "row" not in samples:  # of a prompt
+            return records
+        ends = samples["row"] + context
+        real = [every[end : end + prediction.shape[1]] for end in ends]
+        return (*records, texts_of("real continuation", "real", real))
 
     return Source(
         name=table.name,
@@ -117,7 +126,7 @@ def lm_windows(
         split=lambda seed: rows,
         order=order,
         gather=gather,
-        say=say,
-        ask=ask,
+        render=render,
+        encode_prompts=encode_prompts,
         details=WindowDetails(fitted),
     )

@@ -8,6 +8,7 @@ from dljax.datasets.array_dataset import ArrayDataset
 from dljax.datasets.piano_roll import KEYS
 from dljax.datasets.splits import split_by_seed
 from dljax.errors import UserError
+from dljax.rendering import PianoRolls
 from dljax.types import Source
 
 
@@ -58,18 +59,22 @@ def chords(source: Source, *, longest: int = 0) -> Source:
             "row": rows,
         }
 
-    def say(sample):
-        """Of what a net made after each first frame, as long as the real piece."""
-        there = sample["y_mask"][:, : sample["prediction"].shape[1], None].astype(int)
-        real = roll[sample["row"], 1 : 1 + there.shape[1]] * there
-        return {"real roll": real, "roll": frames[sample["prediction"]] * there}
+    def render(samples):
+        """What a network generates after each first frame, as long as the piece."""
+        prediction = samples["prediction"]
+        mask = samples["y_mask"][:, : prediction.shape[1], None].astype(int)
+        real = roll[samples["row"], 1 : 1 + mask.shape[1]] * mask
+        return (
+            PianoRolls(role="real", rolls=real),
+            PianoRolls(role="generated", rolls=frames[prediction] * mask),
+        )
 
     chord = nearest[back].reshape(roll.shape[:2])
     return source._replace(
         arrays={"roll": roll, "length": length, "chord": chord},
         gather=gather,
         fingerprint=f"{source.fingerprint}-chords{longest}",
-        say=say,
+        render=render,
         details=ChordDetails(frames),
     )
 

@@ -13,6 +13,13 @@ import numpy as np
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.datasets.splits import split_by_seed
 from dljax.errors import UserError
+from dljax.rendering import (
+    InputTokens,
+    Renderings,
+    Texts,
+    TokenAlignment,
+    class_names,
+)
 from dljax.sources.resident import order
 from dljax.sources.vocabulary import BEGIN, END, PAD, UNKNOWN, Vocabulary, vocabulary
 from dljax.types import Source
@@ -41,9 +48,9 @@ class SentenceDetails(NamedTuple):
     vocabulary_size: int
 
 
-def _pieces(of: Vocabulary, numbers: Any) -> list[str]:
-    """The text of each; that of padding is empty, of what is not known "?"."""
-    return ["?" if i == UNKNOWN else of.decode([i]) for i in numbers]
+def _pieces(vocabulary: Vocabulary, numbers: Any) -> tuple[str, ...]:
+    """The text of each token; padding is empty, an unknown token "?"."""
+    return tuple("?" if i == UNKNOWN else vocabulary.decode([i]) for i in numbers)
 
 
 def _mixed(pieces: Sequence[int], rng: np.random.Generator) -> list[int]:
@@ -100,14 +107,27 @@ def sentences(
             "row": rows,
         }
 
-    def say(sample):
-        read = zip(sample["x"], sample["row"], strict=True)
-        return {
-            "sentence": [texts[i % n] for i in sample["row"]],
-            "label": [table.classes[i] for i in sample["label"]],
-            "said": [table.classes[i] for i in sample["prediction"]],
-            "pieces read": [_pieces(known[i // n], its) for its, i in read],
-        }
+    def render(samples):
+        rows = samples["row"]
+        numbers = zip(rows, samples["x"], strict=True)
+        return (
+            Texts(
+                title="sentence", role="real", texts=tuple(texts[i % n] for i in rows)
+            ),
+            Texts(
+                title="label",
+                role="real",
+                texts=class_names(samples["label"], table.classes),
+            ),
+            Texts(
+                title="prediction",
+                role="generated",
+                texts=class_names(samples["prediction"], table.classes),
+            ),
+            InputTokens(
+                tokens=tuple(_pieces(known[i // n], tokens) for i, tokens in numbers)
+            ),
+        )
 
     parts = split_rows(0)
     fingerprint = f"{table.fingerprint}-{kind}{least}.{size}.{most}"
@@ -124,22 +144,30 @@ def sentences(
         gather=gather,
         classes=table.classes,
         test_train_ratio=len(parts["test"]) / len(parts["train"]) if folds > 1 else 0.0,
-        say=say,
+        render=render,
         details=SentenceDetails(max(of.size for of in known)),
     )
+
+
+class Translations(NamedTuple):
+    """Texts of the same examples: a translation is what a network makes of a source."""
+
+    sources: tuple[str, ...]
+    references: tuple[str, ...]
+    translations: tuple[str, ...]
 
 
 class TranslationDetails(NamedTuple):
     """The vocabularies of both languages, and how samples are read as text.
 
     lowercase: whether the target vocabulary decodes to lower case only.
-    translations(sample) -> {"given", "reference", "said"}: a text an example.
+    translate(samples) -> Translations.
     """
 
     source_vocabulary: Vocabulary
     target_vocabulary: Vocabulary
     lowercase: bool
-    translations: Callable[[Mapping[str, Any]], dict[str, list[str]]]
+    translate: Callable[[Mapping[str, Any]], Translations]
 
 
 def translation_pairs(
@@ -195,17 +223,20 @@ def translation_pairs(
             "row": rows,
         }
 
-    given, references = _texts(table, "source"), _texts(table, "target")
+    sources, references = _texts(table, "source"), _texts(table, "target")
 
-    def translations(sample: Mapping[str, Any]) -> dict[str, list[str]]:
-        rows = sample["row"]
-        return {
-            "given": [given[i] for i in rows],
-            "reference": [references[i] for i in rows],
-            "said": [fitted["target"].decode(its) for its in sample["prediction"]],
-        }
+    def decode(numbers: Any) -> tuple[str, ...]:
+        return tuple(fitted["target"].decode(i) for i in numbers)
 
-    def ask(texts: Sequence[str]) -> dict[str, Any]:
+    def translate(samples: Mapping[str, Any]) -> Translations:
+        rows = samples["row"]
+        return Translations(
+            tuple(sources[i] for i in rows),
+            tuple(references[i] for i in rows),
+            decode(samples["prediction"]),
+        )
+
+    def encode_prompts(texts: Sequence[str]) -> dict[str, Any]:
         if not all(texts):
             raise UserError("--prompt: give what is to be translated")
         x = padded([fitted["source"].encode(text) for text in texts], most)
@@ -213,17 +244,28 @@ def translation_pairs(
         begin = np.full((len(x), 1), BEGIN, np.int32)
         return {"x": x, "mask": mask, "decoder_inputs": begin}
 
-    def say(sample: Mapping[str, Any]) -> dict[str, Any]:
-        """The translations, and piece by piece what was read and said."""
-        if "row" not in sample:  # of texts of one's own
-            return {"said": [fitted["target"].decode(i) for i in sample["prediction"]]}
-        return {
-            **translations(sample),
-            "pieces read": [_pieces(fitted["source"], its) for its in sample["x"]],
-            "pieces said": [
-                _pieces(fitted["target"], its) for its in sample["prediction"]
-            ],
-        }
+    def render(samples: Mapping[str, Any]) -> Renderings:
+        """Translations, the tokens of their sources, and the attention between them."""
+        numbers = samples["prediction"]
+        generated = Texts(title="translation", role="generated", texts=decode(numbers))
+        if "row" not in samples:  # of prompts
+            return (generated,)
+        texts = translate(samples)
+        tokens = tuple(_pieces(fitted["source"], i) for i in samples["x"])
+        records = (
+            Texts(title="source", role="real", texts=texts.sources),
+            Texts(title="reference", role="real", texts=texts.references),
+            generated,
+            InputTokens(tokens=tokens),
+        )
+        if "attention" not in samples:
+            return records
+        alignment = TokenAlignment(
+            source_tokens=tokens,
+            target_tokens=tuple(_pieces(fitted["target"], i) for i in numbers),
+            weights=samples["attention"],
+        )
+        return (*records, alignment)
 
     return Source(
         name=table.name,
@@ -234,9 +276,9 @@ def translation_pairs(
         split=split,
         order=order,
         gather=gather,
-        say=say,
-        ask=ask,
+        render=render,
+        encode_prompts=encode_prompts,
         details=TranslationDetails(
-            fitted["source"], fitted["target"], kind == "word", translations
+            fitted["source"], fitted["target"], kind == "word", translate
         ),
     )

@@ -116,7 +116,6 @@ def data(source: Source) -> dict[str, Any]:
         "version": source.version,
         "fingerprint": source.fingerprint,
         "classes": list(source.classes),
-        "sound": "voice" in source.arrays,
     }
 
 

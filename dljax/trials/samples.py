@@ -1,27 +1,98 @@
-"""samples.npz: a few test examples of a trial, and what its networks make of them."""
+"""samples.npz: renderings of a few test examples, and of what each run makes of them.
 
+Its entry "index" is JSON: of each run a list of {"kind", "fields", "arrays"}, where
+`kind` names a record of `dljax.rendering`, `fields` holds its texts, and `arrays` names
+the entry of the file of each of its arrays.
+"""
+
+import dataclasses
+import json
 import pathlib
+import typing
+import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
+from dljax.errors import DAMAGED_DATA, UserError
+from dljax.rendering import Rendering, Renderings
+from dljax.sources.image_sources import render_samples
 from dljax.training.programs import Program
 from dljax.types import Source, State
 
-COUNT = 10
-SAID = "said:"  # begins the names of what a source says of samples
+COUNT = 10  # examples
+KINDS = {kind.__name__: kind for kind in typing.get_args(Rendering)}
+DAMAGED = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def write(
     directory: pathlib.Path, program: Program, source: Source, state: State
 ) -> None:
-    """Writes arrays (s, COUNT, ...) of batch and sample, and what the source says."""
+    """Writes the renderings of COUNT test examples of every run of a trial."""
     arrays = jax.device_get(program.sample(state, COUNT))
-    count = len(program.seeds)
-    arrays = {name: np.asarray(array)[:count] for name, array in arrays.items()}
-    if source.say is not None:
-        runs = range(count)
-        told = [source.say({k: v[i] for k, v in arrays.items()}) for i in runs]
-        said = {k: np.array([one[k] for one in told]) for k in told[0]}
-        arrays |= {f"{SAID}{title}": its for title, its in said.items()}
-    np.savez_compressed(directory / "samples.npz", **arrays)
+    save(
+        directory / "samples.npz",
+        [
+            render_samples(source, {k: np.asarray(v[i]) for k, v in arrays.items()})
+            for i in range(len(program.seeds))
+        ],
+    )
+
+
+def save(path: pathlib.Path, runs: Sequence[Renderings]) -> None:
+    """Writes the renderings of each run, for `read`."""
+    index: list[list[dict[str, Any]]] = []
+    arrays: dict[str, Any] = {}
+    for i, renderings in enumerate(runs):
+        index.append([])
+        for j, record in enumerate(renderings):
+            fields = {
+                field.name: getattr(record, field.name)
+                for field in dataclasses.fields(record)
+            }
+            names = {
+                name: f"{i}/{j}/{name}"
+                for name, value in fields.items()
+                if isinstance(value, np.ndarray)
+            }
+            arrays |= {entry: fields.pop(name) for name, entry in names.items()}
+            kind = type(record).__name__
+            index[-1].append({"kind": kind, "fields": fields, "arrays": names})
+    np.savez_compressed(path, index=np.array(json.dumps(index)), **arrays)
+
+
+def read(path: pathlib.Path) -> list[Renderings]:
+    """The renderings of each run of a trial, in the order of its runs.
+
+    Raises:
+      UserError: the file is damaged, or of an earlier version.
+    """
+    try:
+        with np.load(path) as file:
+            return [
+                tuple(_record(file, entry) for entry in entries)
+                for entries in json.loads(str(file["index"]))
+            ]
+    except DAMAGED:
+        raise UserError(
+            f"{path}: is damaged, or of an earlier version; without it the report "
+            "shows no samples",
+            DAMAGED_DATA,
+        ) from None
+
+
+def _record(file: Any, entry: dict[str, Any]) -> Rendering:
+    fields = {name: _tuples(value) for name, value in entry["fields"].items()}
+    arrays = {name: file[key] for name, key in entry["arrays"].items()}
+    return KINDS[entry["kind"]](**fields, **arrays)
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

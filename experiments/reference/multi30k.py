@@ -140,10 +140,10 @@ def sample_evaluator(details):
         )
 
     def score(sample, seed):
-        texts = details.translations(sample)
-        hypotheses = [words(text) for text in texts["said"]]
-        references = [words(text) for text in texts["reference"]]
-        score = bleu.corpus_score(hypotheses, [references]).score
+        _, references, translations = (
+            list(map(words, texts)) for texts in details.translate(sample)
+        )
+        score = bleu.corpus_score(translations, [references]).score
         return {**sacrebleu.score(sample, seed), "bleu_spacy": score}
 
     return SampleEvaluator((*sacrebleu.names, "bleu_spacy"), score)

@@ -84,14 +84,13 @@ STUDY = Study(
 
 def source(config):
     """Black and white images."""
-    from dljax.sources.image_sources import showing
+    from dljax.sources.image_sources import show_images
     from dljax.sources.loading import load_source
     from dljax.sources.transforms import binarize
 
     images = binarize(load_source(config), config.binarization)
-    return showing(
-        images, "binarised", "reconstructed", "interpolated", "generated", "code_plane"
-    )
+    outputs = ("reconstructed", "interpolated", "generated")
+    return show_images(images, *outputs, inputs=("binarised",), code_plane=True)
 
 
 def task(config, source, numbers):
