@@ -99,7 +99,7 @@ STUDY = Study(
 def source(config):
     """Spectrograms in [0, 1], and what is heard in the report."""
     from dljax.sources import loading, speaker_splits
-    from dljax.sources.image_sources import show_images
+    from dljax.sources.image_rendering import show_images
 
     sounds = loading.load_source(config)
     speaker_splits.require_voices(sounds)

@@ -245,7 +245,7 @@ def _maps(batch, maps):
     import numpy as np
 
     from dljax.reporting import sample_figures
-    from dljax.sources.image_sources import render_pixel_maps
+    from dljax.sources.image_rendering import render_pixel_maps
 
     first = {k: np.asarray(v[:10]) for k, v in {**batch, **maps}.items()}
     renderings = render_pixel_maps(first)

@@ -87,7 +87,7 @@ STUDY = Study(
 
 def source(config):
     """Images in [0, 1]."""
-    from dljax.sources.image_sources import show_images
+    from dljax.sources.image_rendering import show_images
     from dljax.sources.loading import load_source
 
     return show_images(load_source(config), "reconstructed", inputs=("corrupted",))

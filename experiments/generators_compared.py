@@ -113,7 +113,7 @@ STUDY = Study(
 def source(config):
     """What the kind learns from, and what the report shows."""
     from dljax.sources import loading
-    from dljax.sources.image_sources import render_images, show_images
+    from dljax.sources.image_rendering import render_images, show_images
     from dljax.sources.image_tokens import image_tokens
 
     if config.model != "transformer":

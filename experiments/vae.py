@@ -129,7 +129,7 @@ STUDY = Study(
 
 def source(config):
     """Images in [0, 1], and what the report shows."""
-    from dljax.sources.image_sources import show_images
+    from dljax.sources.image_rendering import show_images
     from dljax.sources.loading import load_source
 
     outputs = ("reconstructed", "interpolated", "generated")

@@ -13,7 +13,7 @@ from dljax.datasets.spectrogram import BANDS, FRAMES, HOP, RATE
 from dljax.datasets.splits import split_by_seed
 from dljax.rendering import Audio, Images, of_kind
 from dljax.reporting import sample_figures
-from dljax.sources.image_sources import render_pixel_maps
+from dljax.sources.image_rendering import render_pixel_maps
 from dljax.sources.image_tokens import image_tokens
 
 LENGTH = FRAMES * HOP

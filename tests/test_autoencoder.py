@@ -9,7 +9,7 @@ from families import table, vae
 from dljax.models.autoencoder import autoencoder
 from dljax.rendering import CodePlane, Images, of_kind
 from dljax.reporting import sample_figures
-from dljax.sources.image_sources import show_images
+from dljax.sources.image_rendering import show_images
 from dljax.sources.transforms import binarize
 from dljax.tasks.reconstruction import principal, reconstruction
 from dljax.tasks.vae import vae as of_vae

@@ -12,7 +12,7 @@ import study_fixtures
 
 from dljax.errors import UserError
 from dljax.reporting import profiles, sample_figures, templates
-from dljax.sources.image_sources import render_predictions
+from dljax.sources.image_rendering import render_predictions
 from dljax.sources.transforms import with_train_eval
 from dljax.studies.experiment import of_module
 from dljax.studies.study import Profile

@@ -174,7 +174,7 @@ def generate_images(
     import numpy as np
 
     from dljax.sources.examples import example_batch
-    from dljax.sources.image_sources import render_images
+    from dljax.sources.image_rendering import render_images
 
     if task.sample is None:
         raise _nothing_to_sample(run)

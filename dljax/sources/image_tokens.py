@@ -12,7 +12,7 @@ import numpy as np
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import UserError
 from dljax.rendering import Renderings, class_names
-from dljax.sources.image_sources import render_images
+from dljax.sources.image_rendering import render_images
 from dljax.sources.resident import resident
 from dljax.types import Source
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from dljax.errors import DAMAGED_DATA, UserError
 from dljax.rendering import Rendering, Renderings
-from dljax.sources.image_sources import render_samples
+from dljax.sources.image_rendering import render_samples
 from dljax.training.programs import Program
 from dljax.types import Source, State
 

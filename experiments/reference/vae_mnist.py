@@ -84,7 +84,7 @@ STUDY = Study(
 
 def source(config):
     """Black and white images."""
-    from dljax.sources.image_sources import show_images
+    from dljax.sources.image_rendering import show_images
     from dljax.sources.loading import load_source
     from dljax.sources.transforms import binarize
 

@@ -1,6 +1,4 @@
-"""Sources of images that networks make such of: black and white ones, and what the
-report shows of them.
-"""
+"""Renderings of images: of what networks are given, predict and generate."""
 
 import functools
 import math
@@ -28,14 +26,14 @@ from dljax.types import Source
 def show_images(
     source: Source, *outputs: str, inputs: Sequence[str] = (), code_plane: bool = False
 ) -> Source:
-    """The same source, which renders images of samples beside the real ones.
+    """The same source, which renders the images of samples under the real ones.
 
     Args:
-      outputs: the arrays of samples that are images which networks generate. Those
-        named "generated" are followed by the nearest training images, by pixels (of all
-        images, where seeds have folds), and of sound all can be heard.
-      inputs: those that are images which networks are given.
-      code_plane: samples have "code_plane", (n, h, w, c), row by row of a square grid.
+      outputs: names of samples that are images (n, h, w, c) which a network generates.
+        Under "generated" come the nearest training images, by pixels; of folds, the
+        nearest of all images.
+      inputs: names of samples that are images which a network is given.
+      code_plane: "code_plane" of samples is the images of a square grid, row by row.
     """
 
     @functools.cache
@@ -99,9 +97,8 @@ def render_images(
 
 
 def render_samples(source: Source, samples: Mapping[str, np.ndarray]) -> Renderings:
-    """All that there is to show of samples {name: array (n, ...)}, of a batch and of
-    `Task.sample`: what the source renders; predicted classes of images; and arrays that
-    have the size of the images (n, h, w), as maps of their pixels.
+    """The renderings of samples {name: array (n, ...)}: those of the source,
+    `render_predictions` and `render_pixel_maps`.
     """
     return (
         *(source.render(samples) if source.render else ()),
@@ -111,7 +108,7 @@ def render_samples(source: Source, samples: Mapping[str, np.ndarray]) -> Renderi
 
 
 def render_predictions(source: Source, samples: Mapping[str, Any]) -> Renderings:
-    """The predicted classes of images or clips, if there are any."""
+    """The images or clips of samples with "prediction", their predicted class."""
     if "prediction" not in samples or not _is_image(samples.get("image")):
         return ()
     return (
@@ -127,7 +124,7 @@ def render_predictions(source: Source, samples: Mapping[str, Any]) -> Renderings
 def render_pixel_maps(
     samples: Mapping[str, Any], *, spectrogram: bool = False
 ) -> Renderings:
-    """The arrays of samples that are maps of the images, if there are any."""
+    """The arrays of samples that have the size of the images, (n, h, w): maps."""
     images = samples.get("image")
     if images is None or not _is_image(images):
         return ()
