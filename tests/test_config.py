@@ -15,7 +15,7 @@ class Config(RunConfig):
     network: str = flag("cnn", "which", choices=("cnn", "mlp"))
     width: int = flag(8, "how wide", low=1)
     rate: float = flag(0.1, "how fast")
-    depth: int = flag(8, "how deep", choices=(8, 20))
+    depth: int = flag(8, "how deep", choices=(8, 20), formerly="layers")
 
 
 FACTORS = {"network": ("cnn", "mlp"), "width": (8, 16)}
@@ -66,6 +66,7 @@ def test_sizes_are_defaults_that_flags_override():
     ("argument", "says"),
     [
         ("--stepz=3", ["--stepz", "--steps"]),
+        ("--layers=20", ["--layers", "is now --depth"]),
         ("--steps=ten", ["--steps=ten", "whole number"]),
         ("--rate=fast", ["--rate=fast", "number"]),
         ("--network=cmm", ["--network=cmm", "did you mean cnn?"]),

@@ -1,5 +1,6 @@
 """What README.md and BUILD.md say is so: examples run, tables are current."""
 
+import dataclasses
 import importlib
 import json
 import os
@@ -13,7 +14,9 @@ import pytest
 import scipy.io.wavfile
 from piano_rolls import random_rolls, write_mat
 
+from dljax.config import parse
 from dljax.datasets.registry import REGISTRY
+from dljax.errors import UserError
 from dljax.reporting import readme_tables
 from dljax.studies import verdict
 
@@ -157,6 +160,17 @@ def test_help_prints_claim_and_flags(name, capsys):
     output = capsys.readouterr().out
     assert "Claim:" in output
     assert output.index("This experiment") < output.index("Every experiment")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_former_flags_name_the_new_ones(name):
+    config = importlib.import_module(f"experiments.{name}").Config
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    for field in fields.values():
+        if former := field.metadata["formerly"]:
+            assert former not in fields
+            with pytest.raises(UserError, match=f"--{former}: is now --{field.name}"):
+                parse(config, [f"--{former}=1"], factors={})
 
 
 # Their numbers are beside those of another data set, on which the verdict rests; or of
