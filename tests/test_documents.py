@@ -211,3 +211,22 @@ def test_claims_name_existing_experiments():
 def test_reference_table_is_complete():
     named = [row["experiment"] for row in readme_tables.read()["reference"]]
     assert sorted(named) == [name for name in EXPERIMENTS if "reference" in name]
+
+
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+
+
+def test_the_files_that_the_architecture_names_exist():
+    paths = re.findall(r"`((?:dljax|experiments|tests)/[\w./]*)`", ARCHITECTURE)
+    assert len(paths) > 30
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize(
+    "title", ["From the command line to the optimizer", "From a metric to the report"]
+)
+def test_the_longest_ways_have_twelve_files_at_most(title):
+    section = ARCHITECTURE.split(f"## {title}\n")[1].split("\n## ")[0]
+    steps = re.findall(r"^\d+\. `([\w/.]+)`", section, re.M)
+    assert 5 < len(steps) <= 12
+    assert len(set(steps)) == len(steps)
