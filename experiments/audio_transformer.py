@@ -110,7 +110,7 @@ def source(config):
     from dljax.sources.image_tokens import image_tokens
 
     return image_tokens(
-        loading.load_dataset(config), levels=16, across=2, by_class=True
+        loading.load_dataset(config), levels=16, pool_width=2, class_conditional=True
     )
 
 

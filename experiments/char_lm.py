@@ -141,8 +141,8 @@ def source(config):
 
     return lm_windows(
         loading.load_dataset(config),
-        kind=config.tokenizer,
-        size=config.vocab_size,
+        tokenizer=config.tokenizer,
+        vocab_size=config.vocab_size,
         context=config.context,
     )
 

@@ -45,7 +45,9 @@ class Config(RunConfig):
     dropout: float = flag(
         0.5, "dropout rate of a layer's inputs and outputs", low=0, below=1
     )
-    longest: int = flag(64, "steps after the first; the rest is cut off", low=20)
+    max_len: int = flag(
+        64, "steps after the first; the rest is cut off", low=20, formerly="longest"
+    )
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
     seeds: int = flag(10, "number of seeds", low=1)
     epochs: float = flag(10.0, "passes over the training data", low=0)
@@ -76,7 +78,7 @@ STUDY = Study(
     sizes={"piano_roll": {"epochs": 40.0}},
     full={"chorales": {"epochs": 40.0}},
     default_is_full={"piano_roll": WHOLE_DATA_SET},
-    smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 20},
+    smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "max_len": 20},
 )
 
 
@@ -85,7 +87,7 @@ def source(config):
     from dljax.sources import piano_rolls
     from dljax.sources.loading import load_source
 
-    return piano_rolls.chords(load_source(config), longest=config.longest)
+    return piano_rolls.chords(load_source(config), max_len=config.max_len)
 
 
 def task(config, source, numbers):

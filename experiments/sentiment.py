@@ -47,7 +47,9 @@ class Config(RunConfig):
         choices=("word", "character"),
         formerly="pieces",
     )
-    longest: int = flag(60, "words of a sentence; the rest is cut off", low=1)
+    max_len: int = flag(
+        60, "words of a sentence; the rest is cut off", low=1, formerly="longest"
+    )
     hidden: int = flag(64, "size of the hidden state", low=1)
     embedding: int = flag(64, "size of a word's embedding", low=1)
     dropout: float = flag(
@@ -102,12 +104,13 @@ STUDY = Study(
 
 def source(config):
     """Sentences as numbers, and their labels."""
-    from dljax.sources import loading, sentences
+    from dljax.sources import loading
+    from dljax.sources.sentences import labelled_sentences
 
-    return sentences.sentences(
+    return labelled_sentences(
         loading.load_dataset(config),
-        kind=config.tokenizer,
-        longest=config.longest,
+        tokenizer=config.tokenizer,
+        max_len=config.max_len,
         shuffled=config.order == "shuffled",
     )
 
@@ -118,7 +121,7 @@ def task(config, source, numbers):
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
     from dljax.sources.examples import example_batch
-    from dljax.sources.sentences import words_of
+    from dljax.sources.sentences import sentence_inputs
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
@@ -149,7 +152,7 @@ def task(config, source, numbers):
         )
     optimizer = adamw(learning_rate, clip=1.0)
     inputs = example_batch(source, "x", "mask")
-    return classification(net, optimizer, example=inputs, inputs_of=words_of)
+    return classification(net, optimizer, example=inputs, inputs_of=sentence_inputs)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,9 @@ class Config(RunConfig):
     vocab_size: int = flag(
         4000, "maximum vocabulary size of byte-pair encoding", low=10, formerly="size"
     )
-    longest: int = flag(40, "pieces of a sentence; the rest is cut off", low=1)
+    max_len: int = flag(
+        40, "pieces of a sentence; the rest is cut off", low=1, formerly="longest"
+    )
     hidden: int = flag(128, "size of the hidden state", low=1)
     embedding: int = flag(64, "size of a token's embedding", low=1)
     dropout: float = flag(
@@ -96,30 +98,31 @@ STUDY = Study(
         "transformer": ("transformer/source", "attention/source"),
     },
     rule=rule,
-    sizes=dict.fromkeys(WHOLE, {"tokenizer": "bpe", "vocab_size": 2000, "longest": 28})
+    sizes=dict.fromkeys(WHOLE, {"tokenizer": "bpe", "vocab_size": 2000, "max_len": 28})
     | {
         "multi30k": {
             "tokenizer": "bpe",
             "vocab_size": 2000,
-            "longest": 28,
+            "max_len": 28,
             "epochs": 1.0,
         }
     },
     full={"names": {"epochs": 30.0}, "multi30k": {"epochs": 3.0}},
-    smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4}
+    smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "max_len": 4}
     | {"network": ("attention",), "encoder_input": ("source",)},
 )
 
 
 def source(config):
     """Sentences and their translations, as numbers."""
-    from dljax.sources import loading, sentences
+    from dljax.sources import loading
+    from dljax.sources.translation_pairs import translation_pairs
 
-    return sentences.translation_pairs(
+    return translation_pairs(
         loading.load_dataset(config),
-        kind=config.tokenizer,
-        size=config.vocab_size,
-        longest=config.longest,
+        tokenizer=config.tokenizer,
+        vocab_size=config.vocab_size,
+        max_len=config.max_len,
         blank=config.encoder_input == "blank",
     )
 

@@ -71,7 +71,7 @@ def test_ten_times_the_amplitude_is_20_decibels():
 def test_griffin_lim_inverts_spectrogram(font):
     sounds = [soundfont.play(font, p, 60, rate=RATE, seconds=1.0) for p in (0, 40, 73)]
     found = spectrogram.mel_spectrograms(sounds)
-    again = spectrogram.mel_spectrograms(spectrogram.heard(found / 255))
+    again = spectrogram.mel_spectrograms(spectrogram.griffin_lim(found / 255))
     off = np.abs(again.astype(float) - found) * spectrogram.RANGE / 255
     assert off[found > 100].mean() < 5  # decibels, where it is loud
 
@@ -134,7 +134,7 @@ def test_spoken_digits_test_on_first_five_recordings(tmp_path):
 
 def test_rendered_sounds_are_audible(data_dir):
     table = loading.load(location.find("notes", data_dir=data_dir))
-    found = image_tokens(table, levels=16, across=2)
+    found = image_tokens(table, levels=16, pool_width=2)
     batch = found.gather(found.arrays, np.arange(2))
     y = np.asarray(batch["y"])
     sample = {k: np.asarray(v) for k, v in batch.items()} | {

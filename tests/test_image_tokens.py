@@ -43,7 +43,7 @@ def test_each_pixel_is_a_token_and_is_told_from_those_before():
 
 
 def test_fewer_levels_and_means_of_neighbours():
-    data = image_tokens(table(), levels=3, across=3)
+    data = image_tokens(table(), levels=3, pool_width=3)
     its = data.gather(data.arrays, jnp.arange(6))
     means = table().arrays["image"][:6].reshape(6, H, W).mean(-1)
     np.testing.assert_array_equal(its["y"], np.round(means * 2 / LARGEST))
@@ -52,7 +52,7 @@ def test_fewer_levels_and_means_of_neighbours():
 
 
 def test_a_class_begins_with_a_token_of_its_own():
-    data = image_tokens(table(), by_class=True)
+    data = image_tokens(table(), class_conditional=True)
     its = data.gather(data.arrays, jnp.array([0, N - 1]))
     np.testing.assert_array_equal(its["begin"][:, 0], [LARGEST + 1, LARGEST + 2])
     assert data.details.num_tokens == LARGEST + 3

@@ -59,7 +59,7 @@ def test_unseen_chords_map_to_the_nearest(tmp_path):
     source = next_frames(load(find("piano_roll", manual_dir=str(tmp_path))))
     found = chords(source)
     frames = found.details.frames
-    assert chords(source, longest=4).arrays["chord"].shape[1] == 5
+    assert chords(source, max_len=4).arrays["chord"].shape[1] == 5
     for part in ("train", "test"):
         rows = source.split(0)[part]
         batch = found.gather(found.arrays, rows)

@@ -12,7 +12,7 @@ from dljax.errors import UserError, package
 from dljax.models.mlp import bag_of_words
 from dljax.models.recurrent import recurrent
 from dljax.rendering import Texts, of_kind
-from dljax.sources import sentences, vocabulary
+from dljax.sources import sentences, translation_pairs, vocabulary
 
 LINES = [f"a {w} film, {w}!" for w in ("good", "fine", "bad", "poor", "dull")] * 8
 
@@ -24,11 +24,11 @@ def table(parts=None, folds=5):
     return ArrayDataset("mine", "1", arrays, rows, ("up", "down"), folds=folds)
 
 
-@pytest.mark.parametrize("kind", vocabulary.KINDS)
-def test_decode_inverts_encode(kind):
-    fitted = vocabulary.vocabulary(kind, LINES, size=60)
+@pytest.mark.parametrize("tokenizer", vocabulary.TOKENIZERS)
+def test_decode_inverts_encode(tokenizer):
+    fitted = vocabulary.fit_vocabulary(tokenizer, LINES, vocab_size=60)
     line = LINES[3]
-    expected = " ".join(vocabulary.words(line)) if kind == "word" else line
+    expected = " ".join(vocabulary.words(line)) if tokenizer == "word" else line
     assert fitted.decode([*fitted.encode(line), vocabulary.END, 5, 6]) == expected
     assert max(fitted.encode(line)) < fitted.size
 
@@ -40,7 +40,7 @@ def test_words_are_split_at_punctuation_in_lower_case():
 
 
 def test_vocabulary_has_frequent_tokens():
-    fitted = vocabulary.vocabulary("word", ["a b", "a c", "a b"], least=2)
+    fitted = vocabulary.fit_vocabulary("word", ["a b", "a c", "a b"], min_count=2)
     assert fitted.size == len(vocabulary.SPECIAL) + 2
     assert fitted.encode("a b c") == [4, 5, vocabulary.UNKNOWN]
 
@@ -52,7 +52,7 @@ def test_each_fold_has_a_vocabulary_of_its_own_training_data():
         "label": np.tile(np.array([0, 1], np.int32), 20),
     }
     of = ArrayDataset("mine", "1", arrays, {"train": np.arange(40)}, ("a", "b"))
-    source = sentences.sentences(of)
+    source = sentences.labelled_sentences(of)
     tested = []
     for seed in range(6):
         parts = source.split(seed)
@@ -66,7 +66,7 @@ def test_each_fold_has_a_vocabulary_of_its_own_training_data():
 
 
 def test_batch_decodes_to_its_sentences():
-    source = sentences.sentences(table())
+    source = sentences.labelled_sentences(table())
     size = source.details.vocabulary_size
     rows = source.split(2)["valid"]
     batch = source.gather(source.arrays, rows)
@@ -107,10 +107,11 @@ def test_pooling_ignores_padding(pool):
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.parametrize("longest", [0, 2])
-def test_shuffled_sentences_have_the_same_words(longest):
+@pytest.mark.parametrize("max_len", [0, 2])
+def test_shuffled_sentences_have_the_same_words(max_len):
     plain, moved = (
-        sentences.sentences(table(), shuffled=s, longest=longest) for s in (False, True)
+        sentences.labelled_sentences(table(), shuffled=s, max_len=max_len)
+        for s in (False, True)
     )
     a, b = plain.arrays["x"], moved.arrays["x"]
     assert (a != b).any()
@@ -119,7 +120,7 @@ def test_shuffled_sentences_have_the_same_words(longest):
 
 
 def test_long_sentences_are_truncated():
-    whole, cut = (sentences.sentences(table(), longest=n) for n in (0, 3))
+    whole, cut = (sentences.labelled_sentences(table(), max_len=n) for n in (0, 3))
     np.testing.assert_array_equal(whole.arrays["x"][:, :3], cut.arrays["x"])
 
 
@@ -130,7 +131,7 @@ def pairs(**options):
     }
     arrays = {k: np.array([t.encode() for t in v]) for k, v in sides.items()}
     rows = {"train": np.arange(30), "valid": np.arange(30, 35), "test": [36, 37]}
-    return sentences.translation_pairs(
+    return translation_pairs.translation_pairs(
         ArrayDataset("mine", "1", arrays, rows, ()), **options
     )
 
@@ -282,10 +283,13 @@ WRONG = {
     "a rating": (lambda d: rated(d, "bad"), "line 3 is not"),
     "no files": (lambda d: find("vader", manual_dir=str(d)), "no amazonReview"),
     "images": (
-        lambda d: sentences.sentences(ArrayDataset("x", "1", {}, {}, ())),
+        lambda d: sentences.labelled_sentences(ArrayDataset("x", "1", {}, {}, ())),
         "no sentences",
     ),
-    "no pairs": (lambda d: sentences.translation_pairs(table()), "no translations"),
+    "no pairs": (
+        lambda d: translation_pairs.translation_pairs(table()),
+        "no translations",
+    ),
     "a size": (
         lambda d: load(find("lexicon", data_dir=str(d), resize=8)),
         "has no images",

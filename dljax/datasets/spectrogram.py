@@ -1,8 +1,8 @@
-"""Sound as pictures, mel spectrograms, and pictures as sound again.
+"""Sounds as mel spectrograms, and mel spectrograms as sounds.
 
-A picture is uint8 (frames, bands, 1): the loudness of each band, in decibels from the
-quietest that counts (0) to the loudest that there is (255), in 32 frames of a second
-and 32 bands that are spaced as we hear, on the mel scale (Stevens et al. 1937).
+A spectrogram is uint8 (frames, bands, 1): the loudness of each band, in decibels from
+the quietest that counts (0) to the loudest that there is (255), in 32 frames of a
+second and 32 bands that are spaced as we hear, on the mel scale (Stevens et al. 1937).
 """
 
 import functools
@@ -32,12 +32,11 @@ def mel_spectrograms(sounds: Sequence[np.ndarray]) -> np.ndarray:
     return np.round(255 * np.stack(images)).astype(np.uint8)[..., None]
 
 
-def heard(images: np.ndarray) -> np.ndarray:
-    """Sounds int16 (n, samples) with pictures near these, (n, frames, bands, 1) in
-    [0, 1].
+def griffin_lim(images: np.ndarray) -> np.ndarray:
+    """Sounds int16 (n, samples) of mel spectrograms (n, frames, bands, 1) in [0, 1].
 
-    The power of each frequency is that of its bands; phases are found by going back and
-    forth between sound and spectrogram (Griffin and Lim 1984).
+    The power of each frequency is that of its bands; phases are estimated by going back
+    and forth between sound and spectrogram (Griffin and Lim 1984).
     """
     decibels = (np.asarray(images, np.float64)[..., 0] - 1) * RANGE + LOUDEST
     power = np.where(images[..., 0] > 0, 10 ** (decibels / 10), 0)

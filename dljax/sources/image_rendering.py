@@ -89,7 +89,7 @@ def render_images(
     audio = Audio(
         title=title,
         role=role,
-        waveforms=spectrogram.heard(pixels),
+        waveforms=spectrogram.griffin_lim(pixels),
         sample_rate=spectrogram.RATE,
         target_classes=target_classes,
     )

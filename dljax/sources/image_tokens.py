@@ -1,6 +1,6 @@
 """Images as sequences of tokens: each pixel's value, row by row.
 
-Of sound these are mel spectrograms, frame by frame.
+Sounds are mel spectrograms, frame by frame.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ from dljax.types import Source
 class TokenDetails(NamedTuple):
     """How images are tokens.
 
-    num_tokens: of the vocabulary. length: tokens of one image. images: the source of
-    the images themselves. to_images(samples) -> images in [0, 1] (n, h, w, 1):
-    "generated" of "prediction", and beside real examples "image", "label" and
-    "target_class", the label.
+    num_tokens: size of the vocabulary. length: tokens of one image. images: the source
+    of the images themselves. to_images(samples) -> images in [0, 1] (n, h, w, 1):
+    "generated" of "prediction"; of examples also "image", "label" and "target_class",
+    which is the label.
     """
 
     num_tokens: int
@@ -33,100 +33,118 @@ class TokenDetails(NamedTuple):
 
 
 def image_tokens(
-    table: ArrayDataset, *, levels: int = 0, across: int = 1, by_class: bool = False
+    dataset: ArrayDataset,
+    *,
+    levels: int = 0,
+    pool_width: int = 1,
+    class_conditional: bool = False,
 ) -> Source:
     """A source of images of one channel, or of sound, as tokens; its details are
     `TokenDetails`.
 
     Its batches are {"y": int32 (b, length), the values of pixels, "x": the same a pixel
-    earlier, which begins with a token of its own, "begin": int32 (b, 1), that token
+    earlier, which begins with a begin token, "begin": int32 (b, 1), the begin token
     alone, "half": int32 (b, 1 + length // 2), x up to half of the image, "label"}.
 
     Args:
-      levels: values are rounded to so many; 0: every one that a pixel can have is a
-        token, so that nothing is lost.
-      across: the mean of so many pixels of a row, or bands of a frame, is one.
-      by_class: each class begins with another token.
+      levels: values are rounded to so many levels; 0: all values of a pixel.
+      pool_width: a token is the mean of so many pixels of a row, or bands of a frame.
+      class_conditional: each class has a begin token of its own.
 
     Raises:
-      UserError: the table has no images of classes, or they are in colour.
+      UserError: the data set has no images of classes, or they are in colour.
     """
-    images = table.arrays.get("image", np.zeros((0, 1, 1, 0)))
-    if images.shape[-1] != 1 or "label" not in table.arrays:
+    images = dataset.arrays.get("image", np.zeros((0, 1, 1, 0)))
+    if images.shape[-1] != 1 or "label" not in dataset.arrays:
         raise UserError(
-            f"--dataset={table.name}: has no grey images of classes, and this takes "
+            f"--dataset={dataset.name}: has no grey images of classes, and this takes "
             "them"
         )
-    height, width = images.shape[1], images.shape[2] // across
-    length, highest = height * width, levels - 1 if levels else table.max_value
-    values = images[:, :, : width * across].reshape(-1, length, across).mean(-1)
-    values = np.round(values * (highest / table.max_value)).astype(np.uint8)
-    source = resident(table)
+    height, width = images.shape[1], images.shape[2] // pool_width
+    length, max_token = height * width, levels - 1 if levels else dataset.max_value
+    values = images[:, :, : width * pool_width].reshape(-1, length, pool_width).mean(-1)
+    values = np.round(values * (max_token / dataset.max_value)).astype(np.uint8)
+    source = resident(dataset)
 
     def gather(arrays: Any, rows: Any) -> dict[str, Any]:
         y = jnp.take(arrays["pixels"], rows, axis=0).astype(jnp.int32)
         label = jnp.take(arrays["label"], rows, axis=0)
-        begin = highest + 1 + by_class * label[:, None]
+        begin = max_token + 1 + class_conditional * label[:, None]
         x = jnp.concatenate([begin, y[:, :-1]], 1)
         half = x[:, : 1 + length // 2]
         return {"x": x, "y": y, "begin": begin, "half": half, "label": label}
 
-    def picture(tokens: Any) -> np.ndarray:
-        values = np.minimum(np.asarray(tokens, np.float32) / highest, 1)
-        return values.reshape(-1, height, width, 1).repeat(across, 2)
+    def decode(tokens: Any) -> np.ndarray:
+        """Tokens (n, length) -> images in [0, 1] (n, h, w, 1)."""
+        values = np.minimum(np.asarray(tokens, np.float32) / max_token, 1)
+        return values.reshape(-1, height, width, 1).repeat(pool_width, 2)
 
-    def to_images(sample: Mapping[str, Any]) -> dict[str, Any]:
-        made = {"generated": picture(sample["prediction"])}
-        if "y" not in sample:
-            return made
-        label = sample["label"]
+    def encode_prompts(texts: Sequence[str]) -> dict[str, np.ndarray]:
+        if any(texts) and not class_conditional:
+            raise UserError("--prompt: its images are of no class that is asked for")
+        if unknown := set(texts) - {*dataset.classes, ""}:
+            classes = ", ".join(dataset.classes)
+            raise UserError(f"--prompt={min(unknown)}: must be one of {classes}")
+        labels = [
+            dataset.classes.index(text) if text and class_conditional else 0
+            for text in texts
+        ]
+        return {"x": max_token + 1 + np.array(labels, np.int32)[:, None]}
+
+    num_begin_tokens = len(dataset.classes) if class_conditional else 1
+    others = {k: v for k, v in dataset.arrays.items() if k in ("label", "voice")}
+    return source._replace(
+        arrays={"pixels": values, **others},
+        gather=gather,
+        fingerprint=f"{source.fingerprint}-pixels{levels}.{pool_width}"
+        + ("-by_class" if class_conditional else ""),
+        classes=(),
+        render=_renderer(source, decode, class_conditional),
+        encode_prompts=encode_prompts,
+        details=TokenDetails(
+            max_token + 1 + num_begin_tokens, length, source, _to_images(decode)
+        ),
+    )
+
+
+def _to_images(decode: Callable[[Any], np.ndarray]) -> Callable[..., dict[str, Any]]:
+    def to_images(samples: Mapping[str, Any]) -> dict[str, Any]:
+        generated = {"generated": decode(samples["prediction"])}
+        if "y" not in samples:
+            return generated
+        label = samples["label"]
         return {
-            **made,
-            "image": picture(sample["y"]),
+            **generated,
+            "image": decode(samples["y"]),
             "label": label,
             "target_class": label,
         }
 
-    def encode_prompts(texts: Sequence[str]) -> dict[str, np.ndarray]:
-        if any(texts) and not by_class:
-            raise UserError("--prompt: its images are of no class that is asked for")
-        if unknown := set(texts) - {*table.classes, ""}:
-            raise UserError(
-                f"--prompt={min(unknown)}: must be one of {', '.join(table.classes)}"
-            )
-        labels = [table.classes.index(t) if t and by_class else 0 for t in texts]
-        return {"x": highest + 1 + np.array(labels, np.int32)[:, None]}
+    return to_images
 
+
+def _renderer(
+    images: Source, decode: Callable[[Any], np.ndarray], class_conditional: bool
+) -> Callable[..., Renderings]:
     def render(samples: Mapping[str, Any]) -> Renderings:
         records: Renderings = ()
         if "completion" in samples:
             parts = [samples["half"][:, 1:], samples["completion"]]
-            completed = picture(np.concatenate(parts, 1))
+            completed = decode(np.concatenate(parts, 1))
             records = (
-                *render_images(source, "real", "real", picture(samples["y"])),
-                *render_images(source, "completed", "generated", completed),
+                *render_images(images, "real", "real", decode(samples["y"])),
+                *render_images(images, "completed", "generated", completed),
             )
-        labels = samples.get("label", ()) if by_class else ()
+        labels = samples.get("label", ()) if class_conditional else ()
         return (
             *records,
             *render_images(
-                source,
+                images,
                 "generated",
                 "generated",
-                picture(samples["prediction"]),
-                class_names(labels, table.classes),
+                decode(samples["prediction"]),
+                class_names(labels, images.classes),
             ),
         )
 
-    kept = {k: v for k, v in table.arrays.items() if k in ("label", "voice")}
-    num_tokens = highest + 1 + (len(table.classes) if by_class else 1)
-    return source._replace(
-        arrays={"pixels": values, **kept},
-        gather=gather,
-        fingerprint=f"{source.fingerprint}-pixels{levels}.{across}"
-        + ("-by_class" if by_class else ""),
-        classes=(),
-        render=render,
-        encode_prompts=encode_prompts,
-        details=TokenDetails(num_tokens, length, source, to_images),
-    )
+    return render

@@ -1,21 +1,24 @@
-"""Vocabularies: a text as the numbers of its words, characters or pieces."""
+"""Vocabularies: text as numbers of its tokens, words, characters or byte pairs."""
 
 import collections
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from dljax.errors import package
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("<pad>", "<unknown>", "<begin>", "<end>")
-KINDS = ("word", "character", "bpe")
+TOKENIZERS = ("word", "character", "bpe")
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 class Vocabulary(NamedTuple):
-    """size: how many pieces, the special ones too. encode: a text -> their numbers.
-    decode: numbers -> a text, up to the first END, without special pieces.
+    """size: the number of tokens, special ones included. encode: a text -> the numbers
+    of its tokens. decode: numbers -> a text, up to the first END, without special
+    tokens.
     """
 
     size: int
@@ -28,57 +31,71 @@ def words(text: str) -> list[str]:
     return WORD.findall(text.lower())
 
 
-def vocabulary(
-    kind: str, texts: Sequence[str], *, least: int = 1, size: int = 4000
+def fit_vocabulary(
+    tokenizer: str, texts: Sequence[str], *, min_count: int = 1, vocab_size: int = 4000
 ) -> Vocabulary:
     """Fits a vocabulary.
 
     Args:
-      kind: "word" (`words`, so what it decodes has none but lower case and spaces
-        between), "character", or "bpe": byte-pair encoding, which merges what is often
-        side by side (Sennrich et al. 2016).
-      texts: of the training data.
-      least: words and characters that are there less often are unknown.
-      size: pieces of byte-pair encoding, at most.
+      tokenizer: "word" (`words`: decodes to lower case, with spaces between tokens),
+        "character", or "bpe": byte-pair encoding, which merges frequent neighbours
+        (Sennrich et al. 2016).
+      texts: the training data.
+      min_count: words and characters that are less frequent are UNKNOWN.
+      vocab_size: tokens of byte-pair encoding, at most.
 
     Raises:
       UserError: byte-pair encoding, and its library is not installed.
     """
-    if kind == "bpe":
-        return _pairs_of_bytes(texts, size)
-    cut: Callable[[str], list[str]] = words if kind == "word" else list
-    joint = " " if kind == "word" else ""
-    counts = collections.Counter(piece for text in texts for piece in cut(text))
-    often = sorted((-n, piece) for piece, n in counts.items() if n >= least)
-    pieces = [*SPECIAL, *(piece for _, piece in often)]
-    number = {piece: i for i, piece in enumerate(pieces)}
+    if tokenizer == "bpe":
+        return _fit_byte_pairs(texts, vocab_size)
+    tokenize: Callable[[str], list[str]] = words if tokenizer == "word" else list
+    separator = " " if tokenizer == "word" else ""
+    counts = collections.Counter(token for text in texts for token in tokenize(text))
+    frequent = sorted((-n, token) for token, n in counts.items() if n >= min_count)
+    tokens = [*SPECIAL, *(token for _, token in frequent)]
+    number_of = {token: i for i, token in enumerate(tokens)}
 
     def encode(text):
-        return [number.get(piece, UNKNOWN) for piece in cut(text)]
+        return [number_of.get(token, UNKNOWN) for token in tokenize(text)]
 
     def decode(numbers):
-        return joint.join(pieces[i] for i in _said(numbers))
+        return separator.join(tokens[i] for i in _before_end(numbers))
 
-    return Vocabulary(len(pieces), encode, decode)
+    return Vocabulary(len(tokens), encode, decode)
 
 
-def _said(numbers: Iterable[int]) -> list[int]:
+def _before_end(numbers: Iterable[int]) -> list[int]:
+    """The numbers up to the first END, without special tokens."""
     numbers = [int(i) for i in numbers]
     end = numbers.index(END) if END in numbers else len(numbers)
     return [i for i in numbers[:end] if i >= len(SPECIAL)]
 
 
-def _pairs_of_bytes(texts: Sequence[str], size: int) -> Vocabulary:
+def _fit_byte_pairs(texts: Sequence[str], vocab_size: int) -> Vocabulary:
     tokenizers = package("tokenizers", extra="text", what="byte-pair encoding")
-    made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
-    made.decoder = tokenizers.decoders.Metaspace()
+    bpe = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
+    bpe.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    bpe.decoder = tokenizers.decoders.Metaspace()
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=size, special_tokens=list(SPECIAL), show_progress=False
+        vocab_size=vocab_size, special_tokens=list(SPECIAL), show_progress=False
     )
-    made.train_from_iterator(texts, trainer)
+    bpe.train_from_iterator(texts, trainer)
     return Vocabulary(
-        made.get_vocab_size(),
-        lambda text: made.encode(text).ids,
-        lambda numbers: made.decode(_said(numbers)),
+        bpe.get_vocab_size(),
+        lambda text: bpe.encode(text).ids,
+        lambda numbers: bpe.decode(_before_end(numbers)),
     )
+
+
+def pad_tokens(sequences: Sequence[Sequence[int]], max_len: int) -> np.ndarray:
+    """int32 (n, max_len), padded with PAD; longer sequences lose their end."""
+    rows = np.full((len(sequences), max_len), PAD, np.int32)
+    for row, tokens in zip(rows, sequences, strict=True):
+        row[: min(len(tokens), max_len)] = tokens[:max_len]
+    return rows
+
+
+def token_texts(vocabulary: Vocabulary, numbers: Iterable[int]) -> tuple[str, ...]:
+    """The text of each token; padding is empty, an unknown token "?"."""
+    return tuple("?" if i == UNKNOWN else vocabulary.decode([i]) for i in numbers)

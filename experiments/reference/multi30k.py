@@ -37,8 +37,12 @@ PUBLISHED = 28.11
 class Config(RunConfig):
     dataset: str = flag("multi30k", "data set to train on")
     cell: str = flag("gru", "recurrent cell", choices=("rnn", "gru", "lstm"))
-    least: int = flag(2, "words that are there less often are unknown", low=1)
-    longest: int = flag(25, "words of a sentence; the rest is cut off", low=1)
+    min_count: int = flag(
+        2, "words that are there less often are unknown", low=1, formerly="least"
+    )
+    max_len: int = flag(
+        25, "words of a sentence; the rest is cut off", low=1, formerly="longest"
+    )
     hidden: int = flag(256, "size of the hidden state", low=1)
     embedding: int = flag(256, "size of a word's embedding", low=1)
     dropout: float = flag(
@@ -69,17 +73,18 @@ STUDY = Study(
     select="best_valid",
     contrasts={"bleu_gain": ("gru@bleu_spacy", PUBLISHED)},
     rule=rule,
-    smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "longest": 4},
+    smoke={"steps": 2, "seeds": 2, "hidden": 4, "embedding": 4, "max_len": 4},
     default_is_full={"multi30k": WHOLE_DATA_SET},
 )
 
 
 def source(config):
     """Sentences and their translations, as numbers."""
-    from dljax.sources import loading, sentences
+    from dljax.sources import loading
+    from dljax.sources.translation_pairs import translation_pairs
 
-    return sentences.translation_pairs(
-        loading.load_dataset(config), least=config.least, longest=config.longest
+    return translation_pairs(
+        loading.load_dataset(config), min_count=config.min_count, max_len=config.max_len
     )
 
 

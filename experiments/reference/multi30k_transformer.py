@@ -39,8 +39,12 @@ class Config(RunConfig):
     network: str = flag(
         "transformer", "network", choices=("transformer",), formerly="net"
     )
-    least: int = flag(2, "words that are there less often are unknown", low=1)
-    longest: int = flag(40, "words of a sentence; the rest is cut off", low=1)
+    min_count: int = flag(
+        2, "words that are there less often are unknown", low=1, formerly="least"
+    )
+    max_len: int = flag(
+        40, "words of a sentence; the rest is cut off", low=1, formerly="longest"
+    )
     width: int = flag(256, "model width", low=2)
     depth: int = flag(3, "blocks of the encoder and of the decoder", low=1)
     heads: int = flag(8, "attention heads of a block", low=1)
@@ -68,7 +72,7 @@ STUDY = Study(
     select="best_valid",
     contrasts={"bleu_gain": ("transformer@bleu_spacy", PUBLISHED)},
     rule=rule,
-    smoke={"steps": 2, "seeds": 2, "width": 8, "heads": 2, "depth": 1, "longest": 4},
+    smoke={"steps": 2, "seeds": 2, "width": 8, "heads": 2, "depth": 1, "max_len": 4},
     default_is_full={"multi30k": WHOLE_DATA_SET},
 )
 

@@ -61,16 +61,17 @@ STUDY = Study(
 
 def source(config):
     """Sentences as numbers, and their labels."""
-    from dljax.sources import loading, sentences
+    from dljax.sources import loading
+    from dljax.sources.sentences import labelled_sentences
 
-    return sentences.sentences(loading.load_dataset(config), longest=60)
+    return labelled_sentences(loading.load_dataset(config), max_len=60)
 
 
 def task(config, source, numbers):
     """Negative or positive."""
     from dljax.models.recurrent import recurrent
     from dljax.sources.examples import example_batch
-    from dljax.sources.sentences import words_of
+    from dljax.sources.sentences import sentence_inputs
     from dljax.tasks.classification import classification
     from dljax.training.optimizers import adamw
 
@@ -87,7 +88,7 @@ def task(config, source, numbers):
     )
     optimizer = adamw(config.learning_rate, clip=1.0)
     inputs = example_batch(source, "x", "mask")
-    return classification(net, optimizer, example=inputs, inputs_of=words_of)
+    return classification(net, optimizer, example=inputs, inputs_of=sentence_inputs)
 
 
 if __name__ == "__main__":
