@@ -21,19 +21,19 @@ def test_frechet_equals_closed_form_of_gaussians():
     covariance = SCALE.T @ SCALE
     root = linalg.sqrtm(covariance)
     right = MEAN @ MEAN + np.trace(np.eye(3) + covariance - 2 * root.real)
-    assert generative_metrics.frechet(a, b) == pytest.approx(right, rel=0.03)
-    assert generative_metrics.frechet(a, a) == pytest.approx(0, abs=1e-8)
+    assert generative_metrics.frechet_distance(a, b) == pytest.approx(right, rel=0.03)
+    assert generative_metrics.frechet_distance(a, a) == pytest.approx(0, abs=1e-8)
 
 
 def test_kernel_distance_is_unbiased_and_grows():
     pairs = [
         (drawn(50, MEAN, SCALE, s), drawn(50, MEAN, SCALE, s + 100)) for s in range(60)
     ]
-    alike = np.array([generative_metrics.kernel(*pair) for pair in pairs])
+    alike = np.array([generative_metrics.kernel_distance(*pair) for pair in pairs])
     assert abs(alike.mean()) < 3 * alike.std() / len(alike) ** 0.5
     assert alike.min() < 0 < alike.max()
     near, far = (
-        generative_metrics.kernel(pairs[0][0] + d, pairs[0][1]) for d in (1, 2)
+        generative_metrics.kernel_distance(pairs[0][0] + d, pairs[0][1]) for d in (1, 2)
     )
     assert alike.max() < near < far
 
@@ -56,7 +56,7 @@ def test_kernel_distance_equals_double_sum(monkeypatch):
     right = mean(a, a, apart=True) + mean(b, b, apart=True)
     right -= 2 * mean(a, b, apart=False)
     monkeypatch.setattr(generative_metrics, "AT_ONCE", 3)
-    assert generative_metrics.kernel(a, b) == pytest.approx(right)
+    assert generative_metrics.kernel_distance(a, b) == pytest.approx(right)
 
 
 def test_precision_counts_samples_and_recall_real_images():
@@ -71,7 +71,7 @@ def test_precision_counts_samples_and_recall_real_images():
 
 def test_gaussian_baseline_has_mean_and_covariance():
     images = 0.5 + 0.05 * drawn(4000, 0 * MEAN, SCALE, 0).reshape(-1, 3, 1)
-    made = generative_metrics.gaussian(images, 4000)
+    made = generative_metrics.gaussian_images(images, 4000)
     assert made.shape == images.shape
     a, b = (x.reshape(-1, 3) for x in (made, images))
     np.testing.assert_allclose(a.mean(0), b.mean(0), atol=0.01)
@@ -80,7 +80,12 @@ def test_gaussian_baseline_has_mean_and_covariance():
 
 
 def test_shares_and_neighbours():
-    assert generative_metrics.shares([2, 0, 2, 2], 4).tolist() == [0.25, 0, 0.75, 0]
+    assert generative_metrics.class_shares([2, 0, 2, 2], 4).tolist() == [
+        0.25,
+        0,
+        0.75,
+        0,
+    ]
     real = np.arange(12.0).reshape(6, 2, 1)
-    made = real[[4, 1]] + 0.1
-    assert generative_metrics.nearest(made, real).tolist() == [4, 1]
+    generated = real[[4, 1]] + 0.1
+    assert generative_metrics.nearest_neighbors(generated, real).tolist() == [4, 1]

@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
         source, config.seed, steps=config.evaluator_steps
     )
     real, other = images[rows[:count]], images[rows[count : 2 * count]]
-    gaussian = generative_metrics.gaussian(images[parts["train"]], count)
+    gaussian = generative_metrics.gaussian_images(images[parts["train"]], count)
     reference, _ = feature_fn(real)
     print(f"{count} images each, {source.name}, fold of seed {config.seed}")
     print(f"{'':10}{'frechet':>10}{'kid':>10}{'precision':>11}{'recall':>9}")
@@ -92,7 +92,9 @@ def main(arguments: list[str]) -> int:
             f"{name:10}{values['frechet']:10.2f}{values['kid']:10.3f}"
             f"{values['precision']:11.3f}{values['recall']:9.3f}"
         )
-    shares = generative_metrics.shares(feature_fn(generated)[1], len(source.classes))
+    shares = generative_metrics.class_shares(
+        feature_fn(generated)[1], len(source.classes)
+    )
     pairs = zip(source.classes, shares, strict=True)
     print(
         f"classes of {len(generated)}: " + ", ".join(f"{k} {v:.1%}" for k, v in pairs)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dljax.datasets import spectrogram
-from dljax.metrics.generative_metrics import nearest as nearest_index
+from dljax.metrics.generative_metrics import nearest_neighbors
 from dljax.rendering import (
     Audio,
     CodePlane,
@@ -52,7 +52,7 @@ def show_images(
                 continue
             targets = class_names(samples.get("target_class", ()), source.classes)
             records += render_images(source, name, "generated", images, targets)
-            nearest = real_images()[nearest_index(images, real_images())]
+            nearest = real_images()[nearest_neighbors(images, real_images())]
             records += render_images(source, "nearest real", "nearest", nearest)
         if code_plane:
             images = np.clip(samples["code_plane"], 0, 1)

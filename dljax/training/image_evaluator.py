@@ -102,8 +102,8 @@ def baseline_images(real: np.ndarray, gaussian: np.ndarray) -> dict[str, np.ndar
 def distances(features: Any, reference: Any) -> dict[str, float]:
     """`DISTANCES` of features (n, d) from a reference's (m, d)."""
     values = (
-        generative_metrics.frechet(features, reference),
-        generative_metrics.kernel(features, reference),
+        generative_metrics.frechet_distance(features, reference),
+        generative_metrics.kernel_distance(features, reference),
         *generative_metrics.precision_recall(features, reference),
     )
     return dict(zip(DISTANCES, values, strict=True))
@@ -148,7 +148,7 @@ def image_sample_evaluator(
     @functools.cache
     def draw_gaussian(seed: int, count: int) -> np.ndarray:
         images = all_images(source)[source.split(seed)["train"]]
-        return generative_metrics.gaussian(images, count)
+        return generative_metrics.gaussian_images(images, count)
 
     def score(samples: Mapping[str, Any], seed: int) -> dict[str, float]:
         samples = to_images(samples) if to_images else samples
@@ -165,7 +165,7 @@ def image_sample_evaluator(
             metrics |= {f"{k}_{name}": value for k, value in values.items()}
         for key, suffix in suffixes.items():
             features, predicted = feature_fn(np.clip(samples[key], 0, 1))
-            shares = generative_metrics.shares(predicted, len(source.classes))
+            shares = generative_metrics.class_shares(predicted, len(source.classes))
             values = distances(features[other_half], reference) | {
                 "min_class_share": shares.min(),
                 "max_class_share": shares.max(),
