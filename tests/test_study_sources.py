@@ -1,6 +1,7 @@
 """One command makes each distinct source once, and reads each data set once."""
 
 import dataclasses
+import types
 
 import pytest
 
@@ -9,6 +10,7 @@ from dljax.datasets import loading
 from dljax.errors import UserError
 from dljax.sources.loading import load_source
 from dljax.sources.transforms import on_canvas
+from dljax.studies.experiment import bind_task
 from dljax.studies.study_sources import StudySources
 
 
@@ -71,3 +73,20 @@ def test_a_source_that_reads_the_config_later_is_refused(data_dir):
     shared = StudySources(source)(Config(data_dir=data_dir))
     with pytest.raises(UserError, match=r"source: .* reads config.canvas"):
         shared.order(None, [0, 1, 2])
+
+
+def test_a_task_without_array_fields_is_built_once(data_dir):
+    numbers_of_calls = []
+
+    def task(config, source, numbers):
+        numbers_of_calls.append(dict(numbers))
+        return numbers.get("learning_rate", config.learning_rate)
+
+    experiment = types.SimpleNamespace(task=task)
+    config = Config(data_dir=data_dir)
+    make = bind_task(experiment, config, None, {})
+    assert make({}) == make({}) == config.learning_rate
+    assert numbers_of_calls == [{}]
+    make = bind_task(experiment, config, None, {"learning_rate": 1.0})
+    assert [make({"learning_rate": rate}) for rate in (0.2, 0.3)] == [0.2, 0.3]
+    assert len(numbers_of_calls) == 3

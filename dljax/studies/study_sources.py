@@ -14,36 +14,38 @@ from dljax.types import Source
 
 
 class StudySources:
-    """`make`, a script's `source`, which is called once for configs that it cannot tell
-    apart; it lives as long as the command that created it.
+    """A script's `source`, called once for all configs that it cannot tell apart.
+
+    The sources live as long as this object, which a command creates.
     """
 
     def __init__(self, make: Callable[[Any], Source]):
         self._make = make
-        self._made: list[tuple[dict[str, Any], Source]] = []
+        self._sources: list[tuple[dict[str, Any], Source]] = []
         self._datasets: loading.Datasets = {}
 
     def __call__(self, config: Any) -> Source:
         """The source of a config.
 
         Raises:
-          UserError: see the script; or a function that it returned read the config,
-            which a source that is shared by several configs cannot do.
+          UserError: see the script; or a function of the source reads the config later,
+            though several configs share the source.
         """
-        for fields, source in self._made:
+        for fields, source in self._sources:
             if all(getattr(config, k) == v for k, v in fields.items()):
                 return source
         recorder, fields = _recorder(config)
         with loading.sharing(self._datasets):
             source = self._make(recorder)
         object.__setattr__(recorder, "_sealed", True)
-        self._made.append((fields, source))
+        self._sources.append((fields, source))
         return source
 
 
 def _recorder(config: Any) -> tuple[Any, dict[str, Any]]:
-    """An equal config, and {field: value} of all that is read from it until it is
-    sealed.
+    """An equal config, and {field: value} of the fields that are read from it.
+
+    Once its attribute `_sealed` is true, reading a field raises UserError.
     """
     names = frozenset(field.name for field in dataclasses.fields(config))
     fields: dict[str, Any] = {}
