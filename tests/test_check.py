@@ -8,7 +8,14 @@ import pytest
 from dljax.config import RunConfig, flag
 from dljax.errors import UserError
 from dljax.studies.check import check, check_study
-from dljax.studies.study import Study, Term, terms, variants
+from dljax.studies.study import (
+    Contrast,
+    Difference,
+    Study,
+    Term,
+    parse_contrast,
+    variants,
+)
 
 
 def rule(gap):
@@ -91,7 +98,7 @@ def test_levels_become_what_their_flags_would_make_of_them():
     assert check_study(study, Config).tune == {"decay": (0.0, 0.1)}
 
 
-def test_variants_and_terms():
+def test_variants_of_a_design():
     grid = variants({"a": (1, 2), "b": ("x", "y")})
     assert list(grid) == ["1/x", "1/y", "2/x", "2/y"]
     assert grid["2/x"] == {"a": 2, "b": "x"}
@@ -100,5 +107,21 @@ def test_variants_and_terms():
     ]
     listed = [{"a": 2, "b": "y"}, {"a": 1, "b": "x"}, {"a": 9, "b": "x"}]
     assert list(variants({"a": (1, 2), "b": ("x", "y")}, listed)) == ["2/y", "1/x"]
-    assert terms("1/x - 2/y@loss") == [Term(1, "1/x"), Term(-1, "2/y", "loss")]
-    assert terms(0.5) == [Term(1, "", number=0.5)]
+
+
+def test_short_contrasts_are_parsed_and_print_the_same():
+    contrast = parse_contrast(("1/x - 2/y@loss", 0.5))
+    difference = Difference(Term("1/x"), (Term("2/y", "loss"),))
+    assert contrast == Contrast(difference, 0.5)
+    assert contrast.terms == [(1, Term("1/x")), (-1, Term("2/y", "loss"))]
+    assert contrast.constant == -0.5
+    assert str(contrast) == "(1/x - 2/y@loss) - (0.5)"
+    assert parse_contrast(contrast) is contrast
+
+
+def test_a_contrast_of_another_metric():
+    contrast = Contrast(Term("1"), Difference(Term("2"), (Term("3", "loss"),)), "nll")
+    signed = [(1, Term("1", "nll")), (-1, Term("2", "nll")), (1, Term("3", "loss"))]
+    assert contrast.terms == signed
+    assert contrast.variants == {"1", "2", "3"}
+    assert contrast.constant == 0

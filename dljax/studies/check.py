@@ -8,7 +8,7 @@ from typing import Any
 
 from dljax.config import RunConfig, parse_value
 from dljax.errors import UserError, nearest
-from dljax.studies.study import DESIGNS, SELECTIONS, Study, terms, variants
+from dljax.studies.study import DESIGNS, SELECTIONS, Study, variants
 
 
 def check(module: Any) -> Study:
@@ -62,6 +62,7 @@ def check_study(study: Study, config: type) -> Study:
     study = study._replace(
         factors=_typed("factors", study.factors, fields, types),
         tune=_typed("tune", study.tune, fields, types),
+        contrasts=study.parsed_contrasts,
     )
     if study.tune_seeds < 1:
         raise UserError("STUDY.tune_seeds: at least 1")
@@ -124,16 +125,15 @@ def _check_contrasts(study: Study) -> None:
     sizes = [*study.sizes.values(), *study.full.values()]
     if any(name in study.factors for size in sizes for name in size):
         return
-    known = variants(study.factors, study.design)
-    for contrast, sides in study.contrasts.items():
-        named = [t for side in sides for t in terms(side) if t.number is None]
-        if not named:
-            raise UserError(f"STUDY.contrasts: {contrast} compares numbers alone")
-        for variant in (term.variant for term in named):
-            if variant not in known:
-                near = nearest(variant, known)
+    names = variants(study.factors, study.design)
+    for name, contrast in study.parsed_contrasts.items():
+        if not contrast.terms:
+            raise UserError(f"STUDY.contrasts: {name} compares numbers alone")
+        for variant in (term.variant for _, term in contrast.terms):
+            if variant not in names:
+                near = nearest(variant, names)
                 hint = f"did you mean {near}? " if near else ""
                 raise UserError(
-                    f"STUDY.contrasts: {contrast} has no variant {variant}; {hint}"
-                    f"variants are {', '.join(known)}"
+                    f"STUDY.contrasts: {name} has no variant {variant}; {hint}"
+                    f"variants are {', '.join(names)}"
                 )

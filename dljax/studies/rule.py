@@ -14,20 +14,18 @@ DECLARING = ("STUDY", "Config")  # names of a script that make no number by them
 
 def rule_text(study: Study) -> str:
     """The rule as it is written, with what it compares and the names it uses."""
-    compared = "\n".join(
-        f"{k} = ({a}) - ({b})" for k, (a, b) in study.contrasts.items()
-    )
-    used = "".join(f"{name} = {value!r}\n" for name, value in _names(study.rule))
-    return f"{compared}\n\n{used}{inspect.getsource(study.rule)}"
+    contrasts = "\n".join(f"{k} = {c}" for k, c in study.parsed_contrasts.items())
+    names = "".join(f"{name} = {value!r}\n" for name, value in _names(study.rule))
+    return f"{contrasts}\n\n{names}{inspect.getsource(study.rule)}"
 
 
 def _names(rule: Any) -> list[tuple[str, Any]]:
-    """The values of other names in a rule, and of its functions' source."""
-    found = inspect.getclosurevars(rule)
-    names = sorted({**found.globals, **found.nonlocals}.items())
-    simple = [(k, v) for k, v in names if isinstance(v, SIMPLE)]
+    """The constants that a rule uses, and the source of the functions it calls."""
+    variables = inspect.getclosurevars(rule)
+    names = sorted({**variables.globals, **variables.nonlocals}.items())
+    constants = [(k, v) for k, v in names if isinstance(v, SIMPLE)]
     called = [(k, inspect.getsource(v)) for k, v in names if inspect.isfunction(v)]
-    return simple + called
+    return constants + called
 
 
 def rule_words(study: Study) -> str:
@@ -36,14 +34,14 @@ def rule_words(study: Study) -> str:
 
 
 def rule_hash(study: Study) -> str:
-    """A hash of what decides: claim, measure, selection, rule, looks and tuning."""
-    said: list[Any] = [study.claim, study.primary_metric, study.higher, study.select]
-    said.append(rule_text(study))
+    """A hash of what decides: claim, metric, selection, rule, looks and tuning."""
+    parts: list[Any] = [study.claim, study.primary_metric, study.higher, study.select]
+    parts.append(rule_text(study))
     if study.looks:
-        said.append(list(study.looks))
+        parts.append(list(study.looks))
     if study.tune:
-        said.append([{k: list(v) for k, v in study.tune.items()}, study.tune_seeds])
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        parts.append([{k: list(v) for k, v in study.tune.items()}, study.tune_seeds])
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def task_hash(source: str, rule: str) -> str:
@@ -53,7 +51,7 @@ def task_hash(source: str, rule: str) -> str:
       source: the script's text.
       rule: the name of its rule.
     """
-    kept = []
+    statements = []
     for node in ast.parse(source).body:
         names = [getattr(node, "name", "")]
         if isinstance(node, ast.Assign | ast.AnnAssign):
@@ -62,8 +60,8 @@ def task_hash(source: str, rule: str) -> str:
         if isinstance(node, ast.Expr | ast.Import | ast.ImportFrom | ast.If):
             continue
         if not {*names} & {*DECLARING, rule}:
-            kept.append(_plain(node))
-    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+            statements.append(_plain(node))
+    return hashlib.sha256("\n".join(statements).encode()).hexdigest()
 
 
 def _plain(node: ast.AST) -> str:

@@ -1,5 +1,6 @@
 """What a study is: a claim, its factors, and the rule that decides, written before."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,6 +8,98 @@ from typing import Any, NamedTuple
 DESIGNS = ("grid", "one_at_a_time")
 SELECTIONS = ("final", "best_valid")
 VERDICTS = ("supported", "refuted", "undecided")
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """A test metric of a variant. metric: "" for the contrast's."""
+
+    variant: str
+    metric: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.variant}@{self.metric}" if self.metric else self.variant
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """A term minus others."""
+
+    minuend: Term
+    subtrahends: tuple[Term, ...]
+
+    def __str__(self) -> str:
+        return " - ".join(map(str, (self.minuend, *self.subtrahends)))
+
+
+Side = Term | Difference | float
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+    """What is compared: a minus b, paired by seed.
+
+    a, b: a variant's metric, a difference of them, or a number (a known limit).
+    metric: the test metric of the terms that name none; "" for the primary metric.
+    """
+
+    a: Side
+    b: Side
+    metric: str = ""
+
+    def __str__(self) -> str:
+        metric = f" @ {self.metric}" if self.metric else ""
+        return f"({self.a}) - ({self.b}){metric}"
+
+    @property
+    def terms(self) -> list[tuple[int, Term]]:
+        """[(sign, term)] of a - b; a term's metric is "" for the primary metric."""
+        minus_b = [(-sign, term) for sign, term in _terms(self.b)]
+        return [
+            (sign, dataclasses.replace(term, metric=term.metric or self.metric))
+            for sign, term in _terms(self.a) + minus_b
+        ]
+
+    @property
+    def constant(self) -> float:
+        """The numbers of a - b."""
+        a = self.a if isinstance(self.a, int | float) else 0
+        b = self.b if isinstance(self.b, int | float) else 0
+        return a - b
+
+    @property
+    def variants(self) -> set[str]:
+        """The variants that are compared."""
+        return {term.variant for _, term in self.terms}
+
+
+def _terms(side: Side) -> list[tuple[int, Term]]:
+    """[(sign, term)] of a side; none of a number."""
+    if isinstance(side, Term):
+        return [(1, side)]
+    if isinstance(side, Difference):
+        return [(1, side.minuend), *((-1, term) for term in side.subtrahends)]
+    return []
+
+
+ShortContrast = tuple[str | float, str | float]
+
+
+def parse_contrast(contrast: Contrast | ShortContrast) -> Contrast:
+    """The contrast of a short form, (a, b): each side "x@metric - y", or a number."""
+    if isinstance(contrast, Contrast):
+        return contrast
+    a, b = contrast
+    return Contrast(parse_side(a), parse_side(b))
+
+
+def parse_side(text: str | float) -> Side:
+    """A side of a contrast: "variant", "variant@metric", "x - y", or a number."""
+    if not isinstance(text, str):
+        return text
+    parts = [part.strip().partition("@") for part in text.split(" - ")]
+    first, *others = (Term(variant, metric) for variant, _, metric in parts)
+    return Difference(first, tuple(others)) if others else first
 
 
 class Profile(NamedTuple):
@@ -35,10 +128,9 @@ class Study(NamedTuple):
       validation data.
     primary_metric: the name of the test metric that decides, and `higher` whether more
       of it is better.
-    contrasts: {name: (a, b)}: what is compared, each side a variant or a difference of
-      variants ("cnn/raw - mlp/raw"); paired by seed, a minus b. It is the measure that
-      is compared, or another test metric: "cnn/raw@train_accuracy". A side may be a
-      number, as a limit that is known: ("cnn/raw", 0.9).
+    contrasts: {name: contrast}, or in short {name: (a, b)}, each side a variant or a
+      difference of variants ("cnn/raw - mlp/raw") of the primary metric or of another
+      test metric ("cnn/raw@train_accuracy"), or a number; see `Contrast`.
     rule: called with one `statistics.Comparison` per contrast, by name; returns one of
       `VERDICTS`. Its docstring says the same in words.
     sizes, full: {data set: {field: value}}: defaults of a data set, and of its full
@@ -56,7 +148,7 @@ class Study(NamedTuple):
     claim: str
     factors: Mapping[str, tuple[Any, ...]]
     primary_metric: str
-    contrasts: Mapping[str, tuple[str | float, str | float]]
+    contrasts: Mapping[str, Contrast | ShortContrast]
     rule: Callable[..., str]
     design: str | Sequence[Mapping[str, Any]] = "grid"
     vmapped_factors: Sequence[str] = ()
@@ -76,29 +168,39 @@ class Study(NamedTuple):
         """(metric, higher is better) of `best_valid`, None for `final`."""
         return None if self.select == "final" else (self.primary_metric, self.higher)
 
-    def measures(self, variants: Iterable[str]) -> tuple[str, ...]:
-        """The test metrics of these variants that something is decided by."""
-        sides = (side for pair in self.contrasts.values() for side in pair)
-        compared = [term for side in sides for term in terms(side)]
-        used = [t.metric for t in compared if t.metric and t.variant in set(variants)]
-        return tuple(dict.fromkeys([self.primary_metric, *used]))
+    @property
+    def parsed_contrasts(self) -> dict[str, Contrast]:
+        """The contrasts as values; `check_study` parses those in short form."""
+        return {name: parse_contrast(c) for name, c in self.contrasts.items()}
+
+    def decisive_metrics(self, variants: Iterable[str]) -> tuple[str, ...]:
+        """The test metrics of these variants that the verdict depends on."""
+        names = set(variants)
+        compared = [
+            term.metric
+            for contrast in self.parsed_contrasts.values()
+            for _, term in contrast.terms
+            if term.metric and term.variant in names
+        ]
+        return tuple(dict.fromkeys([self.primary_metric, *compared]))
 
     def uncompared(self, variants: Iterable[str]) -> list[str]:
-        """The contrasts that are of others than these variants."""
-        there = set(variants)
-        return [
-            name
-            for name, (a, b) in self.contrasts.items()
-            if {t.variant for t in terms(a) + terms(b) if t.number is None} - there
-        ]
+        """The contrasts that need other variants than these."""
+        names = set(variants)
+        return [k for k, c in self.parsed_contrasts.items() if c.variants - names]
 
-    def defaults(self, given: Mapping[str, Any], dataset: str) -> dict[str, Any]:
-        """The defaults for a command line that sets the fields `given`."""
-        dataset = given.get("dataset", dataset)
+    def defaults(self, explicit: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+        """The defaults for a command line.
+
+        Args:
+          explicit: {field that the command line sets: value}.
+          dataset: where it sets none.
+        """
+        dataset = explicit.get("dataset", dataset)
         values = dict(self.sizes.get(dataset, {}))
-        if given.get("full"):
+        if explicit.get("full"):
             values |= self.full.get(dataset, {})
-        if given.get("smoke"):
+        if explicit.get("smoke"):
             values |= self.smoke
         return values
 
@@ -110,7 +212,7 @@ def variants(
     """{"cnn/raw": {"network": "cnn", "pixels": "raw"}, ...}, in order of the levels.
 
     Args:
-      factors: {factor: levels} asked for; listed rows with others are left out.
+      factors: {factor: levels} of the request; listed rows with others are left out.
       design: see `Study`.
     """
     names = list(factors)
@@ -131,23 +233,3 @@ def variants(
 def name_of(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
     """A variant's name: its levels, in the factors' order."""
     return "/".join(str(levels[name]) for name in factors)
-
-
-class Term(NamedTuple):
-    """A part of a contrast: sign times a metric of a variant, or times a number.
-
-    metric: "" for the study's measure. number: where there is no variant.
-    """
-
-    sign: int
-    variant: str
-    metric: str = ""
-    number: float | None = None
-
-
-def terms(side: str | float) -> list[Term]:
-    """The parts of one side of a contrast: "x - y@metric", or a number."""
-    if not isinstance(side, str):
-        return [Term(1, "", number=float(side))]
-    first, *rest = (part.strip().partition("@") for part in side.split(" - "))
-    return [Term(1, first[0], first[2])] + [Term(-1, v, m) for v, _, m in rest]

@@ -7,25 +7,24 @@ from collections.abc import Mapping
 from dljax.errors import UserError
 from dljax.studies import statistics
 from dljax.studies.results import Results
-from dljax.studies.study import VERDICTS, Study, terms
+from dljax.studies.study import VERDICTS, Study
 from dljax.studies.study_spec import StudySpec
 
 
 def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparison]:
     """{contrast: comparison}, over the seeds that all of its variants finished."""
     found = {}
-    for name, (a, b) in study.contrasts.items():
-        signed = terms(a) + [t._replace(sign=-t.sign) for t in terms(b)]
-        fixed = sum(t.sign * t.number for t in signed if t.number is not None)
+    for name, contrast in study.parsed_contrasts.items():
         values = [
-            (t.sign, results.values(t.variant, t.metric or study.primary_metric))
-            for t in signed
-            if t.number is None
+            (sign, results.values(term.variant, term.metric or study.primary_metric))
+            for sign, term in contrast.terms
         ]
-        shared = sorted(set.intersection(*(set(v) for _, v in values)))
-        per_seed = [fixed + sum(sign * v[s] for sign, v in values) for s in shared]
+        seeds = sorted(set.intersection(*(set(v) for _, v in values)))
         found[name] = statistics.compare(
-            str(a), str(b), per_seed, test_train_ratio=results.test_train_ratio
+            str(contrast.a),
+            str(contrast.b),
+            [contrast.constant + sum(sign * v[s] for sign, v in values) for s in seeds],
+            test_train_ratio=results.test_train_ratio,
         )
     adjusted = statistics.holm(list(found.values()), looks=len(study.looks) or 1)
     return dict(zip(found, adjusted, strict=True))
@@ -91,8 +90,8 @@ def rehearse(study: Study) -> None:
       UserError: it raises, or returns no verdict.
     """
     made = [
-        statistics.compare(str(a), str(b), range(8))
-        for a, b in study.contrasts.values()
+        statistics.compare(str(contrast.a), str(contrast.b), range(8))
+        for contrast in study.parsed_contrasts.values()
     ]
     _ruled(study, dict(zip(study.contrasts, statistics.holm(made), strict=True)))
 
