@@ -13,9 +13,9 @@ PARTS = {"train": 8, "valid": 1, "test": 1}  # tenths of a text that has no part
 def part_of(text: str) -> str:
     """Which part a text without parts belongs to, by its hash."""
     digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
-    place = int.from_bytes(digest, "big") % sum(PARTS.values())
+    bucket = int.from_bytes(digest, "big") % sum(PARTS.values())
     bounds = np.cumsum(list(PARTS.values()))
-    return list(PARTS)[int(np.searchsorted(bounds, place, side="right"))]
+    return list(PARTS)[int(np.searchsorted(bounds, bucket, side="right"))]
 
 
 def read_text(path: pathlib.Path) -> str:

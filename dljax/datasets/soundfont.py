@@ -31,14 +31,14 @@ def read(path: pathlib.Path) -> Font:
     chunks: dict[str, bytes] = {}
 
     def walk(data):
-        at = 0
-        while at + 8 <= len(data):
-            name, size = struct.unpack_from("<4sI", data, at)
-            body = data[at + 8 : at + 8 + size]
+        offset = 0
+        while offset + 8 <= len(data):
+            name, size = struct.unpack_from("<4sI", data, offset)
+            body = data[offset + 8 : offset + 8 + size]
             if name in (b"RIFF", b"LIST"):
                 walk(body[4:])
             chunks[name.decode("latin-1")] = body
-            at += 8 + size + size % 2
+            offset += 8 + size + size % 2
 
     walk(path.read_bytes())
     tables = {
@@ -64,11 +64,11 @@ def play(font: Font, program: int, key: int, *, rate: int, seconds: float):
     root, cents = struct.unpack_from("<Bb", record, 40)
     root = zone.get(ROOT, root)
     ratio = 2 ** ((key - root + cents / 100) / 12) * recorded / (FINE * rate)
-    places = np.arange(int(FINE * rate * seconds)) * ratio + start
+    positions = np.arange(int(FINE * rate * seconds)) * ratio + start
     if zone.get(LOOPED, 0) & 1 and after > loop:
-        beyond = places >= after
-        places[beyond] = loop + (places[beyond] - loop) % (after - loop)
-    wave = np.interp(places, np.arange(start, end), font.waves[start:end], right=0)
+        beyond = positions >= after
+        positions[beyond] = loop + (positions[beyond] - loop) % (after - loop)
+    wave = np.interp(positions, np.arange(start, end), font.waves[start:end], right=0)
     fade = np.clip((seconds - np.arange(len(wave)) / (FINE * rate)) / FADE, 0, 1)
     wave = decimate(wave * fade, FINE)
     loudest = max(float(np.abs(wave).max(initial=0)), 1e-6)
@@ -87,11 +87,11 @@ def _zone(font: Font, program: int, key: int) -> dict[int, int]:
     return min(zones, key=lambda pair: pair[0])[1]
 
 
-def _zones(font, heads, bags, generators, number, at):
+def _zones(font, heads, bags, generators, number, offset):
     """{generator: amount} of each zone of a record; the first may hold for all."""
     heads, bags, generators = (font.tables[k] for k in (heads, bags, generators))
     first, after = (
-        struct.unpack_from("<H", heads[i], at)[0] for i in (number, number + 1)
+        struct.unpack_from("<H", heads[i], offset)[0] for i in (number, number + 1)
     )
     common: dict[int, int] = {}
     for bag in range(first, after):

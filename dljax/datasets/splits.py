@@ -23,28 +23,28 @@ from dljax.datasets.array_dataset import ArrayDataset
 Split = Callable[[int], dict[str, np.ndarray]]
 
 
-def split_by_seed(table: ArrayDataset) -> Split:
+def split_by_seed(dataset: ArrayDataset) -> Split:
     """split(seed) -> {"train" | "valid" | "test": rows} (see the module)."""
-    if "test" not in table.parts:
-        return _folds(table)
-    if "valid" in table.parts:
-        return lambda seed: dict(table.parts)
-    train = np.random.default_rng(0).permutation(table.parts["train"])
+    if "test" not in dataset.parts:
+        return _folds(dataset)
+    if "valid" in dataset.parts:
+        return lambda seed: dict(dataset.parts)
+    train = np.random.default_rng(0).permutation(dataset.parts["train"])
     count = min(5000, max(1, len(train) // 10))
     parts = {
         "train": train[:-count],
         "valid": np.sort(train[-count:]),
-        "test": table.parts["test"],
+        "test": dataset.parts["test"],
     }
     return lambda seed: dict(parts)
 
 
-def _folds(table: ArrayDataset) -> Split:
+def _folds(dataset: ArrayDataset) -> Split:
     """Seed s tests on fold s, modulo the number of folds, and validates on the next."""
     from sklearn.model_selection import StratifiedKFold
 
-    labels = table.arrays["label"]
-    splitter = StratifiedKFold(table.folds, shuffle=True, random_state=0)
+    labels = dataset.arrays["label"]
+    splitter = StratifiedKFold(dataset.folds, shuffle=True, random_state=0)
     folds = [rows for _, rows in splitter.split(labels, labels)]
     count = sum(sorted(map(len, folds))[:-2])  # the same for every seed
 

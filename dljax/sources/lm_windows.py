@@ -62,10 +62,10 @@ def lm_windows(
                 f"less than two windows of {context}"
             )
     all_tokens = np.concatenate(list(tokens.values())).astype(np.int32)
-    ends = np.cumsum([len(numbers) for numbers in tokens.values()])
+    part_ends = np.cumsum([len(numbers) for numbers in tokens.values()])
     rows = {
         part: np.arange(end - len(numbers), end - 1, context)
-        for (part, numbers), end in zip(tokens.items(), ends, strict=True)
+        for (part, numbers), end in zip(tokens.items(), part_ends, strict=True)
     }
     # A phase moves a window by less than a context: the last ones have no room.
     rows["train"] = rows["train"][: (len(tokens["train"]) - 1) // context - 1]
@@ -78,7 +78,8 @@ def lm_windows(
     def gather(arrays: Any, rows: jax.Array) -> dict[str, jax.Array]:
         indices = rows[:, None] + jnp.arange(context + 1)[None]
         window = jnp.take(arrays["tokens"], indices, mode="clip")
-        end = jnp.asarray(ends)[jnp.searchsorted(jnp.asarray(ends), rows, side="right")]
+        ends = jnp.asarray(part_ends)
+        end = ends[jnp.searchsorted(ends, rows, side="right")]
         mask = (indices[:, 1:] < end[:, None]).astype(jnp.float32)
         return {"x": window[:, :-1], "y": window[:, 1:], "y_mask": mask, "row": rows}
 
@@ -140,8 +141,8 @@ def _renderer(
         )
         if "row" not in samples:  # of a prompt
             return records
-        ends = samples["row"] + context
-        real = [all_tokens[end : end + prediction.shape[1]] for end in ends]
+        window_ends = samples["row"] + context
+        real = [all_tokens[end : end + prediction.shape[1]] for end in window_ends]
         return (*records, decode("real continuation", "real", real))
 
     return render

@@ -77,8 +77,8 @@ def labelled_sentences(
         for fold in range(folds)
     ]
     tokens = [[fitted.encode(text) for text in texts] for fitted in vocabularies]
-    longest = max(1, *(len(sentence) for fold in tokens for sentence in fold))
-    max_len = min(max_len or longest, longest)
+    max_tokens = max(1, *(len(sentence) for fold in tokens for sentence in fold))
+    max_len = min(max_len or max_tokens, max_tokens)
     if shuffled:
         tokens = _shuffle([[sentence[:max_len] for sentence in f] for f in tokens])
 

@@ -28,9 +28,9 @@ def adding(length: int, *, train: int = 50_000, held_out: int = 1_000) -> Source
     """
 
     def make(key):
-        numbers, places = jax.random.split(key)
-        values = jax.random.uniform(numbers, (length,))
-        marked = jax.random.choice(places, length, (2,), replace=False)
+        value_key, mark_key = jax.random.split(key)
+        values = jax.random.uniform(value_key, (length,))
+        marked = jax.random.choice(mark_key, length, (2,), replace=False)
         marks = jnp.zeros(length).at[marked].set(1)
         return {"x": jnp.stack([values, marks], -1), "y": (values @ marks).reshape(1)}
 

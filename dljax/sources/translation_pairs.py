@@ -94,8 +94,8 @@ def translation_pairs(
     tokens = {k: [fitted[k].encode(text) for text in v] for k, v in texts.items()}
     if blank:
         tokens["source"] = [[UNKNOWN]] * len(tokens["source"])
-    longest = max(len(sentence) for side in tokens.values() for sentence in side)
-    max_len = min(max_len or longest, longest)
+    max_tokens = max(len(sentence) for side in tokens.values() for sentence in side)
+    max_len = min(max_len or max_tokens, max_tokens)
     targets = [[*sentence[:max_len], END] for sentence in tokens["target"]]
 
     def encode_prompts(prompts: Sequence[str]) -> dict[str, Any]:
