@@ -28,9 +28,9 @@ def main(arguments: list[str]) -> int:
     }
     print(f"{run.variant} at step {run.step}, {run.split} data of {run.source.name}")
     differs = False
-    several = len({variant for variant, _, _ in run.runs}) > 1
+    several = len({r.variant for r in run.runs}) > 1
     alive, steps = np.asarray(run.state.alive), np.asarray(run.tested.step)
-    for i, (variant, seed, _) in enumerate(run.runs):
+    for i, (variant, seed) in enumerate((r.variant, r.seed) for r in run.runs):
         shown = "  ".join(f"{name} {value[i]:.6g}" for name, value in values.items())
         note = "nothing recorded"
         if (row := recorded.get((variant, seed, int(steps[i])))) is not None:

@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> int:
 
     stop = stop_on_signals()
     backend.prepare()
-    directory, trial, task, source = loading.find(run, data_dir=data_dir)
+    stored = loading.find(run, data_dir=data_dir)
+    directory, trial = stored.directory, stored.trial
     if status(directory).kind in ("new", "half done"):
         raise UserError(f"{run}: is not finished; the study's command resumes it")
     recorded = disk.read_json(directory / "manifest.json")
@@ -46,7 +47,9 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="dljax-replay-") as scratch:
         again = pathlib.Path(scratch, trial.name)
         progress = TerminalProgress()
-        told = execute(trial, task, source, again, stop=stop, progress=progress)
+        told = execute(
+            trial, stored.task, stored.source, again, stop=stop, progress=progress
+        )
         if told.stopped:
             progress.log("stopped; a replay begins anew")
             return PREEMPTED

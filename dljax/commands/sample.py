@@ -104,7 +104,7 @@ def generate(run: str, config: Config) -> Renderings:
 
     loaded = loading.load(run)
     task, source = loaded.task, loaded.source
-    runs = [(variant, seed) for variant, seed, _ in loaded.runs]
+    runs = [(r.variant, r.seed) for r in loaded.runs]
     index = find_run(run, config, runs)
     state = jax.tree.map(lambda leaf: leaf[index], loaded.tested)
     if task.generate and source.encode_prompts and source.render:

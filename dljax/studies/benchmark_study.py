@@ -1,19 +1,18 @@
-"""Trials that are measured instead of trained: their numbers are times, or hold some.
+"""Trials that are measured instead of trained: their metrics are times.
 
 The script has, beside `task`, measure(config, task, source) -> round, where round(seed)
-gives {metric: number}. All variants take turns: seed by seed each is measured once, so
-that what else the machine does meets all of them alike; before, each is made ready and
-warmed up. A round is a run, and its numbers are test metrics; rounds that are
-interrupted are begun anew. Such a trial has no checkpoints, and no replay gives its
-numbers again.
+gives {metric: number}. Rounds are interleaved, seed by seed and variant by variant, so
+background load affects all variants equally; before the first round each variant is
+built and warmed up. A round is a run, and its numbers are test metrics. Interrupted
+rounds start again. Such a trial has no checkpoints and cannot be replayed.
 """
 
 import json
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from dljax.config import StudyRequest
+from dljax.config import StudyRequest, field_defaults
 from dljax.errors import DONE, PREEMPTED, UserError
 from dljax.studies.study import Study
 from dljax.studies.trial_groups import BoundTrial
@@ -22,24 +21,21 @@ from dljax.trials.lock import locked
 from dljax.trials.progress import Progress
 from dljax.trials.trial import status
 
-USUAL = {
-    "trial": "",
-    "jobs": 1,
-    "launcher": "local",
-    "seeds_by": "auto",
-    "profile": False,
-    "tensorboard": False,
-}
+# Flags that only training has, or that would run trials one after another.
+TRAINING_FLAGS = ("trial", "jobs", "launcher", "seeds_by", "profile", "tensorboard")
+
+Round = Callable[[int], dict[str, float]]
 
 
 def check(study: Study, request: StudyRequest) -> None:
-    """Raises UserError where the trials would not take turns, or what only training has
-    is asked for.
+    """Raises UserError where rounds would not be interleaved, or a flag of training is
+    set.
     """
     if study.tune:
         raise UserError("STUDY.tune: a study of times has nothing to tune by")
-    for name, value in USUAL.items():
-        if getattr(request.config, name) != value:
+    defaults = field_defaults(request.config)
+    for name in TRAINING_FLAGS:
+        if getattr(request.config, name) != defaults[name]:
             raise UserError(
                 f"--{name}: this study measures times; its trials take turns in one "
                 "process"
@@ -47,75 +43,120 @@ def check(study: Study, request: StudyRequest) -> None:
 
 
 def run(
-    measure: Callable[..., Callable[[int], dict[str, float]]],
-    prepared: Sequence[BoundTrial],
+    measure: Callable[..., Round],
+    trials: Sequence[BoundTrial],
     directory: pathlib.Path,
     *,
     stop: Callable[[], bool],
     progress: Progress,
 ) -> int:
-    """Measures those trials that are not done, and with them all of the same seeds, so
-    that they take turns; returns the exit code.
+    """Measures the trials that are not done, and with them all of the same seeds, so
+    that their rounds are interleaved.
+
+    Returns:
+      the exit code.
     """
-    left = [p for p in prepared if not status(directory / p.trial.name).finished]
-    open_seeds = {seed for one in left for seed in one.trial.seeds}
-    todo = [p for p in prepared if open_seeds & set(p.trial.seeds)]
-    if again := len(todo) - len(left):
+    selected, repeated = _select(trials, directory)
+    if not selected:
+        return DONE
+    if repeated:
         progress.log(
-            f"{again} that are done are measured again, in turns with the others"
+            f"{repeated} that are done are measured again, in turns with the others"
         )
-    begun, rounds = time.time(), {}
-    secs = dict.fromkeys((one.trial.name for one in todo), 0.0)
-    for one in todo:
-        trial = one.trial
-        progress.log(f"{trial.variant}: made ready")
-        config, task = trial.config, one.task(trial.runs[0].numbers)
-        at = time.perf_counter()
-        rounds[trial.name] = measure(config, task, one.source)
-        secs[trial.name] += time.perf_counter() - at
-    lines: dict[str, list[str]] = {name: [] for name in rounds}
-    seeds = list(dict.fromkeys(seed for one in todo for seed in one.trial.seeds))
-    if todo:
-        progress.start(len(seeds) * len(todo), 0, "rounds")
-    for i, seed in enumerate(seeds):
-        for j, one in enumerate(todo):
-            if stop():
-                progress.finish()
-                progress.log("stopped; rounds are begun anew by the same command")
-                return PREEMPTED
-            at = time.perf_counter()
-            found = rounds[one.trial.name](seed)
-            secs[one.trial.name] += time.perf_counter() - at
-            if missing := [m for m in one.trial.measures if m not in found]:
-                raise UserError(
-                    f"measure: gives {', '.join(found)}, and no {missing[0]}"
-                )
-            row = {"step": i, "seed": seed, "variant": one.trial.variant}
-            lines[one.trial.name].append(json.dumps({**row, "split": "test", **found}))
-            progress.update(i * len(todo) + j + 1, found)
-    if todo:
-        progress.finish()
-    for one in todo:
-        place = directory / one.trial.name
-        place.mkdir(parents=True, exist_ok=True)
-        with locked(place, break_lock=one.trial.config.break_lock, log=progress.log):
-            timing = {"began": begun, "secs": round(secs[one.trial.name], 3)}
-            _write(one, lines[one.trial.name], place, timing)
+    start, secs = time.time(), dict.fromkeys((b.trial.name for b in selected), 0.0)
+    rounds = _prepare(measure, selected, secs, progress)
+    lines = _measure(selected, rounds, secs, stop, progress)
+    if lines is None:
+        progress.log("stopped; rounds are begun anew by the same command")
+        return PREEMPTED
+    for bound in selected:
+        trial = bound.trial
+        path = directory / trial.name
+        path.mkdir(parents=True, exist_ok=True)
+        with locked(path, break_lock=trial.config.break_lock, log=progress.log):
+            timing = {"began": start, "secs": round(secs[trial.name], 3)}
+            _write(bound, lines[trial.name], path, timing)
     return DONE
 
 
+def _select(
+    trials: Sequence[BoundTrial], directory: pathlib.Path
+) -> tuple[list[BoundTrial], int]:
+    """The trials to measure, and how many of them are done already."""
+    unfinished = [b for b in trials if not status(directory / b.trial.name).finished]
+    seeds = {seed for bound in unfinished for seed in bound.trial.seeds}
+    selected = [bound for bound in trials if seeds & set(bound.trial.seeds)]
+    return selected, len(selected) - len(unfinished)
+
+
+def _prepare(
+    measure: Callable[..., Round],
+    trials: Sequence[BoundTrial],
+    secs: dict[str, float],
+    progress: Progress,
+) -> dict[str, Round]:
+    """{trial: its round}, each built and warmed up; adds the time to `secs`."""
+    rounds = {}
+    for bound in trials:
+        trial = bound.trial
+        progress.log(f"{trial.variant}: made ready")
+        task = bound.task(trial.runs[0].numbers)
+        start = time.perf_counter()
+        rounds[trial.name] = measure(trial.config, task, bound.source)
+        secs[trial.name] += time.perf_counter() - start
+    return rounds
+
+
+def _measure(
+    trials: Sequence[BoundTrial],
+    rounds: Mapping[str, Round],
+    secs: dict[str, float],
+    stop: Callable[[], bool],
+    progress: Progress,
+) -> dict[str, list[str]] | None:
+    """{trial: its lines of metrics.jsonl}, None where it was stopped.
+
+    Raises:
+      UserError: a round lacks a metric that the verdict depends on.
+    """
+    lines: dict[str, list[str]] = {name: [] for name in rounds}
+    seeds = dict.fromkeys(seed for bound in trials for seed in bound.trial.seeds)
+    count = 0
+    progress.start(len(seeds) * len(trials), 0, "rounds")
+    try:
+        for step, seed in enumerate(seeds):
+            for trial in (bound.trial for bound in trials):
+                if stop():
+                    return None
+                start = time.perf_counter()
+                metrics = rounds[trial.name](seed)
+                secs[trial.name] += time.perf_counter() - start
+                if lacking := [m for m in trial.required_metrics if m not in metrics]:
+                    raise UserError(
+                        f"measure: gives {', '.join(metrics)}, and no {lacking[0]}"
+                    )
+                row = {"step": step, "seed": seed, "variant": trial.variant}
+                lines[trial.name].append(
+                    json.dumps({**row, "split": "test", **metrics})
+                )
+                progress.update(count := count + 1, metrics)
+    finally:
+        progress.finish()
+    return lines
+
+
 def _write(
-    one: BoundTrial, lines: list[str], place: pathlib.Path, timing: dict[str, float]
+    bound: BoundTrial, lines: list[str], path: pathlib.Path, timing: dict[str, float]
 ) -> None:
-    """Leaves of a trial what a trained one leaves, but checkpoints."""
-    trial, source = one.trial, one.source
-    first = one.task(trial.runs[0].numbers)
+    """Writes the files of a trained trial, without checkpoints."""
+    trial, source = bound.trial, bound.source
+    task = bound.task(trial.runs[0].numbers)
     page = manifest.surroundings(trial.config) | run_trial.described(
-        trial, first, source
+        trial, task, source
     )
-    disk.write_json(place / "config.json", run_trial.page(trial, source))
-    disk.write_json(place / "manifest.json", page | {"failed": []})
-    disk.write_text(place / "metrics.jsonl", "\n".join(lines) + "\n")
-    disk.write_text(place / "timing.jsonl", json.dumps(timing) + "\n")
-    done = {"metrics_sha256": disk.digest(place / "metrics.jsonl"), "failed": []}
-    disk.write_json(place / "DONE", done)
+    disk.write_json(path / "config.json", run_trial.page(trial, source))
+    disk.write_json(path / "manifest.json", page | {"failed": []})
+    disk.write_text(path / "metrics.jsonl", "\n".join(lines) + "\n")
+    disk.write_text(path / "timing.jsonl", json.dumps(timing) + "\n")
+    done = {"metrics_sha256": disk.digest(path / "metrics.jsonl"), "failed": []}
+    disk.write_json(path / "DONE", done)

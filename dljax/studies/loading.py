@@ -1,8 +1,9 @@
 """A trial's directory as Python values again: for notebooks, evaluation and replay."""
 
+import dataclasses
 import pathlib
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 from dljax.config import field_names
 from dljax.errors import DAMAGED_DATA, FAILED_RUNS, UserError
@@ -19,8 +20,9 @@ from dljax.types import Source, State, Task
 KEYS = {"variant", "runs", "config", "fixed", "strategy", "best_by", "test"}
 
 
-class Found(NamedTuple):
-    """A trial as its directory declares it, what makes its tasks, and its data."""
+@dataclasses.dataclass(frozen=True)
+class StoredTrial:
+    """A trial as its directory declares it, the maker of its tasks, and its data."""
 
     directory: pathlib.Path
     trial: TrialSpec
@@ -28,14 +30,17 @@ class Found(NamedTuple):
     source: Source
 
 
-class Loaded(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loaded:
     """A trial, loaded.
 
     runs: the variant and the seed of each. config: the frozen dataclass of the first,
-    and `task` its task. step: of the newest checkpoint. state: of all runs, on the
-    device, with a leading axis of runs: the last one, and `tested` the one that is
-    measured at the end (the same, or each run's best), on `split`: "test", or "valid"
-    where it tunes. metrics: the rows of metrics.jsonl. program: its compiled functions.
+      and `task` its task.
+    program: the compiled functions.
+    step: of the newest checkpoint. state: the last state of all runs, on the device,
+      with a leading axis of runs. tested: the state that is evaluated at the end (the
+      last, or each run's best), on `split`: "test", or "valid" where the trial tunes.
+    metrics: the rows of metrics.jsonl.
     """
 
     directory: pathlib.Path
@@ -52,25 +57,17 @@ class Loaded(NamedTuple):
     metrics: Rows
 
 
-def find(run: str, *, data_dir: str = "") -> Found:
-    """Finds the trial of a directory, RUNS/STUDY/TRIAL, and what it was made of.
+def find(run: str, *, data_dir: str = "") -> StoredTrial:
+    """Finds the trial of a directory, RUNS/STUDY/TRIAL, and its experiment's source.
 
     Args:
-      data_dir: where its data set is prepared now; default where it was.
+      data_dir: where the data set is prepared now; default where it was.
 
     Raises:
-      UserError: it is not a trial's directory, or its data are other ones now.
+      UserError: it is not a trial's directory, or the data set has changed since.
     """
     directory = pathlib.Path(run).expanduser().absolute()
-    kept = disk.read_json(directory / "config.json")
-    if not (directory / "config.json").is_file():
-        raise UserError(f"{run}: no config.json there; give the directory of a trial")
-    if not isinstance(kept, dict) or not kept.keys() >= KEYS:
-        raise UserError(
-            f"{directory / 'config.json'}: is damaged; the study's command writes it "
-            "anew if DONE is moved away",
-            DAMAGED_DATA,
-        )
+    stored = _read_config(run, directory)
     spec = read_spec(directory.parent)
     if spec is None:
         raise UserError(
@@ -80,33 +77,52 @@ def find(run: str, *, data_dir: str = "") -> Found:
     if experiment.measure:
         raise UserError(f"{run}: holds measured times, and no network; nothing to load")
     fields = field_names(experiment.config, "science", "logging", "environment")
-    if others := ", ".join(sorted(kept["config"].keys() - fields)):
-        raise UserError(f"{run}: {spec.module} had other flags then: {others}")
-    config = experiment.config(
-        **kept["config"] | ({"data_dir": data_dir} if data_dir else {})
-    )
+    if unknown := ", ".join(sorted(stored["config"].keys() - fields)):
+        raise UserError(f"{run}: {spec.module} had other flags then: {unknown}")
+    changed = {"data_dir": data_dir} if data_dir else {}
+    config = experiment.config(**stored["config"] | changed)
     source = experiment.source(config)
-    data = [source.name, source.version, source.fingerprint]
-    if data != kept["fixed"]["data"]:
-        raise UserError(
-            f"{run}: was made from the data {' '.join(kept['fixed']['data'])}; "
-            f"here they are {' '.join(data)}",
-            DAMAGED_DATA,
-        )
+    _check_data(run, stored["fixed"]["data"], source)
     trial = TrialSpec(
         name=directory.name,
-        variant=kept["variant"],
+        variant=stored["variant"],
         config=config,
-        runs=tuple(Run(*run) for run in kept["runs"]),
-        fixed=kept["fixed"],
-        strategy=kept["strategy"],
+        runs=tuple(Run(**run) for run in stored["runs"]),
+        fixed=stored["fixed"],
+        strategy=stored["strategy"],
         rule_sha256=spec.rule_sha256,
         task_sha256=experiment.task_sha256,
-        best_by=tuple(kept["best_by"]) if kept["best_by"] else None,
-        test=kept["test"],
+        best_by=tuple(stored["best_by"]) if stored["best_by"] else None,
+        test=stored["test"],
     )
     task = bind_task(experiment, config, source, trial.runs[0].numbers)
-    return Found(directory, trial, task, source)
+    return StoredTrial(directory, trial, task, source)
+
+
+def _read_config(run: str, directory: pathlib.Path) -> dict[str, Any]:
+    """The content of config.json; raises UserError where there is none."""
+    path = directory / "config.json"
+    if not path.is_file():
+        raise UserError(f"{run}: no config.json there; give the directory of a trial")
+    stored = disk.read_json(path)
+    if not isinstance(stored, dict) or not stored.keys() >= KEYS:
+        raise UserError(
+            f"{path}: is damaged, or of an earlier version; the study's command writes "
+            "it again if DONE is moved away",
+            DAMAGED_DATA,
+        )
+    return stored
+
+
+def _check_data(run: str, recorded: list[str], source: Source) -> None:
+    """Raises UserError where the data set has changed since the trial was trained."""
+    data = [source.name, source.version, source.fingerprint]
+    if data != recorded:
+        raise UserError(
+            f"{run}: was made from the data {' '.join(recorded)}; here they are "
+            f"{' '.join(data)}",
+            DAMAGED_DATA,
+        )
 
 
 def writable(run: str) -> pathlib.Path:
@@ -130,25 +146,26 @@ def load(run: str) -> Loaded:
     Raises:
       UserError: see `find`; or no whole checkpoint is in it.
     """
-    directory, trial, task, source = find(run)
-    program = compiled(trial, task, source)
+    stored = find(run)
+    directory, trial, source = stored.directory, stored.trial, stored.source
+    program = compiled(trial, stored.task, source)
     restored = restore(trial, program, directory, log=_warn, resume=False)
     if restored is None:
         raise UserError(f"{directory}: no checkpoint in it", FAILED_RUNS)
-    kept = program.to_devices(restored.tree)
+    train_state = program.to_devices(restored.tree)
     return Loaded(
-        directory,
-        trial.variant,
-        trial.runs,
-        trial.config,
-        task(trial.runs[0].numbers),
-        source,
-        program,
-        restored.step,
-        kept.state,
-        kept.selected,
-        "test" if trial.test else "valid",
-        read_rows(directory / "metrics.jsonl"),
+        directory=directory,
+        variant=trial.variant,
+        runs=trial.runs,
+        config=trial.config,
+        task=stored.task(trial.runs[0].numbers),
+        source=source,
+        program=program,
+        step=restored.step,
+        state=train_state.state,
+        tested=train_state.selected,
+        split="test" if trial.test else "valid",
+        metrics=read_rows(directory / "metrics.jsonl"),
     )
 
 

@@ -174,7 +174,7 @@ def _bind(
         rule_sha256=spec.rule_sha256,
         task_sha256=experiment.task_sha256,
         size_sha256=spec.size_sha256,
-        measures=study.decisive_metrics([r.variant for r in runs])
+        required_metrics=study.decisive_metrics([r.variant for r in runs])
         if test
         else (study.primary_metric,),
         best_by=study.best_by,

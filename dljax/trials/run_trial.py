@@ -7,7 +7,7 @@ import json
 import pathlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,7 +27,8 @@ Make = Callable[[Mapping[str, Any]], Task]
 Sink = Callable[[pathlib.Path, metrics_log.Rows], None]
 
 
-class TrialOutcome(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class TrialOutcome:
     """How a trial ended: whether it was stopped, and after how many seconds."""
 
     stopped: bool
@@ -126,7 +127,7 @@ def _execute(trial, task, source, directory, stop, progress, sink) -> TrialOutco
                 eval_every=config.eval_every or max(1, steps // 20),
                 best_by=trial.best_by,
                 test=trial.test,
-                required_metrics=trial.measures,
+                required_metrics=trial.required_metrics,
                 hooks=_hooks(
                     trial, program, sinks, metrics, saver, beside, stop, progress
                 ),
@@ -179,7 +180,7 @@ def page(trial: TrialSpec, source: Source) -> dict[str, Any]:
     )
     return {
         "variant": trial.variant,
-        "runs": [list(run) for run in trial.runs],
+        "runs": [dataclasses.asdict(run) for run in trial.runs],
         "config": {k: v for k, v in config.items() if k not in launch},
         "fixed": trial.fixed,
         "steps": updates(trial.config, source),

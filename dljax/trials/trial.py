@@ -12,36 +12,41 @@ DONE             the hash of metrics.jsonl and the failed runs, once all is writ
 LOCK             while a process works here: which
 """
 
+import dataclasses
 import hashlib
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from dljax.errors import DAMAGED_DATA, UserError
 from dljax.trials import checkpoint, disk, metrics_log
 from dljax.types import Task
 
 
-class Run(NamedTuple):
-    """One variant with one seed. numbers: its levels of the array factors."""
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One variant with one seed. numbers: {vmapped factor: level}."""
 
     variant: str
     seed: int
-    numbers: Mapping[str, float] = {}
+    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-class TrialSpec(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialSpec:
     """One compiled program, one directory, one command.
 
-    variant: what its runs have in common. config: of its first run. fixed: JSON values
-    that determine its numbers.
-
-    best_by: (metric, higher is better) where the state of the best validation is the
-    one that is tested, None where it is the last. rule_sha256: of the rule that the
-    study was declared with; size_sha256: of the size at which it is judged;
-    task_sha256: of the script that makes its task. measures: that the task has to
-    have. test: whether test data are read at the end.
+    name: of the directory. variant: the levels that the runs have in common.
+    config: of the first run.
+    fixed: JSON values that determine the numbers; `identity` hashes them.
+    strategy: how the runs share the devices, see `training.strategy`.
+    rule_sha256: of the study's decision rule. size_sha256: of the size that is judged.
+    task_sha256: of the script that defines the task.
+    required_metrics: test metrics that the task has to have.
+    best_by: (metric, higher is better) where the state of the best validation is
+      tested; None where the last state is.
+    test: whether test data are read at the end.
     """
 
     name: str
@@ -53,7 +58,7 @@ class TrialSpec(NamedTuple):
     rule_sha256: str
     task_sha256: str = ""
     size_sha256: str = ""
-    measures: tuple[str, ...] = ()
+    required_metrics: tuple[str, ...] = ()
     best_by: tuple[str, bool] | None = None
     test: bool = True
 
@@ -64,13 +69,18 @@ class TrialSpec(NamedTuple):
 
     @property
     def numbers(self) -> dict[str, list[float]]:
-        """{array factor: its level in each run}."""
-        return {name: [r.numbers[name] for r in self.runs] for name in self.runs[0][2]}
+        """{vmapped factor: its level in each run}."""
+        names = self.runs[0].numbers
+        return {name: [run.numbers[name] for run in self.runs] for name in names}
 
 
-class Status(NamedTuple):
-    """kind: new, half done, done, failed (done, with failed runs) or changed (done, but
-    its metrics.jsonl is not what it was). step: of the newest checkpoint.
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """The state of a trial's directory.
+
+    kind: new, half done, done, failed (done, with failed runs) or changed (done, but
+      metrics.jsonl has changed since). step: of the newest checkpoint. failed: see
+      `failures`.
     """
 
     kind: str
@@ -89,7 +99,7 @@ def identity(fixed: Mapping[str, Any], slug: str) -> str:
 
 
 def status(directory: pathlib.Path) -> Status:
-    """What is there of a trial."""
+    """The status of a trial's directory."""
     step = next(iter(checkpoint.steps(directory / "checkpoints")), 0)
     done = disk.read_json(directory / "DONE")
     if not isinstance(done, dict) or not {"metrics_sha256", "failed"} <= done.keys():
@@ -124,15 +134,17 @@ def failures(
     """[{"variant", "seed", "step", "metric"}]: where each failed run was frozen, and
     the first metric, in the order of play, that was not finite there.
     """
-    found = []
+    failed = []
     for run in runs:
-        me = {"variant": run.variant, "seed": run.seed}
+        key = {"variant": run.variant, "seed": run.seed}
         *_, last = (
-            r for r in rows if r["split"] == "train" and r.items() >= me.items()
+            row
+            for row in rows
+            if row["split"] == "train" and row.items() >= key.items()
         )
-        bad = [name for name, value in last.items() if value is None]
-        found.append(me | {"step": last["step"], "metric": _first(bad, task)})
-    return found
+        names = [name for name, value in last.items() if value is None]
+        failed.append(key | {"step": last["step"], "metric": _first(names, task)})
+    return failed
 
 
 def _first(names: list[str], task: Task) -> str:
