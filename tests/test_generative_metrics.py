@@ -45,17 +45,17 @@ def test_kernel_distance_equals_double_sum(monkeypatch):
         return (x @ y / 3 + 1) ** 3
 
     def mean(x, y, *, apart):
-        each = [
+        kernels = [
             k(p, q)
             for i, p in enumerate(x)
             for j, q in enumerate(y)
             if not apart or i != j
         ]
-        return np.mean(each)
+        return np.mean(kernels)
 
     right = mean(a, a, apart=True) + mean(b, b, apart=True)
     right -= 2 * mean(a, b, apart=False)
-    monkeypatch.setattr(generative_metrics, "AT_ONCE", 3)
+    monkeypatch.setattr(generative_metrics, "CHUNK", 3)
     assert generative_metrics.kernel_distance(a, b) == pytest.approx(right)
 
 
@@ -71,9 +71,9 @@ def test_precision_counts_samples_and_recall_real_images():
 
 def test_gaussian_baseline_has_mean_and_covariance():
     images = 0.5 + 0.05 * drawn(4000, 0 * MEAN, SCALE, 0).reshape(-1, 3, 1)
-    made = generative_metrics.gaussian_images(images, 4000)
-    assert made.shape == images.shape
-    a, b = (x.reshape(-1, 3) for x in (made, images))
+    generated = generative_metrics.gaussian_images(images, 4000)
+    assert generated.shape == images.shape
+    a, b = (x.reshape(-1, 3) for x in (generated, images))
     np.testing.assert_allclose(a.mean(0), b.mean(0), atol=0.01)
     right = np.cov(b, rowvar=False)
     np.testing.assert_allclose(np.cov(a, rowvar=False), right, atol=0.1 * right.max())

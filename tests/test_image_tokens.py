@@ -1,4 +1,4 @@
-"""Images as tokens, and what a net that draws them is given and says."""
+"""Images as tokens: batches, sampling, renderings and metrics."""
 
 import jax
 import jax.numpy as jnp
@@ -25,36 +25,36 @@ def table(channels=1):
     )
 
 
-def batch():
+def example_batch():
     data = image_tokens(table())
     return data, data.gather(data.arrays, jnp.arange(6))
 
 
-def test_each_pixel_is_a_token_and_is_told_from_those_before():
-    data, its = batch()
+def test_each_pixel_is_a_token_predicted_from_those_before_it():
+    data, batch = example_batch()
     flat = table().arrays["image"][:6].reshape(6, LENGTH)
     assert data.details.num_tokens == LARGEST + 2
     assert data.details.length == LENGTH
-    np.testing.assert_array_equal(its["y"], flat)
-    np.testing.assert_array_equal(its["x"][:, 1:], flat[:, :-1])
-    assert (np.asarray(its["x"][:, 0]) == LARGEST + 1).all()
-    np.testing.assert_array_equal(its["half"][:, 1:], flat[:, : LENGTH // 2])
-    assert its["y"].dtype == jnp.int32
+    np.testing.assert_array_equal(batch["y"], flat)
+    np.testing.assert_array_equal(batch["x"][:, 1:], flat[:, :-1])
+    assert (np.asarray(batch["x"][:, 0]) == LARGEST + 1).all()
+    np.testing.assert_array_equal(batch["half"][:, 1:], flat[:, : LENGTH // 2])
+    assert batch["y"].dtype == jnp.int32
 
 
 def test_fewer_levels_and_means_of_neighbours():
     data = image_tokens(table(), levels=3, pool_width=3)
-    its = data.gather(data.arrays, jnp.arange(6))
+    batch = data.gather(data.arrays, jnp.arange(6))
     means = table().arrays["image"][:6].reshape(6, H, W).mean(-1)
-    np.testing.assert_array_equal(its["y"], np.round(means * 2 / LARGEST))
+    np.testing.assert_array_equal(batch["y"], np.round(means * 2 / LARGEST))
     assert data.details.num_tokens == 4
     assert data.details.length == H
 
 
 def test_a_class_begins_with_a_token_of_its_own():
     data = image_tokens(table(), class_conditional=True)
-    its = data.gather(data.arrays, jnp.array([0, N - 1]))
-    np.testing.assert_array_equal(its["begin"][:, 0], [LARGEST + 1, LARGEST + 2])
+    batch = data.gather(data.arrays, jnp.array([0, N - 1]))
+    np.testing.assert_array_equal(batch["begin"][:, 0], [LARGEST + 1, LARGEST + 2])
     assert data.details.num_tokens == LARGEST + 3
 
 
@@ -64,22 +64,22 @@ def test_images_in_colour_are_refused():
 
 
 def test_new_images_and_other_halves_are_shown_as_pictures():
-    data, its = batch()
+    data, batch = example_batch()
     net = transformer("decoder", 8, data.details.num_tokens, heads=2, max_len=LENGTH)
     task = tokens(
         net,
         optax.sgd(0.1),
-        example=its["x"][:1],
+        example=batch["x"][:1],
         max_new_tokens=LENGTH,
         prompts={"prediction": "begin", "completion": "half"},
         do_sample=True,
         measure_bits=True,
     )
     params, model_state = task.init(jax.random.key(0))
-    made = task.sample(params, model_state, its, jax.random.key(1))
-    assert made["prediction"].shape == (6, LENGTH)
-    assert made["completion"].shape == (6, LENGTH - LENGTH // 2)
-    renderings = data.render(jax.tree.map(np.asarray, {**its, **made}))
+    samples = task.sample(params, model_state, batch, jax.random.key(1))
+    assert samples["prediction"].shape == (6, LENGTH)
+    assert samples["completion"].shape == (6, LENGTH - LENGTH // 2)
+    renderings = data.render(jax.tree.map(np.asarray, {**batch, **samples}))
     pixels = {record.title: record.pixels for record in renderings}
     expected = table().arrays["image"][:6] / np.float32(LARGEST)
     np.testing.assert_allclose(pixels["real"], expected)
@@ -91,23 +91,23 @@ def test_new_images_and_other_halves_are_shown_as_pictures():
 
 
 def test_what_is_drawn_is_judged_as_pictures_of_their_labels():
-    data, its = batch()
-    drawn = jax.tree.map(np.asarray, {**its, "prediction": its["y"][::-1]})
-    seen = data.details.to_images(drawn)
+    data, batch = example_batch()
+    samples = jax.tree.map(np.asarray, {**batch, "prediction": batch["y"][::-1]})
+    images = data.details.to_images(samples)
     real = table().arrays["image"][:6] / np.float32(LARGEST)
-    np.testing.assert_allclose(seen["image"], real)
-    np.testing.assert_allclose(seen["generated"], real[::-1])
-    np.testing.assert_array_equal(seen["target_class"], table().arrays["label"][:6])
-    assert set(data.details.to_images({"prediction": its["y"]})) == {"generated"}
+    np.testing.assert_allclose(images["image"], real)
+    np.testing.assert_allclose(images["generated"], real[::-1])
+    np.testing.assert_array_equal(images["target_class"], table().arrays["label"][:6])
+    assert set(data.details.to_images({"prediction": batch["y"]})) == {"generated"}
 
 
 def test_bits_are_nats_over_log_2():
-    data, its = batch()
+    data, batch = example_batch()
     net = transformer("decoder", 8, data.details.num_tokens, heads=2, max_len=LENGTH)
-    task = tokens(net, optax.sgd(0.1), example=its["x"][:1], measure_bits=True)
+    task = tokens(net, optax.sgd(0.1), example=batch["x"][:1], measure_bits=True)
     params, model_state = task.init(jax.random.key(0))
-    found = task.metrics(params, model_state, {**its, "weight": jnp.ones(6)}, None)
-    (bits, count), (nats, _) = found["bits"], found["loss"]
+    metrics = task.metrics(params, model_state, {**batch, "weight": jnp.ones(6)}, None)
+    (bits, count), (nats, _) = metrics["bits"], metrics["loss"]
     np.testing.assert_allclose(bits, nats / np.log(2), 1e-6)
     assert count == 6 * LENGTH
     # Nothing is learned yet: nearly uniform over the tokens.

@@ -21,20 +21,20 @@ SHARES = np.array([0.5, 0.3, 0.15, 0.05])
 DRAWS = 4000
 
 
-def counted(**options):
-    """How often each of four tokens is drawn."""
+def frequencies(**options):
+    """The relative frequency of each of four tokens."""
     logits = jnp.tile(jnp.log(SHARES), (DRAWS, 1))
-    found = sample_tokens(logits, jax.random.key(0), **options)
-    return np.bincount(found, minlength=4) / DRAWS
+    tokens = sample_tokens(logits, jax.random.key(0), **options)
+    return np.bincount(tokens, minlength=4) / DRAWS
 
 
-def test_tokens_are_drawn_by_their_likelihood():
-    np.testing.assert_allclose(counted(), SHARES, atol=0.03)
+def test_tokens_are_sampled_by_their_probability():
+    np.testing.assert_allclose(frequencies(), SHARES, atol=0.03)
 
 
-def test_a_low_temperature_makes_the_likely_likelier():
+def test_low_temperature_sharpens_the_distribution():
     expected = SHARES**2 / (SHARES**2).sum()
-    np.testing.assert_allclose(counted(temperature=0.5), expected, atol=0.03)
+    np.testing.assert_allclose(frequencies(temperature=0.5), expected, atol=0.03)
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_a_low_temperature_makes_the_likely_likelier():
         ({"top_k": 3, "top_p": 0.7}, 2),
     ],
 )
-def test_only_the_likeliest_are_left(options, left):
-    its = SHARES[:left] / SHARES[:left].sum()
-    np.testing.assert_allclose(counted(**options)[:left], its, atol=0.03)
-    assert not counted(**options)[left:].any()
+def test_top_k_and_top_p_truncate_the_distribution(options, left):
+    expected = SHARES[:left] / SHARES[:left].sum()
+    np.testing.assert_allclose(frequencies(**options)[:left], expected, atol=0.03)
+    assert not frequencies(**options)[left:].any()
 
 
-def test_without_a_key_it_is_the_likeliest():
+def test_without_a_key_it_is_the_argmax():
     assert sample_tokens(jnp.log(SHARES)[None], None).tolist() == [0]
 
 
@@ -66,8 +66,8 @@ def trial(tmp_path_factory, data_dir):
     flags = ["--smoke", "--dataset=python_reference", f"--data_dir={data_dir}"]
     flags.append("--seed=0")
     assert cli.run(tiny_shakespeare, [*flags, f"--workdir={folder}"]) == 0
-    (found,) = folder.glob("transformer-*")
-    return str(found)
+    (path,) = folder.glob("transformer-*")
+    return str(path)
 
 
 def printed(capsys, *arguments):
@@ -87,7 +87,7 @@ def test_n_texts_are_printed(trial, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "usage: dljax sample RUN"),
         (["--n=3"], "usage: dljax sample RUN"),
@@ -99,23 +99,25 @@ def test_n_texts_are_printed(trial, capsys):
         (["nowhere"], "nowhere: no config.json there"),
     ],
 )
-def test_mistakes_are_refused(trial, arguments, told):
+def test_mistakes_are_refused(trial, arguments, message):
     arguments = [trial if word == "RUN" else word for word in arguments]
-    with pytest.raises(UserError, match=told if "[" in told else re.escape(told)):
+    with pytest.raises(
+        UserError, match=message if "[" in message else re.escape(message)
+    ):
         sample.main(arguments)
 
 
-def test_a_net_that_makes_no_text_says_so(tmp_path, data_dir):
+def test_network_without_generation_is_refused(tmp_path, data_dir):
     from experiments import sentiment
 
     flags = ["--smoke", "--dataset=lexicon", f"--data_dir={data_dir}"]
     assert cli.run(sentiment, [*flags, f"--workdir={tmp_path}"]) == 0
-    found = next(tmp_path.glob("bilstm-*-[0-9a-f]*"))
+    trial = next(tmp_path.glob("bilstm-*-[0-9a-f]*"))
     with pytest.raises(UserError, match="its network makes no text, images or sounds"):
-        sample.main([str(found)])
+        sample.main([str(trial)])
 
 
-def test_a_prompt_that_is_no_class_is_refused(data_dir):
+def test_prompt_that_is_no_class_is_refused(data_dir):
     from experiments import audio_transformer, translation
 
     config = audio_transformer.Config(data_dir=data_dir)
@@ -126,19 +128,19 @@ def test_a_prompt_that_is_no_class_is_refused(data_dir):
         translation.source(config).encode_prompts([""])
 
 
-def test_a_run_is_chosen_by_variant_and_seed():
+def test_run_is_chosen_by_variant_and_seed():
     runs = [("a", 3), ("a", 4), ("b", 3), ("b", 4)]
 
-    def place(**options):
+    def index(**options):
         return sample.find_run("RUN", sample.Config(**options), runs)
 
-    assert [place(), place(seed=4), place(variant="b")] == [0, 1, 2]
-    assert place(variant="b", seed=4) == 3
+    assert [index(), index(seed=4), index(variant="b")] == [0, 1, 2]
+    assert index(variant="b", seed=4) == 3
     with pytest.raises(UserError, match="--variant=c: the variants of RUN are a, b"):
-        place(variant="c")
+        index(variant="c")
 
 
-def test_of_a_prompt_only_the_generated_is_rendered(data_dir):
+def test_only_generated_samples_are_rendered_of_prompts(data_dir):
     from experiments import generators_compared, text_generation
 
     text = text_generation.source(text_generation.Config(data_dir=data_dir))
@@ -156,22 +158,22 @@ def test_generated_images_are_written(tmp_path, data_dir, capsys):
 
     flags = ["--smoke", f"--data_dir={data_dir}", f"--workdir={tmp_path}"]
     assert cli.run(vae, flags) == 0
-    (found,) = (str(path) for path in tmp_path.glob("1.0-usual-*"))
+    (trial,) = (str(path) for path in tmp_path.glob("1.0-usual-*"))
     out = tmp_path / "out"
-    printed(capsys, found, "--n=3", f"--out={out}")
+    printed(capsys, trial, "--n=3", f"--out={out}")
     assert {path.name for path in out.iterdir()} == {"0.png", "1.png", "2.png"}
     with Image.open(out / "0.png") as picture:
         assert picture.size == (8, 8)
-    printed(capsys, found, "--n=1", f"--out={tmp_path / 'one'}")
+    printed(capsys, trial, "--n=1", f"--out={tmp_path / 'one'}")
     assert (tmp_path / "one/0.png").is_file()
-    for flag, told in (
+    for flag, message in (
         ("--greedy", "--greedy: is of what is drawn token by token from a prompt"),
         ("--prompt=3", "--prompt: .* makes images of no class that is asked for"),
         ("--prompt=three", "--prompt=three: must be one of 0, 1"),
         (f"--out={out}", "--out=.*: has 3 files already"),
     ):
-        with pytest.raises(UserError, match=told):
-            sample.main([found, flag])
+        with pytest.raises(UserError, match=message):
+            sample.main([trial, flag])
 
 
 def test_images_are_of_the_class_of_the_prompt():
