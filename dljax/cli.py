@@ -9,7 +9,7 @@ from typing import Any
 from dljax import config as configs
 from dljax.datasets import location
 from dljax.errors import DONE, PREEMPTED, UserError
-from dljax.launch.processes import PARENT
+from dljax.launch.processes import PARENT_PID
 from dljax.launch.run_study import run_study
 from dljax.studies.experiment import of_module
 from dljax.studies.study_spec import workdir
@@ -68,13 +68,13 @@ def guarded(command: Callable[[], int]) -> int:
     """Runs a command; a user's mistake becomes one line on stderr and an exit code."""
     try:
         return command()
-    except UserError as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return refusal.code
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return PREEMPTED
-    except BrokenPipeError:  # what reads the output has had enough
+    except BrokenPipeError:  # the reader of the output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
 
@@ -87,7 +87,7 @@ SIGNALS = [
 
 
 def stop_at_once() -> None:
-    """What `stop_on_signals` listens for ends the process again, as without it."""
+    """Undoes `stop_on_signals`: a signal ends the process."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -100,24 +100,25 @@ STOPPING = (
 
 
 def stop_on_signals() -> Callable[[], bool]:
-    """A first SIGINT, SIGTERM or SIGUSR2 asks to stop, and is told so; a second Ctrl-C
-    ends the process, exit code 75: what is on disk stands any end.
+    """Makes the first SIGINT, SIGTERM or SIGUSR2 a request to stop gracefully.
+
+    A second Ctrl-C exits at once, with code 75. State on disk stays consistent.
 
     Returns:
-      whether one came, or the launcher that started this process has died.
+      whether a signal came, or the process that started this one as a job has died.
     """
-    asked: list[int] = []
-    launcher = os.environ.get(PARENT)  # a shell may go, and its runs go on
+    received: list[int] = []
+    parent = os.environ.get(PARENT_PID)  # a shell may go, and its runs go on
 
-    def ask(number, frame):
+    def handle(number, frame):
         del frame
-        if asked and number == signal.SIGINT:
+        if received and number == signal.SIGINT:
             os.write(2, b"interrupted\n")
             os._exit(PREEMPTED)  # what is raised in a callback of C is ignored
-        if not asked and launcher is None:
+        if not received and parent is None:
             os.write(2, STOPPING)
-        asked.append(number)
+        received.append(number)
 
     for number in SIGNALS:
-        signal.signal(number, ask)
-    return lambda: bool(asked) or launcher not in (None, str(os.getppid()))
+        signal.signal(number, handle)
+    return lambda: bool(received) or parent not in (None, str(os.getppid()))

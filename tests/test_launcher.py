@@ -93,9 +93,9 @@ def test_commands_are_printed_and_run_the_study(tmp_path, experiment, capsys, wh
 @pytest.mark.parametrize(("launched", "stops"), [(False, False), (True, True)])
 def test_only_a_launchers_death_stops_a_run(monkeypatch, launched, stops):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.delenv(processes.PARENT, raising=False)
+    monkeypatch.delenv(processes.PARENT_PID, raising=False)
     if launched:
-        monkeypatch.setenv(processes.PARENT, str(os.getppid()))
+        monkeypatch.setenv(processes.PARENT_PID, str(os.getppid()))
     stop = cli.stop_on_signals()
     assert not stop()
     monkeypatch.setattr(os, "getppid", lambda: 1)  # as of one whose parent is gone
@@ -136,7 +136,7 @@ def test_exit_codes_decide_what_is_tried_again(tmp_path, codes, tries, expected)
     text = COUNTED.format(codes=codes, n=len(codes))
     todo = {"a": command(tmp_path, "a", text)}
     start = processes.start_with(Local(), tmp_path, Quiet())
-    code = processes.run_all(
+    code = processes.run_commands(
         todo, start, jobs=1, retries=2, stop=lambda: False, progress=Quiet()
     )
     assert code == expected
@@ -153,7 +153,7 @@ def test_damage_is_told_before_failed_runs(codes, expected):
             self.poll = lambda: code
 
     todo = {str(i): str(code) for i, code in enumerate(codes)}
-    code = processes.run_all(
+    code = processes.run_commands(
         todo,
         lambda its: {name: Ended(int(text)) for name, text in its.items()},
         jobs=1,
@@ -165,5 +165,7 @@ def test_damage_is_told_before_failed_runs(codes, expected):
 
 
 def test_what_is_asked_of_a_study_is_asked_of_its_trials():
-    told = processes.commands("python -m x --seeds=2", ["a"], "W", ["retry_failed"])
-    assert told["a"].endswith("-m x --seeds=2 --workdir=W --retry_failed --trial=a")
+    commands = processes.trial_commands(
+        "python -m x --seeds=2", ["a"], "W", ["retry_failed"]
+    )
+    assert commands["a"].endswith("-m x --seeds=2 --workdir=W --retry_failed --trial=a")

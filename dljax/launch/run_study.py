@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dljax.config import StudyRequest
 from dljax.errors import DONE, FAILED_RUNS
@@ -17,6 +17,10 @@ from dljax.studies.study_spec import (
 from dljax.trials import disk
 from dljax.trials.lock import locked
 from dljax.trials.progress import Progress
+
+if TYPE_CHECKING:  # jax is imported once the request is known to be valid
+    from dljax.launch.plan import StudyPlan
+    from dljax.launch.run_trials import Context
 
 
 def run_study(
@@ -67,8 +71,8 @@ def _plan(
     request: StudyRequest,
     previous: StudySpec | None,
     directory: pathlib.Path,
-) -> Any:
-    """The spec and the trials of a request, see `dljax.launch.plan.StudyPlan`."""
+) -> "StudyPlan":
+    """The spec and the trials of a request."""
     from dljax.launch.plan import make_plan
 
     spec = make_spec(experiment, request, previous)
@@ -88,7 +92,9 @@ def _print_plan(
         print(reason)
 
 
-def _run_and_report(experiment: Experiment, request: StudyRequest, context: Any) -> int:
+def _run_and_report(
+    experiment: Experiment, request: StudyRequest, context: "Context"
+) -> int:
     """Tuning, then the trials of the verdict, then the report; the study is locked."""
     from dljax.launch.plan import make_plan
     from dljax.launch.run_trials import run_all
@@ -132,7 +138,10 @@ def _run_and_report(experiment: Experiment, request: StudyRequest, context: Any)
 
 
 def _report(
-    experiment: Experiment, spec: StudySpec, previous: StudySpec | None, context: Any
+    experiment: Experiment,
+    spec: StudySpec,
+    previous: StudySpec | None,
+    context: "Context",
 ) -> None:
     """Writes the report and prints it; warns where it replaces one of a full study."""
     from dljax.reporting import report

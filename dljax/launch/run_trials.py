@@ -15,7 +15,7 @@ from dljax.training import nonfinite
 from dljax.trials import disk, manifest
 from dljax.trials.progress import Progress
 from dljax.trials.run_trial import compiled, execute, restore
-from dljax.trials.trial import refuse_changed, status
+from dljax.trials.trial import Status, refuse_changed, status
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ def run_all(
     directory, config, progress = context.directory, context.config, context.progress
     names = trial_groups.unfinished(trials, directory, again=config.retry_failed)
     flags = [name for name in ("break_lock", "retry_failed") if getattr(config, name)]
-    commands = processes.commands(spec.command, names, str(directory), flags)
+    commands = processes.trial_commands(spec.command, names, str(directory), flags)
     if config.launcher == "commands":
         print("\n".join(commands.values()), end="\n" if commands else "")
         if not commands:
@@ -62,7 +62,7 @@ def _run_apart(
 ) -> int:
     """Runs the commands as processes or Slurm jobs; returns the exit code."""
     directory, config, progress = context.directory, context.config, context.progress
-    code = processes.run_all(
+    code = processes.run_commands(
         commands,
         processes.start_with(config, directory, progress),
         jobs=len(commands) if config.launcher == "slurm" else config.jobs,
@@ -129,7 +129,7 @@ def run_here(trials: Sequence[BoundTrial], context: Context) -> int:
 
 def _run_one(
     bound: BoundTrial, environment: Mapping[str, Any], context: Context
-) -> Any:
+) -> Status | None:
     """Runs a trial if it is not done; returns its status, None where it was stopped."""
     trial, log = bound.trial, context.progress.log
     directory = context.directory / trial.name

@@ -18,13 +18,13 @@ from dljax.errors import PREEMPTED, UserError
 from dljax.trials.disk import read_json, write_json
 from dljax.trials.progress import Progress
 
-ASK_SECS = 2.0  # between two looks at the queue
+QUERY_SECS = 2.0  # between two queries of the queue
 LATE_SECS = 20.0  # for a result to appear on a shared file system
-KILLED = 137  # the exit code of what left no result
+KILLED = 137  # the exit code of a job that left no result
 
 
 class Command:
-    """What a job runs. submitit calls it, and `checkpoint` before a requeue."""
+    """The function of a job. submitit calls it, and `checkpoint` before a requeue."""
 
     def __init__(self, command: str):
         self.words = shlex.split(command)[1:]
@@ -39,7 +39,7 @@ class Command:
                 return code
 
     def checkpoint(self) -> Any:
-        """The same again, once the trial, which was signalled too, has saved."""
+        """The same command, once the trial, which was signalled too, has saved."""
         import submitit
 
         until = time.monotonic() + 60
@@ -53,51 +53,53 @@ class Command:
 
 
 class Queue:
-    """Which jobs Slurm still has; asked at most every ASK_SECS."""
+    """Which jobs Slurm still has; queried at most every QUERY_SECS."""
 
     def __init__(self):
-        self._asked = -ASK_SECS
+        self._queried = -QUERY_SECS
         self._ids: set[str] | None = None  # None: Slurm does not answer
 
-    def has(self, job: str) -> bool:
-        """Whether a job waits or runs; believed while Slurm does not answer."""
-        if time.monotonic() - self._asked >= ASK_SECS:
-            self._ids = self._ask()
-            self._asked = time.monotonic()
+    def has(self, job: str | None) -> bool:
+        """Whether a job waits or runs; true while Slurm does not answer."""
+        if job is None:
+            return False
+        if time.monotonic() - self._queried >= QUERY_SECS:
+            self._ids = self._query()
+            self._queried = time.monotonic()
         return self._ids is None or job in self._ids
 
     def changed(self) -> None:
-        """Jobs were submitted: ask anew."""
-        self._asked = -ASK_SECS
+        """Jobs were submitted: the next `has` queries again."""
+        self._queried = -QUERY_SECS
 
-    def _ask(self) -> set[str] | None:
+    def _query(self) -> set[str] | None:
         words = ["squeue", "--me", "--array", "--noheader", "--format=%i"]
         try:
-            found = subprocess.run(words, capture_output=True, text=True, timeout=60)
+            result = subprocess.run(words, capture_output=True, text=True, timeout=60)
         except (OSError, subprocess.TimeoutExpired):
             return None
-        return set(found.stdout.split()) if found.returncode == 0 else None
+        return set(result.stdout.split()) if result.returncode == 0 else None
 
 
 class SlurmJob:
-    """A trial's job; see `launcher.Job`."""
+    """A trial's job; see `processes.Job`."""
 
     def __init__(self, job: str, folder: pathlib.Path, queue: Queue):
         self._job, self._folder, self._queue = job, folder, queue
-        self._gone: float | None = None
+        self._gone_since: float | None = None
 
     def __str__(self) -> str:
         return f"Slurm job {self._job}"
 
     def poll(self) -> int | None:
-        """Its exit code once Slurm has it no more; KILLED if it left none."""
+        """The exit code once Slurm has the job no more; KILLED if it left none."""
         if self._queue.has(self._job):
-            self._gone = None
+            self._gone_since = None
             return None
-        self._gone = self._gone or time.monotonic()
+        self._gone_since = self._gone_since or time.monotonic()
         if (code := self._result()) is not None:
             return code
-        late = time.monotonic() - self._gone > LATE_SECS
+        late = time.monotonic() - self._gone_since > LATE_SECS
         return KILLED if late else None
 
     def _result(self) -> int | None:
@@ -124,33 +126,33 @@ def starter(
     """
     executor = _executor(config, folder)
     queue = Queue()
-    memory = folder / "jobs.json"
-    known: dict[str, str] = read_json(memory) or {}
+    path = folder / "jobs.json"
+    submitted: dict[str, str] = read_json(path) or {}
 
-    def start(todo: Mapping[str, str]) -> dict[str, SlurmJob]:
-        there = {name for name in todo if name in known and queue.has(known[name])}
-        if new := {name: todo[name] for name in todo if name not in there}:
-            known.update(_submit(executor, new))
-            write_json(memory, known)
+    def start(commands: Mapping[str, str]) -> dict[str, SlurmJob]:
+        queued = {name for name in commands if queue.has(submitted.get(name))}
+        if new := {name: c for name, c in commands.items() if name not in queued}:
+            submitted.update(_submit(executor, new))
+            write_json(path, submitted)
             queue.changed()
-        if there:
-            progress.log(f"{len(there)} jobs are still there, and are waited for")
-        return {name: SlurmJob(known[name], folder, queue) for name in todo}
+        if queued:
+            progress.log(f"{len(queued)} jobs are still there, and are waited for")
+        return {name: SlurmJob(submitted[name], folder, queue) for name in commands}
 
     return start
 
 
-def _submit(executor: Any, todo: Mapping[str, str]) -> dict[str, str]:
+def _submit(executor: Any, commands: Mapping[str, str]) -> dict[str, str]:
     import submitit
 
     try:
         with executor.batch():
-            jobs = [executor.submit(Command(command)) for command in todo.values()]
-        return {name: job.job_id for name, job in zip(todo, jobs, strict=True)}
+            jobs = [executor.submit(Command(command)) for command in commands.values()]
+        return {name: job.job_id for name, job in zip(commands, jobs, strict=True)}
     except (subprocess.CalledProcessError, submitit.core.utils.FailedJobError) as error:
-        said = [line for line in str(error).splitlines() if "error:" in line]
+        lines = [line for line in str(error).splitlines() if "error:" in line]
         words = "; ".join(
-            dict.fromkeys(line.split("error:", 1)[1].strip() for line in said)
+            dict.fromkeys(line.split("error:", 1)[1].strip() for line in lines)
         )
         raise UserError(
             f"--launcher=slurm: sbatch refused the jobs: {words or error}"

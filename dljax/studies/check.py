@@ -40,7 +40,7 @@ def _check_signature(function: Any, name: str, arguments: Sequence[str]) -> None
 
 
 def check_study(study: Study, config: type) -> Study:
-    """`check`, of the two that declare."""
+    """Checks a study and its Config, see `check`."""
     fields = {f.name: f for f in dataclasses.fields(config)}
     types = typing.get_type_hints(config)
     _check_names("factors", study.factors, fields)
@@ -57,8 +57,9 @@ def check_study(study: Study, config: type) -> Study:
             )
     for size in (*study.sizes.values(), *study.full.values(), study.smoke):
         _check_names("sizes, full and smoke", size, fields)
-    if both := study.factors.keys() & study.tune.keys():
-        raise UserError(f"STUDY.tune: {', '.join(sorted(both))} is a factor already")
+    if repeated := study.factors.keys() & study.tune.keys():
+        names = ", ".join(sorted(repeated))
+        raise UserError(f"STUDY.tune: {names} is a factor already")
     study = study._replace(
         factors=_typed("factors", study.factors, fields, types),
         tune=_typed("tune", study.tune, fields, types),
@@ -94,16 +95,16 @@ def _typed(
     types: Mapping[str, type],
 ) -> dict[str, tuple[Any, ...]]:
     """{field: values}, each what the field's flag would make of it."""
-    found = {}
+    values_of = {}
     for name, values in levels.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise UserError(f"STUDY.{part}: {name} needs values, as in (a, b)")
         try:
             typed = [parse_value(fields[name], types[name], str(v)) for v in values]
-        except UserError as refusal:
-            raise UserError(f"STUDY.{part}: {refusal}") from None
-        found[name] = tuple(dict.fromkeys(typed))
-    return found
+        except UserError as error:
+            raise UserError(f"STUDY.{part}: {error}") from None
+        values_of[name] = tuple(dict.fromkeys(typed))
+    return values_of
 
 
 def _check_rule(study: Study) -> None:

@@ -257,8 +257,8 @@ def _seed_batches(
     batches: tuple[tuple[int, ...], ...], seeds: Sequence[int]
 ) -> tuple[tuple[int, ...], ...]:
     """The batches of seeds, and one more of the seeds that are new."""
-    known = {seed for batch in batches for seed in batch}
-    new = tuple(seed for seed in seeds if seed not in known)
+    batched = {seed for batch in batches for seed in batch}
+    new = tuple(seed for seed in seeds if seed not in batched)
     return (*batches, new) if new else batches
 
 

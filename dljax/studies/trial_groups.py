@@ -58,13 +58,13 @@ def with_trial_groups(
     """
     groups = spec.trial_groups
     for group in _groups(study, _rows(spec, tuned)):
-        known = [
+        grouped = [
             item
             for other in groups
             if other.levels == group.levels
             for item in other.variants.items()
         ]
-        if new := {k: v for k, v in group.variants.items() if (k, v) not in known}:
+        if new := {k: v for k, v in group.variants.items() if (k, v) not in grouped}:
             groups = (*groups, TrialGroup(group.levels, new))
     return dataclasses.replace(spec, trial_groups=groups)
 
