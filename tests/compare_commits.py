@@ -225,7 +225,9 @@ def trials(study: pathlib.Path, variants):
     for path in sorted(study.glob("*/config.json")):
         page = json.loads(path.read_text())
         label = renamed(page["variant"], variants)
-        yield f"{label} {page['runs'][0][1]}", path.parent
+        run = page["runs"][0]
+        seed = run["seed"] if isinstance(run, dict) else run[1]  # a list in old runs
+        yield f"{label} {seed}", path.parent
 
 
 def rows(study: pathlib.Path, metrics, variants) -> dict:

@@ -24,14 +24,14 @@ CLOSE = {"rtol": 2e-3, "atol": 2e-5}
 @pytest.fixture(scope="module")
 def packed():
     """The small experiment with learning rates as a factor, an array axis."""
-    found = import_experiment(digits_experiment.__file__)
-    study = found.study._replace(
+    experiment = import_experiment(digits_experiment.__file__)
+    study = experiment.study._replace(
         factors={"width": (4, 8), "learning_rate": RATES},
         contrasts={"faster": ("8/0.01", "8/0.001")},
         tune={},
         rule=lambda faster: "undecided",
     )
-    return found._replace(study=study)
+    return experiment._replace(study=study)
 
 
 def program(strategy, rates, seeds, *, traced=True):
@@ -66,7 +66,7 @@ def mapped():
     return trained(program("map", RATES, SEEDS))
 
 
-def one(states, i):
+def run_of(states, i):
     return jax.tree.map(lambda leaf: leaf[i : i + 1], states)
 
 
@@ -76,7 +76,7 @@ def close(a, b):
 
 def test_mapped_run_equals_single_run_bitwise(mapped):
     alone = trained(program("map", RATES[2:3], SEEDS[3:4]))
-    assert_equal_trees(one(mapped, 2 * len(SEEDS) + 3), alone)
+    assert_equal_trees(run_of(mapped, 2 * len(SEEDS) + 3), alone)
 
 
 def test_cores_equal_map_bitwise(mapped):
@@ -92,7 +92,7 @@ def test_array_factor_equals_constants(mapped):
     for i, rate in enumerate(RATES):
         for j, seed in enumerate(SEEDS):
             alone = trained(program("map", (rate,), (seed,), traced=False))
-            close(one(mapped, i * len(SEEDS) + j), alone)
+            close(run_of(mapped, i * len(SEEDS) + j), alone)
 
 
 SHORT = ("--steps=40", "--seeds=2", "--log_every=20")
@@ -105,11 +105,11 @@ def test_added_levels_become_another_trial(tmp_path, packed):
         "4-learning_rate",
         "8-learning_rate",
     ]
-    said = run(packed, tmp_path, *SHORT)
-    assert sum("done already" in line for line in said) == 2
+    lines = run(packed, tmp_path, *SHORT)
+    assert sum("done already" in line for line in lines) == 2
     assert len(trials(tmp_path)) == 4
-    said = run(packed, tmp_path, *SHORT, "--learning_rate=0.001")
-    assert sum("done already" in line for line in said) == 2
+    lines = run(packed, tmp_path, *SHORT, "--learning_rate=0.001")
+    assert sum("done already" in line for line in lines) == 2
     names = {r.split(",")[0] for r in (tmp_path / "results.csv").read_text().split()}
     assert names == {"variant", "4/0.001", "8/0.001"}
 
@@ -137,10 +137,10 @@ def test_rows_and_report_name_every_run(tmp_path, packed, capsys):
 
 def test_diverging_level_fails_alone(tmp_path, packed):
     only = (*SHORT, "--width=4", "--learning_rate=0.01,1e38")
-    said = run(packed, tmp_path, *only, "--locate_nan", code=FAILED_RUNS)
-    assert any(line.startswith("4/1e+38: seed 1 failed: ") for line in said)
-    assert any("4/1e+38: seed 1, step" in line for line in said)
-    assert not any("4/0.01: seed" in line for line in said)
+    lines = run(packed, tmp_path, *only, "--locate_nan", code=FAILED_RUNS)
+    assert any(line.startswith("4/1e+38: seed 1 failed: ") for line in lines)
+    assert any("4/1e+38: seed 1, step" in line for line in lines)
+    assert not any("4/0.01: seed" in line for line in lines)
     report = json.loads((tmp_path / "report.json").read_text())
     assert {(r["variant"], r["seed"]) for r in report["failed"]} == {
         ("4/1e+38", 0),

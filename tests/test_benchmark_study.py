@@ -21,11 +21,11 @@ def measure(config, task, source):
     assert task.turns
     assert source.split(0)
 
-    def one(seed):
+    def round_of(seed):
         TURNS.append((config.width, seed))
         return {"secs": config.width + 0.01 * (seed % 3), "other": 1.0}
 
-    return one
+    return round_of
 
 
 def rule(wider):
@@ -69,9 +69,9 @@ def test_variants_are_interleaved_and_judged(
 
 def test_added_seeds_measure_all_variants_again(experiment, tmp_path):
     study_fixtures.run(experiment, tmp_path, "--seeds=8", "--width=8")
-    said = study_fixtures.run(experiment, tmp_path, "--seeds=8")
+    lines = study_fixtures.run(experiment, tmp_path, "--seeds=8")
     assert [(width, seed) for seed in range(8) for width in (8, 16)] == TURNS[8:]
-    assert any("1 that are done are measured again, in turns" in line for line in said)
+    assert any("1 that are done are measured again, in turns" in line for line in lines)
 
 
 def test_stopped_benchmark_writes_nothing(experiment, tmp_path):
@@ -93,9 +93,9 @@ def test_plan_measures_nothing(experiment, tmp_path, capsys):
     ["--jobs=2", "--trial=x", "--launcher=commands", "--seeds_by=vmap", "--profile"],
 )
 def test_flags_against_interleaving_are_refused(experiment, tmp_path, flag):
-    asked = study_fixtures.parse(experiment, flag, f"--workdir={tmp_path}")
+    request = study_fixtures.parse(experiment, flag, f"--workdir={tmp_path}")
     with pytest.raises(UserError, match="its trials take turns"):
-        run_study(experiment, asked, stop=lambda: False, progress=Quiet())
+        run_study(experiment, request, stop=lambda: False, progress=Quiet())
 
 
 def test_missing_metric_is_refused(experiment, tmp_path):

@@ -45,7 +45,7 @@ def rule_of_nothing():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"factors": {"widht": (1,)}}, "no field widht; did you mean width"),
         ({"vmapped_factors": ("width",)}, "width is not a float"),
@@ -67,8 +67,8 @@ def rule_of_nothing():
         ({"tune_seeds": 0}, "at least 1"),
     ],
 )
-def test_a_declaration_that_cannot_be_meant_is_refused(wrong, said):
-    with pytest.raises(UserError, match=said):
+def test_a_declaration_that_cannot_be_meant_is_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
         check_study(STUDY._replace(**wrong), Config)
 
 

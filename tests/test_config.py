@@ -1,4 +1,4 @@
-"""Flags and fields are the same thing, and mistakes are told at once."""
+"""Flags and fields are the same thing, and mistakes are answered at once."""
 
 import dataclasses
 import subprocess
@@ -21,45 +21,47 @@ class Config(RunConfig):
 FACTORS = {"network": ("cnn", "mlp"), "width": (8, 16)}
 
 
-def ask(*arguments, defaults=lambda explicit: {}) -> StudyRequest:
+def parse_flags(*arguments, defaults=lambda explicit: {}) -> StudyRequest:
     return parse(Config, arguments, factors=FACTORS, defaults=defaults)
 
 
 def test_defaults_and_declared_levels():
-    asked = ask()
-    assert asked.config == Config()
-    assert asked.factors == FACTORS
-    assert asked.explicit_flags == frozenset()
+    request = parse_flags()
+    assert request.config == Config()
+    assert request.factors == FACTORS
+    assert request.explicit_flags == frozenset()
 
 
 def test_numbers_have_choices_too():
-    assert ask("--depth=20").config.depth == 20
+    assert parse_flags("--depth=20").config.depth == 20
     with pytest.raises(UserError, match="--depth=9: must be one of 8, 20"):
-        ask("--depth=9")
+        parse_flags("--depth=9")
     assert "(one of 8, 20)" in describe(Config, FACTORS)
 
 
 def test_every_field_is_a_flag():
-    asked = ask("--rate=0.5", "--seeds=3", "--download", "--nofull", "--dataset=mnist")
-    assert asked.config.rate == 0.5
-    assert asked.config.seeds == 3
-    assert asked.config.download
-    assert not asked.config.full
-    assert asked.config.dataset == "mnist"
+    request = parse_flags(
+        "--rate=0.5", "--seeds=3", "--download", "--nofull", "--dataset=mnist"
+    )
+    assert request.config.rate == 0.5
+    assert request.config.seeds == 3
+    assert request.config.download
+    assert not request.config.full
+    assert request.config.dataset == "mnist"
 
 
 def test_comma_lists_override_factors():
-    asked = ask("--network=mlp", "--width=4,2,4")
-    assert asked.factors == {"network": ("mlp",), "width": (4, 2)}
-    assert asked.config.network == "mlp"
-    assert asked.config.width == 4
+    request = parse_flags("--network=mlp", "--width=4,2,4")
+    assert request.factors == {"network": ("mlp",), "width": (4, 2)}
+    assert request.config.network == "mlp"
+    assert request.config.width == 4
 
 
 def test_sizes_are_defaults_that_flags_override():
     defaults = lambda explicit: {"rate": 0.3, "width": (1, 2)}  # noqa: E731
-    assert ask(defaults=defaults).config.rate == 0.3
-    assert ask(defaults=defaults).factors["width"] == (1, 2)
-    assert ask("--rate=0.2", defaults=defaults).config.rate == 0.2
+    assert parse_flags(defaults=defaults).config.rate == 0.3
+    assert parse_flags(defaults=defaults).factors["width"] == (1, 2)
+    assert parse_flags("--rate=0.2", defaults=defaults).config.rate == 0.2
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_sizes_are_defaults_that_flags_override():
 )
 def test_mistakes_are_named(argument, says):
     with pytest.raises(UserError) as raised:
-        ask(argument)
+        parse_flags(argument)
     assert raised.value.code == 2
     message = str(raised.value)
     assert "\n" not in message

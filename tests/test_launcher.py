@@ -49,9 +49,9 @@ def start_and_wait(directory):
 @pytest.mark.long
 def test_processes_give_the_same_results(tmp_path, whole):
     process = start(tmp_path, "--jobs=2")
-    said = process.communicate()[1]
-    assert process.returncode == DONE, said
-    assert "2 trials, up to 2 at a time" in said
+    stderr = process.communicate()[1]
+    assert process.returncode == DONE, stderr
+    assert "2 trials, up to 2 at a time" in stderr
     assert (tmp_path / "results.csv").read_bytes() == whole
 
 
@@ -60,8 +60,8 @@ def test_a_killed_launcher_leaves_nobody_behind_and_carries_on(tmp_path, whole):
     process.kill()  # the launcher alone: its processes see that it is gone
     process.communicate()
     process = start(tmp_path, "--jobs=2", "--retries=5")
-    said = process.communicate()[1]
-    assert process.returncode == DONE, said
+    stderr = process.communicate()[1]
+    assert process.returncode == DONE, stderr
     assert (tmp_path / "results.csv").read_bytes() == whole
 
 
@@ -69,8 +69,8 @@ def test_a_killed_launcher_leaves_nobody_behind_and_carries_on(tmp_path, whole):
 def test_a_terminated_launcher_stops_its_processes(tmp_path, whole):
     process = start_and_wait(tmp_path)
     os.killpg(process.pid, signal.SIGTERM)
-    said = process.communicate()[1]
-    assert process.returncode == PREEMPTED, said
+    stderr = process.communicate()[1]
+    assert process.returncode == PREEMPTED, stderr
     assert not list(tmp_path.glob("**/LOCK"))
     process = start(tmp_path)
     process.communicate()
@@ -134,10 +134,10 @@ sys.exit({codes}[min(count, {n}) - 1])
 )
 def test_exit_codes_decide_what_is_tried_again(tmp_path, codes, tries, expected):
     text = COUNTED.format(codes=codes, n=len(codes))
-    todo = {"a": command(tmp_path, "a", text)}
+    commands = {"a": command(tmp_path, "a", text)}
     start = processes.start_with(Local(), tmp_path, Quiet())
     code = processes.run_commands(
-        todo, start, jobs=1, retries=2, stop=lambda: False, progress=Quiet()
+        commands, start, jobs=1, retries=2, stop=lambda: False, progress=Quiet()
     )
     assert code == expected
     assert int((tmp_path / "a.count").read_text()) == tries
@@ -147,15 +147,15 @@ def test_exit_codes_decide_what_is_tried_again(tmp_path, codes, tries, expected)
     ("codes", "expected"),
     [((1, 0, 66), DAMAGED_DATA), ((66, 1), DAMAGED_DATA), ((1, 0), FAILED_RUNS)],
 )
-def test_damage_is_told_before_failed_runs(codes, expected):
+def test_damage_is_reported_before_failed_runs(codes, expected):
     class Ended:
         def __init__(self, code):
             self.poll = lambda: code
 
-    todo = {str(i): str(code) for i, code in enumerate(codes)}
+    commands = {str(i): str(code) for i, code in enumerate(codes)}
     code = processes.run_commands(
-        todo,
-        lambda its: {name: Ended(int(text)) for name, text in its.items()},
+        commands,
+        lambda started: {k: Ended(int(code)) for k, code in started.items()},
         jobs=1,
         retries=0,
         stop=lambda: False,
@@ -164,7 +164,7 @@ def test_damage_is_told_before_failed_runs(codes, expected):
     assert code == expected
 
 
-def test_what_is_asked_of_a_study_is_asked_of_its_trials():
+def test_a_trial_gets_the_flags_of_its_study():
     commands = processes.trial_commands(
         "python -m x --seeds=2", ["a"], "W", ["retry_failed"]
     )

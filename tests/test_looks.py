@@ -35,59 +35,61 @@ def test_study_is_judged_at_declared_looks_only(looks, seeds, batches, allowed):
 
 
 @pytest.fixture(scope="module")
-def found():
+def experiment():
     experiment = import_experiment(digits_experiment.__file__)
     study = experiment.study._replace(tune={}, factors={"width": (0, 16)})
     study = study._replace(contrasts={"wider": ("16", "0")})
     return experiment._replace(study=study)
 
 
-def judged(found, directory, seeds):
-    run(found, directory, f"--seeds={seeds}")
+def judged(experiment, directory, seeds):
+    run(experiment, directory, f"--seeds={seeds}")
     return json.loads((directory / "report.json").read_text())
 
 
-def test_seeds_added_after_a_look_are_not_judged(tmp_path, found):
-    assert judged(found, tmp_path, 8)["why"] == ""
-    why = judged(found, tmp_path, 10)["why"]
+def test_seeds_added_after_a_look_are_not_judged(tmp_path, experiment):
+    assert judged(experiment, tmp_path, 8)["why"] == ""
+    why = judged(experiment, tmp_path, 10)["why"]
     assert "seeds were added or changed after a look" in why
-    assert judged(found, tmp_path, 8)["why"] == ""
+    assert judged(experiment, tmp_path, 8)["why"] == ""
 
 
-def test_earlier_looks_are_remembered(tmp_path, found):
-    assert judged(found, tmp_path, 8)["why"] == ""
-    run(found, tmp_path, "--width=4", "--launcher=commands")  # begins nothing
-    why = judged(found, tmp_path, 10)["why"]
+def test_earlier_looks_are_remembered(tmp_path, experiment):
+    assert judged(experiment, tmp_path, 8)["why"] == ""
+    run(experiment, tmp_path, "--width=4", "--launcher=commands")  # begins nothing
+    why = judged(experiment, tmp_path, 10)["why"]
     assert "seeds were added or changed after a look" in why
 
 
-def test_declared_looks_share_the_error(tmp_path, found):
-    once = judged(found, tmp_path / "once", 8)
-    found = found._replace(study=found.study._replace(looks=(8, 10)))
-    first = judged(found, tmp_path, 8)
+def test_declared_looks_share_the_error(tmp_path, experiment):
+    once = judged(experiment, tmp_path / "once", 8)
+    experiment = experiment._replace(study=experiment.study._replace(looks=(8, 10)))
+    first = judged(experiment, tmp_path, 8)
     assert first["why"] == ""
     (single,), (split,) = once["comparisons"], first["comparisons"]
     assert split["alpha"] == pytest.approx(single["alpha"] / 2)
     assert split["simultaneous_low"] < single["simultaneous_low"]
-    assert judged(found, tmp_path, 10)["why"] == ""
-    assert "may be judged at 8 or 10" in judged(found, tmp_path, 9)["why"]
+    assert judged(experiment, tmp_path, 10)["why"] == ""
+    assert "may be judged at 8 or 10" in judged(experiment, tmp_path, 9)["why"]
 
 
-def test_twenty_seeds_have_bootstrap_intervals_and_solved_ones_a_share(tmp_path, found):
+def test_twenty_seeds_have_bootstrap_and_exact_intervals(tmp_path, experiment):
     def source(config):  # as where no seeds share examples
         return digits_experiment.source(config)._replace(test_train_ratio=0.0)
 
     def task(config, source, numbers):
-        made = digits_experiment.task(config, source, numbers)
+        task_of_digits = digits_experiment.task(config, source, numbers)
 
         def metrics(params, model_state, batch, key):
-            right, count = made.metrics(params, model_state, batch, key)["accuracy"]
+            right, count = task_of_digits.metrics(params, model_state, batch, key)[
+                "accuracy"
+            ]
             return {"accuracy": (1.0 * (right >= 0.94 * count), 1.0)}  # of one batch
 
-        return made._replace(metrics=metrics)
+        return task_of_digits._replace(metrics=metrics)
 
-    found = found._replace(source=source, task=task)
-    report = judged(found, tmp_path, 20)
+    experiment = experiment._replace(source=source, task=task)
+    report = judged(experiment, tmp_path, 20)
     for row in report["variants"]:
         solved, low, high = row["solved"]
         assert solved == row["mean"]
@@ -101,8 +103,8 @@ def test_twenty_seeds_have_bootstrap_intervals_and_solved_ones_a_share(tmp_path,
     assert share((0.85, 0.6211, 0.9679)) == "85 % (62 % to 97 %)"
 
 
-def test_folds_are_corrected_for_what_they_share(tmp_path, found):
-    report = judged(found, tmp_path, 8)
+def test_folds_are_corrected_for_what_they_share(tmp_path, experiment):
+    report = judged(experiment, tmp_path, 8)
     (c,) = report["comparisons"]
     assert c["test_train_ratio"] == pytest.approx(360 / 1077)
     low, high = report["variants"][0]["ci_low"], report["variants"][0]["ci_high"]

@@ -55,21 +55,21 @@ PartitionName=p Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe
 
 
 def free_ports(count):
-    found = [socket.socket() for _ in range(count)]
-    for one in found:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in found]
-    for one in found:
-        one.close()
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
     return ports
 
 
-def wait_for(what, secs=90):
+def wait_for(condition, secs=90):
     until = time.monotonic() + secs
-    while not (found := what()):
+    while not (value := condition()):
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.1)
-    return found
+    return value
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def slurm(tmp_path_factory):
             ):
                 daemons.append(subprocess.Popen(words, env=env, stdout=log, stderr=log))
                 time.sleep(1)
-            wait_for(lambda: "idle" in said(env, "sinfo", "-h", "-o", "%T"))
+            wait_for(lambda: "idle" in output_of(env, "sinfo", "-h", "-o", "%T"))
             yield env
         finally:
             for daemon in reversed(daemons):
@@ -116,7 +116,7 @@ MUNGE = {
 }
 
 
-def said(env, *words):
+def output_of(env, *words):
     return subprocess.run(words, env=env, capture_output=True, text=True).stdout
 
 
@@ -142,17 +142,17 @@ def job_of(directory, name):
 
 def at_work(directory):
     """{trial: pid} of those that have saved and are being trained."""
-    found = {}
+    pids = {}
     for lock in directory.glob("*/LOCK"):
         if status(lock.parent).step:
-            found[lock.parent.name] = json.loads(lock.read_text() or "{}").get("pid")
-    return {name: pid for name, pid in found.items() if pid}
+            pids[lock.parent.name] = json.loads(lock.read_text() or "{}").get("pid")
+    return {name: pid for name, pid in pids.items() if pid}
 
 
 def soon(env, job):
     """Ends the two minutes that Slurm lets a requeued job wait."""
-    wait_for(lambda: "PENDING" in said(env, "squeue", "-h", "-j", job, "-o", "%T"))
-    said(env, "scontrol", "update", f"job={job}", "StartTime=now")
+    wait_for(lambda: "PENDING" in output_of(env, "squeue", "-h", "-j", job, "-o", "%T"))
+    output_of(env, "scontrol", "update", f"job={job}", "StartTime=now")
 
 
 def test_interrupted_jobs_equal_a_local_run(slurm, tmp_path):
@@ -168,9 +168,9 @@ def test_interrupted_jobs_equal_a_local_run(slurm, tmp_path):
     launcher.kill()  # its jobs go on
     launcher.communicate()
     os.kill(at_work(directory)[killed], signal.SIGKILL)
-    said(slurm, "scontrol", "requeue", job_of(directory, requeued))
-    said(slurm, "scancel", "--signal=USR2", job_of(directory, near_its_limit))
-    said(slurm, "scancel", job_of(directory, cancelled))
+    output_of(slurm, "scontrol", "requeue", job_of(directory, requeued))
+    output_of(slurm, "scancel", "--signal=USR2", job_of(directory, near_its_limit))
+    output_of(slurm, "scancel", job_of(directory, cancelled))
     for name in (requeued, near_its_limit):
         soon(slurm, job_of(directory, name))
 

@@ -38,7 +38,7 @@ def experiment():
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, data_dir, experiment):
-    """A finished small study: (directory, what was said, what was printed)."""
+    """A finished small study: (directory, what was logged, what was printed)."""
     directory = tmp_path_factory.mktemp("study")
     run(experiment, directory, data_dir, *SMALL)
     return directory
@@ -90,8 +90,8 @@ def test_results_and_report_are_as_documented(study):
     assert all(names <= set(c) for c in report["comparisons"])
     cells = {r["variant"]: r["mean"] for r in report["variants"]}
     gap = next(c for c in report["comparisons"] if c["name"] == "gap")
-    found = cells["cnn/in_place"] - cells["mlp/in_place"]
-    assert gap["difference"] == pytest.approx(found)
+    difference = cells["cnn/in_place"] - cells["mlp/in_place"]
+    assert gap["difference"] == pytest.approx(difference)
     metrics = {m["metric"]: m["variants"] for m in report["metrics"]}
     assert set(metrics) == {r["metric"] for r in rows}
     for metric, summaries in metrics.items():
@@ -137,18 +137,18 @@ def test_a_stopped_study_resumes_to_the_same_bytes(
         return calls % 8 == 0
 
     where = (f"--workdir={tmp_path}", f"--data_dir={data_dir}")
-    asked = parse(experiment, *SMALL, *where)
+    request = parse(experiment, *SMALL, *where)
     codes = []
     while not codes or codes[-1] == PREEMPTED and len(codes) < 50:
-        codes.append(run_study(experiment, asked, stop=stop, progress=Quiet()))
+        codes.append(run_study(experiment, request, stop=stop, progress=Quiet()))
     assert codes[-1] == DONE
     assert len(codes) > 4
     for name, trial in trials(study).items():
-        again = tmp_path / name
+        copy = tmp_path / name
         for file in ("metrics.jsonl", "DONE", "config.json"):
             old = (trial / file).read_text().replace(str(study), "W")
-            assert old == (again / file).read_text().replace(str(tmp_path), "W"), file
-        a, b = dljax.load(str(trial)), dljax.load(str(again))
+            assert old == (copy / file).read_text().replace(str(tmp_path), "W"), file
+        a, b = dljax.load(str(trial)), dljax.load(str(copy))
         assert_equal_trees(a.program.to_host(a.state), b.program.to_host(b.state))
     for file in ("results.csv", "report.json"):
         assert (study / file).read_text() == (tmp_path / file).read_text()
@@ -197,9 +197,9 @@ def test_loading_and_evaluating_a_run_gives_what_it_recorded(study, capsys):
 
 
 def test_a_run_of_a_script_that_had_other_flags_is_not_loaded(study, tmp_path):
-    again = tmp_path / "study"
-    shutil.copytree(study, again)
-    trial = next(iter(trials(again).values()))
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy)
+    trial = next(iter(trials(copy).values()))
     page = json.loads((trial / "config.json").read_text())
     page["config"]["heigth"] = 3
     (trial / "config.json").write_text(json.dumps(page))
@@ -258,11 +258,14 @@ def test_a_rule_that_fails_is_one_line_and_loses_nothing(study, tmp_path, experi
     rows = results.collect(copy, spec, rule_hash(experiment.study))
     compared = verdict.comparisons(experiment.study, rows)
     compared = {k: c._replace(n=20) for k, c in compared.items()}
-    for rule, said in (
-        (lambda **found: "yes", "returned 'yes', not one of supported"),
-        (lambda **found: found["gap"].over(0), "AttributeError: .*test_study.py:"),
+    for rule, message in (
+        (lambda **comparisons: "yes", "returned 'yes', not one of supported"),
+        (
+            lambda **comparisons: comparisons["gap"].over(0),
+            "AttributeError: .*test_study.py:",
+        ),
     ):
-        with pytest.raises(UserError, match=f"STUDY.rule: {said}"):
+        with pytest.raises(UserError, match=f"STUDY.rule: {message}"):
             verdict.verdict(experiment.study._replace(rule=rule), rows, compared)
 
 
@@ -288,6 +291,6 @@ def test_a_signal_ends_a_plan_and_asks_a_run_to_stop(tmp_path, data_dir, monkeyp
 
 
 def test_profile_writes_a_trace(tmp_path, data_dir, experiment):
-    one = ("--network=mlp", "--pixels=in_place", "--profile")
-    run(experiment, tmp_path, data_dir, *SMALL, *one)
+    flags = ("--network=mlp", "--pixels=in_place", "--profile")
+    run(experiment, tmp_path, data_dir, *SMALL, *flags)
     assert list(tmp_path.rglob("*.xplane.pb"))

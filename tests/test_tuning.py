@@ -21,14 +21,14 @@ CANDIDATES = digits_experiment.STUDY.tune["learning_rate"]
 
 
 @pytest.fixture(scope="module")
-def found():
+def experiment():
     return import_experiment(digits_experiment.__file__)
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory, found):
+def study(tmp_path_factory, experiment):
     directory = tmp_path_factory.mktemp("tuned")
-    run(found, directory, *SHORT)
+    run(experiment, directory, *SHORT)
     return directory
 
 
@@ -40,10 +40,12 @@ def places(directory, *, tune):
 
 def test_every_variant_has_the_same_candidates_seeds_and_updates(study):
     budgets = set()
-    for place in places(study, tune=True).values():
-        kept = json.loads((place / "config.json").read_text())
-        runs = [(seed, numbers["learning_rate"]) for _, seed, numbers in kept["runs"]]
-        budgets.add((kept["steps"], *sorted(runs)))
+    for directory in places(study, tune=True).values():
+        config = json.loads((directory / "config.json").read_text())
+        runs = [
+            (run["seed"], run["numbers"]["learning_rate"]) for run in config["runs"]
+        ]
+        budgets.add((config["steps"], *sorted(runs)))
     assert len(places(study, tune=True)) == 2
     (budget,) = budgets
     assert {rate for _, rate in budget[1:]} == set(CANDIDATES)
@@ -54,41 +56,43 @@ def test_every_variant_has_the_same_candidates_seeds_and_updates(study):
 
 
 def test_tuning_never_reads_test_data(study):
-    for place in places(study, tune=True).values():
-        rows = read_lines(place / "metrics.jsonl")
+    for directory in places(study, tune=True).values():
+        rows = read_lines(directory / "metrics.jsonl")
         assert {row["split"] for row in rows} == {"train", "valid"}
-        assert not (place / "samples.npz").exists()
-    for place in places(study, tune=False).values():
-        seeds = {row["seed"] for row in read_lines(place / "metrics.jsonl")}
+        assert not (directory / "samples.npz").exists()
+    for directory in places(study, tune=False).values():
+        seeds = {row["seed"] for row in read_lines(directory / "metrics.jsonl")}
         assert seeds == set(range(8))
 
 
 def test_the_best_on_validation_data_is_what_is_trained(study):
     report = json.loads((study / "report.json").read_text())
     for variant in ("0/tanh", "8/tanh"):
-        told = [t for t in report["tuning"] if t["variant"] == variant]
-        assert [t["values"]["learning_rate"] for t in told] == list(CANDIDATES)
+        candidates = [row for row in report["tuning"] if row["variant"] == variant]
+        assert [row["values"]["learning_rate"] for row in candidates] == list(
+            CANDIDATES
+        )
         name = variant.replace("/", "-")
-        (place,) = (
+        (directory,) = (
             d for n, d in places(study, tune=True).items() if n.startswith(name)
         )
         last = {}
-        for row in read_lines(place / "metrics.jsonl"):
+        for row in read_lines(directory / "metrics.jsonl"):
             if row["split"] == "valid":
                 last[row["variant"], row["seed"]] = row["accuracy"]
-        for t in told[:2]:
-            mine = f"{variant} (learning_rate {t['values']['learning_rate']})"
+        for row in candidates[:2]:
+            mine = f"{variant} (learning_rate {row['values']['learning_rate']})"
             scores = [v for (n, _), v in last.items() if n == mine]
             assert len(scores) == 2
-            assert t["score"] == pytest.approx(np.mean(scores))
-        assert told[2]["score"] is None, "1e38 is not finite, and not chosen"
-        (best,) = (t for t in told if t["chosen"])
-        assert best["score"] == max(t["score"] for t in told[:2])
-        (place,) = (
+            assert row["score"] == pytest.approx(np.mean(scores))
+        assert candidates[2]["score"] is None, "1e38 is not finite, and not chosen"
+        (best,) = (row for row in candidates if row["chosen"])
+        assert best["score"] == max(row["score"] for row in candidates[:2])
+        (directory,) = (
             d for n, d in places(study, tune=False).items() if n.startswith(name)
         )
-        kept = json.loads((place / "config.json").read_text())
-        assert {n["learning_rate"] for *_, n in kept["runs"]} == {
+        config = json.loads((directory / "config.json").read_text())
+        assert {run["numbers"]["learning_rate"] for run in config["runs"]} == {
             best["values"]["learning_rate"]
         }
     page = (study / "report.html").read_text()
@@ -100,21 +104,21 @@ def test_a_candidate_that_fails_fails_no_study(study):
     assert json.loads((study / "report.json").read_text())["failed"] == []
 
 
-def test_what_the_command_line_gives_is_not_tuned(tmp_path, found):
-    run(found, tmp_path, "--learning_rate=0.02")
+def test_what_the_command_line_gives_is_not_tuned(tmp_path, experiment):
+    run(experiment, tmp_path, "--learning_rate=0.02")
     assert not places(tmp_path, tune=True)
     why = json.loads((tmp_path / "report.json").read_text())["why"]
     assert why == "reduced: learning_rate given, not tuned"
 
 
-def test_commands_come_in_two_rounds(tmp_path, study, found, capsys):
+def test_commands_come_in_two_rounds(tmp_path, study, experiment, capsys):
     def commands():
-        said = run(found, tmp_path, *SHORT, "--launcher=commands")
-        return capsys.readouterr().out.splitlines(), said
+        lines = run(experiment, tmp_path, *SHORT, "--launcher=commands")
+        return capsys.readouterr().out.splitlines(), lines
 
-    first, said = commands()
+    first, lines = commands()
     assert len(first) == 2
-    assert any("these tune" in line for line in said)
+    assert any("these tune" in line for line in lines)
     for line in first:
         subprocess.run(line, shell=True, check=False, capture_output=True)
     with pytest.raises(UserError, match="only tuned so far"):
@@ -122,29 +126,29 @@ def test_commands_come_in_two_rounds(tmp_path, study, found, capsys):
     second, _ = commands()
     assert len(second) == 2
     assert not set(first) & set(second)
-    run(found, tmp_path, *SHORT)
+    run(experiment, tmp_path, *SHORT)
     same = "results.csv"
     assert (tmp_path / same).read_bytes() == (study / same).read_bytes()
 
 
-def test_plan_says_what_follows_on_tuning(tmp_path, found, capsys):
-    run(found, tmp_path / "none", *SHORT, "--plan")
-    said = capsys.readouterr().out
-    assert said.count(", new, about ") == 2
-    assert "then 2 variants as they are tuned, of 8 seeds, about " in said
+def test_plan_says_what_follows_on_tuning(tmp_path, experiment, capsys):
+    run(experiment, tmp_path / "none", *SHORT, "--plan")
+    lines = capsys.readouterr().out
+    assert lines.count(", new, about ") == 2
+    assert "then 2 variants as they are tuned, of 8 seeds, about " in lines
 
 
-def prepared(score_rows, tmp_path):
+def tuning_trial(score_rows, tmp_path):
     """A finished tuning trial with these (candidate, seed, accuracies) on disk."""
-    place = tmp_path / "t"
-    place.mkdir()
+    directory = tmp_path / "t"
+    directory.mkdir()
     rows = [
         {"step": i, "seed": seed, "variant": name, "split": "valid", "accuracy": a}
         for name, seed, values in score_rows
         for i, a in enumerate(values)
     ]
-    (place / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
-    return place
+    (directory / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    return directory
 
 
 @pytest.mark.parametrize(
@@ -152,6 +156,6 @@ def prepared(score_rows, tmp_path):
     [("final", True, 0.2), ("best_valid", True, 0.9), ("best_valid", False, 0.2)],
 )
 def test_a_run_is_scored_as_it_will_be_tested(select, higher, expected, tmp_path):
-    place = prepared([("a", 0, [0.9, None, 0.2])], tmp_path)
+    directory = tuning_trial([("a", 0, [0.9, None, 0.2])], tmp_path)
     study = digits_experiment.STUDY._replace(select=select, higher=higher)
-    assert tuning._validated(study, place) == {("a", 0): expected}
+    assert tuning._validated(study, directory) == {("a", 0): expected}
