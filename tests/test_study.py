@@ -19,12 +19,12 @@ import dljax
 from dljax import cli
 from dljax.commands import evaluate
 from dljax.commands import report as report_command
-from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, UserError
+from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, PREEMPTED, UserError
 from dljax.launch.run_study import run_study
 from dljax.studies import results, verdict
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash
-from dljax.studies.study_spec import read_spec, write_spec
+from dljax.studies.study_spec import from_json, read_spec, to_json, write_spec
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 
@@ -181,6 +181,27 @@ def test_every_difference_from_a_whole_study_is_named(
         run(experiment, copy, data_dir, *SMALL, "--batch_size=32", "--dropout=0.1")
     assert "--batch_size=32 (there: 16)" in str(raised.value)
     assert "--dropout=0.1 (there: 0.5)" in str(raised.value)
+
+
+def test_a_spec_survives_json(study):
+    spec = read_spec(study)
+    assert from_json(json.loads(json.dumps(to_json(spec)))) == spec
+    assert [entry.label for entry in spec.trials] == list(spec.variants)
+    assert all(type(seed) is int for batch in spec.seed_batches for seed in batch)
+
+
+def test_a_spec_of_an_earlier_version_is_one_line(study, tmp_path, experiment):
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy)
+    values = to_json(read_spec(study))
+    values["blocks"] = values.pop("seed_batches")
+    (copy / "study.json").write_text(json.dumps(values))
+    with pytest.raises(
+        UserError, match="study.json: .*of an earlier version"
+    ) as raised:
+        report_command.main([str(copy)])
+    assert raised.value.code == DAMAGED_DATA
+    assert "\n" not in str(raised.value)
 
 
 def test_loading_and_evaluating_a_run_gives_what_it_recorded(study, capsys):

@@ -63,18 +63,20 @@ def run(
         progress.log(
             f"{repeated} that are done are measured again, in turns with the others"
         )
-    start, secs = time.time(), dict.fromkeys((b.trial.name for b in selected), 0.0)
-    rounds = _prepare(measure, selected, secs, progress)
-    lines = _measure(selected, rounds, secs, stop, progress)
-    if lines is None:
+    start = time.time()
+    rounds, setup_secs = _set_up(measure, selected, progress)
+    measured = _measure(selected, rounds, stop, progress)
+    if measured is None:
         progress.log("stopped; rounds are begun anew by the same command")
         return PREEMPTED
+    lines, round_secs = measured
     for bound in selected:
         trial = bound.trial
         path = directory / trial.name
         path.mkdir(parents=True, exist_ok=True)
         with locked(path, break_lock=trial.config.break_lock, log=progress.log):
-            timing = {"began": start, "secs": round(secs[trial.name], 3)}
+            secs = setup_secs[trial.name] + round_secs[trial.name]
+            timing = {"began": start, "secs": round(secs, 3)}
             _write(bound, lines[trial.name], path, timing)
     return DONE
 
@@ -89,37 +91,34 @@ def _select(
     return selected, len(selected) - len(unfinished)
 
 
-def _prepare(
-    measure: Callable[..., Round],
-    trials: Sequence[BoundTrial],
-    secs: dict[str, float],
-    progress: Progress,
-) -> dict[str, Round]:
-    """{trial: its round}, each built and warmed up; adds the time to `secs`."""
-    rounds = {}
+def _set_up(
+    measure: Callable[..., Round], trials: Sequence[BoundTrial], progress: Progress
+) -> tuple[dict[str, Round], dict[str, float]]:
+    """{trial: its round}, built and warmed up, and {trial: the seconds it took}."""
+    rounds, secs = {}, {}
     for bound in trials:
         trial = bound.trial
         progress.log(f"{trial.variant}: made ready")
         task = bound.task(trial.runs[0].numbers)
         start = time.perf_counter()
         rounds[trial.name] = measure(trial.config, task, bound.source)
-        secs[trial.name] += time.perf_counter() - start
-    return rounds
+        secs[trial.name] = time.perf_counter() - start
+    return rounds, secs
 
 
 def _measure(
     trials: Sequence[BoundTrial],
     rounds: Mapping[str, Round],
-    secs: dict[str, float],
     stop: Callable[[], bool],
     progress: Progress,
-) -> dict[str, list[str]] | None:
-    """{trial: its lines of metrics.jsonl}, None where it was stopped.
+) -> tuple[dict[str, list[str]], dict[str, float]] | None:
+    """{trial: its lines of metrics.jsonl} and {trial: seconds}; None when stopped.
 
     Raises:
       UserError: a round lacks a metric that the verdict depends on.
     """
     lines: dict[str, list[str]] = {name: [] for name in rounds}
+    secs = dict.fromkeys(rounds, 0.0)
     seeds = dict.fromkeys(seed for bound in trials for seed in bound.trial.seeds)
     count = 0
     progress.start(len(seeds) * len(trials), 0, "rounds")
@@ -142,7 +141,7 @@ def _measure(
                 progress.update(count := count + 1, metrics)
     finally:
         progress.finish()
-    return lines
+    return lines, secs
 
 
 def _write(
