@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     if recorded is None:
         _warn("manifest.json is missing or damaged; what it says cannot be compared")
     else:
-        for line in manifest.differences(recorded, manifest.surroundings(trial.config)):
+        for line in manifest.differences(recorded, manifest.environment(trial.config)):
             _warn(f"{line}; the bits may differ")
     if status(directory).kind == "changed":
         _warn("metrics.jsonl is not what it was when the trial was done")

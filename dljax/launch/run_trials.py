@@ -113,7 +113,7 @@ def _say_ledger(
 
 def run_here(trials: Sequence[BoundTrial], context: Context) -> int:
     """Runs in this process those trials that are not done; returns the exit code."""
-    environment = manifest.surroundings(context.config)
+    environment = manifest.environment(context.config)
     failed = 0
     for bound in trials:
         now = _run_one(bound, environment, context)

@@ -150,9 +150,7 @@ def _write(
     """Writes the files of a trained trial, without checkpoints."""
     trial, source = bound.trial, bound.source
     task = bound.task(trial.runs[0].numbers)
-    page = manifest.surroundings(trial.config) | run_trial.described(
-        trial, task, source
-    )
+    page = manifest.environment(trial.config) | run_trial.described(trial, task, source)
     disk.write_json(path / "config.json", run_trial.page(trial, source))
     disk.write_json(path / "manifest.json", page | {"failed": []})
     disk.write_text(path / "metrics.jsonl", "\n".join(lines) + "\n")

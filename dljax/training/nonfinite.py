@@ -51,7 +51,7 @@ def locate(
     if bad:
         return f"the first output that is not finite is that of {names[min(bad)]}"
     if after.alive:
-        return "played alone the step is finite; compare the manifests' surroundings"
+        return "played alone the step is finite; compare the manifests"
     return "every module's output and the loss are finite; a gradient is not"
 
 

@@ -53,7 +53,7 @@ def _digest(path: pathlib.Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
-def surroundings(config: Any) -> dict[str, Any]:
+def environment(config: Any) -> dict[str, Any]:
     """Code, versions and machine, as JSON values; None where not to be had.
 
     Args:
@@ -81,7 +81,7 @@ def surroundings(config: Any) -> dict[str, Any]:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What of the surroundings that may matter to numbers differs, a line each."""
+    """A line for each difference of two environments that may affect numbers."""
 
     def flat(page):
         alone = {k: page.get(k) for k in COMPARED if k != "packages"}
@@ -101,7 +101,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def known_flops(path: pathlib.Path, now: Mapping[str, Any]) -> float | None:
-    """The FLOPs of an update by a trial's manifest, if its surroundings are as now."""
+    """FLOPs of an update by a manifest, if its environment is the present one."""
     before = read_json(path)
     if not isinstance(before, dict) or differences(before, now):
         return None
@@ -126,7 +126,7 @@ def starts(
 
     Args:
       path: its manifest so far, if any.
-      now: its surroundings, and the hashes of its rule and task.
+      now: its environment, and the hashes of its rule and task.
     """
     before = read_json(path)
     start = {"step": step, "differs": []} | {k: now[k] for k in HASHES}

@@ -73,8 +73,8 @@ def _execute(trial, task, source, directory, stop, progress, sink) -> TrialOutco
     program = compiled(trial, task, source)
     steps = updates(config, source)
     disk.write_json(directory / "config.json", page(trial, source))
-    surroundings = manifest.surroundings(config)
-    known = manifest.known_flops(directory / "manifest.json", surroundings)
+    environment = manifest.environment(config)
+    known = manifest.known_flops(directory / "manifest.json", environment)
     description = described(trial, first, source, flops=known)
     flops = description["flops_per_update"]
     each = f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
@@ -91,16 +91,14 @@ def _execute(trial, task, source, directory, stop, progress, sink) -> TrialOutco
     )
     if restored:
         progress.log(f"{trial.variant}: resuming at step {step} of {steps}")
-        for line in manifest.differences(restored.page["surroundings"], surroundings):
+        for line in manifest.differences(restored.page["environment"], environment):
             progress.log(f"{trial.variant}: {line}; its bits may differ from here on")
-    written = surroundings | description
+    written = environment | description
     written["starts"] = manifest.starts(directory / "manifest.json", step, written)
     disk.write_json(directory / "manifest.json", written)
     beside = {
         "fixed": trial.fixed,
-        "surroundings": {
-            k: surroundings[k] for k in (*manifest.COMPARED, "git_commit")
-        },
+        "environment": {k: environment[k] for k in (*manifest.COMPARED, "git_commit")},
     }
     length = restored.page["metrics"]["bytes"] if restored else 0
     metrics = metrics_log.Log(directory / "metrics.jsonl", length)
