@@ -46,11 +46,16 @@ def groupings(levels: int, seeds: int):
         frozenset(),
     )
 
+    def task(config, source, numbers):
+        rate = numbers.get("learning_rate", config.learning_rate)
+        config = dataclasses.replace(config, learning_rate=rate)
+        return cnn_vs_mlp.task(config, source, {})
+
     def trials_of(vmapped_factors, seed_batches):
         study = experiment.study._replace(
             factors=request.factors, vmapped_factors=vmapped_factors
         )
-        bound = experiment._replace(study=study)
+        bound = experiment._replace(study=study, task=task)
         spec = study_spec.make_spec(bound, request, None)
         spec = dataclasses.replace(spec, seed_batches=seed_batches)
         spec = trial_groups.with_trial_groups(study, spec, {})
