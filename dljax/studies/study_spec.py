@@ -174,9 +174,9 @@ def make_spec(
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     tune = candidates(study, request)
     fixed = _fixed_fields(request, tune)
-    if previous:
-        fixed = _without_new_defaults(fixed, previous.fixed, experiment.config)
-    same = previous if _continues(experiment.name, fixed, previous) else None
+    same = _continued(experiment, fixed, previous)
+    if same:
+        fixed = _without_new_defaults(fixed, same.fixed, experiment.config)
     batches = _seed_batches(same.seed_batches if same else (), seeds)
     short = is_shortened(experiment, request)
     return StudySpec(
@@ -230,27 +230,30 @@ def _without_new_defaults(
     return {k: v for k, v in fixed.items() if k in stored or v != defaults[k]}
 
 
-def _continues(name: str, fixed: Mapping[str, Any], previous: StudySpec | None) -> bool:
-    """Whether a study of these fixed fields continues the previous one.
+def _continued(
+    experiment: Experiment, fixed: Mapping[str, Any], previous: StudySpec | None
+) -> StudySpec | None:
+    """The previous study, if one of these fixed fields continues it.
 
     Raises:
       UserError: it does not, and the previous one is not a shortened one.
     """
     if previous is None:
-        return False
+        return None
+    fixed = _without_new_defaults(fixed, previous.fixed, experiment.config)
     differences = [
         f"--{k}={v} (there: {previous.fixed.get(k, 'no such setting')})"
         for k, v in fixed.items()
-        if previous.fixed.get(k) != v
+        if k not in previous.fixed or previous.fixed[k] != v
     ]
-    if previous.study != name:
-        differences.insert(0, f"the experiment {name} ({previous.study})")
+    if previous.study != experiment.name:
+        differences.insert(0, f"the experiment {experiment.name} ({previous.study})")
     if differences and not previous.shortened:
         raise UserError(
             "--workdir: holds a study with other settings: "
             f"{', '.join(differences)}; give the same, or another --workdir"
         )
-    return not differences
+    return None if differences else previous
 
 
 def _seed_batches(
