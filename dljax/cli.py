@@ -11,7 +11,7 @@ from dljax.datasets import location
 from dljax.errors import DONE, PREEMPTED, UserError
 from dljax.launch.processes import PARENT_PID
 from dljax.launch.run_study import run_study
-from dljax.studies.experiment import of_module
+from dljax.studies.experiment import of_module, parse_request
 from dljax.studies.study_spec import workdir
 from dljax.trials.disk import check_writable
 
@@ -32,18 +32,11 @@ def run(module: Any, arguments: Sequence[str]) -> int:
     """`main` without exiting: returns the exit code, raises UserError."""
     stop = stop_on_signals()
     experiment = of_module(module)
-    study = experiment.study
     if {"--help", "-h", "--helpfull"} & set(arguments):
         print(f"{experiment.doc.strip()}\n")
-        print(configs.describe(experiment.config, study.factors))
+        print(configs.describe(experiment.config, experiment.study.factors))
         return 0
-    dataset = experiment.config().dataset
-    request = configs.parse(
-        experiment.config,
-        arguments,
-        factors=study.factors,
-        defaults=lambda explicit: study.defaults(explicit, dataset),
-    )
+    request = parse_request(experiment, arguments)
     config = request.config
     location.find(
         config.dataset,

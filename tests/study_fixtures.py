@@ -6,18 +6,13 @@ import jax
 import numpy as np
 from conftest import Quiet
 
-from dljax import config as configs
 from dljax.errors import DONE
 from dljax.launch.run_study import run_study
+from dljax.studies.experiment import parse_request
 
 
 def parse(experiment, *arguments):
-    return configs.parse(
-        experiment.config,
-        arguments,
-        factors=experiment.study.factors,
-        defaults=lambda explicit: experiment.study.defaults(explicit, "digits"),
-    )
+    return parse_request(experiment, arguments)
 
 
 def run(experiment, directory, *arguments, stop=lambda: False, code=DONE):

@@ -4,9 +4,10 @@ import importlib
 import importlib.util
 import pathlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dljax import config as configs
 from dljax.errors import UserError
 from dljax.studies.check import check
 from dljax.studies.rule import task_hash
@@ -60,6 +61,23 @@ def of_module(module: Any) -> Experiment:
         log=getattr(module, "log", lambda directory, rows: None),
         task_sha256=task_hash(path.read_text("utf-8"), study.rule.__name__),
         measure=getattr(module, "measure", None),
+    )
+
+
+def parse_request(
+    experiment: Experiment, arguments: Sequence[str]
+) -> configs.StudyRequest:
+    """Reads an experiment's command line, without the program's name.
+
+    Raises:
+      UserError: see `config.parse`.
+    """
+    study, dataset = experiment.study, experiment.config().dataset
+    return configs.parse(
+        experiment.config,
+        arguments,
+        factors=study.factors,
+        defaults=lambda explicit: study.defaults(explicit, dataset),
     )
 
 
