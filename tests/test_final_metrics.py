@@ -149,5 +149,5 @@ def test_a_factor_that_another_goes_with_is_one_line():
 
 
 def test_a_text_of_several_lines_is_one_cell_of_a_table():
-    row = templates.environment().from_string("| {{ text | cell }} |")
+    row = templates.environment().from_string("| {{ text | table_cell }} |")
     assert row.render(text="a | b\n\nc") == r"| a \| b↵↵c |"

@@ -90,22 +90,23 @@ def test_a_size_that_is_changed_after_the_runs_decides_nothing(found, judged, tm
 
 def test_seeds_without_a_number_are_not_left_out(found, judged):
     spec = read_spec(judged)
-    its = results.collect(judged, spec, rule_hash(found.study))
-    its.final["16"][3]["accuracy"] = None
-    compared = verdict.comparisons(found.study, its)
-    decided, reason = verdict.verdict(found.study, its, compared)
+    collected = results.collect(judged, spec, rule_hash(found.study))
+    collected.final["16"][3]["accuracy"] = None
+    compared = verdict.comparisons(found.study, collected)
+    decided, reason = verdict.verdict(found.study, collected, compared)
     assert decided == "undecided"
     assert "7 of 8 seeds have all numbers of wider" in reason
 
 
 def test_contrasts_of_variants_that_are_not_declared_are_told(found, judged):
     spec = read_spec(judged)
-    its = results.collect(judged, spec, rule_hash(found.study))
-    variants = {k: v for k, v in its.spec.variants.items() if k != "16"}
-    its = its._replace(spec=dataclasses.replace(its.spec, variants=variants))
-    its.final["16"].clear()
-    compared = verdict.comparisons(found.study, its)
-    decided, reason = verdict.verdict(found.study, its, compared)
+    collected = results.collect(judged, spec, rule_hash(found.study))
+    variants = {k: v for k, v in collected.spec.variants.items() if k != "16"}
+    spec = dataclasses.replace(collected.spec, variants=variants)
+    collected = dataclasses.replace(collected, spec=spec)
+    collected.final["16"].clear()
+    compared = verdict.comparisons(found.study, collected)
+    decided, reason = verdict.verdict(found.study, collected, compared)
     assert (decided, reason) == ("undecided", "not compared at this size: wider")
 
 

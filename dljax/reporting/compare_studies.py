@@ -1,10 +1,10 @@
 """Pages over several studies: a landing page, and a comparison of a few.
 
-Both are made from what the studies' own reports left: report.json, study.json and
-results.csv.
+Both are made from the studies' own reports: report.json, study.json and results.csv.
 """
 
 import csv
+import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -12,42 +12,78 @@ from typing import Any, NamedTuple
 
 from dljax.errors import DAMAGED_DATA, UserError
 from dljax.reporting import figures
-from dljax.reporting.templates import data_uri, environment, number, sentence
+from dljax.reporting.summary import (
+    ContrastSummary,
+    StudySummary,
+    VariantSummary,
+    from_json,
+    summarise_contrast,
+)
+from dljax.reporting.templates import data_uri, describe_verdict, environment, number
 from dljax.studies import statistics
 from dljax.studies.study_spec import StudySpec, read_spec
 from dljax.trials.disk import read_json, write_text
 
 
-class Study(NamedTuple):
-    """A study that has a report. values: {variant: {seed: primary metric}}."""
+@dataclasses.dataclass(frozen=True)
+class StudyReport:
+    """A study's report. values: {variant: {seed: primary metric}}."""
 
-    name: str
     directory: pathlib.Path
-    report: dict[str, Any]
+    summary: StudySummary
     spec: StudySpec
-    values: dict[str, dict[int, float]]
+    values: Mapping[str, Mapping[int, float]]
+
+    @property
+    def sentence(self) -> str:
+        """What the verdict rests on."""
+        return describe_verdict(self.summary)
 
 
-def read(directory: pathlib.Path) -> Study:
-    """Reads what a study's report left; raises UserError where there is none."""
+class TableRow(NamedTuple):
+    """A variant, and its summary in each study; None where a study has it not."""
+
+    variant: str
+    cells: list[VariantSummary | None]
+
+
+class Setting(NamedTuple):
+    """A field in which the studies differ, and its value in each."""
+
+    field: str
+    values: list[Any]
+
+
+def read(directory: pathlib.Path) -> StudyReport:
+    """Reads the report of a study's directory.
+
+    Raises:
+      UserError: there is none, or it is damaged, or of an earlier version.
+    """
     path, spec = directory / "report.json", read_spec(directory)
     if not path.is_file() or spec is None:
         raise UserError(f"{directory}: no report there; give the directory of a study")
-    report = read_json(path) or {}
-    values: dict[str, dict[int, float]] = {}
     try:
-        with open(directory / "results.csv", encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                if row["metric"] == report["primary_metric"] and row["value"]:
-                    mine = values.setdefault(row["variant"], {})
-                    mine[int(row["seed"])] = float(row["value"])
-    except (OSError, KeyError, TypeError, ValueError):
+        summary = from_json(read_json(path) or {})
+        values = _read_values(directory / "results.csv", summary.primary_metric)
+    except (AttributeError, OSError, KeyError, TypeError, ValueError):
         raise UserError(
-            f"{directory}: its report is damaged; dljax report {directory} "
-            "writes it again",
+            f"{directory}: its report is damaged, or of an earlier version; "
+            f"dljax report {directory} writes it again",
             DAMAGED_DATA,
         ) from None
-    return Study(directory.name, directory, report, spec, values)
+    return StudyReport(directory, summary, spec, values)
+
+
+def _read_values(path: pathlib.Path, metric: str) -> dict[str, dict[int, float]]:
+    """{variant: {seed: value}} of one metric of results.csv."""
+    values: dict[str, dict[int, float]] = {}
+    with open(path, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["metric"] == metric and row["value"]:
+                seeds = values.setdefault(row["variant"], {})
+                seeds[int(row["seed"])] = float(row["value"])
+    return values
 
 
 def index(root: pathlib.Path) -> pathlib.Path:
@@ -56,28 +92,21 @@ def index(root: pathlib.Path) -> pathlib.Path:
     Raises:
       UserError: there is none.
     """
-    found = [read(path.parent) for path in sorted(root.rglob("report.json"))]
-    if not found:
+    reports = [read(path.parent) for path in sorted(root.rglob("report.json"))]
+    if not reports:
         raise UserError(f"{root}: no study with a report below it")
-    cards = [
-        {
-            "link": f"{os.path.relpath(s.directory, root)}/report.html",
-            "name": s.name,
-            "sentence": sentence(s.report),
-        }
-        | {
-            k: s.report[k]
-            for k in ("claim", "verdict", "dataset", "primary_metric", "smoke")
-        }
-        | {"seeds": len(s.spec.seeds), "variants": s.report["variants"]}
-        for s in found
+    links = [
+        f"{os.path.relpath(report.directory, root)}/report.html" for report in reports
     ]
+    template = environment().get_template("index.html")
     path = root / "index.html"
-    write_text(path, environment().get_template("index.html").render(cards=cards))
+    write_text(path, template.render(cards=list(zip(links, reports, strict=True))))
     return path
 
 
-def compare(studies: Sequence[Study], folder: pathlib.Path) -> tuple[pathlib.Path, str]:
+def compare(
+    reports: Sequence[StudyReport], folder: pathlib.Path
+) -> tuple[pathlib.Path, str]:
     """Writes FOLDER/A_vs_B.html; returns its path and what a terminal shows.
 
     Each study after the first is compared with it, variant by variant, paired by the
@@ -87,121 +116,123 @@ def compare(studies: Sequence[Study], folder: pathlib.Path) -> tuple[pathlib.Pat
     Raises:
       UserError: they do not measure the same.
     """
-    metrics = dict.fromkeys(s.report["primary_metric"] for s in studies)
+    metrics = dict.fromkeys(report.summary.primary_metric for report in reports)
     if len(metrics) > 1:
         raise UserError(
             f"these studies measure {' and '.join(metrics)}; compare those that "
             "measure the same"
         )
-    primary_metric, names = next(iter(metrics)), _names(studies)
-    title = "_vs_".join(s.directory.name for s in studies)[:120]
-    variants = list(dict.fromkeys(v for s in studies for v in s.values))
-    table = [{"variant": v, "cells": [_cell(s, v) for s in studies]} for v in variants]
-    against = _against(studies, names)
+    primary_metric, names = next(iter(metrics)), _names(reports)
+    title = "_vs_".join(report.directory.name for report in reports)[:120]
+    variants = list(dict.fromkeys(v for report in reports for v in report.values))
+    table = [TableRow(v, [_cell(report, v) for report in reports]) for v in variants]
+    contrasts = _contrasts(reports, names)
     chart = figures.finals_of(
         {
-            f"{variant}  [{name}]": list(study.values[variant].values())
+            f"{variant}  [{name}]": list(report.values[variant].values())
             for variant in variants
-            for name, study in zip(names, studies, strict=True)
-            if variant in study.values
+            for name, report in zip(names, reports, strict=True)
+            if variant in report.values
         },
         primary_metric,
-        test_train_ratio=max(s.spec.test_train_ratio for s in studies),
+        test_train_ratio=_test_train_ratio(reports),
     )
-    context = {
+    page = {
         "names": names,
         "primary_metric": primary_metric,
-        "reports": [s.report | {"sentence": sentence(s.report)} for s in studies],
-        "settings": _settings(studies),
+        "reports": reports,
+        "settings": _settings(reports),
         "table": table,
-        "against": against,
+        "contrasts": contrasts,
         "image": data_uri(figures.save(chart, folder / "figures", title)),
     }
     path = folder / f"{title}.html"
-    write_text(path, environment().get_template("comparison.html").render(context))
-    return path, _text(names, primary_metric, table, against)
+    write_text(path, environment().get_template("comparison.html").render(page))
+    return path, _text(names, primary_metric, table, contrasts)
 
 
-def _names(studies: Sequence[Study]) -> list[str]:
-    names = [s.name for s in studies]
-    return (
-        names if len(set(names)) == len(names) else [str(s.directory) for s in studies]
-    )
+def _names(reports: Sequence[StudyReport]) -> list[str]:
+    """The directories' names, or their paths where two have the same name."""
+    names = [report.directory.name for report in reports]
+    if len(set(names)) == len(names):
+        return names
+    return [str(report.directory) for report in reports]
 
 
-def _cell(study: Study, variant: str) -> dict[str, Any] | None:
-    found = (r for r in study.report["variants"] if r["variant"] == variant)
-    return next(found, None)
+def _test_train_ratio(reports: Sequence[StudyReport]) -> float:
+    return max(report.spec.test_train_ratio for report in reports)
 
 
-def _settings(studies: Sequence[Study]) -> list[dict[str, Any]]:
-    """What the studies' declarations differ in: {"field", "values"}."""
-    pages = [
-        {"study": s.spec.study, "dataset": s.spec.dataset}
-        | {"seeds": _range(s.spec.seeds)}
-        | dict(s.spec.fixed)
-        for s in studies
+def _cell(report: StudyReport, variant: str) -> VariantSummary | None:
+    rows = (row for row in report.summary.variants if row.variant == variant)
+    return next(rows, None)
+
+
+def _settings(reports: Sequence[StudyReport]) -> list[Setting]:
+    """The fields in which the studies' specs differ."""
+    specs: list[dict[str, Any]] = [
+        {
+            "study": report.spec.study,
+            "dataset": report.spec.dataset,
+            "seeds": f"{report.spec.seeds[0]} to {report.spec.seeds[-1]}",
+            **report.spec.fixed,
+        }
+        for report in reports
     ]
-    fields = dict.fromkeys(k for page in pages for k in page)
-    rows = [
-        {"field": k, "values": [page.get(k, "–") for page in pages]} for k in fields
-    ]
-    return [row for row in rows if len(set(map(str, row["values"]))) > 1]
+    fields = dict.fromkeys(field for spec in specs for field in spec)
+    rows = [Setting(k, [spec.get(k, "–") for spec in specs]) for k in fields]
+    return [row for row in rows if len(set(map(str, row.values))) > 1]
 
 
-def _range(seeds: Sequence[int]) -> str:
-    return f"{seeds[0]} to {seeds[-1]}"
-
-
-def _against(studies: Sequence[Study], names: Sequence[str]) -> list[dict[str, Any]]:
+def _contrasts(
+    reports: Sequence[StudyReport], names: Sequence[str]
+) -> list[ContrastSummary]:
     """Every later study's variants minus the first's, over the seeds both have."""
-    first, *others = studies
-    test_train_ratio = max(s.spec.test_train_ratio for s in studies)
-    found = []
-    for name, study in zip(names[1:], others, strict=True):
-        for variant, values in study.values.items():
-            before = first.values.get(variant, {})
-            if both := sorted(before.keys() & values.keys()):
-                steps = [values[seed] - before[seed] for seed in both]
-                label = f"{variant}: {name} - {names[0]}"
-                found.append(
+    first, *others = reports
+    compared = []
+    for name, report in zip(names[1:], others, strict=True):
+        for variant, values in report.values.items():
+            baseline = first.values.get(variant, {})
+            if seeds := sorted(baseline.keys() & values.keys()):
+                compared.append(
                     statistics.compare(
-                        label, "", steps, test_train_ratio=test_train_ratio
+                        f"{variant}: {name} - {names[0]}",
+                        "",
+                        [values[seed] - baseline[seed] for seed in seeds],
+                        test_train_ratio=_test_train_ratio(reports),
                     )
                 )
-    return [statistics.described(c) | {"name": c.a} for c in statistics.holm(found)]
+    return [summarise_contrast(c.a, c) for c in statistics.holm(compared)]
 
 
 def _text(
     names: Sequence[str],
     primary_metric: str,
-    table: Sequence[Mapping[str, Any]],
-    against: Sequence[Mapping[str, Any]],
+    table: Sequence[TableRow],
+    contrasts: Sequence[ContrastSummary],
 ) -> str:
     """The tables for a terminal."""
-    width = max(len("variant"), *(len(row["variant"]) for row in table))
+    width = max(len("variant"), *(len(row.variant) for row in table))
     columns = [max(len(name), 28) for name in names]
     heads = "  ".join(f"{n:<{w}}" for n, w in zip(names, columns, strict=True))
     lines = [f"test {primary_metric} (95 % interval)", f"{'variant':<{width}}  {heads}"]
     for row in table:
         cells = [
-            f"{number(c['mean'])} ({number(c['ci_low'])} to {number(c['ci_high'])})"
+            f"{number(c.mean)} ({number(c.ci_low)} to {number(c.ci_high)})"
             if c
             else "–"
-            for c in row["cells"]
+            for c in row.cells
         ]
-        shown = "  ".join(f"{c:<{w}}" for c, w in zip(cells, columns, strict=True))
-        lines.append(f"{row['variant']:<{width}}  {shown}".rstrip())
-    if against:
-        lines += [
-            "",
-            "difference (simultaneous interval), paired by the seeds both have",
-        ]
-    else:
-        lines += ["", "no variant has a seed in both, so there are no differences"]
-    for c in against:
-        low, high = c["simultaneous_low"], c["simultaneous_high"]
-        span = f"{number(low, True)} to {number(high, True)}"
-        noise = ", inside the noise" if c["in_noise"] else ""
-        lines.append(f"{c['name']}: {number(c['difference'], True)} ({span}){noise}")
+        line = "  ".join(f"{c:<{w}}" for c, w in zip(cells, columns, strict=True))
+        lines.append(f"{row.variant:<{width}}  {line}".rstrip())
+    lines.append("")
+    lines.append(
+        "difference (simultaneous interval), paired by the seeds both have"
+        if contrasts
+        else "no variant has a seed in both, so there are no differences"
+    )
+    for c in contrasts:
+        low, high = number(c.simultaneous_low, True), number(c.simultaneous_high, True)
+        noise = ", inside the noise" if c.in_noise else ""
+        lines.append(f"{c.name}: {number(c.difference, True)} ({low} to {high}){noise}")
     return "\n".join(lines)

@@ -2,18 +2,18 @@
 
 import io
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dljax.studies import statistics
-from dljax.studies.results import Results
+from dljax.studies.results import ROW_KEYS, Effect, Results
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 INK = "#1b1f24"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
-# Where a reader's page is dark, what is drawn in ink is light.
+# On a dark page, light replaces the ink.
 DARK = (
     "<style>@media (prefers-color-scheme: dark) {"
     f'[style*="fill: {INK}"] {{ fill: #e6e9ed !important }} '
@@ -60,9 +60,9 @@ def save(figure: Any, folder: pathlib.Path, name: str) -> str:
     figure.savefig(text, format="svg", metadata=no_dates, transparent=True)
     figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
     plt().close(figure)
-    drawn = text.getvalue().replace("<defs>", f"{DARK}<defs>", 1)
-    (folder / f"{name}.svg").write_text(drawn, encoding="utf-8")
-    return drawn
+    svg = text.getvalue().replace("<defs>", f"{DARK}<defs>", 1)
+    (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+    return svg
 
 
 def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -78,11 +78,12 @@ def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.n
     return np.array(steps), np.array(values)
 
 
-def curves(results: Results, measure: str):
-    """Validation `measure` and training loss by step: mean and 95 % band over seeds.
+def curves(results: Results, metric: str):
+    """Validation `metric` and training loss by step: mean and 95 % band over seeds.
 
-    Where the measure is of test data alone, what is validated instead. Variants that
-    measure other things have panels of their own. None where nothing was trained.
+    Where the metric is of test data alone, a related validation metric instead.
+    Variants with other metrics have panels of their own. None where nothing was
+    trained.
     """
     trained = {
         variant: rows
@@ -93,7 +94,7 @@ def curves(results: Results, measure: str):
         return None
     groups: dict[tuple[str, ...], list[str]] = {}
     for variant, rows in trained.items():
-        groups.setdefault(_told(rows, "valid"), []).append(variant)
+        groups.setdefault(_metrics(rows, "valid"), []).append(variant)
     figure, axes = plt().subplots(
         len(groups), 2, figsize=(9, 3.6 * len(groups)), squeeze=False
     )
@@ -106,17 +107,17 @@ def curves(results: Results, measure: str):
         for i, variant in enumerate(trained)
     }
     for row, (validated, variants) in zip(axes, groups.items(), strict=True):
-        losses = _told([line for v in variants for line in trained[v]], "train")
+        losses = _metrics([line for v in variants for line in trained[v]], "train")
         for axis, split, names in (
             (row[0], "valid", validated),
             (row[1], "train", losses),
         ):
-            metric = _shown(names, measure if split == "valid" else "loss")
-            series = {v: _series(trained[v], split, metric) for v in variants}
-            _curve(axis, series, styles, metric, results.test_train_ratio)
-            of = {"valid": "validation ", "train": "training "}[split]
-            axis.set_title(of + (metric or "loss"))
-    if measure == "accuracy":
+            name = _closest(names, metric if split == "valid" else "loss")
+            series = {v: _series(trained[v], split, name) for v in variants}
+            _curve(axis, series, styles, name, results.test_train_ratio)
+            title = {"valid": "validation ", "train": "training "}[split]
+            axis.set_title(title + (name or "loss"))
+    if metric == "accuracy":
         _zoom(axes[0, 0], results)
     lines = {line.get_label(): line for axis in axes[:, 1] for line in axis.lines}
     figure.legend(
@@ -125,16 +126,15 @@ def curves(results: Results, measure: str):
     return figure
 
 
-def _told(rows: list[dict], split: str) -> tuple[str, ...]:
-    """What rows of a split measure."""
-    others = ("step", "seed", "variant", "split")
+def _metrics(rows: list[dict], split: str) -> tuple[str, ...]:
+    """The metrics in the rows of a split."""
     names = {name: None for row in rows if row["split"] == split for name in row}
-    return tuple(name for name in names if name not in others)
+    return tuple(name for name in names if name not in ROW_KEYS)
 
 
-def _shown(names: tuple[str, ...], measure: str) -> str:
-    """The measure, or what is next to it: a loss, a bound, an error, a critic's gap."""
-    for wanted in (measure, "loss", "nelbo", "mse", "gap"):
+def _closest(names: tuple[str, ...], metric: str) -> str:
+    """The metric, or a related one: a loss, a bound, an error, a critic's gap."""
+    for wanted in (metric, "loss", "nelbo", "mse", "gap"):
         for name in names:
             if name == wanted or (wanted == "loss" and name.endswith("loss")):
                 return name
@@ -159,8 +159,8 @@ def _curve(axis, series, styles, metric, test_train_ratio):
         axis.plot(steps, back([b.mean for b in bands]), **style)
         if len(values) > 1:
             low, high = (
-                back(np.array(end, float))
-                for end in zip(*(b[2:] for b in bands), strict=True)
+                back(np.array(bound, float))
+                for bound in zip(*(b[2:] for b in bands), strict=True)
             )
             axis.fill_between(steps, low, high, color=style["color"], alpha=0.15, lw=0)
     axis.set_xlabel("update")
@@ -173,42 +173,42 @@ def _curve(axis, series, styles, metric, test_train_ratio):
 
 def _zoom(axis: Any, results: Results) -> None:
     """Begins the accuracy axis where the second half of training lies."""
-    ends = []
+    minima = []
     for rows in results.curves.values():
         steps, values = _series(rows, "valid", "accuracy")
         if len(steps):
-            ends.append(values[:, len(steps) // 4 :].min())
-    if ends:
-        low = min(ends)
+            minima.append(values[:, len(steps) // 4 :].min())
+    if minima:
+        low = min(minima)
         axis.set_ylim(low - 0.1 * (1 - low), 1 + 0.02 * (1 - low))
 
 
-def finals(results: Results, measure: str):
+def finals(results: Results, metric: str):
     """Every seed's final test value, and each variant's mean with its 95 % interval."""
-    values = {v: list(results.values(v, measure).values()) for v in results.final}
-    return finals_of(values, measure, test_train_ratio=results.test_train_ratio)
+    values = {v: list(results.values(v, metric).values()) for v in results.final}
+    return finals_of(values, metric, test_train_ratio=results.test_train_ratio)
 
 
 def finals_of(
-    values: Mapping[str, list[float]], measure: str, *, test_train_ratio: float
+    values: Mapping[str, list[float]], metric: str, *, test_train_ratio: float
 ):
     """A row of dots for each name, a dot a seed, with their mean and 95 % interval."""
     figure, axis = plt().subplots(figsize=(9, 0.6 + 0.6 * len(values)))
-    for i, mine in enumerate(values.values()):
-        if not mine:
+    for i, seeds in enumerate(values.values()):
+        if not seeds:
             continue
         colour = COLOURS[i % len(COLOURS)]
-        jitter = 0.22 * np.sin(np.arange(len(mine)) * 2.4)
-        axis.plot(mine, i + jitter, "o", color=colour, alpha=0.45, ms=5, mew=0)
+        jitter = 0.22 * np.sin(np.arange(len(seeds)) * 2.4)
+        axis.plot(seeds, i + jitter, "o", color=colour, alpha=0.45, ms=5, mew=0)
         n, mean, low, high = statistics.interval(
-            mine, test_train_ratio=test_train_ratio
+            seeds, test_train_ratio=test_train_ratio
         )
         axis.plot([mean], [i], "|", color=colour, ms=18, mew=2)
         if n > 1:
             axis.plot([low, high], [i, i], "-", color=colour, lw=2)
     axis.set_yticks(range(len(values)), list(values))
     axis.set_ylim(len(values) - 0.4, -0.6)
-    axis.set_xlabel(f"test {measure} (a dot a seed; mean and 95 % interval)")
+    axis.set_xlabel(f"test {metric} (a dot a seed; mean and 95 % interval)")
     return figure
 
 
@@ -233,23 +233,25 @@ def differences(compared: Mapping[str, statistics.Comparison]):
     return figure
 
 
-def effects(rows: list[dict[str, Any]], measure: str):
-    """What each level of each factor adds to the mean over the grid."""
-    factors = list(dict.fromkeys(row["factor"] for row in rows))
+def effects(rows: Sequence[Effect], metric: str):
+    """What each level of each factor adds to the mean; None without effects."""
+    factors = list(dict.fromkeys(row.factor for row in rows))
+    if not factors:
+        return None
     figure, axes = plt().subplots(
         1, len(factors), figsize=(9, 3.2), sharey=True, squeeze=False
     )
     for axis, factor in zip(axes[0], factors, strict=True):
-        mine = [row for row in rows if row["factor"] == factor]
-        places, means = range(len(mine)), [row["mean"] for row in mine]
+        levels = [row for row in rows if row.factor == factor]
+        xs, means = range(len(levels)), [row.mean for row in levels]
         axis.axhline(0, color=INK, lw=0.8, alpha=0.6)
-        numeric = all(isinstance(row["level"], (int, float)) for row in mine)
-        axis.plot(places, means, "o-" if numeric else "o", color=COLOURS[0], lw=1, ms=5)
-        if mine[0]["low"] is not None:
-            ends = [[row[end] for row in mine] for end in ("low", "high")]
-            axis.vlines(places, *ends, color=COLOURS[0], lw=2)
-        axis.set_xticks(places, [str(row["level"]) for row in mine])
-        axis.set_xlim(-0.5, len(mine) - 0.5)
+        numeric = all(isinstance(row.level, (int, float)) for row in levels)
+        axis.plot(xs, means, "o-" if numeric else "o", color=COLOURS[0], lw=1, ms=5)
+        if levels[0].low is not None:
+            lows, highs = [row.low for row in levels], [row.high for row in levels]
+            axis.vlines(xs, lows, highs, color=COLOURS[0], lw=2)
+        axis.set_xticks(xs, [str(row.level) for row in levels])
+        axis.set_xlim(-0.5, len(levels) - 0.5)
         axis.set_xlabel(factor)
-    axes[0][0].set_ylabel(f"added to test {measure}")
+    axes[0][0].set_ylabel(f"added to test {metric}")
     return figure

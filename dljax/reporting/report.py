@@ -8,7 +8,7 @@ import dataclasses
 import json
 import pathlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dljax.errors import UserError
@@ -19,69 +19,66 @@ from dljax.reporting import (
     profiles,
     sample_figures,
 )
+from dljax.reporting.summary import StudySummary, summarise_study, to_json
 from dljax.reporting.templates import (
     data_uri,
+    describe_method,
+    describe_verdict,
     environment,
-    method,
     number,
     p_value,
-    sentence,
     values,
 )
 from dljax.studies import results
 from dljax.studies.experiment import Experiment
-from dljax.studies.rule import rule_hash, rule_text, rule_words
-from dljax.studies.statistics import Comparison, described, summarise
+from dljax.studies.results import Results
+from dljax.studies.rule import rule_hash, rule_text
+from dljax.studies.statistics import Comparison
 from dljax.studies.study import Study
 from dljax.studies.study_spec import StudySpec
 from dljax.studies.tuning import scores
-from dljax.studies.verdict import comparisons, verdict
+from dljax.studies.verdict import comparisons
 from dljax.trials.disk import write_json, write_text
+
+SPECTROGRAM_AXES = " (spectrograms: time to the right, low bands below)"
+Figure = tuple[str, str, Any]  # name of its file, caption, matplotlib figure or None
 
 
 def write(
     experiment: Experiment, directory: pathlib.Path, spec: StudySpec
-) -> dict[str, Any]:
+) -> StudySummary:
     """Writes all files of the report; returns the content of report.json.
 
     Raises:
-      UserError: no trial that a verdict rests on is declared yet.
+      UserError: no trial that a verdict rests on is listed yet.
     """
     if not spec.trials:
         raise UserError(f"{directory}: only tuned so far; the study's command goes on")
-    study = experiment.study
-    found = results.collect(directory, spec, rule_hash(study))
-    manifests = found.manifests
-    compared = comparisons(study, found)
-    summary = _summary(study, found, compared, experiment.name)
-    tuned = scores(study, spec, directory) if spec.tuning_trials else []
-    summary["tuning"] = [dataclasses.asdict(row) for row in tuned]
-    write_json(directory / "report.json", summary)
-    results.write_csv(directory / "results.csv", found)
-    folder = directory / "figures"
+    study, folder = experiment.study, directory / "figures"
+    collected = results.collect(directory, spec, rule_hash(study))
+    compared = comparisons(study, collected)
+    tuning = scores(study, spec, directory) if spec.tuning_trials else ()
+    summary = summarise_study(experiment.name, study, collected, compared, tuning)
+    write_json(directory / "report.json", to_json(summary))
+    results.write_csv(directory / "results.csv", collected)
     samples = sample_figures.read(directory, spec)
-    pictures = _pictures(study, found, compared, summary, samples)
-    images = [
-        {
-            "name": name,
-            "alt": alt,
-            "data": data_uri(figures.save(figure, folder, name)),
-        }
-        for name, alt, figure in pictures
+    drawn = [
+        *_result_figures(study, collected, compared, summary),
+        *_sample_figures(samples),
     ]
-    first = spec.trials[0].name
-    context = {
+    page = {
         "summary": summary,
-        "sentence": sentence(summary),
-        "rule": rule_text(study),
+        "spec": spec,
+        "verdict_sentence": describe_verdict(summary),
+        "method": describe_method(study, collected.test_train_ratio),
         "direction": (
             f"{study.primary_metric}, {'more' if study.higher else 'less'} is better"
         ),
-        "bca": any(row["bca_low"] is not None for row in summary["variants"]),
-        "solved": any(row["solved"] is not None for row in summary["variants"]),
-        "method": method(study, found.test_train_ratio),
+        "has_bca": any(row.bca_low is not None for row in summary.variants),
+        "has_solved": any(row.solved is not None for row in summary.variants),
+        "rule": rule_text(study),
         "doc": experiment.doc.strip(),
-        "images": images,
+        "images": _save_figures(drawn, folder),
         "texts": sample_figures.list_texts(samples),
         "sounds": [
             *audio_files.write_piano_rolls(
@@ -89,110 +86,86 @@ def write(
             ),
             *audio_files.write_sounds(audio_figures.select_sounds(samples), folder),
         ],
-        "costs": _costs(manifests),
-        "tuning_cost": _tuning_cost(manifests, spec),
+        "costs": _costs(collected.manifests),
+        "tuning_cost": _tuning_cost(collected.manifests, spec),
         "manifests": {
-            k: json.dumps(_folded(m), indent=1) for k, m in manifests.items()
+            name: json.dumps(_abridged(manifest), indent=1)
+            for name, manifest in collected.manifests.items()
         },
-        "command": spec.command,
-        "spec": spec,
-        "page_again": shlex.join(["dljax", "report", spec.workdir]),
-        "trial_again": shlex.join(["dljax", "replay", f"{spec.workdir}/{first}"]),
+        "report_command": shlex.join(["dljax", "report", spec.workdir]),
+        "replay_command": shlex.join(
+            ["dljax", "replay", f"{spec.workdir}/{spec.trials[0].name}"]
+        ),
     }
-    pages = environment()
     for name in ("report.html", "report.md"):
-        text = pages.get_template(name).render(context)
+        text = environment().get_template(name).render(page)
         write_text(directory / name, text)
     return summary
 
 
-def _summary(
-    study: Study,
-    found: results.Results,
-    compared: Mapping[str, Comparison],
-    name: str,
-) -> dict[str, Any]:
-    """The content of report.json."""
-    decided, why = verdict(study, found, compared)
-    rows = []
-    for variant in found.final:
-        its = [*found.values(variant, study.primary_metric).values()]
-        told = summarise(its, test_train_ratio=found.test_train_ratio)
-        rows.append({"variant": variant} | told._asdict())
-    return {
-        "study": name,
-        "claim": study.claim,
-        "rule": rule_words(study),
-        "rule_sha256": rule_hash(study),
-        "verdict": decided,
-        "why": why,
-        "primary_metric": study.primary_metric,
-        "dataset": found.spec.dataset,
-        "smoke": bool(found.spec.not_judged_because),
-        "variants": rows,
-        "metrics": results.final_metrics(found),
-        "comparisons": [{"name": key} | described(c) for key, c in compared.items()],
-        "notes": found.notes,
-        "effects": results.effects(study, found),
-        "failed": found.failed,
-    }
-
-
-def text(summary: Mapping[str, Any], directory: pathlib.Path) -> str:
-    """What a terminal shows at the end: the table, the verdict, the report's path."""
-    rows = summary["variants"]
-    width = max(len("variant"), *(len(row["variant"]) for row in rows))
+def text(summary: StudySummary, directory: pathlib.Path) -> str:
+    """What a terminal shows at the end: the tables, the verdict, the report's path."""
     lines = [
         "",
-        f"{'variant':<{width}}   n   test {summary['primary_metric']} (95 % interval)",
-    ]
-    for row in rows:
-        span = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
-        head = f"{row['variant']:<{width}}  {row['n']:>2}"
-        lines.append(f"{head}   {number(row['mean'])}  ({span})")
-    lines.append("")
-    width = max(len("contrast"), *(len(c["name"]) for c in summary["comparisons"]))
-    lines.append(f"{'contrast':<{width}}  difference (simultaneous interval)")
-    for c in summary["comparisons"]:
-        low, high = c["simultaneous_low"], c["simultaneous_high"]
-        span = f"{number(low, True)} to {number(high, True)}"
-        lines.append(
-            f"{c['name']:<{width}}  {number(c['difference'], True)}  ({span}), "
-            f"p {p_value(c['p'])}, adjusted {p_value(c['p_adjusted'])}"
-        )
-    if picked := [t for t in summary["tuning"] if t["chosen"]]:
-        lines += ["", "tuned on validation data of other seeds"]
-        for t in picked:
-            lines.append(f"{t['variant']}: {values(t['values'])}")
-    lines += [
+        *_variant_lines(summary),
         "",
-        f"claim    {summary['claim']}",
-        f"verdict  {summary['verdict'].upper()}. {sentence(summary)}",
+        *_contrast_lines(summary),
+        *_tuning_lines(summary),
+        "",
+        f"claim    {summary.claim}",
+        f"verdict  {summary.verdict.upper()}. {describe_verdict(summary)}",
         f"report   {directory / 'report.html'}",
     ]
     return "\n".join(lines)
 
 
-def _pictures(
+def _variant_lines(summary: StudySummary) -> Iterator[str]:
+    width = max(len("variant"), *(len(row.variant) for row in summary.variants))
+    yield f"{'variant':<{width}}   n   test {summary.primary_metric} (95 % interval)"
+    for row in summary.variants:
+        interval = f"{number(row.ci_low)} to {number(row.ci_high)}"
+        head = f"{row.variant:<{width}}  {row.n:>2}"
+        yield f"{head}   {number(row.mean)}  ({interval})"
+
+
+def _contrast_lines(summary: StudySummary) -> Iterator[str]:
+    width = max(len("contrast"), *(len(c.name) for c in summary.comparisons))
+    yield f"{'contrast':<{width}}  difference (simultaneous interval)"
+    for c in summary.comparisons:
+        low, high = number(c.simultaneous_low, True), number(c.simultaneous_high, True)
+        yield (
+            f"{c.name:<{width}}  {number(c.difference, True)}  ({low} to {high}), "
+            f"p {p_value(c.p)}, adjusted {p_value(c.p_adjusted)}"
+        )
+
+
+def _tuning_lines(summary: StudySummary) -> Iterator[str]:
+    chosen = [row for row in summary.tuning if row.chosen]
+    if chosen:
+        yield from ("", "tuned on validation data of other seeds")
+    for row in chosen:
+        yield f"{row.variant}: {values(row.values)}"
+
+
+def _result_figures(
     study: Study,
-    found: results.Results,
+    collected: Results,
     compared: Mapping[str, Comparison],
-    summary: Mapping[str, Any],
-    samples: sample_figures.Samples,
-) -> list[tuple[str, str, Any]]:
-    """(name, what it shows, figure) of every picture that there is something for."""
+    summary: StudySummary,
+) -> list[Figure]:
+    """The figures of metrics."""
     metric = study.primary_metric
-    drawn = [
+    return [
         (
             "curves",
             "Learning curves: what is validated, and the training loss, by update, "
             "mean and 95 % band over seeds",
-            figures.curves(found, metric),
+            figures.curves(collected, metric),
         ),
         (
             "finals",
             f"Final test {metric} of every seed, by variant",
-            figures.finals(found, metric),
+            figures.finals(collected, metric),
         ),
         (
             "differences",
@@ -202,26 +175,26 @@ def _pictures(
         (
             "by_factor",
             f"Test {metric} by a factor's number, mean and 95 % interval over seeds",
-            profiles.of_factor(found, metric),
+            profiles.of_factor(collected, metric),
         ),
         (
             "profiles",
             "Test metrics over a number, mean and 95 % interval over seeds",
-            profiles.of_metrics(found, study.profiles),
+            profiles.of_metrics(collected, study.profiles),
+        ),
+        (
+            "effects",
+            f"What each level adds to the mean test {metric} of the grid, with 95 % "
+            "intervals that are not adjusted for their number",
+            figures.effects(summary.effects, metric),
         ),
     ]
-    if summary["effects"]:
-        added = (
-            f"What each level adds to the mean test {metric} of the grid, with 95 % "
-            "intervals that are not adjusted for their number"
-        )
-        drawn.append(("effects", added, figures.effects(summary["effects"], metric)))
-    axes = (
-        " (spectrograms: time to the right, low bands below)"
-        if sample_figures.has_spectrograms(samples)
-        else ""
-    )
-    drawn += [
+
+
+def _sample_figures(samples: sample_figures.Samples) -> list[Figure]:
+    """The figures of samples: what networks see, answer and make."""
+    axes = SPECTROGRAM_AXES if sample_figures.has_spectrograms(samples) else ""
+    return [
         (
             "predictions",
             f"Test images as each network sees them, and its answer{axes}",
@@ -254,33 +227,61 @@ def _pictures(
             audio_figures.draw_piano_rolls(audio_figures.select_piano_rolls(samples)),
         ),
     ]
-    return [picture for picture in drawn if picture[2] is not None]
 
 
-def _costs(manifests: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _save_figures(
+    drawn: Sequence[Figure], folder: pathlib.Path
+) -> list[dict[str, str]]:
+    """Saves the figures that show something; [{"name", "alt", "data": URI}]."""
+    return [
+        {
+            "name": name,
+            "alt": caption,
+            "data": data_uri(figures.save(figure, folder, name)),
+        }
+        for name, caption, figure in drawn
+        if figure is not None
+    ]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialCost:
+    """A trial's size and times, of its manifest."""
+
+    trial: str
+    runs: int
+    parameters: int
+    flops_per_update: float | None
+    strategy: str
+    compile_secs: float
+    train_secs: float
+    save_secs: float
+    steps_per_sec: float
+    peak_bytes: int | None
+
+
+def _costs(manifests: Mapping[str, Mapping[str, Any]]) -> list[TrialCost]:
+    """The costs of the trials whose manifests have times."""
+    names = [f.name for f in dataclasses.fields(TrialCost)]
     rows = []
     for trial, manifest in manifests.items():
         if "timing" in manifest:
-            keys = ("parameters", "flops_per_update", "strategy")
-            rows.append(
-                {"trial": trial, "runs": manifest.get("runs", len(manifest["seeds"]))}
-                | {k: manifest[k] for k in keys}
-                | manifest["timing"]
-            )
+            row = {"runs": len(manifest["seeds"]), **manifest, **manifest["timing"]}
+            row["trial"] = trial
+            rows.append(TrialCost(**{name: row[name] for name in names}))
     return rows
 
 
-def _tuning_cost(manifests: Mapping[str, Any], spec: StudySpec) -> str:
+def _tuning_cost(manifests: Mapping[str, Mapping[str, Any]], spec: StudySpec) -> str:
     costs = _costs({e.name: manifests.get(e.name, {}) for e in spec.tuning_trials})
-    runs = sum(row["runs"] for row in costs)
-    secs = sum(row["train_secs"] + row["compile_secs"] for row in costs)
+    runs = sum(cost.runs for cost in costs)
+    secs = sum(cost.train_secs + cost.compile_secs for cost in costs)
     return f"{runs} runs, {secs:.1f} s of compiling and training"
 
 
-def _folded(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _abridged(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """A manifest for the page: without the parameter table, the diff as its length."""
-    shown = {k: v for k, v in manifest.items() if k != "parameter_table"}
-    diff = shown.get("git_diff")
-    if diff:
-        shown["git_diff"] = f"{len(diff.splitlines())} lines, see manifest.json"
-    return shown
+    fields = {k: v for k, v in manifest.items() if k != "parameter_table"}
+    if diff := fields.get("git_diff"):
+        fields["git_diff"] = f"{len(diff.splitlines())} lines, see manifest.json"
+    return fields

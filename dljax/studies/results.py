@@ -1,9 +1,10 @@
 """From trial directories to results: values per variant and seed."""
 
 import csv
+import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,165 +14,224 @@ from dljax.studies.study_spec import StudySpec
 from dljax.trials.disk import read_json
 from dljax.trials.manifest import differences
 from dljax.trials.metrics_log import Rows, read_rows
-from dljax.trials.trial import refuse_changed, status
+from dljax.trials.trial import Status, refuse_changed, status
+
+ROW_KEYS = ("step", "seed", "variant", "split")  # of metrics.jsonl, beside the metrics
 
 
-class Results(NamedTuple):
-    """What a study found.
+@dataclasses.dataclass(frozen=True)
+class FailedRun:
+    """A run whose loss was not finite: the step, and the first such metric."""
 
-    final: {variant: {seed: {metric: value}}} on test data.
+    variant: str
+    seed: int
+    step: int
+    metric: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Results:
+    """The metrics of a study's finished trials, and what stands against a verdict.
+
+    final: {variant: {seed: {metric: value}}} on test data; None where not finite.
     curves: {variant: rows of metrics.jsonl of the declared seeds}.
-    failed: [{"variant", "seed", "step", "metric"}], the first metric that was not
-    finite, and where. missing: variants with a trial that is not finished. changed: why
-    the trials may not be judged together, or by this rule. notes: what else they differ
-    in. manifests: {trial: its manifest}, where it is there and whole.
+    unfinished: the labels of trials that are not finished.
+    changed: why the trials may not be judged together, or by this rule.
+    notes: sentences on other differences between the trials.
+    manifests: {trial: its manifest}, where the file is whole.
     """
 
     spec: StudySpec
-    final: dict[str, dict[int, dict[str, float]]]
-    curves: dict[str, Rows]
-    failed: list[dict[str, Any]]
-    missing: list[str]
-    changed: list[str]
-    notes: list[str]
-    manifests: dict[str, dict[str, Any]]
+    final: Mapping[str, Mapping[int, Mapping[str, float | None]]]
+    curves: Mapping[str, Rows]
+    failed: tuple[FailedRun, ...]
+    unfinished: tuple[str, ...]
+    changed: tuple[str, ...]
+    notes: tuple[str, ...]
+    manifests: Mapping[str, Mapping[str, Any]]
 
     def values(self, variant: str, metric: str) -> dict[int, float]:
-        """{seed: value} of one test metric."""
-        found = self.final.get(variant, {})
-        return {s: m[metric] for s, m in found.items() if m.get(metric) is not None}
+        """{seed: value} of one test metric; a seed without a value is left out."""
+        return {
+            seed: value
+            for seed, metrics in self.final.get(variant, {}).items()
+            if (value := metrics.get(metric)) is not None
+        }
 
     @property
     def test_train_ratio(self) -> float:
-        """What seeds share of their data; see `statistics.interval`."""
+        """Test over training examples where seeds are folds, else 0."""
         return self.spec.test_train_ratio
 
 
 def collect(workdir: pathlib.Path, spec: StudySpec, rule_sha256: str) -> Results:
-    """Reads the trials that the study's latest declaration names."""
+    """Reads the trials that a study spec lists.
+
+    Raises:
+      UserError: the metrics of a finished trial were changed or removed.
+    """
     seeds = set(spec.seeds)
-    names = list(spec.variants)
-    final: dict[str, dict] = {name: {} for name in names}
-    curves: dict[str, Rows] = {name: [] for name in names}
-    failed, missing = [], []
-    listed = [entry.name for entry in (*spec.trials, *spec.tuning_trials)]
-    now = {name: status(workdir / name) for name in listed}
+    final: dict[str, dict[int, Mapping]] = {variant: {} for variant in spec.variants}
+    curves: dict[str, Rows] = {variant: [] for variant in spec.variants}
+    failed: list[FailedRun] = []
+    unfinished: list[str] = []
+
+    def is_declared(row: Mapping[str, Any]) -> bool:
+        return row["variant"] in final and row["seed"] in seeds
+
+    trials = [entry.name for entry in (*spec.trials, *spec.tuning_trials)]
+    statuses = {name: status(workdir / name) for name in trials}
     for entry in spec.trials:
         directory = workdir / entry.name
-        refuse_changed(directory, now[entry.name])
-        if not now[entry.name].finished:
-            missing.append(entry.label)
+        refuse_changed(directory, statuses[entry.name])
+        if not statuses[entry.name].finished:
+            unfinished.append(entry.label)
             continue
-        failed += [r for r in now[entry.name].failed if _asked(r, names, seeds)]
-        for row in read_rows(directory / "metrics.jsonl"):
-            if not _asked(row, names, seeds):
-                continue
-            variant = row["variant"]
-            curves[variant].append(row)
+        failed += [
+            FailedRun(**run) for run in statuses[entry.name].failed if is_declared(run)
+        ]
+        for row in filter(is_declared, read_rows(directory / "metrics.jsonl")):
+            curves[row["variant"]].append(row)
             if row["split"] == "test":
-                final[variant][row["seed"]] = {
-                    k: v
-                    for k, v in row.items()
-                    if k not in ("step", "seed", "variant", "split")
-                }
-    pages = {name: read_json(workdir / name / "manifest.json") for name in listed}
-    manifests = {name: page for name, page in pages.items() if isinstance(page, dict)}
-    hashes = {"rule_sha256": rule_sha256, "size_sha256": spec.size_sha256}
-    changed, notes = _changed([*manifests.values()], hashes), _notes(manifests)
-    for name in listed:
-        if now[name].finished and "rule_sha256" not in manifests.get(name, {}):
-            changed.append(f"{name}/manifest.json, which has its rule, is missing")
-    return Results(spec, final, curves, failed, missing, changed, notes, manifests)
+                metrics = {k: v for k, v in row.items() if k not in ROW_KEYS}
+                final[row["variant"]][row["seed"]] = metrics
+    manifests = _read_manifests(workdir, trials)
+    return Results(
+        spec=spec,
+        final=final,
+        curves=curves,
+        failed=tuple(failed),
+        unfinished=tuple(unfinished),
+        changed=_changed(spec, rule_sha256, manifests, statuses),
+        notes=_notes(manifests),
+        manifests=manifests,
+    )
+
+
+def _read_manifests(
+    workdir: pathlib.Path, trials: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """{trial: its manifest}, of those whose file is whole."""
+    manifests = {name: read_json(workdir / name / "manifest.json") for name in trials}
+    return {name: m for name, m in manifests.items() if isinstance(m, dict)}
 
 
 def _changed(
-    pages: Sequence[Mapping[str, Any]], hashes: Mapping[str, str]
-) -> list[str]:
-    """What was changed after trials had begun, of their manifests."""
-    found = []
-    starts = [start for page in pages for start in (page, *page.get("starts", []))]
-    what = {
-        "rule_sha256": "the rule, or what it decides by,",
-        "size_sha256": "the size that it is judged at",
-    }
-    for name, words in what.items():  # trials of older versions have no size
-        if {start[name] for start in starts if start.get(name)} - {hashes[name]}:
-            found.append(f"{words} was changed after trials began")
+    spec: StudySpec,
+    rule_sha256: str,
+    manifests: Mapping[str, Mapping[str, Any]],
+    statuses: Mapping[str, Status],
+) -> tuple[str, ...]:
+    """What was changed after trials had begun, and manifests that are missing."""
+    reasons = []
+    starts = [start for m in manifests.values() for start in (m, *m.get("starts", []))]
+    for key, expected, words in (
+        ("rule_sha256", rule_sha256, "the rule, or what it decides by,"),
+        ("size_sha256", spec.size_sha256, "the size that it is judged at"),
+    ):
+        if {start[key] for start in starts if start.get(key)} - {expected}:
+            reasons.append(f"{words} was changed after trials began")
     if len({start["task_sha256"] for start in starts if "task_sha256" in start}) > 1:
-        found.append("what the script computes was changed between trials")
-    return found
+        reasons.append("what the script computes was changed between trials")
+    for name, now in statuses.items():
+        if now.finished and "rule_sha256" not in manifests.get(name, {}):
+            reasons.append(f"{name}/manifest.json, which has its rule, is missing")
+    return tuple(reasons)
 
 
-def _notes(manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _notes(manifests: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """A sentence on the versions, cores and devices that differ between trials."""
     first, *others = manifests.values() or [{}]
-    differ = {
-        line.split(" was ")[0] for page in others for line in differences(first, page)
+    names = {
+        line.split(" was ")[0] for other in others for line in differences(first, other)
     }
-    return [f"The trials differ in {', '.join(sorted(differ))}."] if differ else []
+    return (f"The trials differ in {', '.join(sorted(names))}.",) if names else ()
 
 
-def _asked(row: Mapping[str, Any], names: Sequence[str], seeds: set[int]) -> bool:
-    """Whether the declaration asks for a row's run."""
-    return row["variant"] in names and row["seed"] in seeds
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """What a level of a factor adds to the mean over the grid; 95 % interval."""
+
+    factor: str
+    level: Any
+    n: int
+    mean: float
+    low: float | None
+    high: float | None
 
 
-def effects(study: Study, results: Results) -> list[dict[str, Any]]:
-    """What each level of a grid's factors adds to the mean over the grid.
+def effects(study: Study, results: Results) -> tuple[Effect, ...]:
+    """The effect of each level of a grid's factors.
 
-    A row {"factor", "level", "n", "mean", "low", "high"} a level: over the seeds that
-    all variants finished, the mean of the variants with that level minus the mean of
-    all, and its 95 % interval. None for one factor: there the variants say as much.
+    Over the seeds that all variants finished: the mean of the variants with that level
+    minus the mean of all. Empty for one factor: there the variants say as much.
     """
+    variants = results.spec.variants
     factors = {k: v for k, v in results.spec.factors.items() if len(v) > 1}
-    values = {v: results.values(v, study.primary_metric) for v in results.spec.variants}
-    shared_seeds = sorted(set.intersection(*(set(v) for v in values.values())))
-    if study.design != "grid" or len(factors) < 2 or not shared_seeds:
-        return []
-    rows = {v: np.array([values[v][s] for s in shared_seeds]) for v in values}
-    whole = np.mean(list(rows.values()), 0)
-    found = []
-    for factor, levels in factors.items():
-        for level in levels:
-            with_it = [
-                rows[v]
-                for v, row in results.spec.variants.items()
-                if row[factor] == level
-            ]
-            told = statistics.interval(
-                np.mean(with_it, 0) - whole, test_train_ratio=results.test_train_ratio
-            )
-            found.append({"factor": factor, "level": level} | told._asdict())
-    return found
+    values = {v: results.values(v, study.primary_metric) for v in variants}
+    seeds = sorted(set.intersection(*(set(v) for v in values.values())))
+    if study.design != "grid" or len(factors) < 2 or not seeds:
+        return ()
+    rows = {v: np.array([values[v][seed] for seed in seeds]) for v in values}
+    grid_mean = np.mean(list(rows.values()), 0)
+    levels = [(factor, level) for factor, v in factors.items() for level in v]
+    table = []
+    for factor, level in levels:
+        with_level = [rows[v] for v, row in variants.items() if row[factor] == level]
+        interval = statistics.interval(
+            np.mean(with_level, 0) - grid_mean,
+            test_train_ratio=results.test_train_ratio,
+        )
+        table.append(Effect(factor, level, *interval))
+    return tuple(table)
 
 
-def final_metrics(results: Results) -> list[dict[str, Any]]:
-    """Every test metric, in the order of measuring: {"metric", "variants": [{"variant",
-    "n", "mean", "ci_low", "ci_high"}]}, with the 95 % interval of the mean.
-    """
-    runs = [its for seeds in results.final.values() for its in seeds.values()]
-    found = []
-    for metric in dict.fromkeys(name for its in runs for name in its):
-        rows = []
-        for variant in results.final:
-            values = list(results.values(variant, metric).values())
-            n, mean, low, high = statistics.interval(
-                values, test_train_ratio=results.test_train_ratio
-            )
-            row = {"mean": mean if n else None, "ci_low": low, "ci_high": high}
-            rows.append({"variant": variant, "n": n, **row})
-        found.append({"metric": metric, "variants": rows})
-    return found
+@dataclasses.dataclass(frozen=True)
+class VariantMean:
+    """The mean of a metric over a variant's seeds; 95 % interval."""
+
+    variant: str
+    n: int
+    mean: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricMeans:
+    """A test metric of all variants."""
+
+    metric: str
+    variants: tuple[VariantMean, ...]
+
+
+def final_metrics(results: Results) -> tuple[MetricMeans, ...]:
+    """Every test metric, in the order of measuring."""
+    runs = [metrics for seeds in results.final.values() for metrics in seeds.values()]
+    names = dict.fromkeys(name for metrics in runs for name in metrics)
+
+    def mean(variant: str, metric: str) -> VariantMean:
+        n, mean, low, high = statistics.interval(
+            list(results.values(variant, metric).values()),
+            test_train_ratio=results.test_train_ratio,
+        )
+        return VariantMean(variant, n, mean if n else None, low, high)
+
+    return tuple(
+        MetricMeans(name, tuple(mean(variant, name) for variant in results.final))
+        for name in names
+    )
 
 
 def write_csv(path: pathlib.Path, results: Results) -> None:
     """results.csv: variant, a column a factor, seed, metric, value."""
     factors = list(results.spec.factors)
     with open(path, "w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(["variant", *factors, "seed", "metric", "value"])
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["variant", *factors, "seed", "metric", "value"])
         for variant, levels in results.spec.variants.items():
             for seed, metrics in sorted(results.final[variant].items()):
                 for metric, value in sorted(metrics.items()):
-                    shown = "" if value is None else repr(value)
                     cells = [levels[name] for name in factors]
-                    out.writerow([variant, *cells, seed, metric, shown])
+                    text = "" if value is None else repr(value)
+                    writer.writerow([variant, *cells, seed, metric, text])

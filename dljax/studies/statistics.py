@@ -11,7 +11,7 @@ What is decided rests on three limits, each said where it bites:
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -83,10 +83,10 @@ def summarise(values: Sequence[float], *, test_train_ratio: float = 0.0) -> Summ
     sd = float(x.std(ddof=1)) if n > 1 else None
     bca: tuple[float | None, float | None] = (None, None)
     if n >= BCA_FROM and not test_train_ratio and np.ptp(x) > 0:
-        found = stats.bootstrap(
+        ci = stats.bootstrap(
             (x,), np.mean, method="BCa", rng=np.random.default_rng(0)
         ).confidence_interval
-        bca = (float(found.low), float(found.high))
+        bca = (float(ci.low), float(ci.high))
     solved = None
     if np.isin(x, (0.0, 1.0)).all():
         k = int(x.sum())
@@ -205,21 +205,6 @@ def compare(
     )
 
 
-def described(c: Comparison) -> dict[str, Any]:
-    """A comparison as JSON values, for report.json."""
-    fields = {k: v for k, v in c._asdict().items() if k != "differences"}
-    _, _, low, high = c.simultaneous_ci
-    fields |= {
-        "simultaneous_low": low,
-        "simultaneous_high": high,
-        "in_noise": c.in_noise,
-    }
-    return {
-        k: None if isinstance(v, float) and math.isnan(v) else v
-        for k, v in fields.items()
-    }
-
-
 def sign_flip(x: np.ndarray) -> float:
     """p of the paired sign-flip test that the mean is 0, two-sided.
 
@@ -249,11 +234,11 @@ def seeds_for_power(
     *,
     power: float = 0.8,
     test_train_ratio: float = 0.0,
-    most: int = 10_000,
+    max_seeds: int = 10_000,
 ) -> int | None:
     """The least n with which a paired t test at 0.05 sees `effect` so often.
 
-    By the noncentral t distribution (Cohen 1988). None where `most` are not enough:
+    By the noncentral t distribution (Cohen 1988). None where `max_seeds` are too few:
     seeds that share data never are for a small effect.
     """
 
@@ -262,9 +247,9 @@ def seeds_for_power(
         limit = stats.t.ppf(1 - ALPHA / 2, n - 1)
         return stats.nct.sf(limit, n - 1, shift) >= power
 
-    if effect == 0 or not enough(most):
+    if effect == 0 or not enough(max_seeds):
         return None
-    low, high = 1, most  # not enough, enough
+    low, high = 1, max_seeds  # not enough, enough
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
@@ -286,9 +271,9 @@ def holm(comparisons: Sequence[Comparison], *, looks: int = 1) -> list[Compariso
     m = len(comparisons)
     known = sorted((c.p, i) for i, c in enumerate(comparisons) if c.p is not None)
     level, needed = ALPHA / looks / max(m, 1), seeds_needed(max(m, 1) * looks)
-    found = [c._replace(alpha=level, needed=needed) for c in comparisons]
+    adjusted = [c._replace(alpha=level, needed=needed) for c in comparisons]
     largest = 0.0
     for rank, (p, i) in enumerate(known):
         largest = max(largest, min(1.0, (m - rank) * looks * p))
-        found[i] = found[i]._replace(p_adjusted=largest)
-    return found
+        adjusted[i] = adjusted[i]._replace(p_adjusted=largest)
+    return adjusted

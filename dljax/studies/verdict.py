@@ -13,21 +13,21 @@ from dljax.studies.study_spec import StudySpec
 
 def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparison]:
     """{contrast: comparison}, over the seeds that all of its variants finished."""
-    found = {}
+    compared = {}
     for name, contrast in study.parsed_contrasts.items():
         values = [
             (sign, results.values(term.variant, term.metric or study.primary_metric))
             for sign, term in contrast.terms
         ]
         seeds = sorted(set.intersection(*(set(v) for _, v in values)))
-        found[name] = statistics.compare(
+        compared[name] = statistics.compare(
             str(contrast.a),
             str(contrast.b),
             [contrast.constant + sum(sign * v[s] for sign, v in values) for s in seeds],
             test_train_ratio=results.test_train_ratio,
         )
-    adjusted = statistics.holm(list(found.values()), looks=len(study.looks) or 1)
-    return dict(zip(found, adjusted, strict=True))
+    adjusted = statistics.holm(list(compared.values()), looks=len(study.looks) or 1)
+    return dict(zip(compared, adjusted, strict=True))
 
 
 def verdict(
@@ -35,25 +35,25 @@ def verdict(
 ) -> tuple[str, str]:
     """(verdict, why it is not the rule's, or "")."""
     spec = results.spec
-    if results.missing:
-        return "undecided", f"unfinished: {', '.join(sorted(set(results.missing)))}"
+    if results.unfinished:
+        return "undecided", f"unfinished: {', '.join(sorted(set(results.unfinished)))}"
     why = list(results.changed)
     if results.failed:
-        count = collections.Counter(r["variant"] for r in results.failed)
+        count = collections.Counter(run.variant for run in results.failed)
         runs = ", ".join(f"{n} of {variant}" for variant, n in count.items())
         why.append(f"failed runs: {runs}")
     if spec.not_judged_because:
         why.append(f"reduced: {spec.not_judged_because}")
     seeds = len(spec.seeds)
     lacking = study.uncompared(spec.variants)
-    there = {name: c for name, c in compared.items() if name not in lacking}
+    complete = {name: c for name, c in compared.items() if name not in lacking}
     if lacking and not spec.not_judged_because:
         why.append(f"not compared at this size: {', '.join(lacking)}")
-    short = [(name, c.n) for name, c in there.items() if c.n < seeds]
+    short = [(name, c.n) for name, c in complete.items() if c.n < seeds]
     if short and not why:
         name, n = short[0]
         why.append(f"{n} of {seeds} seeds have all numbers of {name}")
-    few = [c for c in there.values() if not c.decides]
+    few = [c for c in complete.values() if not c.decides]
     if few and not why:
         why.append(
             f"descriptive: {few[0].n} seeds, and {len(compared)} comparisons need "
@@ -61,7 +61,7 @@ def verdict(
         )
     if why:
         return "undecided", "; ".join(why)
-    return _ruled(study, compared), ""
+    return _apply_rule(study, compared), ""
 
 
 def too_few(study: Study, seeds: int) -> str:
@@ -89,25 +89,27 @@ def rehearse(study: Study) -> None:
     Raises:
       UserError: it raises, or returns no verdict.
     """
-    made = [
+    examples = [
         statistics.compare(str(contrast.a), str(contrast.b), range(8))
         for contrast in study.parsed_contrasts.values()
     ]
-    _ruled(study, dict(zip(study.contrasts, statistics.holm(made), strict=True)))
+    _apply_rule(
+        study, dict(zip(study.contrasts, statistics.holm(examples), strict=True))
+    )
 
 
-def _ruled(study: Study, compared: Mapping[str, statistics.Comparison]) -> str:
+def _apply_rule(study: Study, compared: Mapping[str, statistics.Comparison]) -> str:
     """The rule's verdict; raises UserError where it gives none."""
     try:
-        decided = study.rule(**compared)
+        decision = study.rule(**compared)
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(
             f"STUDY.rule: {type(error).__name__}: {error} ({line.filename}:"
             f"{line.lineno})"
         ) from None
-    if decided not in VERDICTS:
+    if decision not in VERDICTS:
         raise UserError(
-            f"STUDY.rule: returned {decided!r}, not one of {', '.join(VERDICTS)}"
+            f"STUDY.rule: returned {decision!r}, not one of {', '.join(VERDICTS)}"
         )
-    return decided
+    return decision
