@@ -19,8 +19,8 @@ def main(arguments: list[str]) -> int:
     backend.prepare()
     run = loading.load(arguments[0])
     test = run.split == "test"
-    found = run.program.evaluate(run.tested, run.split, probes=test, samples=test)
-    values = {k: divide(*pair)[: len(run.runs)] for k, pair in found.items()}
+    metrics = run.program.evaluate(run.tested, run.split, probes=test, samples=test)
+    values = {k: divide(*pair)[: len(run.runs)] for k, pair in metrics.items()}
     recorded = {
         (row["variant"], row["seed"], row["step"]): row
         for row in run.metrics

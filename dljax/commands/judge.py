@@ -111,12 +111,16 @@ def _read(folder: pathlib.Path, shape: tuple[int, ...]):
     files = sorted(folder.glob("*.png"), key=lambda path: (len(path.stem), path.stem))
     if not files:
         raise UserError(f"{folder}: no PNG files there")
-    found = []
+    images = []
     for path in files:
         with open_image(path, path) as image:
             array = np.asarray(image.convert("L" if shape[-1] == 1 else "RGB"))
         if array.shape[:2] != shape[:2]:
-            size, asked = ("x".join(map(str, s)) for s in (array.shape[:2], shape[:2]))
-            raise UserError(f"{path}: is {size}, and the data set's images are {asked}")
-        found.append(array.reshape(shape).astype(np.float32) / 255)
-    return np.stack(found)
+            size, expected = (
+                "x".join(map(str, s)) for s in (array.shape[:2], shape[:2])
+            )
+            raise UserError(
+                f"{path}: is {size}, and the data set's images are {expected}"
+            )
+        images.append(array.reshape(shape).astype(np.float32) / 255)
+    return np.stack(images)

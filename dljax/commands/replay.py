@@ -41,31 +41,32 @@ def main(arguments: list[str]) -> int:
     if status(directory).kind == "changed":
         _warn("metrics.jsonl is not what it was when the trial was done")
 
-    kept = checkpoint.read(directory / "checkpoints", log=_warn)
-    if kept is None:
+    recorded_state = checkpoint.read(directory / "checkpoints", log=_warn)
+    if recorded_state is None:
         raise UserError(f"{run}: no checkpoint in it to compare with", FAILED_RUNS)
     with tempfile.TemporaryDirectory(prefix="dljax-replay-") as scratch:
         again = pathlib.Path(scratch, trial.name)
         progress = TerminalProgress()
-        told = execute(
+        outcome = execute(
             trial, stored.task, stored.source, again, stop=stop, progress=progress
         )
-        if told.stopped:
+        if outcome.stopped:
             progress.log("stopped; a replay begins anew")
             return PREEMPTED
         state = checkpoint.read(again / "checkpoints", log=_warn)
         assert state is not None, "a finished trial has a checkpoint"
-        arrays = compare.arrays(kept.leaves, state.leaves)
+        arrays = compare.arrays(recorded_state.leaves, state.leaves)
         rows = compare.rows(directory / "metrics.jsonl", again / "metrics.jsonl")
         count = len(metrics_log.read_rows(again / "metrics.jsonl"))
-    found = compare.worse(rows, arrays)
+    result = compare.worse(rows, arrays)
     print(
-        f"{trial.variant}: {found.outcome}, {count} rows and {len(state.leaves)} arrays"
+        f"{trial.variant}: {result.outcome}, {count} rows and "
+        f"{len(state.leaves)} arrays"
     )
     for part in (rows, arrays):
         if part.first:
             print(f"  {part.first}")
-    return FAILED_RUNS if found.outcome == compare.DIFFERENT else DONE
+    return FAILED_RUNS if result.outcome == compare.DIFFERENT else DONE
 
 
 def _parse(arguments: list[str]) -> tuple[str, str]:

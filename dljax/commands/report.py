@@ -19,10 +19,10 @@ def main(arguments: list[str]) -> int:
     parser = flags.FlagValues()
     flags.DEFINE_string("index", None, "", flag_values=parser)
     try:
-        given = parser(["", *arguments])[1:]
+        names = parser(["", *arguments])[1:]
     except flags.Error as error:
         raise UserError(f"{' '.join(str(error).split())}; {usage}") from None
-    if bool(given) == bool(root := parser["index"].value):
+    if bool(names) == bool(root := parser["index"].value):
         raise UserError(usage)
     from dljax.reporting import compare_studies
 
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         with refusals(place):
             print(compare_studies.index(place))
         return DONE
-    directories = [_directory(name) for name in given]
+    directories = [_directory(name) for name in names]
     if len(directories) == 1:
         return _one(directories[0])
     place = directories[0].parent

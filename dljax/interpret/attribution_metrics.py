@@ -25,7 +25,7 @@ def attributions(
         logits, _ = net.apply(params, model_state, images, key=None, train=False)
         return attribute.of_class(logits, labels)
 
-    found = {
+    maps = {
         "gradient": attribute.over_channels(
             attribute.saliency(score, images), by="largest"
         ),
@@ -37,10 +37,10 @@ def attributions(
         ),
     }
     if layer:
-        found["grad_cam"] = attribute.grad_cam(
+        maps["grad_cam"] = attribute.grad_cam(
             net, params, model_state, images, labels, layer=layer
         )
-    return found
+    return maps
 
 
 def judged(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
@@ -67,19 +67,19 @@ def judged(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
             net, evidence.randomised(mine, shuffle), model_state, batch, layer=layer
         )
         maps["random"] = jax.random.uniform(draw, images.shape[:3])
-        found = {}
-        for name, shown in maps.items():
+        values = {}
+        for name, heatmap in maps.items():
             if "mask" in batch:
-                found[f"{name}_hit"] = evidence.hit(shown, batch["mask"])
-                found[f"{name}_mass"] = evidence.mass(shown, batch["mask"])
+                values[f"{name}_hit"] = evidence.hit(heatmap, batch["mask"])
+                values[f"{name}_mass"] = evidence.mass(heatmap, batch["mask"])
             for curve in (evidence.deletion, evidence.insertion):
-                values = curve(probability, images, shown)
-                found[f"{name}_{curve.__name__}"] = evidence.area(values)
+                points = curve(probability, images, heatmap)
+                values[f"{name}_{curve.__name__}"] = evidence.area(points)
             if name in others:
-                found[f"{name}_shuffled"] = evidence.rank_correlation(
-                    shown, others[name]
+                values[f"{name}_shuffled"] = evidence.rank_correlation(
+                    heatmap, others[name]
                 )
         count = weight.sum()
-        return {name: (jnp.sum(value * weight), count) for name, value in found.items()}
+        return {k: (jnp.sum(value * weight), count) for k, value in values.items()}
 
     return probe

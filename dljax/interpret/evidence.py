@@ -28,13 +28,13 @@ def marks(classes: int, size: int) -> np.ndarray:
     if size < 2 or math.comb(free, free // 2) < classes:
         raise ValueError(f"marks of {size}x{size} pixels have not {classes} patterns")
     rng = np.random.default_rng(0)
-    found: dict[bytes, np.ndarray] = {}
-    while len(found) < classes:
+    marks: dict[bytes, np.ndarray] = {}
+    while len(marks) < classes:
         mark = np.zeros(size * size, np.float32)
         mark[[0, -1]] = 1
         mark[1 + rng.permutation(free)[: free // 2]] = 1
-        found.setdefault(mark.tobytes(), mark.reshape(size, size))
-    return np.stack(list(found.values()))
+        marks.setdefault(mark.tobytes(), mark.reshape(size, size))
+    return np.stack(list(marks.values()))
 
 
 def plant(
@@ -181,10 +181,10 @@ def rank_correlation(a: jax.Array, b: jax.Array) -> jax.Array:
 def _ranks(maps):
     """The ranks of each example's values, less their mean, from -1/2 to 1/2."""
 
-    def one(values):
+    def ranks(values):
         ordered = jnp.sort(values)
         below = jnp.searchsorted(ordered, values, side="left")
         upto = jnp.searchsorted(ordered, values, side="right")
         return (below + upto) / (2 * len(values)) - 0.5
 
-    return jax.vmap(one)(maps.reshape(len(maps), -1))
+    return jax.vmap(ranks)(maps.reshape(len(maps), -1))

@@ -16,7 +16,7 @@ from dljax.types import Net
 
 class _Call(NamedTuple):
     path: str
-    given: Any
+    input: Any
     output: Any
 
 
@@ -58,8 +58,8 @@ def between(
       UserError: a path in `layers` is not called.
     """
     calls, output = _calls(net, params, model_state, images, layers)
-    later = [call for call in calls[1:] if call.given is not None]
-    values = {f"before_{call.path}": call.given for call in later}
+    later = [call for call in calls[1:] if call.input is not None]
+    values = {f"before_{call.path}": call.input for call in later}
     return {"input": images, **values, "output": output}
 
 
@@ -92,23 +92,23 @@ def replaced(
 def _calls(net, params, model_state, images, layers) -> tuple[list[_Call], Any]:
     """The calls of the chosen layers in order, and the network's output."""
     chosen = set(params if layers is None else layers)
-    seen: list[str] = []
+    paths: list[str] = []
     calls: list[_Call] = []
 
     def change(path, inputs, output):
-        seen.append(path)
+        paths.append(path)
         if path in chosen:
-            again = f"#{n}" if (n := seen.count(path)) > 1 else ""
-            given = inputs[0] if inputs else None
-            calls.append(_Call(path + again, given, output))
+            again = f"#{n}" if (n := paths.count(path)) > 1 else ""
+            first = inputs[0] if inputs else None
+            calls.append(_Call(path + again, first, output))
         return output
 
     with intercept(change):
         output, _ = net.apply(params, model_state, images, key=None, train=False)
-    for missing in chosen - set(seen) if layers is not None else ():
-        near = nearest(missing, seen)
+    for missing in chosen - set(paths) if layers is not None else ():
+        near = nearest(missing, paths)
         hint = f"did you mean {near}? " if near else ""
         raise UserError(
-            f"layer {missing}: {hint}the net has {', '.join(dict.fromkeys(seen))}"
+            f"layer {missing}: {hint}the net has {', '.join(dict.fromkeys(paths))}"
         )
     return calls, output

@@ -42,11 +42,11 @@ def measure(
       the metrics of `probes.sensitivity` and of `probes.judged`, and the maps of
       `probes.judged.attributions`; see there.
     """
-    net, whole = answers(task, classes), {"net": params}
+    net, all_params = answers(task, classes), {"net": params}
     batch = {**batch, "weight": jnp.ones(len(batch["label"]))}
     key, other = jax.random.split(jax.random.key(0))
-    found = sensitivity(net, side=batch["image"].shape[1])(
-        whole, model_state, batch, key
+    metrics = sensitivity(net, side=batch["image"].shape[1])(
+        all_params, model_state, batch, key
     )
-    found |= judged(net)(whole, model_state, batch, other)
-    return found, attributions(net, params, model_state, batch)
+    metrics |= judged(net)(all_params, model_state, batch, other)
+    return metrics, attributions(net, params, model_state, batch)

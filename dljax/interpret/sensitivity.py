@@ -40,7 +40,7 @@ def sensitivity(net: Net, *, side: int) -> Callable[..., Metrics]:
         def right(images):
             return (((logits(images).argmax(-1)) == labels) * weight).sum()
 
-        found: dict[str, Any] = {}
+        correct: dict[str, Any] = {}
         for i, (name, corrupt) in enumerate(CORRUPTIONS.items()):
             levels = jnp.array(severities(name, side))
             draw = jax.random.fold_in(key, i)  # one for all levels, so that they nest
@@ -48,14 +48,14 @@ def sensitivity(net: Net, *, side: int) -> Callable[..., Metrics]:
             def at(level, corrupt=corrupt, draw=draw):
                 return right(corrupt(draw, images, level))
 
-            found[name] = jax.lax.map(at, levels)
+            correct[name] = jax.lax.map(at, levels)
         start = jax.random.fold_in(key, len(CORRUPTIONS))
-        found["corrupted"] = jnp.stack([*found.values()]).mean(0)
+        correct["corrupted"] = jnp.stack([*correct.values()]).mean(0)
         epsilons = jnp.array(EPSILONS)
-        found["fgsm"] = jax.lax.map(
+        correct["fgsm"] = jax.lax.map(
             lambda e: right(fgsm(loss, images, labels, epsilon=e)), epsilons
         )
-        found["pgd"] = jax.lax.map(
+        correct["pgd"] = jax.lax.map(
             lambda e: right(
                 pgd(
                     start,
@@ -72,7 +72,7 @@ def sensitivity(net: Net, *, side: int) -> Callable[..., Metrics]:
         count = weight.sum()
         return {
             f"{name}_{i + 1}": (values[i], count)
-            for name, values in found.items()
+            for name, values in correct.items()
             for i in range(len(EPSILONS))
         }
 

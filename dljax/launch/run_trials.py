@@ -202,7 +202,7 @@ def _locate(bound: BoundTrial, run: Mapping[str, Any], context: Context) -> str:
     module = nonfinite.locate(
         task(trial.runs[index].numbers),
         source,
-        nonfinite.one(restored.tree.state, index),
+        nonfinite.take_run(restored.tree.state, index),
         source.split(run["seed"])["train"],
         batch_size=trial.config.batch_size,
     )

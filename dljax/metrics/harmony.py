@@ -18,7 +18,7 @@ def histograms(rolls: Rolls) -> list[np.ndarray]:
     """For each lag the shares of the 12 intervals between notes so many steps apart;
     and, last, the shares of steps with 0, 1, 2 ... notes.
     """
-    found: list[np.ndarray] = []
+    totals: list[np.ndarray] = []
     for lag in LAGS:
         counts = np.zeros(12)
         for roll in rolls:
@@ -27,11 +27,11 @@ def histograms(rolls: Rolls) -> list[np.ndarray]:
                 apart = high[None] - low[:, None]
                 apart = apart[apart > 0] if lag == 0 else apart.ravel()
                 counts += np.bincount(apart % 12, minlength=12)
-        found.append(counts)
+        totals.append(counts)
     voices = np.concatenate([np.asarray(roll).sum(-1) for roll in rolls])
-    most = np.minimum(voices.astype(int), VOICES - 1)
-    found.append(np.bincount(most, minlength=VOICES))
-    return [counts / max(counts.sum(), 1) for counts in found]
+    num_notes = np.minimum(voices.astype(int), VOICES - 1)
+    totals.append(np.bincount(num_notes, minlength=VOICES))
+    return [counts / max(counts.sum(), 1) for counts in totals]
 
 
 def distance(a: Rolls, b: Rolls) -> float:
@@ -62,7 +62,7 @@ class Chain:
     ) -> np.ndarray:
         """(steps, keys) after `first` (keys,), or after what is most like it."""
         now = np.asarray(first, bool)
-        made = np.zeros((steps, len(now)), bool)
+        frames = np.zeros((steps, len(now)), bool)
         for step in range(steps):
             follow = self._next.get(now.tobytes())
             if follow is None:
@@ -70,5 +70,5 @@ class Chain:
                 now = known[np.abs(known ^ now).sum(-1).argmin()]
                 follow = self._next[now.tobytes()]
             now = self._frames[rng.choice(follow)]
-            made[step] = now
-        return made
+            frames[step] = now
+        return frames

@@ -84,17 +84,21 @@ def text_sample_evaluator(
         real, other = np.asarray(sample["y"][:half]), np.asarray(sample["y"][later])
         drawn = chained(len(real))
         shuffled = np.random.default_rng(0).permutation(other.reshape(-1))
-        found: dict[str, float] = {}
+        distances: dict[str, float] = {}
         for end, rows in (
             ("", np.asarray(sample["prediction"])[later, : real.shape[1]]),
             ("_real", other),
             ("_chain", drawn),
             ("_shuffled", shuffled.reshape(other.shape)),
         ):
-            each = [divergence(counts(rows, n), counts(real, n)) for n in lengths]
-            found |= {f"ngram{n}{end}": d for n, d in zip(lengths, each, strict=True)}
-            found[f"ngrams{end}"] = float(np.mean(each))
-        return found
+            divergences = [
+                divergence(counts(rows, n), counts(real, n)) for n in lengths
+            ]
+            distances |= {
+                f"ngram{n}{end}": d for n, d in zip(lengths, divergences, strict=True)
+            }
+            distances[f"ngrams{end}"] = float(np.mean(divergences))
+        return distances
 
     names = [
         name + end

@@ -24,10 +24,12 @@ def table(rows: list[dict[str, str]], head: str, fields: tuple[str, ...]) -> str
     return "\n".join(lines)
 
 
-def with_tables(readme: str, found: dict[str, list[dict[str, str]]]) -> str:
+def with_tables(readme: str, claims_toml: dict[str, list[dict[str, str]]]) -> str:
     """README's text with its tables replaced."""
-    claims = table(found["claim"], "claim experiment verdict evidence", CLAIM)
-    numbers = table(found["reference"], "number experiment published here", REFERENCE)
+    claims = table(claims_toml["claim"], "claim experiment verdict evidence", CLAIM)
+    numbers = table(
+        claims_toml["reference"], "number experiment published here", REFERENCE
+    )
     for name, text in {"claims": claims, "references": numbers}.items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         head, rest = readme.split(begin)

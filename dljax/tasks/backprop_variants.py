@@ -44,12 +44,12 @@ def backward(
         inputs.append(a)
         z = a @ params[layer]["kernel"] + params[layer]["bias"].reshape(1, -1)
         a = jnp.maximum(z, 0)
-    d, found = error(z), {}
+    d, grads = error(z), {}
     for layer, a in zip(reversed(layers), reversed(inputs), strict=True):
-        found[layer] = {"kernel": a.T @ d, "bias": d.sum(0)}
+        grads[layer] = {"kernel": a.T @ d, "bias": d.sum(0)}
         back = params[layer]["kernel"] if feedback is None else feedback[layer]
         d = (d @ back.T) * (a > 0)  # a > 0 where its z was
-    return found
+    return grads
 
 
 def finite_differences(

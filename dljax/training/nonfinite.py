@@ -15,7 +15,7 @@ from dljax.training import update
 from dljax.types import ORDER, Source, State, Task, Turn, fold
 
 
-def one(states: State, index: int) -> State:
+def take_run(states: State, index: int) -> State:
     """The state of one run, of host states with a leading seed axis."""
     state = jax.tree.map(lambda leaf: leaf[index], states)
     return state._replace(key=jax.random.wrap_key_data(jnp.asarray(state.key)))
