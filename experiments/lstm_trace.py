@@ -36,7 +36,7 @@ def main(arguments):
     gates, labels = trace(config)
     from dljax.reporting import figures, gate_figures
 
-    figures.save(gate_figures.trace(gates, labels), directory, "trace")
+    figures.save(gate_figures.draw_trace(gates, labels), directory, "trace")
     print(f"picture  {directory / 'trace.svg'}")
     return DONE
 

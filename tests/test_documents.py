@@ -196,11 +196,11 @@ def test_full_sizes_have_enough_seeds_for_a_verdict(name):
 
 def test_readme_tables_are_current():
     readme = (ROOT / "README.md").read_text()
-    assert readme == readme_tables.with_tables(readme, readme_tables.read())
+    assert readme == readme_tables.replace_tables(readme, readme_tables.read_claims())
 
 
 def test_claims_name_existing_experiments():
-    for claim in readme_tables.read()["claim"]:
+    for claim in readme_tables.read_claims()["claim"]:
         assert claim["sentence"]
         assert claim["experiment"] in EXPERIMENTS
         assert claim["verdict"] in ("supported", "refuted", "undecided")
@@ -209,7 +209,7 @@ def test_claims_name_existing_experiments():
 
 
 def test_reference_table_is_complete():
-    named = [row["experiment"] for row in readme_tables.read()["reference"]]
+    named = [row["experiment"] for row in readme_tables.read_claims()["reference"]]
     assert sorted(named) == [name for name in EXPERIMENTS if "reference" in name]
 
 

@@ -1,8 +1,8 @@
-"""dljax replay RUN [--data_dir=DIR]: runs a finished trial again, compares.
+"""dljax replay RUN [--data_dir=DIR]: trains a finished trial again and compares.
 
-RUN is a trial's directory, which stays as it is; the trial is trained again in a
-scratch directory, and every row of its metrics and every array of its last state are
-compared. Says "identical" (bit for bit), "within tolerance" (rtol 1e-3, atol 1e-5; and
+RUN is a trial's directory; it is not changed. The trial is trained again in a scratch
+directory, and every row of its metrics and every array of its last state are compared.
+Prints "identical" (bit for bit), "within tolerance" (rtol 1e-3, atol 1e-5; and
 how far) or "different" (the first row and array that differ), and warns where versions,
 cores or device are not those of the manifest. --data_dir says where the data are now.
 """
@@ -15,7 +15,7 @@ from absl import flags
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 if it is identical or within tolerance, 1 if it is different."""
+    """Replays a trial; exit code 0 if identical or within tolerance, else 1."""
     run, data_dir = _parse(arguments)
     from dljax import backend
     from dljax.cli import stop_on_signals
@@ -41,32 +41,38 @@ def main(arguments: list[str]) -> int:
     if status(directory).kind == "changed":
         _warn("metrics.jsonl is not what it was when the trial was done")
 
-    recorded_state = checkpoint.read(directory / "checkpoints", log=_warn)
-    if recorded_state is None:
+    state = checkpoint.read(directory / "checkpoints", log=_warn)
+    if state is None:
         raise UserError(f"{run}: no checkpoint in it to compare with", FAILED_RUNS)
     with tempfile.TemporaryDirectory(prefix="dljax-replay-") as scratch:
-        again = pathlib.Path(scratch, trial.name)
+        replayed_directory = pathlib.Path(scratch, trial.name)
         progress = TerminalProgress()
         outcome = execute(
-            trial, stored.task, stored.source, again, stop=stop, progress=progress
+            trial,
+            stored.task,
+            stored.source,
+            replayed_directory,
+            stop=stop,
+            progress=progress,
         )
         if outcome.stopped:
-            progress.log("stopped; a replay begins anew")
+            progress.log("stopped; a replay starts from the first step")
             return PREEMPTED
-        state = checkpoint.read(again / "checkpoints", log=_warn)
-        assert state is not None, "a finished trial has a checkpoint"
-        arrays = compare.arrays(recorded_state.leaves, state.leaves)
-        rows = compare.rows(directory / "metrics.jsonl", again / "metrics.jsonl")
-        count = len(metrics_log.read_rows(again / "metrics.jsonl"))
-    result = compare.worse(rows, arrays)
+        replayed = checkpoint.read(replayed_directory / "checkpoints", log=_warn)
+        assert replayed is not None, "a finished trial has a checkpoint"
+        arrays = compare.arrays(state.leaves, replayed.leaves)
+        metrics = replayed_directory / "metrics.jsonl"
+        rows = compare.rows(directory / "metrics.jsonl", metrics)
+        count = len(metrics_log.read_rows(metrics))
+    worse = compare.worse(rows, arrays)
     print(
-        f"{trial.variant}: {result.outcome}, {count} rows and "
-        f"{len(state.leaves)} arrays"
+        f"{trial.variant}: {worse.outcome}, {count} rows and "
+        f"{len(replayed.leaves)} arrays"
     )
     for part in (rows, arrays):
         if part.first:
             print(f"  {part.first}")
-    return FAILED_RUNS if result.outcome == compare.DIFFERENT else DONE
+    return FAILED_RUNS if worse.outcome == compare.DIFFERENT else DONE
 
 
 def _parse(arguments: list[str]) -> tuple[str, str]:
@@ -76,12 +82,12 @@ def _parse(arguments: list[str]) -> tuple[str, str]:
     parser = flags.FlagValues()
     flags.DEFINE_string("data_dir", "", "", flag_values=parser)
     try:
-        rest = parser(["", *arguments])[1:]
+        runs = parser(["", *arguments])[1:]
     except flags.Error as error:
         raise UserError(f"{' '.join(str(error).split())}; {usage}") from None
-    if len(rest) != 1:
+    if len(runs) != 1:
         raise UserError(usage)
-    return rest[0], str(parser["data_dir"].value)
+    return runs[0], str(parser["data_dir"].value)
 
 
 def _warn(line: str) -> None:

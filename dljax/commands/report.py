@@ -1,7 +1,7 @@
 """dljax report WORKDIR: writes a study's report again, from its trials.
 
-dljax report A B C: compares studies of one measure, with the first, in
-A_vs_B_vs_C.html beside it.
+dljax report A B C: compares studies of the same primary metric with the first, in
+A_vs_B_vs_C.html next to its directory.
 dljax report --index DIR: a page that lists all studies below, DIR/index.html.
 """
 
@@ -11,7 +11,11 @@ from absl import flags
 
 
 def main(arguments: list[str]) -> int:
-    """Raises UserError where what is named is not a study's directory."""
+    """Writes the report, the comparison or the index; returns the exit code.
+
+    Raises:
+      UserError: a directory is missing, or holds no study.
+    """
     from dljax.errors import DONE, UserError
     from dljax.trials.disk import check_writable, refusals
 
@@ -27,19 +31,19 @@ def main(arguments: list[str]) -> int:
     from dljax.reporting import compare_studies
 
     if root:
-        place = _directory(root)
-        check_writable(place, "index")
-        with refusals(place):
-            print(compare_studies.index(place))
+        folder = _directory(root)
+        check_writable(folder, "index")
+        with refusals(folder):
+            print(compare_studies.index(folder))
         return DONE
     directories = [_directory(name) for name in names]
     if len(directories) == 1:
-        return _one(directories[0])
-    place = directories[0].parent
-    check_writable(place, "workdir")
-    with refusals(place):
-        studies = [compare_studies.read(directory) for directory in directories]
-        path, text = compare_studies.compare(studies, place)
+        return _write_report(directories[0])
+    folder = directories[0].parent
+    check_writable(folder, "workdir")
+    with refusals(folder):
+        reports = [compare_studies.read(directory) for directory in directories]
+        path, text = compare_studies.compare(reports, folder)
     print(f"{text}\n\n{path}")
     return DONE
 
@@ -53,7 +57,7 @@ def _directory(name: str) -> pathlib.Path:
     return path
 
 
-def _one(directory: pathlib.Path) -> int:
+def _write_report(directory: pathlib.Path) -> int:
     """Writes one study's report again."""
     from dljax.errors import DONE, UserError
     from dljax.reporting import report

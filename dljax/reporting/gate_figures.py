@@ -6,7 +6,7 @@ import numpy as np
 
 from dljax.reporting.figures import plt
 
-STEPS = (  # of an LSTM's workflow, and what of the trace shows them
+STEPS = (  # (a step of an LSTM's workflow, the part of the trace that shows it)
     ("1  input", "input"),
     ("2  previous memory", "previous_cell"),
     ("3  gate: write", "input_gate"),
@@ -19,8 +19,8 @@ STEPS = (  # of an LSTM's workflow, and what of the trace shows them
 GATES = {"input_gate", "forget_gate", "output_gate", "reset_gate", "update_gate"}
 
 
-def trace(parts: Mapping[str, np.ndarray], labels: Sequence[str]):
-    """A row for each part (t, neurons), time to the right, under it what was read.
+def draw_trace(parts: Mapping[str, np.ndarray], labels: Sequence[str]):
+    """A row for each part (t, neurons), time to the right, the input's labels below.
 
     Gates are from 0, white, to 1; states from blue, negative, to red. Neurons are in
     order of their memory at the end.
@@ -28,29 +28,29 @@ def trace(parts: Mapping[str, np.ndarray], labels: Sequence[str]):
     parts = dict(parts)
     if "cell" in parts:
         parts["previous_cell"] = np.pad(parts["cell"], ((1, 0), (0, 0)))[:-1]
-    known = [(title, name) for title, name in STEPS if name in parts]
-    known += [(name, name) for name in parts if name not in dict(known).values()]
+    rows = [(title, name) for title, name in STEPS if name in parts]
+    rows += [(name, name) for name in parts if name not in dict(rows).values()]
     last = parts.get("cell", parts["output"])[-1]
-    sizes = [0.9 if name == "input" else 1.1 for _, name in known]
+    sizes = [0.9 if name == "input" else 1.1 for _, name in rows]
     figure, axes = plt().subplots(
-        len(known),
+        len(rows),
         1,
-        figsize=(9, 1.1 * len(known) + 1),
+        figsize=(9, 1.1 * len(rows) + 1),
         sharex=True,
         squeeze=False,
         height_ratios=sizes,
     )
-    for axis, (title, name) in zip(axes[:, 0], known, strict=True):
+    for axis, (title, name) in zip(axes[:, 0], rows, strict=True):
         part = parts[name].T.astype(float)
         if len(part) == len(last):
             part = part[np.argsort(last)]
         gate = name in GATES
-        most = np.quantile(np.abs(part), 0.99) or 1.0  # a few are far beyond the rest
+        limit = np.quantile(np.abs(part), 0.99) or 1.0  # a few values are far larger
         axis.imshow(
             part,
             cmap="Greens" if gate else "RdBu_r",
-            vmin=0 if gate else -most,
-            vmax=1 if gate else most,
+            vmin=0 if gate else -limit,
+            vmax=1 if gate else limit,
             aspect="auto",
             interpolation="nearest",
         )

@@ -7,7 +7,7 @@ import pathlib
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# What a row has besides the experiment, in claims.toml.
+# The fields of a row of claims.toml, beside the experiment.
 CLAIM = ("sentence", "verdict", "evidence")
 REFERENCE = ("measured", "published", "here")
 
@@ -24,12 +24,10 @@ def table(rows: list[dict[str, str]], head: str, fields: tuple[str, ...]) -> str
     return "\n".join(lines)
 
 
-def with_tables(readme: str, claims_toml: dict[str, list[dict[str, str]]]) -> str:
+def replace_tables(readme: str, rows: dict[str, list[dict[str, str]]]) -> str:
     """README's text with its tables replaced."""
-    claims = table(claims_toml["claim"], "claim experiment verdict evidence", CLAIM)
-    numbers = table(
-        claims_toml["reference"], "number experiment published here", REFERENCE
-    )
+    claims = table(rows["claim"], "claim experiment verdict evidence", CLAIM)
+    numbers = table(rows["reference"], "number experiment published here", REFERENCE)
     for name, text in {"claims": claims, "references": numbers}.items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         head, rest = readme.split(begin)
@@ -38,11 +36,11 @@ def with_tables(readme: str, claims_toml: dict[str, list[dict[str, str]]]) -> st
     return readme
 
 
-def read() -> dict[str, list[dict[str, str]]]:
-    """What claims.toml has: a list of each kind."""
+def read_claims() -> dict[str, list[dict[str, str]]]:
+    """The rows of claims.toml: {"claim" or "reference": rows}."""
     return tomllib.loads((ROOT / "claims.toml").read_text())
 
 
 if __name__ == "__main__":
     path = ROOT / "README.md"
-    path.write_text(with_tables(path.read_text(), read()))
+    path.write_text(replace_tables(path.read_text(), read_claims()))
