@@ -110,7 +110,7 @@ def task(config, source, numbers):
     )
     rate = warmup_cosine(learning_rate, config.steps, warmup=config.steps // 20)
     components = config.latent_size if config.network == "linear" else 0
-    return reconstruction(nets, adamw(rate), example=example, code=components)
+    return reconstruction(nets, adamw(rate), example=example, pca_components=components)
 
 
 if __name__ == "__main__":

@@ -92,8 +92,8 @@ def task(config, source, numbers):
     from dljax.models.mlp import mlp
     from dljax.sources.examples import image_example
     from dljax.tasks.backprop_variants import (
-        backward,
         finite_differences,
+        mlp_gradient,
         with_gradient,
     )
     from dljax.tasks.classification import classification
@@ -121,7 +121,7 @@ def task(config, source, numbers):
             return finite_differences(
                 lambda net: turn.loss({"net": net}, {}, batch, key, step)[0], params
             )
-        grads = backward(params, batch["image"], error, model_state.get("feedback"))
+        grads = mlp_gradient(params, batch["image"], error, model_state.get("feedback"))
         if config.gradient == "last_layer":
             last = next(iter(grads))  # the backward pass starts at the last layer
             return {k: v if k == last else _zeros(v) for k, v in grads.items()}

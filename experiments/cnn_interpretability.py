@@ -76,7 +76,7 @@ STUDY = Study(
     smoke={"steps": 3, "seeds": 2, "channels": 2, "hidden": 4, "network": ("cnn",)},
     default_is_full={
         "digits": "the evidence is planted; there are no more than these 1,797 images "
-        "to plant it in"
+        "to plant_patterns it in"
     },
 )
 
@@ -87,7 +87,7 @@ def source(config):
     import jax.numpy as jnp
     import numpy as np
 
-    from dljax.interpret.evidence import plant
+    from dljax.interpret.evidence import plant_patterns
     from dljax.sources.loading import load_source
     from dljax.sources.resident import take_rows
     from dljax.sources.transforms import on_canvas
@@ -95,7 +95,7 @@ def source(config):
     images = on_canvas(load_source(config), config.canvas)
     rows = jnp.arange(len(images.arrays["label"]))
     pixels = images.gather(images.arrays, rows)["image"]
-    marked = plant(pixels, jax.random.key(0), classes=MARKS, corners=True)
+    marked = plant_patterns(pixels, jax.random.key(0), classes=MARKS, corners=True)
     return images._replace(
         arrays={name: np.asarray(array) for name, array in marked.items()},
         gather=take_rows,
@@ -108,7 +108,7 @@ def task(config, source, numbers):
     """Classification, and on test data the quality of four attributions."""
     import jax.numpy as jnp
 
-    from dljax.interpret.attribution_metrics import attributions, judged
+    from dljax.interpret.attribution_metrics import attribution_probe, attributions
     from dljax.models.cnn import cnn
     from dljax.models.mlp import mlp
     from dljax.tasks.classification import classification
@@ -127,7 +127,7 @@ def task(config, source, numbers):
         samples = base.sample(params, model_state, batch, key) if base.sample else {}
         return {**samples, **maps}
 
-    return base._replace(probes=judged(net, layer=layer), sample=sample)
+    return base._replace(probes=attribution_probe(net, layer=layer), sample=sample)
 
 
 if __name__ == "__main__":

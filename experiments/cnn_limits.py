@@ -61,7 +61,7 @@ def model_card(config):
     import jax
     import numpy as np
 
-    from dljax.interpret.model_card import measure
+    from dljax.interpret.model_card import measure_limits
     from dljax.training import update
 
     trial, seed, state = finished_run.load(config)
@@ -72,7 +72,9 @@ def model_card(config):
     batch = jax.jit(source.gather)(source.arrays, np.sort(rows))
     _check_classifies_images(config, trial, params, model_state, batch)
     metrics, maps = jax.jit(
-        lambda p, s, b: measure(trial.task, p, s, b, classes=len(source.classes))
+        lambda p, s, b: measure_limits(
+            trial.task, p, s, b, num_classes=len(source.classes)
+        )
     )(params, model_state, batch)
     values = {k: float(total / count) for k, (total, count) in metrics.items()}
     return {
@@ -100,7 +102,7 @@ def _check_classifies_images(config, trial, params, model_state, batch):
     import numpy as np
 
     from dljax.errors import UserError
-    from dljax.interpret.model_card import answers
+    from dljax.interpret.model_card import as_classifier
 
     image = batch.get("image", np.zeros(0))
     metrics = jax.eval_shape(
@@ -108,7 +110,7 @@ def _check_classifies_images(config, trial, params, model_state, batch):
     )
     if image.ndim != 4 or not {"loss", "accuracy"} <= metrics.keys():
         raise UserError(f"--run={config.run}: does not classify images")
-    log_probs, _ = answers(trial.task, len(trial.source.classes)).apply(
+    log_probs, _ = as_classifier(trial.task, len(trial.source.classes)).apply(
         params, model_state, np.asarray(image[:3]), key=None, train=False
     )
     if not np.allclose(np.exp(log_probs).sum(1), 1, atol=1e-3):

@@ -118,7 +118,7 @@ def task(config, source, numbers):
         adamw(rate),
         example=example,
         corrupt=noisy,
-        taught=config.model != "clean",
+        corrupt_training=config.model != "clean",
     )
 
 

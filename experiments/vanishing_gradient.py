@@ -121,7 +121,7 @@ def task(config, source, numbers):
     """The sum, from the memory after the last step."""
     import jax.numpy as jnp
 
-    from dljax.interpret.gradient_flow import through_time
+    from dljax.interpret.gradient_flow import gradient_norms_through_time
     from dljax.models.recurrent import CELLS, recurrent
     from dljax.tasks.regression import regression
     from dljax.training.optimizers import adamw
@@ -140,7 +140,7 @@ def task(config, source, numbers):
             return ((prediction - batch["y"]) ** 2).sum(-1)
 
         x = batch["x"].swapaxes(0, 1)
-        norms = through_time(CELLS[cell], params["forward_0"], x, loss)
+        norms = gradient_norms_through_time(CELLS[cell], params["forward_0"], x, loss)
         norms = jnp.log10(jnp.maximum(norms, 1e-30))
         return norms[-1 - jnp.array(LAGS)] - norms[-1:]
 

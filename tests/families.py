@@ -184,7 +184,7 @@ def reconstructing() -> Family:
         autoencoder("dense", (4, 4, 1), 2, hidden=(8,)),
         adamw(0.01),
         example=jnp.zeros((1, 4, 4, 1)),
-        code=2,
+        pca_components=2,
     )
     return Family(task, blots(), "mse")
 

@@ -29,7 +29,7 @@ def linear(images):
 def logit(model, params, model_state, labels):
     def score(images):
         logits, _ = model.apply(params, model_state, images, key=None, train=False)
-        return attribute.of_class(logits, labels)
+        return attribute.select_class(logits, labels)
 
     return score
 
@@ -44,8 +44,8 @@ def test_saliency_of_linear_net_is_its_weights():
 
 def test_channels_are_reduced_by_max_or_sum():
     pixel = np.array([3.0, -5.0]).reshape(1, 1, 1, 2)
-    assert float(attribute.over_channels(pixel, by="largest")[0, 0, 0]) == 5
-    assert float(attribute.over_channels(pixel, by="sum")[0, 0, 0]) == -2
+    assert float(attribute.reduce_channels(pixel, reduction="max_abs")[0, 0, 0]) == 5
+    assert float(attribute.reduce_channels(pixel, reduction="sum")[0, 0, 0]) == -2
 
 
 def test_integrated_gradients_of_linear_and_quadratic_scores_are_exact():

@@ -11,7 +11,7 @@ from dljax.rendering import CodePlane, Images, of_kind
 from dljax.reporting import sample_figures
 from dljax.sources.image_rendering import show_images
 from dljax.sources.transforms import binarize
-from dljax.tasks.reconstruction import principal, reconstruction
+from dljax.tasks.reconstruction import principal_components, reconstruction
 from dljax.tasks.vae import vae as of_vae
 from dljax.training import programs
 from dljax.training.optimizers import adamw
@@ -29,23 +29,25 @@ def test_pca_is_fitted_to_the_training_images():
     x = images()
     source = table({"image": x})
     nets = autoencoder("linear", (3, 4, 1), 2)
-    task = reconstruction(nets, adamw(0.01), example=jnp.zeros((1, 3, 4, 1)), code=2)
+    task = reconstruction(
+        nets, adamw(0.01), example=jnp.zeros((1, 3, 4, 1)), pca_components=2
+    )
     program = programs.make_program(task, source, (0,), strategy="map", batch_size=16)
     state = program.init()  # 96 of them, six updates an epoch
     state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 6)
     moments = jax.tree.map(
         lambda leaf: leaf[0], program.to_host(state).model_state["moments"]
     )
-    mean, basis = principal(moments, 2)
+    mean, basis = principal_components(moments, 2)
     seen = x[:96].reshape(96, -1)
     np.testing.assert_allclose(mean, seen.mean(0), rtol=1e-4)
     _, _, rows = np.linalg.svd(seen - seen.mean(0), full_matrices=False)
     np.testing.assert_allclose(np.abs(rows[:2] @ basis), np.eye(2), atol=1e-3)
     found = program.evaluate(state, "test", probes=True)
     rest = x[116:].reshape(-1, 12) - seen.mean(0)
-    missed = ((rest - rest @ rows[:2].T @ rows[:2]) ** 2).mean()
+    residual = ((rest - rest @ rows[:2].T @ rows[:2]) ** 2).mean()
     total, count = found["pca_mse"]
-    assert float(total[0] / count[0]) == pytest.approx(missed, rel=1e-3)
+    assert float(total[0] / count[0]) == pytest.approx(residual, rel=1e-3)
     assert float(found["beyond_pca"][0][0]) > 0
 
 

@@ -21,22 +21,22 @@ close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
 def test_marks_have_equal_mass():
-    marks = evidence.marks(10, 4)
+    marks = evidence.class_patterns(10, 4)
     assert len({mark.tobytes() for mark in marks}) == 10
     assert set(marks.sum((1, 2))) == {9.0}
     assert (marks[:, 0, 0] == 1).all()
     assert (marks[:, -1, -1] == 1).all()
-    assert len(evidence.marks(2, 2)) == 2
+    assert len(evidence.class_patterns(2, 2)) == 2
     with pytest.raises(ValueError, match="2x2 pixels have not 3 patterns"):
-        evidence.marks(3, 2)
+        evidence.class_patterns(3, 2)
 
 
 def test_plant_writes_only_the_labels_mark():
-    found = jax.jit(lambda k: evidence.plant(IMAGES, k, classes=3, size=3))(
+    found = jax.jit(lambda k: evidence.plant_patterns(IMAGES, k, classes=3, size=3))(
         jax.random.key(0)
     )
     assert found["image"].shape == IMAGES.shape
-    marks = evidence.marks(3, 3)
+    marks = evidence.class_patterns(3, 3)
     for before, image, label, mask in zip(
         IMAGES, found["image"], found["label"], np.asarray(found["mask"]), strict=True
     ):
@@ -46,11 +46,11 @@ def test_plant_writes_only_the_labels_mark():
         np.testing.assert_array_equal(inside[..., 1], marks[int(label)])
         np.testing.assert_array_equal(np.asarray(image)[mask == 0], before[mask == 0])
     with pytest.raises(ValueError, match="7 pixels is larger than images of 6x8"):
-        evidence.plant(IMAGES, jax.random.key(0), classes=3, size=7)
+        evidence.plant_patterns(IMAGES, jax.random.key(0), classes=3, size=7)
 
 
 def test_positions_and_labels_are_uniform_and_independent():
-    found = evidence.plant(
+    found = evidence.plant_patterns(
         jnp.zeros((6000, 4, 5, 1)), jax.random.key(1), classes=2, size=2
     )
     corners = np.asarray(found["mask"]).reshape(6000, -1).argmax(1)
@@ -67,7 +67,9 @@ def maps(*pictures):
 
 def test_corners_are_uniform_and_hold_the_mark():
     images = jnp.zeros((4000, 9, 12, 1))
-    found = evidence.plant(images, jax.random.key(4), classes=3, size=4, corners=True)
+    found = evidence.plant_patterns(
+        images, jax.random.key(4), classes=3, size=4, corners=True
+    )
     mask = np.asarray(found["mask"])
     assert (mask.sum((1, 2)) == 16).all()
     counts = [
@@ -86,8 +88,8 @@ def test_hits_and_mass():
         [[0, 0], [0, 0]],  # flat
         [[0, 0], [0, 5]],
     )
-    close(evidence.hit(attribution, mask), [1, 0, 0.5, 0.5, 0])
-    close(evidence.mass(attribution, mask), [0.75, 0.75, 0.5, 0.5, 0])
+    close(evidence.pointing_game(attribution, mask), [1, 0, 0.5, 0.5, 0])
+    close(evidence.mass_in_mask(attribution, mask), [0.75, 0.75, 0.5, 0.5, 0])
 
 
 def linear(images, places=((1, 2), (4, 7), (0, 0))):
@@ -101,9 +103,9 @@ def linear(images, places=((1, 2), (4, 7), (0, 0))):
 def test_saliency_of_linear_score_hits_its_support():
     mask = jnp.zeros((5, 6, 8)).at[:, 1, 2].set(1)
     gradient = attribute.saliency(linear, IMAGES)
-    found = attribute.over_channels(gradient, by="largest")
-    close(evidence.hit(found, mask), np.ones(5))
-    close(evidence.mass(found, mask), np.full(5, 4 / 7))
+    found = attribute.reduce_channels(gradient, reduction="max_abs")
+    close(evidence.pointing_game(found, mask), np.ones(5))
+    close(evidence.mass_in_mask(found, mask), np.full(5, 4 / 7))
 
 
 def test_curves_of_linear_score_are_partial_sums():
@@ -121,16 +123,20 @@ def test_curves_of_linear_score_are_partial_sums():
     both = linear(IMAGES) + linear(np.full_like(IMAGES, 0.25))
     close(removed + put_in, np.tile(both[:, None], 8))
     halves = np.asarray(removed)
-    close(evidence.area(removed), np.trapezoid(halves, np.linspace(0, 1, 8), axis=1))
+    close(
+        evidence.area_under_curve(removed),
+        np.trapezoid(halves, np.linspace(0, 1, 8), axis=1),
+    )
 
 
 def test_correct_order_beats_random_order():
     parts = attribute.integrated_gradients(linear, IMAGES, steps=1)
-    right = attribute.over_channels(parts, by="sum")
+    right = attribute.reduce_channels(parts, reduction="sum")
     chance = jax.random.uniform(jax.random.key(0), right.shape)
     for curve, sign in ((evidence.deletion, 1), (evidence.insertion, -1)):
         areas = [
-            evidence.area(curve(linear, IMAGES, m, steps=48)) for m in (right, chance)
+            evidence.area_under_curve(curve(linear, IMAGES, m, steps=48))
+            for m in (right, chance)
         ]
         assert (sign * areas[0] < sign * areas[1]).all()
 
@@ -153,7 +159,7 @@ def test_randomised_kernels_permute_entries():
     model = cnn((2, 2), 4, 2)
     params, _ = model.init(jax.random.key(0), IMAGES)
     params = jax.tree.map(lambda leaf: leaf + 1.0, params)
-    drawn = evidence.randomised(params, jax.random.key(1))
+    drawn = evidence.randomize_kernels(params, jax.random.key(1))
     for name, layer in params.items():
         np.testing.assert_array_equal(drawn[name]["bias"], layer["bias"])
         before, after = (np.ravel(p[name]["kernel"]) for p in (params, drawn))
@@ -163,20 +169,20 @@ def test_randomised_kernels_permute_entries():
 
 def test_attribution_of_trained_net_finds_planted_evidence():
     noise = jax.random.uniform(jax.random.key(0), (140, 6, 6, 1))
-    planted = evidence.plant(noise * 0.3, jax.random.key(1), classes=2, size=3)
+    planted = evidence.plant_patterns(noise * 0.3, jax.random.key(1), classes=2, size=3)
     model = cnn((8,), 8, 2, pool="none")
     task = classification(model, adamw(0.01), example=noise[:1])
 
     def probe(params, stats, batch, key):
         def score(images):
             logits, _ = model.apply(params["net"], stats, images, key=None, train=False)
-            return attribute.of_class(jax.nn.softmax(logits), batch["label"])
+            return attribute.select_class(jax.nn.softmax(logits), batch["label"])
 
         drop = attribute.occlusion(score, batch["image"], size=2, stride=1, fill=0.15)
         chance = jax.random.uniform(key, drop.shape)
         values = {
-            "hit": evidence.hit(drop, batch["mask"]),
-            "chance": evidence.hit(chance, batch["mask"]),
+            "hit": evidence.pointing_game(drop, batch["mask"]),
+            "chance": evidence.pointing_game(chance, batch["mask"]),
         }
         weight = batch["weight"]
         return {k: ((v * weight).sum(), weight.sum()) for k, v in values.items()}

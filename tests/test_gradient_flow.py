@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dljax.interpret.gradient_flow import through_time
+from dljax.interpret.gradient_flow import gradient_norms_through_time
 from dljax.models.cell import Layer, unroll
 from dljax.models.lstm import LSTM
 from dljax.models.rnn import GRU, RNN
@@ -27,7 +27,7 @@ def test_gradient_of_linear_recurrence_decays_by_its_factor():
         np.linalg.qr(np.random.default_rng(0).normal(size=(H, H)))[0]
     )
     given = weights(RNN, turned.astype(jnp.float32), jnp.zeros(H))
-    norms = through_time(RNN, given, jnp.zeros((T, B, F)), first)
+    norms = gradient_norms_through_time(RNN, given, jnp.zeros((T, B, F)), first)
     expected = 0.9 ** np.arange(T)[::-1]
     np.testing.assert_allclose(norms, np.tile(expected, (B, 1)).T, rtol=1e-5)
 
@@ -35,7 +35,7 @@ def test_gradient_of_linear_recurrence_decays_by_its_factor():
 def test_forget_bias_of_one_decays_by_a_quarter():
     bias = jnp.zeros((4, H)).at[1].set(1.0).reshape(-1)
     given = weights(LSTM, jnp.zeros((H, 4 * H)), bias)
-    norms = through_time(LSTM, given, jnp.zeros((T, B, F)), first)
+    norms = gradient_norms_through_time(LSTM, given, jnp.zeros((T, B, F)), first)
     kept = 1 / (1 + np.exp(-1))
     # The output gate is half open, and tanh is flat at 0.
     np.testing.assert_allclose(norms[:-1, 0], 0.5 * kept ** np.arange(T)[:0:-1], 1e-4)
@@ -46,7 +46,7 @@ def test_gradient_through_time_equals_gradient_of_suffix():
         layer = Layer(cell, H)
         x = jax.random.normal(jax.random.key(1), (T, B, F))
         params = layer.init(jax.random.key(0), x)["params"]
-        norms = through_time(cell, params, x, first)
+        norms = gradient_norms_through_time(cell, params, x, first)
         begin = (jnp.zeros((B, H)),) * cell.num_states
         for t in (2, 7, T - 1):
             _, memory = unroll(cell, params, x[: t + 1], begin)

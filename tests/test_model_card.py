@@ -1,4 +1,4 @@
-"""Probes that judge a whole classifier, on ones whose answers are known."""
+"""The model card's metrics, on classifiers with known predictions."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ import study_fixtures
 
 from dljax.errors import UserError
 from dljax.interpret.attribution_metrics import attributions, judged
-from dljax.interpret.model_card import answers, measure
-from dljax.interpret.sensitivity import EPSILONS, sensitivity
+from dljax.interpret.model_card import as_classifier, measure_limits
+from dljax.interpret.sensitivity import EPSILONS, sensitivity_probe
 from dljax.models.cnn import cnn
 from dljax.studies.experiment import import_experiment
 from dljax.tasks.classification import classification
@@ -62,7 +62,7 @@ def batch():
 
 def test_constant_classifier_loses_nothing(batch):
     net = linear(jnp.zeros((8, 8)))
-    found = means(sensitivity(net, side=8)({"net": {}}, {}, batch, KEY))
+    found = means(sensitivity_probe(net, side=8)({"net": {}}, {}, batch, KEY))
     assert len(found) == 9 * 5
     assert set(found.values()) == {0.5}  # the first class, of 15 in 30
 
@@ -72,7 +72,9 @@ def test_attacks_on_linear_net_flip_margins_within_epsilon(batch):
     z = (np.asarray(batch["image"])[..., 0] * weights).sum((1, 2))
     weights_sum = np.abs(weights).sum()
     signed = np.where(np.asarray(batch["label"]) == 1, z, -z)[:30]
-    found = means(sensitivity(linear(weights), side=8)({"net": {}}, {}, batch, KEY))
+    found = means(
+        sensitivity_probe(linear(weights), side=8)({"net": {}}, {}, batch, KEY)
+    )
     for i, epsilon in enumerate(EPSILONS):
         left = (signed > epsilon * weights_sum).mean()
         assert found[f"fgsm_{i + 1}"] == pytest.approx(left)
@@ -102,14 +104,16 @@ def test_answers_equal_the_nets_log_probabilities(batch):
     net = cnn((2,), 4, 2, pool="average")
     task = classification(net, adamw(0.01), example=batch["image"][:1])
     params, model_state = task.init(KEY)
-    seen = answers(task, 2)
-    told, _ = seen.apply(params, model_state, batch["image"], key=None, train=False)
+    classifier = as_classifier(task, 2)
+    told, _ = classifier.apply(
+        params, model_state, batch["image"], key=None, train=False
+    )
     logits, _ = net.apply(
         params["net"], model_state, batch["image"], key=None, train=False
     )
     np.testing.assert_allclose(told, jax.nn.log_softmax(logits), atol=1e-5)
-    judge = jax.jit(lambda p, s, b: measure(task, p, s, b, classes=2))
-    found, maps = judge(params, model_state, batch)
+    measure = jax.jit(lambda p, s, b: measure_limits(task, p, s, b, num_classes=2))
+    found, maps = measure(params, model_state, batch)
     assert {"corrupted_1", "pgd_5", "occlusion_insertion"} <= found.keys()
     assert {v.shape for v in maps.values()} == {SHAPE[:3]}
 

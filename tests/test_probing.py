@@ -35,7 +35,7 @@ def made(model):
 def test_recorded_activations_equal_numpy():
     model, params, model_state = made(cnn((2, 3), 4, 2, dropout=0.5))
     outputs = layers.activations(model, params, model_state, IMAGES)
-    values = layers.between(model, params, model_state, IMAGES)
+    values = layers.layer_inputs(model, params, model_state, IMAGES)
     x = jnp.asarray(IMAGES)
     given, put_out = {"input": x}, {}
     for name in ("Conv_0", "Conv_1"):
@@ -78,21 +78,21 @@ def test_nested_and_repeated_layers_have_names():
     model, params, model_state = made(net(_Twice()))
     found = layers.activations(model, params, model_state, IMAGES)
     assert list(found) == ["Shared", "_Place_0", "Shared#2", "Block"]
-    values = layers.between(model, params, model_state, IMAGES)
+    values = layers.layer_inputs(model, params, model_state, IMAGES)
     assert list(values) == ["input", "before_Shared#2", "before_Block", "output"]
     close(values["before_Shared#2"], found["Shared"] + found["_Place_0"])
     inner = "Block/Dense_1"
     chosen = layers.activations(model, params, model_state, IMAGES, layers=[inner])
     close(chosen[inner], found["Block"])
     with pytest.raises(UserError, match="layer Shared: is called 2 times"):
-        layers.replaced(model, params, model_state, IMAGES, layer="Shared")
+        layers.as_function_of_layer(model, params, model_state, IMAGES, layer="Shared")
     with pytest.raises(UserError, match=r"layer Share: did you mean Shared\?"):
         layers.activations(model, params, model_state, IMAGES, layers=["Share"])
 
 
-def test_a_layers_output_can_be_replaced():
+def test_the_net_as_a_function_of_a_layers_output():
     model, params, model_state = made(mlp((4,), 2))
-    values, output = layers.replaced(
+    values, output = layers.as_function_of_layer(
         model, params, model_state, IMAGES, layer="Dense_0"
     )
     plain, _ = model.apply(params, model_state, IMAGES, key=None, train=False)

@@ -1,4 +1,4 @@
-"""Attack: the images near the given ones on which a net does worst.
+"""Adversarial attacks: images near the real ones that maximize a net's loss.
 
 Near is at most `epsilon` away in every pixel (the L-infinity ball), within [0, 1]. The
 net is in `loss(images, labels)`, a closure over its parameters: a loss of each example
@@ -21,7 +21,7 @@ def fgsm(loss: Loss, images: jax.Array, labels: jax.Array, *, epsilon: Any):
 
     Source: Goodfellow et al. 2015, section 4.
     """
-    return jnp.clip(images + epsilon * _uphill(loss, images, labels), 0, 1)
+    return jnp.clip(images + epsilon * _gradient_sign(loss, images, labels), 0, 1)
 
 
 def pgd(
@@ -34,7 +34,7 @@ def pgd(
     steps: Any,
     step_size: Any,
 ) -> jax.Array:
-    """Steps along the gradient's sign from a random place in the ball, kept within it.
+    """Steps along the gradient's sign from a random point, projected onto the ball.
 
     Source: Madry et al. 2018, section 2.1.
     """
@@ -42,12 +42,12 @@ def pgd(
     draw = jax.random.uniform(key, images.shape, images.dtype, -1)
 
     def step(_, x):
-        return jnp.clip(x + step_size * _uphill(loss, x, labels), low, high)
+        return jnp.clip(x + step_size * _gradient_sign(loss, x, labels), low, high)
 
     start = jnp.clip(images + epsilon * draw, low, high)
     return jax.lax.fori_loop(0, steps, step, start)
 
 
-def _uphill(loss, images, labels):
+def _gradient_sign(loss, images, labels):
     gradient = jax.grad(lambda x: loss(x, labels).sum())(images)
     return jax.lax.stop_gradient(jnp.sign(gradient))

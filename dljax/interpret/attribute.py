@@ -1,4 +1,4 @@
-"""Which pixels made the network say so? Attributions of one number an example.
+"""Attributions: how much each pixel contributes to one score an example.
 
 `score` is a function images (b, h, w, c) -> (b,), as the logit of a class; it has to
 treat every example by itself, as networks do in evaluation. All of these are pure: they
@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 
 from dljax.errors import UserError
-from dljax.interpret.layers import replaced
+from dljax.interpret.layers import as_function_of_layer
 from dljax.types import Net
 
 Score = Callable[[jax.Array], jax.Array]
 
 
-def of_class(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def select_class(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Each example's logit (b, k) of its class int (b,): float (b,)."""
     return (logits * jax.nn.one_hot(labels, logits.shape[-1])).sum(-1)
 
@@ -26,38 +26,38 @@ def of_class(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def saliency(score: Score, images: jax.Array) -> jax.Array:
     """The gradient of the score by every pixel: (b, h, w, c), signed.
 
-    Source: Simonyan, Vedaldi, Zisserman 2014; `over_channels` makes their map of it.
+    Source: Simonyan, Vedaldi, Zisserman 2014; `reduce_channels` makes their map of it.
     """
     return jax.grad(lambda x: score(x).sum())(images)
 
 
-def over_channels(attribution: jax.Array, *, by: str) -> jax.Array:
-    """(b, h, w, c) -> (b, h, w), by the "largest" absolute value or by the "sum".
+def reduce_channels(attribution: jax.Array, *, reduction: str) -> jax.Array:
+    """(b, h, w, c) -> (b, h, w), by "max_abs" or "sum" over channels.
 
     The first is customary for gradients, the second for attributions that add up.
 
     Raises:
-      KeyError: `by` is neither.
+      KeyError: another reduction.
     """
-    ways = {"largest": lambda a: jnp.abs(a).max(-1), "sum": lambda a: a.sum(-1)}
-    return ways[by](attribution)
+    reductions = {"max_abs": lambda a: jnp.abs(a).max(-1), "sum": lambda a: a.sum(-1)}
+    return reductions[reduction](attribution)
 
 
 def integrated_gradients(
     score: Score, images: jax.Array, *, baseline: Any = 0.0, steps: int = 32
 ) -> jax.Array:
-    """The gradient's mean on the way from the baseline, times that way: (b, h, w, c).
+    """The mean gradient on the path from the baseline, times the path: (b, h, w, c).
 
     Over all pixels they sum to score(images) - score(baseline), up to the error of the
     midpoint rule with `steps` points. `baseline` is a number or broadcasts, as an image
     (1, h, w, c). Source: Sundararajan, Taly, Yan 2017.
     """
-    way = images - baseline
+    path = images - baseline
 
     def add(i, total):
-        return total + saliency(score, baseline + (i + 0.5) / steps * way)
+        return total + saliency(score, baseline + (i + 0.5) / steps * path)
 
-    return way * jax.lax.fori_loop(0, steps, add, jnp.zeros_like(images)) / steps
+    return path * jax.lax.fori_loop(0, steps, add, jnp.zeros_like(images)) / steps
 
 
 def grad_cam(
@@ -69,9 +69,9 @@ def grad_cam(
     *,
     layer: str,
 ) -> jax.Array:
-    """Where a convolution's features speak for a class: (b, h, w), not negative.
+    """Evidence for a class in a convolution's features: (b, h, w), not negative.
 
-    The features (b, h', w', k) are weighted by the mean over places of the gradient of
+    The features (b, h', w', k) are weighted by the spatial mean of the gradient of
     the label's logit, summed, cut off at 0 and resized to the images (bilinear).
 
     Args:
@@ -83,11 +83,15 @@ def grad_cam(
     Raises:
       UserError: there is no such layer, or its output is not (b, h', w', k).
     """
-    features, logits = replaced(net, params, model_state, images, layer=layer)
+    features, logits_of = as_function_of_layer(
+        net, params, model_state, images, layer=layer
+    )
     if features.ndim != 4:
-        raise UserError(f"layer {layer}: has no places, its output is {features.shape}")
-    slopes = jax.grad(lambda f: of_class(logits(f), labels).sum())(features)
-    weights = slopes.mean((1, 2), keepdims=True)
+        raise UserError(
+            f"layer {layer}: has no spatial axes, its output is {features.shape}"
+        )
+    gradient = jax.grad(lambda f: select_class(logits_of(f), labels).sum())(features)
+    weights = gradient.mean((1, 2), keepdims=True)
     small = jax.nn.relu((weights * features).sum(-1))
     return jax.image.resize(small, images.shape[:3], "bilinear")
 

@@ -1,10 +1,9 @@
-"""Attributions of a classifier, all of them, and a probe that judges them."""
+"""All attributions of a classifier, and a probe that measures their quality."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from dljax.interpret import attribute, evidence
 from dljax.types import Batch, Metrics, Net
@@ -21,20 +20,17 @@ def attributions(
     """
     images, labels = batch["image"], batch["label"]
 
-    def score(images):
+    def label_logit(images):
         logits, _ = net.apply(params, model_state, images, key=None, train=False)
-        return attribute.of_class(logits, labels)
+        return attribute.select_class(logits, labels)
 
+    gradient = attribute.saliency(label_logit, images)
+    integrated = attribute.integrated_gradients(label_logit, images)
+    size = max(1, images.shape[1] // 4)
     maps = {
-        "gradient": attribute.over_channels(
-            attribute.saliency(score, images), by="largest"
-        ),
-        "integrated": attribute.over_channels(
-            attribute.integrated_gradients(score, images), by="sum"
-        ),
-        "occlusion": attribute.occlusion(
-            score, images, size=max(1, images.shape[1] // 4), stride=1
-        ),
+        "gradient": attribute.reduce_channels(gradient, reduction="max_abs"),
+        "integrated": attribute.reduce_channels(integrated, reduction="sum"),
+        "occlusion": attribute.occlusion(label_logit, images, size=size, stride=1),
     }
     if layer:
         maps["grad_cam"] = attribute.grad_cam(
@@ -43,43 +39,45 @@ def attributions(
     return maps
 
 
-def judged(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
-    """`Task.probes` of a classifier with params {"net"}, on batches with evidence.
+def attribution_probe(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
+    """A `Task.probes` of a classifier with params {"net"}.
 
-    A batch has "mask", (b, h, w), 1 where the evidence lies; without, hit and mass are
-    left out. Of every method, and of "random" maps beside them, it measures METHOD_hit,
-    METHOD_mass, METHOD_deletion and METHOD_insertion (areas under the label's
-    probability), and METHOD_shuffled, the rank correlation of the map with that of the
-    net with its weights shuffled. All are means over examples; see `probes.evidence`.
+    Batches may have "mask", (b, h, w), 1 where the evidence lies. For each method, and
+    for "random" maps, the probe measures METHOD_hit and METHOD_mass (with a mask),
+    METHOD_deletion and METHOD_insertion (areas under the label's probability), and
+    METHOD_shuffled, the rank correlation of the map with that of the net with shuffled
+    weights. All are means over examples; see `interpret.evidence`.
     """
 
     def probe(params, model_state, batch, key):
-        draw, shuffle = jax.random.split(key)
-        images, labels, weight = batch["image"], batch["label"], batch["weight"]
-        mine = params["net"]
+        map_key, shuffle_key = jax.random.split(key)
+        images, weight = batch["image"], batch["weight"]
+        net_params = params["net"]
 
         def probability(images):
-            logits, _ = net.apply(mine, model_state, images, key=None, train=False)
-            return attribute.of_class(jax.nn.softmax(logits), labels)
+            logits, _ = net.apply(
+                net_params, model_state, images, key=None, train=False
+            )
+            return attribute.select_class(jax.nn.softmax(logits), batch["label"])
 
-        maps = attributions(net, mine, model_state, batch, layer=layer)
-        others = attributions(
-            net, evidence.randomised(mine, shuffle), model_state, batch, layer=layer
-        )
-        maps["random"] = jax.random.uniform(draw, images.shape[:3])
+        maps = attributions(net, net_params, model_state, batch, layer=layer)
+        shuffled = evidence.randomize_kernels(net_params, shuffle_key)
+        shuffled_maps = attributions(net, shuffled, model_state, batch, layer=layer)
+        maps["random"] = jax.random.uniform(map_key, images.shape[:3])
         values = {}
-        for name, heatmap in maps.items():
+        for name, attribution in maps.items():
             if "mask" in batch:
-                values[f"{name}_hit"] = evidence.hit(heatmap, batch["mask"])
-                values[f"{name}_mass"] = evidence.mass(heatmap, batch["mask"])
+                mask = batch["mask"]
+                values[f"{name}_hit"] = evidence.pointing_game(attribution, mask)
+                values[f"{name}_mass"] = evidence.mass_in_mask(attribution, mask)
             for curve in (evidence.deletion, evidence.insertion):
-                points = curve(probability, images, heatmap)
-                values[f"{name}_{curve.__name__}"] = evidence.area(points)
-            if name in others:
+                scores = curve(probability, images, attribution)
+                values[f"{name}_{curve.__name__}"] = evidence.area_under_curve(scores)
+            if name in shuffled_maps:
                 values[f"{name}_shuffled"] = evidence.rank_correlation(
-                    heatmap, others[name]
+                    attribution, shuffled_maps[name]
                 )
         count = weight.sum()
-        return {k: (jnp.sum(value * weight), count) for k, value in values.items()}
+        return {name: ((v * weight).sum(), count) for name, v in values.items()}
 
     return probe

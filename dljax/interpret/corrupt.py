@@ -1,4 +1,4 @@
-"""Corruption: what does a net still see when its images get worse?
+"""Corruptions of images, by severity.
 
 Each function is (key, images, severity) -> images, on (b, h, w, c) in [0, 1], where the
 pixels stay. Severity 0 leaves the images as they are; it may be traced. The kinds are

@@ -1,4 +1,4 @@
-"""Are attributions right? Judged by evidence whose place is known, and not by eye.
+"""Metrics of attributions, by evidence whose position is known.
 
 Attributions here are maps (b, h, w). Everything that is measured is one number an
 example, (b,), so that a task can weigh it: (sum of value * weight, sum of weight).
@@ -15,7 +15,7 @@ from dljax.interpret.attribute import Score
 from dljax.interpret.prune import map_kernels
 
 
-def marks(classes: int, size: int) -> np.ndarray:
+def class_patterns(classes: int, size: int) -> np.ndarray:
     """A pattern of 0 and 1 for each class, float32 (classes, size, size).
 
     All have equally many ones, in two opposite corners and at random in between, so
@@ -28,16 +28,16 @@ def marks(classes: int, size: int) -> np.ndarray:
     if size < 2 or math.comb(free, free // 2) < classes:
         raise ValueError(f"marks of {size}x{size} pixels have not {classes} patterns")
     rng = np.random.default_rng(0)
-    marks: dict[bytes, np.ndarray] = {}
-    while len(marks) < classes:
+    patterns: dict[bytes, np.ndarray] = {}
+    while len(patterns) < classes:
         mark = np.zeros(size * size, np.float32)
         mark[[0, -1]] = 1
         mark[1 + rng.permutation(free)[: free // 2]] = 1
-        marks.setdefault(mark.tobytes(), mark.reshape(size, size))
-    return np.stack(list(marks.values()))
+        patterns.setdefault(mark.tobytes(), mark.reshape(size, size))
+    return np.stack(list(patterns.values()))
 
 
-def plant(
+def plant_patterns(
     images: jax.Array,
     key: jax.Array,
     *,
@@ -64,14 +64,14 @@ def plant(
     b, h, w, c = images.shape
     if size > min(h, w):
         raise ValueError(f"a mark of {size} pixels is larger than images of {h}x{w}")
-    patterns = jnp.asarray(marks(classes, size), images.dtype)
-    for_label, for_top, for_left = jax.random.split(key, 3)
-    label = jax.random.randint(for_label, (b,), 0, classes)
+    patterns = jnp.asarray(class_patterns(classes, size), images.dtype)
+    label_key, top_key, left_key = jax.random.split(key, 3)
+    label = jax.random.randint(label_key, (b,), 0, classes)
     # In corners only the first and the last place.
-    rows, tall = (2, h - size) if corners else (h - size + 1, 1)
-    columns, wide = (2, w - size) if corners else (w - size + 1, 1)
-    top = tall * jax.random.randint(for_top, (b,), 0, rows)
-    left = wide * jax.random.randint(for_left, (b,), 0, columns)
+    rows, row_step = (2, h - size) if corners else (h - size + 1, 1)
+    columns, column_step = (2, w - size) if corners else (w - size + 1, 1)
+    top = row_step * jax.random.randint(top_key, (b,), 0, rows)
+    left = column_step * jax.random.randint(left_key, (b,), 0, columns)
 
     def paste(image, pattern, top, left):
         mark = jnp.repeat(pattern[..., None], c, -1)
@@ -84,17 +84,17 @@ def plant(
     return {"image": image, "label": label, "mask": mask}
 
 
-def hit(attribution: jax.Array, mask: jax.Array) -> jax.Array:
+def pointing_game(attribution: jax.Array, mask: jax.Array) -> jax.Array:
     """The pointing game: 1 where the map's maximum lies in the mask, else 0: (b,).
 
     Of several maxima, the share of them in the mask: a flat map is as good as chance.
     Source: Zhang et al. 2016.
     """
-    at = attribution == attribution.max((1, 2), keepdims=True)
-    return (at * mask).sum((1, 2)) / at.sum((1, 2))
+    is_max = attribution == attribution.max((1, 2), keepdims=True)
+    return (is_max * mask).sum((1, 2)) / is_max.sum((1, 2))
 
 
-def mass(attribution: jax.Array, mask: jax.Array) -> jax.Array:
+def mass_in_mask(attribution: jax.Array, mask: jax.Array) -> jax.Array:
     """The share of the absolute attribution that lies in the mask: (b,), 0 to 1.
 
     Of a map of zeros, the mask's share of the image.
@@ -116,7 +116,7 @@ def deletion(
 
     After k of the steps, round(k / steps * h * w) pixels are `fill`: (b, steps + 1). Of
     equal attributions the first goes first. The lower the curve, the better the map;
-    `area` makes a number of it.
+    `area_under_curve` makes a number of it.
 
     Args:
       score: as of an attribution, usually the probability of a class.
@@ -148,16 +148,17 @@ def _curve(score, start, end, attribution, steps):
     return values.T
 
 
-def area(curve: jax.Array) -> jax.Array:
+def area_under_curve(curve: jax.Array) -> jax.Array:
     """The area under curves (b, steps + 1) over 0 to 1, by trapezoids: (b,)."""
     return ((curve[:, 1:] + curve[:, :-1]) / 2).mean(1)
 
 
-def randomised(params: Any, key: jax.Array) -> Any:
+def randomize_kernels(params: Any, key: jax.Array) -> Any:
     """The same tree with the entries of every kernel in a random order.
 
     An attribution that explains what was learned has to look different then; compare
-    with `rank_correlation`. For some layers only: `params | randomised(some, key)`.
+    with `rank_correlation`. For some layers only:
+    `params | randomize_kernels(some, key)`.
 
     Source: the randomisation test of parameters, Adebayo et al. 2018.
     """
@@ -181,10 +182,10 @@ def rank_correlation(a: jax.Array, b: jax.Array) -> jax.Array:
 def _ranks(maps):
     """The ranks of each example's values, less their mean, from -1/2 to 1/2."""
 
-    def ranks(values):
+    def rank(values):
         ordered = jnp.sort(values)
         below = jnp.searchsorted(ordered, values, side="left")
         upto = jnp.searchsorted(ordered, values, side="right")
         return (below + upto) / (2 * len(values)) - 0.5
 
-    return jax.vmap(ranks)(maps.reshape(len(maps), -1))
+    return jax.vmap(rank)(maps.reshape(len(maps), -1))

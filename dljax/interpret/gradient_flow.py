@@ -1,4 +1,4 @@
-"""How much of a gradient comes back through time."""
+"""Gradient flow through time: vanishing and exploding gradients."""
 
 from collections.abc import Callable
 
@@ -8,22 +8,22 @@ import jax.numpy as jnp
 from dljax.models.cell import Cell, unroll
 
 
-def through_time(
+def gradient_norms_through_time(
     cell: Cell,
     weights: dict[str, jax.Array],
     x: jax.Array,
     loss: Callable[[jax.Array], jax.Array],
 ) -> jax.Array:
-    """Norms of the gradient of a loss at the end, with respect to the memory before.
+    """Norms of the gradient of the last step's loss by the memory after each step.
 
     Args:
       cell, weights: as `cell.unroll` takes them; the parameters of a `cell.Layer`.
       x: (t, b, features).
-      loss: the outputs of the last step (b, hidden) -> (b,), each of its own example.
+      loss: the outputs of the last step (b, hidden) -> the loss of each example (b,).
 
     Returns:
-      (t, b): with respect to all of the memory after each step; the last is of the
-      end itself.
+      (t, b): by all states of the cell after each step; the last row is of the last
+      step itself.
 
     Source: Bengio, Simard, Frasconi 1994; Pascanu, Mikolov, Bengio 2013.
     """

@@ -16,7 +16,7 @@ from dljax.types import Net
 
 class _Call(NamedTuple):
     path: str
-    input: Any
+    inputs: Any
     output: Any
 
 
@@ -36,11 +36,11 @@ def activations(
     Raises:
       UserError: a path in `layers` is not called.
     """
-    calls, _ = _calls(net, params, model_state, images, layers)
+    calls, _ = _record_calls(net, params, model_state, images, layers)
     return {call.path: call.output for call in calls}
 
 
-def between(
+def layer_inputs(
     net: Net,
     params: Any,
     model_state: Any,
@@ -48,62 +48,61 @@ def between(
     *,
     layers: Sequence[str] | None = None,
 ) -> dict[str, jax.Array]:
-    """{place: values (b, ...)}: what each layer is given, and the network's output.
+    """{name: values (b, ...)}: the input of each layer, and the network's output.
 
-    The places are "input", then "before_PATH" of each later layer, and "output". Unlike
-    `activations` these come after the activation and pool of the layer before, without
-    which a layer's values are only a linear map of those before it.
+    The names are "input", then "before_PATH" of each later layer, and "output". Unlike
+    `activations` the values come after the previous layer's activation and pool.
 
     Raises:
       UserError: a path in `layers` is not called.
     """
-    calls, output = _calls(net, params, model_state, images, layers)
-    later = [call for call in calls[1:] if call.input is not None]
-    values = {f"before_{call.path}": call.input for call in later}
+    calls, output = _record_calls(net, params, model_state, images, layers)
+    later = [call for call in calls[1:] if call.inputs is not None]
+    values = {f"before_{call.path}": call.inputs for call in later}
     return {"input": images, **values, "output": output}
 
 
-def replaced(
+def as_function_of_layer(
     net: Net, params: Any, model_state: Any, images: jax.Array, *, layer: str
 ) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
     """A layer's output, and the network's output as a function of it.
 
-    Differentiated, the function tells what the layer's output does; given another
-    array, it patches it.
+    The function's derivative is the gradient by the layer's output; called with another
+    array it patches the activation.
 
     Raises:
       UserError: `layer` is not called, or more than once.
     """
-    calls, _ = _calls(net, params, model_state, images, [layer])
+    calls, _ = _record_calls(net, params, model_state, images, [layer])
     if len(calls) > 1:
         raise UserError(f"layer {layer}: is called {len(calls)} times; take another")
 
-    def output(values):
-        def change(path, inputs, output):
+    def net_output(values):
+        def replace(path, inputs, output):
             del inputs
             return values if path == layer else output
 
-        with intercept(change):
+        with intercept(replace):
             return net.apply(params, model_state, images, key=None, train=False)[0]
 
-    return calls[0].output, output
+    return calls[0].output, net_output
 
 
-def _calls(net, params, model_state, images, layers) -> tuple[list[_Call], Any]:
+def _record_calls(net, params, model_state, images, layers) -> tuple[list[_Call], Any]:
     """The calls of the chosen layers in order, and the network's output."""
     chosen = set(params if layers is None else layers)
     paths: list[str] = []
     calls: list[_Call] = []
 
-    def change(path, inputs, output):
+    def record(path, inputs, output):
         paths.append(path)
         if path in chosen:
-            again = f"#{n}" if (n := paths.count(path)) > 1 else ""
+            suffix = f"#{n}" if (n := paths.count(path)) > 1 else ""
             first = inputs[0] if inputs else None
-            calls.append(_Call(path + again, first, output))
+            calls.append(_Call(path + suffix, first, output))
         return output
 
-    with intercept(change):
+    with intercept(record):
         output, _ = net.apply(params, model_state, images, key=None, train=False)
     for missing in chosen - set(paths) if layers is not None else ():
         near = nearest(missing, paths)

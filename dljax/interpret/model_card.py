@@ -1,4 +1,4 @@
-"""The limits of a trained classifier, whatever its network, from its task alone."""
+"""The limits of a trained classifier of any network, measured through its task."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dljax.interpret.attribution_metrics import attributions, judged
-from dljax.interpret.sensitivity import sensitivity
+from dljax.interpret.attribution_metrics import attribution_probe, attributions
+from dljax.interpret.sensitivity import sensitivity_probe
 from dljax.types import Batch, Metrics, Net, Task
 
 
-def answers(task: Task, classes: int) -> Net:
-    """A task that classifies, as a net: images (b, ...) -> log probabilities (b, k).
+def as_classifier(task: Task, num_classes: int) -> Net:
+    """A task that classifies, as a `Net`: images (b, ...) -> log probabilities (b, k).
 
     They are read from the task's metric "loss", the cross-entropy, for each class in
     the place of the label; so it serves any network. Its params are all of the task's.
@@ -24,29 +24,31 @@ def answers(task: Task, classes: int) -> Net:
 
     def apply(params, model_state, x, *, key, train):
         del key, train
-        of_class = jax.vmap(
+        class_losses = jax.vmap(
             lambda k, image: loss(params, model_state, image, k), (0, None)
         )
-        labels = jnp.arange(classes)
-        return -jax.vmap(lambda image: of_class(labels, image))(x), model_state
+        labels = jnp.arange(num_classes)
+        return -jax.vmap(lambda image: class_losses(labels, image))(x), model_state
 
     return Net(task.init, apply)
 
 
-def measure(
-    task: Task, params: Any, model_state: Any, batch: Batch, *, classes: int
+def measure_limits(
+    task: Task, params: Any, model_state: Any, batch: Batch, *, num_classes: int
 ) -> tuple[Metrics, Mapping[str, jax.Array]]:
     """Sensitivity and interpretability of a classifier on one batch of test examples.
 
     Returns:
-      the metrics of `probes.sensitivity` and of `probes.judged`, and the maps of
-      `probes.judged.attributions`; see there.
+      the metrics of `sensitivity_probe` and of `attribution_probe`, and the maps of
+      `attributions`.
     """
-    net, all_params = answers(task, classes), {"net": params}
+    net, task_params = as_classifier(task, num_classes), {"net": params}
     batch = {**batch, "weight": jnp.ones(len(batch["label"]))}
-    key, other = jax.random.split(jax.random.key(0))
-    metrics = sensitivity(net, side=batch["image"].shape[1])(
-        all_params, model_state, batch, key
-    )
-    metrics |= judged(net)(all_params, model_state, batch, other)
+    sensitivity_key, attribution_key = jax.random.split(jax.random.key(0))
+    sensitivity = sensitivity_probe(net, side=batch["image"].shape[1])
+    attribution = attribution_probe(net)
+    metrics = {
+        **sensitivity(task_params, model_state, batch, sensitivity_key),
+        **attribution(task_params, model_state, batch, attribution_key),
+    }
     return metrics, attributions(net, params, model_state, batch)

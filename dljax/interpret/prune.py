@@ -1,4 +1,4 @@
-"""Networks with weights taken away: how few of them carry what was learned?"""
+"""Magnitude pruning: setting a share of the weights to 0."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sensitivity: how much accuracy does a net lose when its images get worse?"""
+"""Sensitivity: accuracy under corruptions and adversarial attacks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,66 +14,87 @@ from dljax.types import Metrics, Net
 EPSILONS = (0.02, 0.05, 0.1, 0.15, 0.2)  # of attacks, with pixels in [0, 1]
 PGD_STEPS = 20
 
+CorrectFn = Callable[[jax.Array], jax.Array]  # images -> the weighted number correct
 
-def sensitivity(net: Net, *, side: int) -> Callable[..., Metrics]:
-    """A `Task.probes` for a task whose params are {"net"} and which classifies.
 
-    It measures the accuracy (0 to 1) at five severities of every corruption and attack:
-    NAME_1 to NAME_5, `probes.corrupt.severities` for images of `side` pixels a side,
-    and EPSILONS for "fgsm" and "pgd"; and corrupted_1 to corrupted_5, the mean over the
-    corruptions.
+def sensitivity_probe(net: Net, *, side: int) -> Callable[..., Metrics]:
+    """A `Task.probes` of a classifier with params {"net"}.
+
+    The probe measures the accuracy (0 to 1) at five severities of every corruption and
+    attack: NAME_1 to NAME_5, at `interpret.corrupt.severities` for images of `side`
+    pixels a side, and at EPSILONS for "fgsm" and "pgd"; and corrupted_1 to corrupted_5,
+    the mean over the corruptions.
     """
 
     def probe(params, model_state, batch, key):
+        images, labels, weight = batch["image"], batch["label"], batch["weight"]
+
         def logits(images):
-            return net.apply(params["net"], model_state, images, key=None, train=False)[
-                0
-            ]
+            output, _ = net.apply(
+                params["net"], model_state, images, key=None, train=False
+            )
+            return output
 
         def loss(images, labels):
             return optax.softmax_cross_entropy_with_integer_labels(
                 logits(images), labels
             )
 
-        images, labels, weight = batch["image"], batch["label"], batch["weight"]
+        def correct(images):
+            return ((logits(images).argmax(-1) == labels) * weight).sum()
 
-        def right(images):
-            return (((logits(images).argmax(-1)) == labels) * weight).sum()
-
-        correct: dict[str, Any] = {}
-        for i, (name, corrupt) in enumerate(CORRUPTIONS.items()):
-            levels = jnp.array(severities(name, side))
-            draw = jax.random.fold_in(key, i)  # one for all levels, so that they nest
-
-            def at(level, corrupt=corrupt, draw=draw):
-                return right(corrupt(draw, images, level))
-
-            correct[name] = jax.lax.map(at, levels)
-        start = jax.random.fold_in(key, len(CORRUPTIONS))
-        correct["corrupted"] = jnp.stack([*correct.values()]).mean(0)
-        epsilons = jnp.array(EPSILONS)
-        correct["fgsm"] = jax.lax.map(
-            lambda e: right(fgsm(loss, images, labels, epsilon=e)), epsilons
-        )
-        correct["pgd"] = jax.lax.map(
-            lambda e: right(
-                pgd(
-                    start,
-                    loss,
-                    images,
-                    labels,
-                    epsilon=e,
-                    steps=PGD_STEPS,
-                    step_size=2.5 * e / PGD_STEPS,
-                )
-            ),
-            epsilons,
-        )
+        sums = corrupted(correct, images, key, side=side)
+        sums["corrupted"] = jnp.stack([*sums.values()]).mean(0)
+        attack_key = jax.random.fold_in(key, len(CORRUPTIONS))
+        sums |= attacked(correct, loss, images, labels, attack_key)
         count = weight.sum()
         return {
             f"{name}_{i + 1}": (values[i], count)
-            for name, values in correct.items()
+            for name, values in sums.items()
             for i in range(len(EPSILONS))
         }
 
     return probe
+
+
+def corrupted(
+    correct: CorrectFn, images: jax.Array, key: jax.Array, *, side: int
+) -> dict[str, jax.Array]:
+    """{corruption: the number correct at each severity, (5,)}."""
+    sums = {}
+    for i, (name, corrupt) in enumerate(CORRUPTIONS.items()):
+        # One key for all severities, so that they nest.
+        corruption_key = jax.random.fold_in(key, i)
+
+        def at_severity(severity, corrupt=corrupt, corruption_key=corruption_key):
+            return correct(corrupt(corruption_key, images, severity))
+
+        sums[name] = jax.lax.map(at_severity, jnp.array(severities(name, side)))
+    return sums
+
+
+def attacked(
+    correct: CorrectFn, loss: Any, images: jax.Array, labels: jax.Array, key: jax.Array
+) -> dict[str, jax.Array]:
+    """{attack: the number correct at each epsilon, (5,)}."""
+
+    def under_fgsm(epsilon):
+        return correct(fgsm(loss, images, labels, epsilon=epsilon))
+
+    def under_pgd(epsilon):
+        adversarial = pgd(
+            key,
+            loss,
+            images,
+            labels,
+            epsilon=epsilon,
+            steps=PGD_STEPS,
+            step_size=2.5 * epsilon / PGD_STEPS,
+        )
+        return correct(adversarial)
+
+    epsilons = jnp.array(EPSILONS)
+    return {
+        "fgsm": jax.lax.map(under_fgsm, epsilons),
+        "pgd": jax.lax.map(under_pgd, epsilons),
+    }

@@ -1,8 +1,8 @@
-"""Where a weight's gradient comes from: ways to share the blame for an error.
+"""Gradients by other means than autodiff: credit assignment to each weight.
 
-`backward` is of an MLP of ReLUs (`models.ann.mlp`), `finite_differences` of any loss;
-both give a tree like its params. `with_gradient` makes a loss of such a tree, so that
-the one update trains by it.
+`mlp_gradient` is of an MLP of ReLUs (`models.mlp.mlp`), `finite_differences` of any
+loss; both give a tree like its params. `with_gradient` makes a loss that has such a
+tree as its gradient, so that the one update trains by it.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from jax.flatten_util import ravel_pytree
 
 
 def with_gradient(value: jax.Array, params: Any, gradient: Any) -> jax.Array:
-    """A scalar that is `value`, up to rounding, with `gradient` as that by `params`."""
+    """A scalar equal to `value`, up to rounding, whose gradient is `gradient`."""
     pairs = zip(jax.tree.leaves(params), jax.tree.leaves(gradient), strict=True)
-    line = sum(jnp.vdot(p, jax.lax.stop_gradient(g)) for p, g in pairs)
-    return jax.lax.stop_gradient(value - line) + line
+    linear = sum(jnp.vdot(p, jax.lax.stop_gradient(g)) for p, g in pairs)
+    return jax.lax.stop_gradient(value - linear) + linear
 
 
-def backward(
+def mlp_gradient(
     params: dict[str, Any],
     x: jax.Array,
     error: Callable[[jax.Array], jax.Array],
@@ -44,12 +44,12 @@ def backward(
         inputs.append(a)
         z = a @ params[layer]["kernel"] + params[layer]["bias"].reshape(1, -1)
         a = jnp.maximum(z, 0)
-    d, grads = error(z), {}
+    d, gradient = error(z), {}
     for layer, a in zip(reversed(layers), reversed(inputs), strict=True):
-        grads[layer] = {"kernel": a.T @ d, "bias": d.sum(0)}
-        back = params[layer]["kernel"] if feedback is None else feedback[layer]
-        d = (d @ back.T) * (a > 0)  # a > 0 where its z was
-    return grads
+        gradient[layer] = {"kernel": a.T @ d, "bias": d.sum(0)}
+        weights = params[layer]["kernel"] if feedback is None else feedback[layer]
+        d = (d @ weights.T) * (a > 0)  # a > 0 where its z was
+    return gradient
 
 
 def finite_differences(
@@ -61,8 +61,10 @@ def finite_differences(
     """
     flat, restore = ravel_pytree(params)
 
-    def slope(i):
+    def partial_derivative(i):
         up, down = flat.at[i].add(step), flat.at[i].add(-step)
         return (loss(restore(up)) - loss(restore(down))) / (2 * step)
 
-    return restore(jax.lax.map(slope, jnp.arange(len(flat)), batch_size=256))
+    return restore(
+        jax.lax.map(partial_derivative, jnp.arange(len(flat)), batch_size=256)
+    )

@@ -1,17 +1,27 @@
-"""How much does each layer know? A linear classifier on every one of them."""
+"""Linear probes: how much of the label does each layer's input predict linearly?"""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from dljax.interpret.layers import between
+from dljax.interpret.layers import layer_inputs
 from dljax.tasks.classification import classification
+from dljax.tasks.single_net import weighted_sum
 from dljax.types import Net, Task, Turn
 
 DECAY = 0.99  # of the averages that features are centred and scaled by
+
+
+class ProbeResult(NamedTuple):
+    """One probe's loss, and the two numbers whose ratio of sums is its score, (b,)."""
+
+    loss: jax.Array
+    numerator: jax.Array
+    denominator: jax.Array
 
 
 def probing(
@@ -24,23 +34,23 @@ def probing(
     train_net: bool = True,
     label: str = "label",
 ) -> Task:
-    """Classification, and beside it linear maps of what layers pass on.
+    """Classification, and linear probes of the inputs of all layers.
 
     Two players: "net" learns batch["label"] as in `classification`; "probes" learn
-    batch[label], int (b,), by softmax, or the pixels by least squares, from the values
-    `between` the net's layers, of the net as it is after its turn and in evaluation; no
-    gradient flows back into the net. Their features are flattened, centred, and scaled
-    to a mean squared length of 1, both by running averages: that changes nothing of
-    what a linear map can tell, and one learning rate then serves layers of any width
-    and scale. They begin at 0.
+    batch[label], int (b,), by softmax, or the pixels by least squares, from
+    `interpret.layers.layer_inputs` of the net after its turn and in evaluation mode. No
+    gradient flows back into the net. Features are flattened, centred, and scaled to a
+    mean squared length of 1, both by running averages: a linear map can tell as much
+    from them, and one learning rate serves layers of any width and scale. The probes
+    begin at 0.
 
     Args:
       net: image -> logits (b, classes).
       example: one batch of images, for its shape.
       outputs: how many values batch[label] has; of the image, all its pixels.
       probes: the optimiser of the probes.
-      train_net: False leaves the net as it was drawn; only probes learn.
-      label: what the probes learn; "image" for its pixels.
+      train_net: False leaves the net at its initial weights; only probes learn.
+      label: the probes' target; "image" for its pixels.
 
     Measures `accuracy_I_PLACE` (0 to 1) of each probe in the order of computation, from
     accuracy_0_input, the image itself, to that of the net's output; for pixels instead
@@ -51,103 +61,117 @@ def probing(
     """
 
     def apply(params, model_state, x, *, key, train):
-        y, mine = net.apply(params, model_state["net"], x, key=key, train=train)
-        return y, {**model_state, "net": mine}
+        y, net_state = net.apply(params, model_state["net"], x, key=key, train=train)
+        return y, {**model_state, "net": net_state}
 
     if label == "image":
-        outputs = math.prod(example.shape[1:])
+        outputs, metric, score = math.prod(example.shape[1:]), "r2", _score_pixels
+    else:
+        metric, score = "accuracy", _score_classes(label, outputs)
     base = classification(Net(net.init, apply), optimizer, example=example)
 
     def features(params, model_state, images):
-        found = between(net, params["net"], model_state["net"], images)
+        inputs = layer_inputs(net, params["net"], model_state["net"], images)
         return {
-            f"{i}_{place.replace('/', '.')}": values.reshape(len(values), -1)
-            for i, (place, values) in enumerate(found.items())
+            f"{i}_{name.replace('/', '.')}": values.reshape(len(values), -1)
+            for i, (name, values) in enumerate(inputs.items())
         }
 
     def init(key):
-        mine, model_state = net.init(key, example)
-        params, model_state = {"net": mine}, {"net": model_state}
+        net_params, net_state = net.init(key, example)
+        params, model_state = {"net": net_params}, {"net": net_state}
         shapes = jax.eval_shape(features, params, model_state, example)
+        widths = {layer: shape.shape[1] for layer, shape in shapes.items()}
         params["probes"] = {
-            layer: {
-                "kernel": jnp.zeros((shape.shape[1], outputs)),
-                "bias": jnp.zeros(outputs),
-            }
-            for layer, shape in shapes.items()
+            k: _init_probe(width, outputs) for k, width in widths.items()
         }
-        model_state["features"] = {
-            layer: {
-                "mean": jnp.zeros(shape.shape[1]),
-                "square": jnp.zeros([]),
-                "weight": jnp.zeros([]),
-            }
-            for layer, shape in shapes.items()
-        }
+        model_state["features"] = {k: _init_average(w) for k, w in widths.items()}
         return params, model_state
 
-    def pixels(answer, batch, kept):
-        mean = (kept["mean"] / jnp.maximum(kept["weight"], 1e-8)).reshape(1, -1)
-        rest = batch["image"].reshape(len(answer), -1) - mean
-        missed, whole = ((answer - rest) ** 2).sum(1), (rest**2).sum(1)
-        return missed, whole - missed, whole
-
-    def classes(answer, batch, kept):
-        del kept
-        labels = jax.nn.one_hot(batch[label], outputs)
-        right = jnp.argmax(answer, -1) == batch[label]
-        loss = optax.softmax_cross_entropy(answer, labels)
-        return loss, right, jnp.ones(right.shape)
-
-    told_by, name = (pixels, "r2") if label == "image" else (classes, "accuracy")
-
-    def losses(params, kept, found, batch):
-        """{layer: (loss, what is told, of what)}, each (b,)."""
-        told = {}
-        for layer, x in found.items():
+    def probe_results(params, averages, values, batch) -> dict[str, ProbeResult]:
+        results = {}
+        for layer, x in values.items():
             probe = params["probes"][layer]
-            answer = _scaled(x, kept[layer]) @ probe["kernel"]
-            answer += probe["bias"].reshape(1, -1)
-            told[layer] = told_by(answer, batch, kept["0_input"])
-        return told
+            prediction = _scaled(x, averages[layer]) @ probe["kernel"]
+            prediction += probe["bias"].reshape(1, -1)
+            results[layer] = score(prediction, batch, averages["0_input"])
+        return results
 
     def loss(params, model_state, batch, key, step):
         del key, step
-        found = features(params, model_state, batch["image"])
-        kept = {k: _average(model_state["features"][k], x) for k, x in found.items()}
-        told = losses(params, kept, found, batch)
-        total = sum(each.mean() for each, *_ in told.values())
-        return total, ({}, {**model_state, "features": kept})
+        values = features(params, model_state, batch["image"])
+        averages = {
+            k: _average(model_state["features"][k], x) for k, x in values.items()
+        }
+        results = probe_results(params, averages, values, batch)
+        total = sum(result.loss.mean() for result in results.values())
+        return total, ({}, {**model_state, "features": averages})
 
     def metrics(params, model_state, batch, key):
-        weight, count = batch["weight"], batch["weight"].sum()
-        found = features(params, model_state, batch["image"])
-        told = losses(params, model_state["features"], found, batch)
-        shares = {
-            layer: ((gained * weight).sum(), (of * weight).sum())
-            for layer, (_, gained, of) in told.items()
+        weight = batch["weight"]
+        values = features(params, model_state, batch["image"])
+        results = probe_results(params, model_state["features"], values, batch)
+        scores = {
+            layer: ((r.numerator * weight).sum(), (r.denominator * weight).sum())
+            for layer, r in results.items()
         }
         if train_net:
-            measured = base.metrics(params, model_state, batch, key)
+            sums = base.metrics(params, model_state, batch, key)
         else:
-            each, *_ = list(told.values())[-1]
-            measured = {"loss": ((each * weight).sum(), count)}
-            measured[name] = list(shares.values())[-1]
-        return measured | {f"{name}_{layer}": pair for layer, pair in shares.items()}
+            last = list(results)[-1]
+            sums = {
+                "loss": weighted_sum(results[last].loss, weight),
+                metric: scores[last],
+            }
+        return sums | {f"{metric}_{layer}": pair for layer, pair in scores.items()}
 
     turns = (Turn("probes", loss, probes),)
     return Task(init, base.turns + turns if train_net else turns, metrics, base.sample)
 
 
-def _average(kept, x):
+def _score_classes(label: str, outputs: int) -> Callable[..., ProbeResult]:
+    """Cross-entropy and accuracy of logits (b, outputs) for batch[label]."""
+
+    def score(logits, batch, input_average):
+        del input_average
+        one_hot = jax.nn.one_hot(batch[label], outputs)
+        correct = jnp.argmax(logits, -1) == batch[label]
+        loss = optax.softmax_cross_entropy(logits, one_hot)
+        return ProbeResult(loss, correct, jnp.ones(correct.shape))
+
+    return score
+
+
+def _score_pixels(prediction, batch, input_average) -> ProbeResult:
+    """Squared error and explained variance of pixels (b, k) less the mean image."""
+    count = jnp.maximum(input_average["weight"], 1e-8)
+    mean = (input_average["mean"] / count).reshape(1, -1)
+    target = batch["image"].reshape(len(prediction), -1) - mean
+    error, variance = ((prediction - target) ** 2).sum(1), (target**2).sum(1)
+    return ProbeResult(error, variance - error, variance)
+
+
+def _init_probe(width, outputs):
+    return {"kernel": jnp.zeros((width, outputs)), "bias": jnp.zeros(outputs)}
+
+
+def _init_average(width):
+    return {
+        "mean": jnp.zeros(width),
+        "square": jnp.zeros([]),
+        "weight": jnp.zeros([]),
+    }
+
+
+def _average(average, x):
     """Running averages of features (b, d): their mean and squared length."""
     new = {"mean": x.mean(0), "square": (x**2).sum(1).mean(), "weight": 1.0}
-    return jax.tree.map(lambda a, b: DECAY * a + (1 - DECAY) * b, kept, new)
+    return jax.tree.map(lambda a, b: DECAY * a + (1 - DECAY) * b, average, new)
 
 
-def _scaled(x, kept):
+def _scaled(x, average):
     """Centred features, divided by the root of their mean squared length."""
-    weight = jnp.maximum(kept["weight"], 1e-8)  # 0 before the first update
-    mean, square = kept["mean"] / weight, kept["square"] / weight
+    weight = jnp.maximum(average["weight"], 1e-8)  # 0 before the first update
+    mean, square = average["mean"] / weight, average["square"] / weight
     length = jnp.sqrt(jnp.maximum(square - (mean**2).sum(), 1e-8))
     return (x - mean.reshape(1, -1)) / length

@@ -1,4 +1,6 @@
-"""Reconstruction: through a code, what was the image?"""
+"""Autoencoders: reconstruct the image through a code, from the image or a corrupted
+one.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +10,10 @@ import jax.numpy as jnp
 
 from dljax.errors import UserError
 from dljax.models.autoencoder import Autoencoder
+from dljax.tasks.single_net import weighted_sum
 from dljax.types import Task, Turn
 
-MOST = 4096  # values of an image whose covariance is kept
+MAX_VALUES = 4096  # of an image whose covariance is accumulated
 
 
 def reconstruction(
@@ -19,112 +22,129 @@ def reconstruction(
     *,
     example: Any,
     corrupt: Callable[[jax.Array, Any], Any] | None = None,
-    taught: bool = True,
-    code: int = 0,
+    corrupt_training: bool = True,
+    pca_components: int = 0,
 ) -> Task:
     """Mean squared error over batches {"image": (b, h, w, c)}.
 
     Args:
-      nets: the encoder and the decoder; what it gives are pixels.
+      nets: the encoder and the decoder, which gives pixels.
       example: one batch of images, for its shape.
-      corrupt: (key, images) -> images: what is encoded, in training and in tests, where
-        the image itself is asked for (a denoising autoencoder, Vincent et al. 2008).
-      taught: False corrupts in tests alone.
-      code: measures PCA too, of so many components, on test data: of the training
-        images that the run saw, whose covariance it keeps.
+      corrupt: (key, images) -> images that are encoded in training and evaluation; the
+        target is the image itself (a denoising autoencoder, Vincent et al. 2008).
+      corrupt_training: False corrupts in evaluation alone.
+      pca_components: on test data also measures PCA of so many components, fitted to
+        the training images of the run; their covariance is kept in model_state.
 
-    Measures `mse`, the mean over pixels and images; with `corrupt`, `noise_left`, its
-    share of that of what is encoded; with `code`, `pca_mse`, and `beyond_pca`, the
-    share of it by which `mse` is above.
+    Measures `mse`, the mean over pixels and images; with `corrupt`, `noise_left`, `mse`
+    over that of the corrupted images; with `pca_components`, `pca_mse`, and
+    `beyond_pca`, the share of `pca_mse` by which `mse` is above.
 
     Raises:
-      UserError: PCA of images that have more than `MOST` values.
+      UserError: PCA of images that have more than `MAX_VALUES` values.
     """
-    if code and example[0].size > MOST:
+    num_values = example[0].size
+    if pca_components and num_values > MAX_VALUES:
         raise UserError(
-            f"--resize: PCA of {example[0].size} values an image takes too much "
-            f"memory; make images smaller, of {MOST} at most"
+            f"--resize: PCA of {num_values} values an image takes too much "
+            f"memory; make images smaller, of {MAX_VALUES} at most"
         )
 
     def init(key):
-        first, second = jax.random.split(key)
-        encoder, model_state = nets.encode.init(first, example)
-        z, _ = nets.encode.apply(encoder, model_state, example, key=first, train=False)
-        decoder, others = nets.decode.init(second, z)
-        kept = {"encoder": model_state, "decoder": others}
-        if code:
-            n = example[0].size
-            kept["moments"] = {"mean": jnp.zeros(n), "outer": jnp.zeros((n, n))}
-            kept["moments"]["count"] = jnp.zeros([])
-        return {"net": {"encoder": encoder, "decoder": decoder}}, kept
+        encoder_key, decoder_key = jax.random.split(key)
+        encoder, encoder_state = nets.encode.init(encoder_key, example)
+        z, _ = nets.encode.apply(
+            encoder, encoder_state, example, key=encoder_key, train=False
+        )
+        decoder, decoder_state = nets.decode.init(decoder_key, z)
+        model_state = {"encoder": encoder_state, "decoder": decoder_state}
+        if pca_components:
+            model_state["moments"] = _zero_moments(num_values)
+        return {"net": {"encoder": encoder, "decoder": decoder}}, model_state
 
-    def given(batch, key, train=False):
-        if corrupt is None or (train and not taught):
+    def inputs(batch, key, train=False):
+        if corrupt is None or (train and not corrupt_training):
             return batch["image"]
         return corrupt(key, batch["image"])
 
-    def answers(params, model_state, x, key, train) -> tuple[Any, Any]:
-        p = params["net"]
-        first, second = (None, None) if key is None else jax.random.split(key)
-        z, encoder = nets.encode.apply(
-            p["encoder"], model_state["encoder"], x, key=first, train=train
-        )
-        y, decoder = nets.decode.apply(
-            p["decoder"], model_state["decoder"], z, key=second, train=train
-        )
-        return y, {**model_state, "encoder": encoder, "decoder": decoder}
-
-    def errors(x, y):
-        return ((x - y) ** 2).mean((1, 2, 3))
-
     def loss(params, model_state, batch, key, step):
         del step
-        noise, key = jax.random.split(key)
-        y, new = answers(params, model_state, given(batch, noise, True), key, True)
-        if code:
-            new["moments"] = _added(model_state["moments"], batch["image"])
-        return errors(batch["image"], y).mean(), ({}, new)
+        corrupt_key, net_key = jax.random.split(key)
+        x = inputs(batch, corrupt_key, True)
+        y, new_state = _reconstruct(nets, params, model_state, x, net_key, True)
+        if pca_components:
+            new_state["moments"] = _add_moments(model_state["moments"], batch["image"])
+        return _squared_errors(batch["image"], y).mean(), ({}, new_state)
 
     def metrics(params, model_state, batch, key):
-        weight, count = batch["weight"], batch["weight"].sum()
-        x = given(batch, key)
-        y, _ = answers(params, model_state, x, None, False)
-        missed = (errors(batch["image"], y) * weight).sum()
+        x = inputs(batch, key)
+        y, _ = _reconstruct(nets, params, model_state, x, None, False)
+        weight = batch["weight"]
+        error, count = weighted_sum(_squared_errors(batch["image"], y), weight)
         if corrupt is None:
-            return {"mse": (missed, count)}
-        whole = (errors(batch["image"], x) * weight).sum()
-        return {"mse": (missed, count), "noise_left": (missed, whole)}
+            return {"mse": (error, count)}
+        noise = (_squared_errors(batch["image"], x) * weight).sum()
+        return {"mse": (error, count), "noise_left": (error, noise)}
 
     def probe(params, model_state, batch, key):
         del key
-        mean, basis = principal(model_state["moments"], code)
-        rest = batch["image"].reshape(len(batch["weight"]), -1) - mean[None]
+        mean, basis = principal_components(model_state["moments"], pca_components)
         weight = batch["weight"]
-        least = (((rest - (rest @ basis) @ basis.T) ** 2).mean(-1) * weight).sum()
-        y, _ = answers(params, model_state, batch["image"], None, False)
-        missed = (errors(batch["image"], y) * weight).sum()
-        return {"pca_mse": (least, weight.sum()), "beyond_pca": (missed - least, least)}
+        centred = batch["image"].reshape(len(weight), -1) - mean[None]
+        residual = ((centred - (centred @ basis) @ basis.T) ** 2).mean(-1)
+        pca_error, count = weighted_sum(residual, weight)
+        y, _ = _reconstruct(nets, params, model_state, batch["image"], None, False)
+        error = (_squared_errors(batch["image"], y) * weight).sum()
+        return {
+            "pca_mse": (pca_error, count),
+            "beyond_pca": (error - pca_error, pca_error),
+        }
 
     def sample(params, model_state, batch, key):
-        x = given(batch, key)
-        y, _ = answers(params, model_state, x, None, False)
+        x = inputs(batch, key)
+        y, _ = _reconstruct(nets, params, model_state, x, None, False)
         return {"corrupted": x, "reconstructed": y}
 
     turns = (Turn("net", loss, optimizer),)
-    return Task(init, turns, metrics, sample, probe if code else None)
+    return Task(init, turns, metrics, sample, probe if pca_components else None)
 
 
-def _added(moments, images):
-    """Sums of images (b, ...) and of their products, as vectors, with these."""
+def _reconstruct(nets, params, model_state, x, key, train) -> tuple[Any, Any]:
+    """The decoded images, and the new model_state."""
+    p = params["net"]
+    encoder_key, decoder_key = (None, None) if key is None else jax.random.split(key)
+    z, encoder = nets.encode.apply(
+        p["encoder"], model_state["encoder"], x, key=encoder_key, train=train
+    )
+    y, decoder = nets.decode.apply(
+        p["decoder"], model_state["decoder"], z, key=decoder_key, train=train
+    )
+    return y, {**model_state, "encoder": encoder, "decoder": decoder}
+
+
+def _squared_errors(x, y):
+    return ((x - y) ** 2).mean((1, 2, 3))
+
+
+def _zero_moments(n):
+    return {
+        "mean": jnp.zeros(n),
+        "outer": jnp.zeros((n, n)),
+        "count": jnp.zeros([]),
+    }
+
+
+def _add_moments(moments, images):
+    """Adds images (b, ...), as vectors, to the sums of images and of their products."""
     x = images.reshape(len(images), -1)
     new = {"mean": x.sum(0), "outer": x.T @ x, "count": jnp.float32(len(x))}
     return jax.tree.map(jnp.add, moments, new)
 
 
-def principal(moments: Any, code: int) -> tuple[jax.Array, jax.Array]:
-    """The mean (n,) and the `code` first principal components (n, code) of sums."""
+def principal_components(moments: Any, components: int) -> tuple[jax.Array, jax.Array]:
+    """The mean (n,) and the first principal components (n, components) of sums."""
     count = jnp.maximum(moments["count"], 1.0)
     mean = moments["mean"] / count
     covariance = moments["outer"] / count - mean[:, None] * mean[None]
     _, vectors = jnp.linalg.eigh(covariance)
-    return mean, vectors[:, ::-1][:, :code]
+    return mean, vectors[:, ::-1][:, :components]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.errors import UserError
-from dljax.interpret.layers import between
+from dljax.interpret.layers import layer_inputs
 from dljax.metrics import generative_metrics
 from dljax.models.cnn import cnn
 from dljax.sources.examples import image_example
@@ -69,7 +69,7 @@ def train_image_evaluator(
 
     @jax.jit
     def forward(images):
-        *_, features, logits = between(net, params, model_state, images).values()
+        *_, features, logits = layer_inputs(net, params, model_state, images).values()
         return features, jnp.argmax(logits, -1)
 
     def feature_fn(images):
