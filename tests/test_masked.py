@@ -70,20 +70,20 @@ def test_divergences_by_hand():
     assert ngrams.divergence({"a": 3, "b": 1}, {"a": 1, "b": 3}) == pytest.approx(right)
 
 
-def test_a_chain_draws_each_token_by_the_one_before():
+def test_a_markov_chain_has_the_transitions_of_its_text():
     rows = np.array([[0, 1, 2, 0, 1, 3], [1, 2, 0, 1, 2, 4]])
-    made = ngrams.chain(rows, 3000)
-    assert made.shape == (3000, 6)
-    pairs = ngrams.counts(made, 2)
+    samples = ngrams.markov_chain(rows, 3000)
+    assert samples.shape == (3000, 6)
+    pairs = ngrams.counts(samples, 2)
     from_1 = {b: n for (a, b), n in pairs.items() if a == 1}
     assert set(from_1) == {2, 3}
     assert from_1[2] / sum(from_1.values()) == pytest.approx(3 / 4, abs=0.02)
     assert {b for a, b in pairs if a == 0} == {1}
-    first = np.bincount(made[:, 0], minlength=5) / 3000
+    first = np.bincount(samples[:, 0], minlength=5) / 3000
     np.testing.assert_allclose(first, np.bincount(rows.reshape(-1)) / 12, atol=0.03)
 
 
-def test_a_text_is_judged_beside_real_chained_and_shuffled_ones():
+def test_text_is_compared_with_real_chained_and_shuffled_text():
     text = np.array([i % 5 for i in range(2000)]).reshape(100, 20)
     source = table({"y": text}, train=100, valid=0)
     evaluator = ngrams.text_sample_evaluator(source, max_examples=100, lengths=(1, 2))

@@ -116,26 +116,26 @@ def occlusion(
       ValueError: the patch is larger than the images, or the stride than the patch.
     """
     _, h, w, _ = images.shape
-    places = jnp.array(
+    corners = jnp.array(
         [
             (i, j)
             for i in _starts(h, size, stride or size)
             for j in _starts(w, size, stride or size)
         ]
     )
-    before = score(images)
+    unoccluded = score(images)
 
     def hide(n, totals):
         drops, counts = totals
-        (top, left), rows, columns = places[n], jnp.arange(h), jnp.arange(w)
-        down = (rows >= top) & (rows < top + size)
-        along = (columns >= left) & (columns < left + size)
-        patch = down[None, :, None] & along[None, None, :]
-        drop = before - score(jnp.where(patch[..., None], fill, images))
+        (top, left), rows, columns = corners[n], jnp.arange(h), jnp.arange(w)
+        in_rows = (rows >= top) & (rows < top + size)
+        in_columns = (columns >= left) & (columns < left + size)
+        patch = in_rows[None, :, None] & in_columns[None, None, :]
+        drop = unoccluded - score(jnp.where(patch[..., None], fill, images))
         return drops + drop[:, None, None] * patch, counts + patch
 
     start = jnp.zeros(images.shape[:3]), jnp.zeros((1, h, w))
-    drops, counts = jax.lax.fori_loop(0, len(places), hide, start)
+    drops, counts = jax.lax.fori_loop(0, len(corners), hide, start)
     return drops / counts
 
 

@@ -54,8 +54,8 @@ def _gaussian(n, sigma):
     """The filter along an axis as a matrix (n, n): its size is free of sigma's."""
     distance = jnp.arange(-n, 2 * n).reshape(1, -1) - jnp.arange(n).reshape(-1, 1)
     weights = jax.nn.softmax(-0.5 * (distance / jnp.maximum(sigma, 1e-3)) ** 2)
-    before, inside, after = jnp.split(weights, 3, 1)
-    return before[:, ::-1] + inside + after[:, ::-1]
+    left, inside, right = jnp.split(weights, 3, 1)
+    return left[:, ::-1] + inside + right[:, ::-1]
 
 
 def contrast(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:

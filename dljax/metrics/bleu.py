@@ -22,7 +22,7 @@ def translation_sample_evaluator(details: Any) -> SampleEvaluator:
     Raises:
       UserError: sacrebleu is not installed.
     """
-    package("sacrebleu", extra="text", what="to judge translations")
+    package("sacrebleu", extra="text", what="to score translations")
     from sacrebleu.metrics import BLEU, CHRF
 
     bleu, chrf = (

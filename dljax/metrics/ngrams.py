@@ -1,4 +1,4 @@
-"""How near generated text is to real text, by how often runs of tokens are there."""
+"""Distances of generated text to real text, by counts of n-grams."""
 
 import collections
 import functools
@@ -9,100 +9,102 @@ import numpy as np
 
 from dljax.types import SampleEvaluator, Source
 
-LONGEST = 4  # characters of a run
+MAX_LENGTH = 4  # characters of an n-gram
 
 
 def counts(rows: Any, n: int) -> collections.Counter:
-    """How often each run of n tokens is in rows (b, t) of tokens; none across rows."""
+    """Counts of n-grams in rows (b, t) of tokens; none spans two rows."""
     return collections.Counter(
         tuple(row[i : i + n]) for row in rows for i in range(len(row) - n + 1)
     )
 
 
 def divergence(a: Mapping[Any, int], b: Mapping[Any, int]) -> float:
-    """The Jensen-Shannon divergence of two counts, in bits: 0 alike, 1 nothing shared.
+    """The Jensen-Shannon divergence of two counts, in bits: 0 alike, 1 disjoint.
 
-    It is above 0 for two samples of one distribution, the more the smaller they are.
+    For two samples of one distribution it is above 0, and larger for smaller samples.
     Source: Lin 1991.
     """
     keys = list({**a, **b})
     p, q = (np.array([c.get(k, 0) for k in keys], float) for c in (a, b))
     p, q = p / p.sum(), q / q.sum()
-    middle = (p + q) / 2
+    mean = (p + q) / 2
 
-    def to_middle(x):
-        some = x > 0
-        return (x[some] * np.log2(x[some] / middle[some])).sum()
+    def kl_to_mean(x):
+        positive = x > 0
+        return (x[positive] * np.log2(x[positive] / mean[positive])).sum()
 
-    return float((to_middle(p) + to_middle(q)) / 2)
+    return float((kl_to_mean(p) + kl_to_mean(q)) / 2)
 
 
-def chain(rows: Any, count: int) -> np.ndarray:
-    """`count` rows of as many tokens as rows (n, t) have, each drawn by how often it
-    follows the one before (Markov 1913); always the same.
+def markov_chain(rows: Any, count: int) -> np.ndarray:
+    """`count` rows of a first-order Markov chain fitted to rows (n, t) of tokens, of
+    the same length (Markov 1913); deterministic.
     """
     rows = np.asarray(rows)
     size = rows.max() + 1
-    follows = np.zeros((size, size))
-    np.add.at(follows, (rows[:, :-1], rows[:, 1:]), 1.0)
-    follows[follows.sum(1) == 0] = 1.0  # what ends rows alone
-    up_to = np.cumsum(follows / follows.sum(1, keepdims=True), 1)
-    up_to[:, -1] = 1.0
+    transitions = np.zeros((size, size))
+    np.add.at(transitions, (rows[:, :-1], rows[:, 1:]), 1.0)
+    transitions[transitions.sum(1) == 0] = 1.0  # tokens that only end rows
+    cumulative = np.cumsum(transitions / transitions.sum(1, keepdims=True), 1)
+    cumulative[:, -1] = 1.0
     rng = np.random.default_rng(0)
-    drawn = [rng.choice(rows.reshape(-1), count)]
+    columns = [rng.choice(rows.reshape(-1), count)]
     for _ in range(rows.shape[1] - 1):
-        at = rng.random((count, 1))
-        drawn.append((up_to[drawn[-1]] < at).sum(1))
-    return np.stack(drawn, 1)
+        uniform = rng.random((count, 1))
+        columns.append((cumulative[columns[-1]] < uniform).sum(1))
+    return np.stack(columns, 1)
 
 
 def text_sample_evaluator(
-    source: Source, *, max_examples: int, lengths: Sequence[int] = range(1, LONGEST + 1)
+    source: Source,
+    *,
+    max_examples: int,
+    lengths: Sequence[int] = range(1, MAX_LENGTH + 1),
 ) -> SampleEvaluator:
-    """Judges samples "prediction", tokens (b, t), by the first half of the test's "y";
-    those that go on from the other half, where they go on from it.
+    """Evaluates samples "prediction", tokens (b, t), by the n-grams of real text.
 
-    `ngramN`: the divergence of runs of N characters, and `ngrams`, the mean of all N;
-    beside each its floors: "..._real", of the other half of the test, "..._chain", of
-    what a `chain` of the training text draws, and "..._shuffled", of the test's
-    characters in any order.
+    Reference: the first half of the test's "y". Samples are those of the other half,
+    which they continue where the task has prompts. `ngramN`: the divergence of
+    characters' N-grams; `ngrams`: the mean over all N. Each has baselines: "..._real",
+    of the other half of the test, "..._chain", of a Markov chain fitted to the training
+    text, and "..._shuffled", of the test's characters in random order.
 
     Args:
-      source: of which the training text is, as tokens "y" (n, t).
-      max_examples: test examples that it is given at most.
+      source: its training examples are tokens "y" (n, t).
+      max_examples: test examples that are scored at most.
     """
 
     @functools.cache
-    def chained(count: int) -> np.ndarray:
+    def chain_rows(count: int) -> np.ndarray:
         rows = source.split(0)["train"]
-        return chain(source.gather(source.arrays, rows)["y"], count)
+        return markov_chain(source.gather(source.arrays, rows)["y"], count)
 
     def score(sample: Mapping[str, Any], seed: int) -> dict[str, float]:
         del seed
         half = len(sample["y"]) // 2
         later = slice(half, 2 * half)
         real, other = np.asarray(sample["y"][:half]), np.asarray(sample["y"][later])
-        drawn = chained(len(real))
         shuffled = np.random.default_rng(0).permutation(other.reshape(-1))
-        distances: dict[str, float] = {}
-        for end, rows in (
-            ("", np.asarray(sample["prediction"])[later, : real.shape[1]]),
-            ("_real", other),
-            ("_chain", drawn),
-            ("_shuffled", shuffled.reshape(other.shape)),
-        ):
+        rows_by_suffix = {
+            "": np.asarray(sample["prediction"])[later, : real.shape[1]],
+            "_real": other,
+            "_chain": chain_rows(len(real)),
+            "_shuffled": shuffled.reshape(other.shape),
+        }
+        scores: dict[str, float] = {}
+        for suffix, rows in rows_by_suffix.items():
             divergences = [
                 divergence(counts(rows, n), counts(real, n)) for n in lengths
             ]
-            distances |= {
-                f"ngram{n}{end}": d for n, d in zip(lengths, divergences, strict=True)
-            }
-            distances[f"ngrams{end}"] = float(np.mean(divergences))
-        return distances
+            for n, value in zip(lengths, divergences, strict=True):
+                scores[f"ngram{n}{suffix}"] = value
+            scores[f"ngrams{suffix}"] = float(np.mean(divergences))
+        return scores
 
     names = [
-        name + end
-        for end in ("", "_real", "_chain", "_shuffled")
+        name + suffix
+        for suffix in ("", "_real", "_chain", "_shuffled")
         for name in (*(f"ngram{n}" for n in lengths), "ngrams")
     ]
     return SampleEvaluator(tuple(names), score, max_examples=max_examples)
