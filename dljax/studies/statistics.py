@@ -1,6 +1,6 @@
-"""Intervals, tests and what they may decide, over seeds.
+"""Intervals and tests over seeds, and the verdicts that they allow.
 
-What is decided rests on three limits, each said where it bites:
+Three limits:
 
 * an exact paired sign-flip test on n seeds has no p below 2 / 2^n, so a family of m
   comparisons needs `seeds_needed(m)` seeds for any verdict; fewer are *descriptive*;
@@ -126,15 +126,15 @@ class Comparison(NamedTuple):
 
     @property
     def decides(self) -> bool:
-        """Whether there are seeds enough for a verdict; else it is descriptive."""
+        """Whether the seeds are enough for a verdict; else it is descriptive."""
         return self.n >= max(self.needed, 2)
 
     @property
     def simultaneous_ci(self) -> Interval:
         """The simultaneous interval."""
-        return self._at(1 - self.alpha)
+        return self._interval(1 - self.alpha)
 
-    def _at(self, confidence: float) -> Interval:
+    def _interval(self, confidence: float) -> Interval:
         return interval(
             self.differences,
             confidence=confidence,
@@ -143,17 +143,19 @@ class Comparison(NamedTuple):
 
     @property
     def in_noise(self) -> bool:
-        """It may be 0: the adjusted p is above 0.05, or nothing can be decided."""
-        small = self.p_adjusted is not None and self.p_adjusted <= ALPHA
-        return not (small and self.decides)
+        """Whether the adjusted p is above 0.05, or the seeds are too few."""
+        significant = self.p_adjusted is not None and self.p_adjusted <= ALPHA
+        return not (significant and self.decides)
 
     def above(self, margin: float) -> bool:
         """Above 0 by the adjusted test, and above `margin` by `simultaneous_ci`."""
         if not self.decides or self.simultaneous_ci.low is None:
             return False
         positive = not self.in_noise and self.difference > 0
-        over = self.simultaneous_ci.low > margin
-        return positive and (margin == 0 or over) if margin >= 0 else positive or over
+        beyond = self.simultaneous_ci.low > margin
+        if margin >= 0:
+            return positive and (margin == 0 or beyond)
+        return positive or beyond
 
     def below(self, margin: float) -> bool:
         """Below 0 by the adjusted test, and below `margin` by `simultaneous_ci`."""
@@ -171,7 +173,7 @@ class Comparison(NamedTuple):
 
     def within(self, margin: float) -> bool:
         """Equivalent to 0: two one-sided tests (Schuirmann 1987) at level alpha."""
-        _, _, low, high = self._at(1 - 2 * self.alpha)
+        _, _, low, high = self._interval(1 - 2 * self.alpha)
         if low is None or high is None or not self.decides:
             return False
         return -margin < low and high < margin
@@ -180,7 +182,7 @@ class Comparison(NamedTuple):
 def compare(
     a: str, b: str, differences: Sequence[float], *, test_train_ratio: float = 0.0
 ) -> Comparison:
-    """Compares by the per-seed differences of a and b; a family is then `holm`."""
+    """Compares a and b by their per-seed differences; `holm` adjusts a family."""
     x = np.asarray(differences, float)
     n, mean, low, high = interval(x, test_train_ratio=test_train_ratio)
     effect = p = power = None
@@ -236,28 +238,35 @@ def seeds_for_power(
     test_train_ratio: float = 0.0,
     max_seeds: int = 10_000,
 ) -> int | None:
-    """The least n with which a paired t test at 0.05 sees `effect` so often.
+    """The least number of seeds with which a paired t test at 0.05 has this power.
 
-    By the noncentral t distribution (Cohen 1988). None where `max_seeds` are too few:
-    seeds that share data never are for a small effect.
+    By the noncentral t distribution (Cohen 1988). statsmodels' `TTestPower` has no
+    test_train_ratio, and does not converge for effects above 5.
+
+    Args:
+      effect: Cohen's d of the differences.
+
+    Returns:
+      None where `max_seeds` are too few; seeds that share data never suffice for a
+      small effect.
     """
 
-    def enough(n):
-        shift = abs(effect) / np.sqrt(1 / n + test_train_ratio)
+    def has_power(n):
+        noncentrality = abs(effect) / np.sqrt(1 / n + test_train_ratio)
         limit = stats.t.ppf(1 - ALPHA / 2, n - 1)
-        return stats.nct.sf(limit, n - 1, shift) >= power
+        return stats.nct.sf(limit, n - 1, noncentrality) >= power
 
-    if effect == 0 or not enough(max_seeds):
+    if effect == 0 or not has_power(max_seeds):
         return None
-    low, high = 1, max_seeds  # not enough, enough
+    low, high = 1, max_seeds  # the least is in (low, high]
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
+        low, high = (low, middle) if has_power(middle) else (middle, high)
     return high
 
 
 def seeds_needed(comparisons: int) -> int:
-    """The least seeds with which a sign-flip test can pass Holm's first step."""
+    """The least number of seeds whose sign-flip test can pass Holm's first step."""
     return math.ceil(math.log2(2 * comparisons / ALPHA))
 
 
@@ -265,15 +274,15 @@ def holm(comparisons: Sequence[Comparison], *, looks: int = 1) -> list[Compariso
     """Adjusts a family: p values after Holm (1979), intervals after Bonferroni.
 
     Args:
-      looks: at how many numbers of seeds the study may be judged; each gets an equal
-        share of ALPHA, so that judging again after more seeds keeps the error.
+      looks: how many times the study may be judged, at declared numbers of seeds. Each
+        look gets an equal share of ALPHA, which keeps the error of all together.
     """
     m = len(comparisons)
-    known = sorted((c.p, i) for i, c in enumerate(comparisons) if c.p is not None)
+    p_values = sorted((c.p, i) for i, c in enumerate(comparisons) if c.p is not None)
     level, needed = ALPHA / looks / max(m, 1), seeds_needed(max(m, 1) * looks)
     adjusted = [c._replace(alpha=level, needed=needed) for c in comparisons]
     largest = 0.0
-    for rank, (p, i) in enumerate(known):
+    for rank, (p, i) in enumerate(p_values):
         largest = max(largest, min(1.0, (m - rank) * looks * p))
         adjusted[i] = adjusted[i]._replace(p_adjusted=largest)
     return adjusted
