@@ -29,7 +29,7 @@ PROBE = """<script>addEventListener("load", () => setTimeout(() => {
   document.documentElement.dataset.probe = JSON.stringify({
     wide: page.documentElement.scrollWidth - page.documentElement.clientWidth,
     images: [...page.images].map(i => i.complete && i.naturalWidth > 0 && i.alt > ""),
-    asked: window_.performance.getEntriesByType("resource").map(entry => entry.name),
+    requests: window_.performance.getEntriesByType("resource").map(entry => entry.name),
   })
 }, 1000))</script>"""
 
@@ -63,28 +63,28 @@ def probe(text, folder, *flags):
     path = folder / "probed.html"
     path.write_text(text + PROBE)
     printed, console = browse(path, folder, "--dump-dom", *flags)
-    found = re.search(r'data-probe="([^"]*)"', printed)
-    return json.loads(html.unescape(found[1])) | {"console": console}
+    result = re.search(r'data-probe="([^"]*)"', printed)
+    return json.loads(html.unescape(result[1])) | {"console": console}
 
 
-def whole(found):
-    assert found["console"] == []
-    assert [name for name in found["asked"] if not name.startswith("data:")] == []
-    assert found["images"] == [True] * 6
-    assert found["wide"] <= 0
+def assert_complete(result):
+    assert result["console"] == []
+    assert [name for name in result["requests"] if not name.startswith("data:")] == []
+    assert result["images"] == [True] * 6
+    assert result["wide"] <= 0
 
 
 def test_console_errors_and_requests_are_noticed(tmp_path):
     bad = "<script>fetch('http://127.0.0.1:9/x').catch(() => 0); nothing()</script>"
-    found = probe(bad, tmp_path)
-    assert any("nothing is not defined" in line for line in found["console"])
-    assert found["asked"] == ["http://127.0.0.1:9/x"]
+    result = probe(bad, tmp_path)
+    assert any("nothing is not defined" in line for line in result["console"])
+    assert result["requests"] == ["http://127.0.0.1:9/x"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_renders_in_light_and_dark(page, tmp_path, scheme):
     flags = ["--window-size=1100,1600"] + [DARK] * (scheme == "dark")
-    whole(probe(page.read_text(), tmp_path, *flags))
+    assert_complete(probe(page.read_text(), tmp_path, *flags))
     picture = tmp_path / "page.png"
     browse(page, tmp_path, f"--screenshot={picture}", *flags)
     shades = np.asarray(Image.open(picture).convert("L"), int)
@@ -96,4 +96,4 @@ def test_page_renders_in_light_and_dark(page, tmp_path, scheme):
 def test_page_fits_a_phone(page, tmp_path):
     text = html.escape(page.read_text())
     framed = f'<iframe width="360" height="700" srcdoc="{text}"></iframe>'
-    whole(probe(f"<!doctype html>{framed}", tmp_path))
+    assert_complete(probe(f"<!doctype html>{framed}", tmp_path))

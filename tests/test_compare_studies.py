@@ -33,7 +33,7 @@ def runs(tmp_path_factory):
 
 def test_studies_are_compared_variant_by_variant(runs, capsys):
     assert report.main([str(runs / "short"), str(runs / "long")]) == DONE
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     means = {
         name: {
             row["variant"]: row["mean"]
@@ -43,7 +43,7 @@ def test_studies_are_compared_variant_by_variant(runs, capsys):
     }
     gain = means["long"]["0/relu"] - means["short"]["0/relu"]
     assert gain > 0.1
-    assert f"0/relu: long - short: {gain:+.4f}" in said
+    assert f"0/relu: long - short: {gain:+.4f}" in printed
     page = (runs / "short_vs_long.html").read_text()
     assert "<td>steps</td><td>20</td><td>200</td>" in page
     assert "<td>seeds</td>" not in page
@@ -86,8 +86,9 @@ def test_incomparable_studies_raise_user_error(runs, tmp_path):
         report.main(["--index", str(tmp_path)])
     other = tmp_path / "other"
     shutil.copytree(runs / "short", other)
-    told = json.loads((other / "report.json").read_text()) | {"primary_metric": "loss"}
-    (other / "report.json").write_text(json.dumps(told))
+    summary = json.loads((other / "report.json").read_text())
+    summary["primary_metric"] = "loss"
+    (other / "report.json").write_text(json.dumps(summary))
     with pytest.raises(UserError, match="measure loss and accuracy"):
         report.main([str(other), str(runs / "long")])
     (other / "report.json").write_text("{}")

@@ -20,7 +20,7 @@ from dljax.studies.study import Profile
 
 def task(config, source, numbers):
     """The small task; its probe measures what a constant answer would."""
-    made = digits_experiment.task(config, source, numbers)
+    task = digits_experiment.task(config, source, numbers)
 
     def probe(params, model_state, batch, key):
         del params, model_state, key
@@ -31,10 +31,10 @@ def task(config, source, numbers):
         }
 
     def sample(params, model_state, batch, key):
-        shown = made.sample(params, model_state, batch, key)
-        return {**shown, "map": batch["image"][..., 0] - 0.5}
+        samples = task.sample(params, model_state, batch, key)
+        return {**samples, "map": batch["image"][..., 0] - 0.5}
 
-    return made._replace(probes=probe, sample=sample)
+    return task._replace(probes=probe, sample=sample)
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +84,15 @@ def finals(study, variant):
 
 def test_contrasts_of_other_metrics_and_of_numbers(study):
     report = json.loads((study / "report.json").read_text())
-    found = {c["name"]: c for c in report["comparisons"]}
+    comparisons = {c["name"]: c for c in report["comparisons"]}
     rows = finals(study, "8").values()
     gap = np.mean([r["train_accuracy"] - r["accuracy"] for r in rows])
-    assert found["overfitting"]["difference"] == pytest.approx(gap)
+    assert comparisons["overfitting"]["difference"] == pytest.approx(gap)
     over = np.mean([r["accuracy"] for r in rows]) - 0.1
-    assert found["over_chance"]["difference"] == pytest.approx(over)
+    assert comparisons["over_chance"]["difference"] == pytest.approx(over)
     assert report["verdict"] == "supported"
     digits = np.mean([r["is_1"] - r["is_0"] for r in finals(study, "16").values()])
-    assert found["one"]["difference"] == pytest.approx(digits)
+    assert comparisons["one"]["difference"] == pytest.approx(digits)
 
 
 def test_probes_are_of_the_test_data(study, experiment, data_dir):
@@ -120,11 +120,11 @@ def test_a_contrast_of_a_metric_that_is_not_measured_is_refused(experiment, tmp_
 
 def test_clips_are_shown_as_a_few_frames():
     clip = jnp.arange(16.0).reshape(1, 16, 1, 1, 1) * jnp.ones((3, 1, 2, 2, 1)) / 16
-    shown = {"image": np.asarray(clip)}
-    source = families.table(shown)._replace(classes=("up", "down"))
-    assert render_predictions(source, shown) == ()  # without predictions
-    shown |= {"prediction": np.array([0, 1, 0]), "label": np.zeros(3, int)}
-    predictions = render_predictions(source, shown)
+    samples = {"image": np.asarray(clip)}
+    source = families.table(samples)._replace(classes=("up", "down"))
+    assert render_predictions(source, samples) == ()  # without predictions
+    samples |= {"prediction": np.array([0, 1, 0]), "label": np.zeros(3, int)}
+    predictions = render_predictions(source, samples)
     figure = sample_figures.draw_predictions({"a": predictions})
     assert [axis.get_title() for axis in figure.axes] == ["up", "down ≠ up", "up"]
     (picture,) = figure.axes[0].get_images()
@@ -137,12 +137,12 @@ def test_a_factor_that_another_goes_with_is_one_line():
     rows = [{"context": 2**i, "batch": 64 // 2**i} for i in (1, 3, 5)]
     variants = {f"{row['context']}/{row['batch']}": row for row in rows}
     levels = {name: [row[name] for row in rows] for name in rows[0]}
-    found = types.SimpleNamespace(
+    results = types.SimpleNamespace(
         spec=types.SimpleNamespace(factors=levels, variants=variants),
         values=lambda variant, measure: {0: 0.5, 1: 0.7},
         test_train_ratio=0.0,
     )
-    (axis,) = profiles.of_factor(found, "loss").axes
+    (axis,) = profiles.of_factor(results, "loss").axes
     (line,) = axis.lines
     assert list(line.get_xdata()) == levels["context"]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["2", "8", "32"]

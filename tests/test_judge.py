@@ -31,13 +31,14 @@ def test_images_are_beside_real_ones_and_noise(tmp_path, data_dir, digits, capsy
     grey, label = digits
     ones = write(tmp_path / "ones", grey[label == 1][:150])
     assert judge.main([ones, f"--data_dir={data_dir}", "--evaluator_steps=200"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("150 images each, digits, fold of seed 0")
-    found = dict(re.findall(r"^(\w+) +(-?[\d.]+) ", said, re.M))
-    made, real, noise = (float(found[name]) for name in ("generated", "real", "noise"))
-    assert 3 * real < made  # one class of ten is not what digits are like
+    printed = capsys.readouterr().out
+    assert printed.startswith("150 images each, digits, fold of seed 0")
+    frechet = dict(re.findall(r"^(\w+) +(-?[\d.]+) ", printed, re.M))
+    names = ("generated", "real", "noise")
+    generated, real, noise = (float(frechet[name]) for name in names)
+    assert 3 * real < generated  # one class of ten is not what digits are like
     assert 3 * real < noise
-    share = re.search(r"classes of 150: .*, 1 ([\d.]+)%", said)
+    share = re.search(r"classes of 150: .*, 1 ([\d.]+)%", printed)
     assert float(share[1]) > 90
 
 
@@ -46,12 +47,12 @@ def test_mistakes_are_told(tmp_path, data_dir, digits):
     (tmp_path / "none").mkdir()
     few = write(tmp_path / "few", digits[0][:3])
     wide = write(tmp_path / "wide", np.zeros((5, 8, 9), np.uint8))
-    for arguments, told in (
+    for arguments, message in (
         ([], "usage: dljax judge DIR"),
         ([str(tmp_path / "none")], "none: no PNG files there"),
         ([few, where], "3 images, of 360 to test on, are too few"),
         ([wide, where], "0.png: is 8x9, and the data set's images are 8x8"),
         ([few, "--data=digits"], "--data: no such flag"),
     ):
-        with pytest.raises(UserError, match=re.escape(told)):
+        with pytest.raises(UserError, match=re.escape(message)):
             judge.main(arguments)

@@ -9,10 +9,10 @@ from dljax.studies import statistics
 
 def test_interval_is_students():
     x = [0.1, 0.4, 0.35, 0.8]
-    found = statistics.interval(x)
+    ci = statistics.interval(x)
     low, high = stats.ttest_1samp(x, 0).confidence_interval(0.95)
-    assert found.n == 4
-    np.testing.assert_allclose([found.low, found.high], [low, high])
+    assert ci.n == 4
+    np.testing.assert_allclose([ci.low, ci.high], [low, high])
 
 
 def test_one_seed_has_no_interval():
@@ -60,8 +60,8 @@ def test_a_summary_has_what_its_seeds_allow():
 
 
 def decided(differences, family=1):
-    found = statistics.compare("a", "b", differences)
-    return statistics.holm([found] * family)[0]
+    c = statistics.compare("a", "b", differences)
+    return statistics.holm([c] * family)[0]
 
 
 EIGHT = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 1.08, 0.97]
@@ -102,9 +102,9 @@ def test_sign_flips_are_exact_for_few_seeds():
 
 def test_the_corrected_t_test_is_student_where_nothing_is_shared():
     x = np.array(EIGHT) - 1
-    found = statistics._corrected_t(x, 0.0)
-    assert found == pytest.approx(stats.ttest_1samp(x, 0)[1])
-    assert statistics._corrected_t(x, 0.5) > found
+    p = statistics._corrected_t(x, 0.0)
+    assert p == pytest.approx(stats.ttest_1samp(x, 0)[1])
+    assert statistics._corrected_t(x, 0.5) > p
 
 
 def test_seeds_for_power_are_the_published_ones():
@@ -124,10 +124,11 @@ def with_p(*values):
 
 
 def test_holm_adjusts_as_published():
-    found = statistics.holm(with_p(0.01, 0.04, 0.03, 0.005))
-    np.testing.assert_allclose([c.p_adjusted for c in found], [0.03, 0.06, 0.06, 0.02])
-    assert [c.in_noise for c in found] == [False, True, True, False]
-    assert {c.alpha for c in found} == {0.05 / 4}, "intervals are Bonferroni's"
+    adjusted = statistics.holm(with_p(0.01, 0.04, 0.03, 0.005))
+    p_adjusted = [c.p_adjusted for c in adjusted]
+    np.testing.assert_allclose(p_adjusted, [0.03, 0.06, 0.06, 0.02])
+    assert [c.in_noise for c in adjusted] == [False, True, True, False]
+    assert {c.alpha for c in adjusted} == {0.05 / 4}, "intervals are Bonferroni's"
 
 
 def test_margins_are_read_from_the_interval_and_0_from_the_test():
@@ -149,14 +150,14 @@ def test_margins_are_read_from_the_interval_and_0_from_the_test():
 
 @pytest.mark.parametrize("family", [2, 3, 6])
 def test_simultaneous_intervals_hold_together_whatever_is_true(family):
-    rng, missed = np.random.default_rng(family), 0
+    rng, misses = np.random.default_rng(family), 0
     true = np.arange(family) * 0.7  # one null, the others real
     c = decided(EIGHT, family)
     for _ in range(2000):
         x = rng.normal(true[:, None], 1, (family, 10))
         cis = [c._replace(differences=tuple(row)).simultaneous_ci for row in x]
-        missed += any(not s.low < t < s.high for s, t in zip(cis, true, strict=True))
-    assert stats.binomtest(missed, 2000).proportion_ci(0.98).low < 0.05
+        misses += any(not s.low < t < s.high for s, t in zip(cis, true, strict=True))
+    assert stats.binomtest(misses, 2000).proportion_ci(0.98).low < 0.05
 
 
 def test_looks_share_the_error():
@@ -200,8 +201,8 @@ TEN = [0.61, -0.2, 0.9, 1.4, 0.3, 0.75, -0.1, 1.05, 0.42, 0.66]
 
 
 def test_numbers_are_those_of_statsmodels():
-    found = statistics.interval(TEN)
-    assert found[1:] == pytest.approx((0.579, 0.22478073066, 0.93321926934))
+    ci = statistics.interval(TEN)
+    assert ci[1:] == pytest.approx((0.579, 0.22478073066, 0.93321926934))
     strict = statistics.interval(TEN, confidence=1 - 0.05 / 3)
     assert strict[2:] == pytest.approx((0.11968623860, 1.03831376140))
     assert statistics._corrected_t(np.array(TEN), 0.0) == pytest.approx(0.0049382845)
@@ -220,5 +221,5 @@ def test_numbers_are_those_of_statsmodels():
         (0, 8, 0, 0.36941665),
         (13, 20, 0.40781147, 0.8460908),
     ):
-        told = statistics.summarise([1] * solved + [0] * (n - solved)).solved
-        assert told == pytest.approx((solved / n, low, high))
+        share = statistics.summarise([1] * solved + [0] * (n - solved)).solved
+        assert share == pytest.approx((solved / n, low, high))

@@ -24,7 +24,7 @@ def wider_by_margin(wider):
 
 
 @pytest.fixture(scope="module")
-def found():
+def experiment():
     experiment = import_experiment(digits_experiment.__file__)
     study = experiment.study._replace(tune={}, factors={"width": (0, 16)})
     study = study._replace(contrasts={"wider": ("16", "0")}, looks=(8, 10))
@@ -32,9 +32,9 @@ def found():
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory, found):
+def judged(tmp_path_factory, experiment):
     directory = tmp_path_factory.mktemp("judged")
-    run(found, directory)
+    run(experiment, directory)
     return directory
 
 
@@ -42,22 +42,26 @@ def why(directory):
     return json.loads((directory / "report.json").read_text())["why"]
 
 
-def again(found, judged, tmp_path, *arguments, **study):
+def again(experiment, judged, tmp_path, *arguments, **study):
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)
-    changed = found._replace(study=found.study._replace(**study))
-    said = run(changed, directory, *arguments)
-    return why(directory), said
+    changed = experiment._replace(study=experiment.study._replace(**study))
+    lines = run(changed, directory, *arguments)
+    return why(directory), lines
 
 
 def test_the_study_as_declared_is_judged(judged):
     assert why(judged) == ""
 
 
-def test_a_rule_that_is_changed_after_the_runs_decides_nothing(found, judged, tmp_path):
-    reason, _ = again(found, judged, tmp_path, rule=wider_by_margin)
+def test_a_rule_that_is_changed_after_the_runs_decides_nothing(
+    experiment, judged, tmp_path
+):
+    reason, _ = again(experiment, judged, tmp_path, rule=wider_by_margin)
     assert "the rule, or what it decides by, was changed" in reason
-    reason, _ = again(found, judged, tmp_path / "b", contrasts={"wider": ("0", "16")})
+    reason, _ = again(
+        experiment, judged, tmp_path / "b", contrasts={"wider": ("0", "16")}
+    )
     assert "the rule, or what it decides by, was changed" in reason
 
 
@@ -68,59 +72,61 @@ def never(**contrasts):
 
 
 def test_seeds_too_few_for_the_contrasts_are_told_before_they_run(
-    found, judged, tmp_path
+    experiment, judged, tmp_path
 ):
     many = {f"wider_{i}": ("16", "0") for i in range(9)}
-    _, said = again(found, judged, tmp_path, rule=never, contrasts=many)
-    assert "8 seeds, and 9 comparisons need 10: it will be undecided" in said[0]
+    _, lines = again(experiment, judged, tmp_path, rule=never, contrasts=many)
+    assert "8 seeds, and 9 comparisons need 10: it will be undecided" in lines[0]
 
 
-def test_a_size_that_is_changed_after_the_runs_decides_nothing(found, judged, tmp_path):
+def test_a_size_that_is_changed_after_the_runs_decides_nothing(
+    experiment, judged, tmp_path
+):
     other = {
         "default_is_full": {},
         "full": {"digits": {}},
     }  # the same size by other words
-    reason, _ = again(found, judged, tmp_path, "--full", **other)
+    reason, _ = again(experiment, judged, tmp_path, "--full", **other)
     assert reason == ""
     for changed in ({"sizes": {"digits": {"seeds": 9}}}, {"default_is_full": {}}):
         place = tmp_path / "-".join(changed)
-        reason, _ = again(found, judged, place, "--seeds=8", **changed)
+        reason, _ = again(experiment, judged, place, "--seeds=8", **changed)
         assert "the size that it is judged at was changed after trials beg" in reason
 
 
-def test_seeds_without_a_number_are_not_left_out(found, judged):
+def test_seeds_without_a_number_are_not_left_out(experiment, judged):
     spec = read_spec(judged)
-    collected = results.collect(judged, spec, rule_hash(found.study))
+    collected = results.collect(judged, spec, rule_hash(experiment.study))
     collected.final["16"][3]["accuracy"] = None
-    compared = verdict.comparisons(found.study, collected)
-    decided, reason = verdict.verdict(found.study, collected, compared)
+    compared = verdict.comparisons(experiment.study, collected)
+    decided, reason = verdict.verdict(experiment.study, collected, compared)
     assert decided == "undecided"
     assert "7 of 8 seeds have all numbers of wider" in reason
 
 
-def test_contrasts_of_variants_that_are_not_declared_are_told(found, judged):
+def test_contrasts_of_undeclared_variants_are_undecided(experiment, judged):
     spec = read_spec(judged)
-    collected = results.collect(judged, spec, rule_hash(found.study))
+    collected = results.collect(judged, spec, rule_hash(experiment.study))
     variants = {k: v for k, v in collected.spec.variants.items() if k != "16"}
     spec = dataclasses.replace(collected.spec, variants=variants)
     collected = dataclasses.replace(collected, spec=spec)
     collected.final["16"].clear()
-    compared = verdict.comparisons(found.study, collected)
-    decided, reason = verdict.verdict(found.study, collected, compared)
+    compared = verdict.comparisons(experiment.study, collected)
+    decided, reason = verdict.verdict(experiment.study, collected, compared)
     assert (decided, reason) == ("undecided", "not compared at this size: wider")
 
 
-def test_a_trial_whose_rule_is_not_known_decides_nothing(found, judged, tmp_path):
+def test_a_trial_whose_rule_is_not_known_decides_nothing(experiment, judged, tmp_path):
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)
     (trial, *_) = trials(directory).values()
     (trial / "manifest.json").unlink()
-    run(found, directory)
+    run(experiment, directory)
     assert f"{trial.name}/manifest.json, which has its rule, is miss" in why(directory)
 
 
-def test_levels_that_are_not_combined_are_told(found, tmp_path):
-    study = found.study._replace(
+def test_levels_that_are_not_combined_are_refused(experiment, tmp_path):
+    study = experiment.study._replace(
         factors={"width": (0, 16), "activation": ("relu", "tanh")},
         contrasts={"wider": ("16/tanh", "0/relu")},
         design=[
@@ -129,16 +135,18 @@ def test_levels_that_are_not_combined_are_told(found, tmp_path):
         ],
     )
     with pytest.raises(UserError, match="the study has 0/relu, 16/tanh"):
-        run(found._replace(study=study), tmp_path, "--width=0", "--activation=tanh")
+        run(
+            experiment._replace(study=study), tmp_path, "--width=0", "--activation=tanh"
+        )
 
 
-def test_a_data_set_without_a_declared_size_is_not_judged(found, judged, tmp_path):
+def test_a_data_set_without_a_declared_size_is_not_judged(experiment, judged, tmp_path):
     reason, _ = again(
-        found, judged, tmp_path, "--full", default_is_full={}, full={"x": {}}
+        experiment, judged, tmp_path, "--full", default_is_full={}, full={"x": {}}
     )
     assert "no full size is declared for digits" in reason
     reason, _ = again(
-        found, judged, tmp_path / "b", default_is_full={}, full={"digits": {}}
+        experiment, judged, tmp_path / "b", default_is_full={}, full={"digits": {}}
     )
     assert "not the full size (--full)" in reason
 
@@ -148,10 +156,12 @@ class LaterConfig(digits_experiment.Config):
     warmup: int = flag(0, "a flag that is added after a study began", low=0)
 
 
-def test_a_flag_added_later_changes_no_study_at_its_default(found, judged, tmp_path):
+def test_a_flag_added_later_changes_no_study_at_its_default(
+    experiment, judged, tmp_path
+):
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)
-    later = found._replace(config=LaterConfig)
+    later = experiment._replace(config=LaterConfig)
     for _ in range(2):
         lines = run(later, directory)
         assert sum("done already" in line for line in lines) == 2
@@ -170,10 +180,10 @@ def test_a_constant_of_the_rule_is_part_of_it(monkeypatch):
     assert rule_hash(study._replace(tune_seeds=5)) != rule_hash(study)
 
 
-def test_seeds_of_two_scripts_are_not_judged_together(found, judged, tmp_path):
+def test_seeds_of_two_scripts_are_not_judged_together(experiment, judged, tmp_path):
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)
-    run(found._replace(task_sha256="another"), directory, "--seeds=10")
+    run(experiment._replace(task_sha256="another"), directory, "--seeds=10")
     assert "what the script computes was changed between trials" in why(directory)
 
 
@@ -206,33 +216,33 @@ def test_what_of_a_script_makes_its_numbers(old, new, same):
     assert (task_hash(SCRIPT, "rule") == task_hash(changed, "rule")) == same
 
 
-def test_other_settings_than_declared_are_not_judged(found, tmp_path):
-    run(found, tmp_path / "rate", "--learning_rate=0.3", "--log_every=7")
+def test_other_settings_than_declared_are_not_judged(experiment, tmp_path):
+    run(experiment, tmp_path / "rate", "--learning_rate=0.3", "--log_every=7")
     reason = "reduced: other settings: learning_rate 0.3 (declared 0.01)"
     assert why(tmp_path / "rate") == reason
-    run(found, tmp_path / "seed", "--seed=5")
+    run(experiment, tmp_path / "seed", "--seed=5")
     assert why(tmp_path / "seed") == "reduced: other settings: seed 5 (declared 0)"
 
 
-def test_verdicts_and_tuning_share_no_seed(found, tmp_path):
+def test_verdicts_and_tuning_share_no_seed(experiment, tmp_path):
     with pytest.raises(UserError, match="--seeds: the last has to be below 1000000"):
-        run(found, tmp_path, "--seed=999995")
+        run(experiment, tmp_path, "--seed=999995")
 
 
-def test_a_reduced_report_says_what_it_replaces(found, judged, tmp_path):
-    reason, said = again(found, judged, tmp_path, "--width=16")
+def test_a_reduced_report_says_what_it_replaces(experiment, judged, tmp_path):
+    reason, lines = again(experiment, judged, tmp_path, "--width=16")
     assert reason == "reduced: without width 0"
-    assert any("this report replaces the whole study's (undecided)" in s for s in said)
+    assert any("this report replaces the whole study's (undecided)" in s for s in lines)
 
 
-def test_trials_of_other_surroundings_are_noted(found, judged, tmp_path):
+def test_trials_of_other_environments_are_noted(experiment, judged, tmp_path):
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)
     place = next(iter(trials(directory).values()))
     manifest = json.loads((place / "manifest.json").read_text())
     changed = json.dumps(manifest | {"python": "3.0", "code_sha256": "x"})
     (place / "manifest.json").write_text(changed)
-    run(found, directory)
+    run(experiment, directory)
     report = json.loads((directory / "report.json").read_text())
     assert report["notes"] == [
         "The trials differ in python, the code of dljax or of the experiment."
@@ -240,25 +250,26 @@ def test_trials_of_other_surroundings_are_noted(found, judged, tmp_path):
     assert report["notes"][0] in (directory / "report.html").read_text()
 
 
-def test_a_measure_that_the_task_lacks_is_named_at_once(found, tmp_path):
-    wrong = found._replace(study=found.study._replace(primary_metric="acuracy"))
+def test_a_metric_that_the_task_lacks_is_refused(experiment, tmp_path):
+    study = experiment.study._replace(primary_metric="acuracy")
+    wrong = experiment._replace(study=study)
     with pytest.raises(UserError, match="and not acuracy; did you mean accuracy"):
         run(wrong, tmp_path)
 
 
-def test_a_hook_that_fails_ends_itself_alone(found, tmp_path):
+def test_a_hook_that_fails_ends_itself_alone(experiment, tmp_path):
     def log(directory, rows):
         raise RuntimeError("nobody listens")
 
-    said = run(found._replace(log=log), tmp_path, "--width=0", "--seeds=2")
-    assert sum("log(): RuntimeError: nobody listens" in line for line in said) == 1
+    lines = run(experiment._replace(log=log), tmp_path, "--width=0", "--seeds=2")
+    assert sum("log(): RuntimeError: nobody listens" in line for line in lines) == 1
     assert len(trials(tmp_path)) == 1
 
 
-def test_failed_runs_are_counted(found, tmp_path):
-    study = found.study._replace(
+def test_failed_runs_are_counted(experiment, tmp_path):
+    study = experiment.study._replace(
         vmapped_factors=(), factors={"learning_rate": (0.01, 1e38)}
     )
     study = study._replace(contrasts={"wider": ("1e+38", "0.01")})
-    run(found._replace(study=study), tmp_path, code=FAILED_RUNS)
+    run(experiment._replace(study=study), tmp_path, code=FAILED_RUNS)
     assert why(tmp_path) == "failed runs: 8 of 1e+38"
