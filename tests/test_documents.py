@@ -190,7 +190,7 @@ def test_full_sizes_have_enough_seeds_for_a_verdict(name):
     for dataset in {usual.dataset, *study.sizes, *study.full}:
         sizes = study.defaults({"dataset": dataset, "full": True}, "")
         seeds = sizes.get("seeds", usual.seeds)
-        few = verdict.too_few(study, seeds)
+        few = verdict.too_few_seeds(study, seeds)
         assert bool(few) == ((name, dataset) in DESCRIPTIVE), (dataset, few)
 
 

@@ -287,7 +287,7 @@ def test_a_rule_that_fails_is_one_line_and_loses_nothing(study, tmp_path, experi
         ),
     ):
         with pytest.raises(UserError, match=f"STUDY.rule: {message}"):
-            verdict.verdict(experiment.study._replace(rule=rule), rows, compared)
+            verdict.decide(experiment.study._replace(rule=rule), rows, compared)
 
 
 def test_plan_prints_trials_and_runs_none(tmp_path, data_dir, experiment, capsys):

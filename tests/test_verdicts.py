@@ -99,7 +99,7 @@ def test_seeds_without_a_number_are_not_left_out(experiment, judged):
     collected = results.collect(judged, spec, rule_hash(experiment.study))
     collected.final["16"][3]["accuracy"] = None
     compared = verdict.comparisons(experiment.study, collected)
-    decided, reason = verdict.verdict(experiment.study, collected, compared)
+    decided, reason = verdict.decide(experiment.study, collected, compared)
     assert decided == "undecided"
     assert "7 of 8 seeds have all numbers of wider" in reason
 
@@ -112,7 +112,7 @@ def test_contrasts_of_undeclared_variants_are_undecided(experiment, judged):
     collected = dataclasses.replace(collected, spec=spec)
     collected.final["16"].clear()
     compared = verdict.comparisons(experiment.study, collected)
-    decided, reason = verdict.verdict(experiment.study, collected, compared)
+    decided, reason = verdict.decide(experiment.study, collected, compared)
     assert (decided, reason) == ("undecided", "not compared at this size: wider")
 
 

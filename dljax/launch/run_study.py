@@ -46,7 +46,7 @@ def run_study(
     from dljax.studies.study_sources import StudySources
 
     experiment = experiment._replace(source=StudySources(experiment.source))
-    verdict.rehearse(experiment.study)
+    verdict.check_rule(experiment.study)
     if experiment.measure:
         benchmark_study.check(experiment.study, request)
     directory, config = workdir(request, experiment.name), request.config
@@ -88,7 +88,7 @@ def _print_plan(
 
     plan = _plan(experiment, request, _previous_spec(directory), directory)
     print(describe(plan, directory, timed=experiment.measure is None))
-    for reason in verdict.foreseen(experiment.study, plan.spec):
+    for reason in verdict.undecided_in_advance(experiment.study, plan.spec):
         print(reason)
 
 
@@ -103,7 +103,7 @@ def _run_and_report(
     directory, config = context.directory, context.config
     previous = _previous_spec(directory)
     plan = _plan(experiment, request, previous, directory)
-    for reason in verdict.foreseen(experiment.study, plan.spec):
+    for reason in verdict.undecided_in_advance(experiment.study, plan.spec):
         context.progress.log(reason)
     tuned_now = False
     if plan.tuning:

@@ -18,7 +18,7 @@ from dljax.studies.rule import rule_hash, rule_words
 from dljax.studies.statistics import Comparison, summarise
 from dljax.studies.study import Study
 from dljax.studies.tuning import TunedCandidate
-from dljax.studies.verdict import verdict
+from dljax.studies.verdict import decide
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ def summarise_study(
     tuning: Sequence[TunedCandidate] = (),
 ) -> StudySummary:
     """Summarises the results of a study, and applies its rule."""
-    decision, why = verdict(study, results, comparisons)
+    decision, why = decide(study, results, comparisons)
     return StudySummary(
         study=name,
         claim=study.claim,

@@ -3,6 +3,7 @@
 import collections
 import traceback
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from dljax.errors import UserError
 from dljax.studies import statistics
@@ -30,13 +31,21 @@ def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparis
     return dict(zip(compared, adjusted, strict=True))
 
 
-def verdict(
+class Verdict(NamedTuple):
+    """decision: one of `VERDICTS`. why: why the rule was not applied, or ""."""
+
+    decision: str
+    why: str
+
+
+def decide(
     study: Study, results: Results, compared: Mapping[str, statistics.Comparison]
-) -> tuple[str, str]:
-    """(verdict, why it is not the rule's, or "")."""
+) -> Verdict:
+    """The rule's verdict, or "undecided" where something stands against a verdict."""
     spec = results.spec
     if results.unfinished:
-        return "undecided", f"unfinished: {', '.join(sorted(set(results.unfinished)))}"
+        trials = ", ".join(sorted(set(results.unfinished)))
+        return Verdict("undecided", f"unfinished: {trials}")
     why = list(results.changed)
     if results.failed:
         count = collections.Counter(run.variant for run in results.failed)
@@ -60,11 +69,11 @@ def verdict(
             f"{few[0].needed}"
         )
     if why:
-        return "undecided", "; ".join(why)
-    return _apply_rule(study, compared), ""
+        return Verdict("undecided", "; ".join(why))
+    return Verdict(_apply_rule(study, compared), "")
 
 
-def too_few(study: Study, seeds: int) -> str:
+def too_few_seeds(study: Study, seeds: int) -> str:
     """Why no verdict is possible with so many seeds, or ""."""
     m = len(study.contrasts)
     needed = statistics.seeds_needed(m * max(1, len(study.looks)))
@@ -73,21 +82,21 @@ def too_few(study: Study, seeds: int) -> str:
     return f"{seeds} seeds, and {m} comparisons need {needed}: it will be undecided"
 
 
-def foreseen(study: Study, spec: StudySpec) -> list[str]:
-    """Why the verdict will be undecided, known before anything is trained."""
+def undecided_in_advance(study: Study, spec: StudySpec) -> list[str]:
+    """Why the verdict will be undecided, as far as it is known before training."""
     if spec.not_judged_because:
         return []
     missing = ", ".join(study.uncompared(spec.variants))
     lines = [f"not compared at this size: {missing}: it will be undecided"]
-    few = too_few(study, len(spec.seeds))
+    few = too_few_seeds(study, len(spec.seeds))
     return (lines if missing else []) + ([few] if few else [])
 
 
-def rehearse(study: Study) -> None:
-    """Calls the rule on made-up differences, before anything is trained.
+def check_rule(study: Study) -> None:
+    """Calls the rule on example differences, before anything is trained.
 
     Raises:
-      UserError: it raises, or returns no verdict.
+      UserError: the rule raises, or returns no verdict.
     """
     examples = [
         statistics.compare(str(contrast.a), str(contrast.b), range(8))
