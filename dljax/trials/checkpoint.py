@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from dljax.errors import FAILED_RUNS, UserError
-from dljax.trials.orbax_errors import hushed, quietly, settle
+from dljax.trials.orbax_errors import quietly, settle, silence_threads
 from dljax.trials.tree_digests import (
     config_differences,
     described,
@@ -68,8 +68,8 @@ class Saver:
 
         self._args = ocp.args
         self._directory = directory.absolute()
-        self._hush = contextlib.ExitStack()
-        self._hush.enter_context(hushed())
+        self._silence = contextlib.ExitStack()
+        self._silence.enter_context(silence_threads())
         self._empty_trash()
         self._manager = ocp.CheckpointManager(
             self._directory,
@@ -108,7 +108,7 @@ class Saver:
             self._manager.close()
         if sys.exc_info()[0] is not None:
             settle()
-        self._hush.close()
+        self._silence.close()
         self._empty_trash()
         with contextlib.suppress(FileNotFoundError):
             (self._directory / TRASH).rmdir()
@@ -163,7 +163,7 @@ def read(
         try:
             page = _read_page(path)
             check(page)
-            found = Found(step, _read_leaves(path, page), page)
+            checkpoint = Found(step, _read_leaves(path, page), page)
         except Unmatched as wrong:  # once mended it may be good: wait for another
             unmatched.append((path, str(wrong)))
         except Damaged as damage:
@@ -172,7 +172,7 @@ def read(
         else:
             for whole, why in unmatched:
                 leave(whole, f"does not go with what is there ({why})")
-            return found
+            return checkpoint
     if unmatched or aside.is_dir() or steps(directory):
         why = f"; {unmatched[0][1]}: put that back as it was, or" if unmatched else ";"
         raise UserError(
@@ -205,19 +205,22 @@ def restore(
     """
 
     def checked(page):
-        if found := _differences(page, like, fixed):
+        if differences := _differences(page, like, fixed):
             raise UserError(
-                f"{directory}: is of another config or network: {'; '.join(found)}; "
+                f"{directory}: is of another config or network: "
+                f"{'; '.join(differences)}; "
                 "give what it was made with, or another --workdir"
             )
         check(page)
 
-    found = read(directory, log=log, check=checked, set_aside=set_aside)
-    if found is None:
+    checkpoint = read(directory, log=log, check=checked, set_aside=set_aside)
+    if checkpoint is None:
         return None
-    leaves = [found.leaves[name] for name in named(like)]
+    leaves = [checkpoint.leaves[name] for name in named(like)]
     return Restored(
-        found.step, jax.tree.unflatten(jax.tree.structure(like), leaves), found.page
+        checkpoint.step,
+        jax.tree.unflatten(jax.tree.structure(like), leaves),
+        checkpoint.page,
     )
 
 
@@ -261,8 +264,8 @@ def _read_leaves(path: pathlib.Path, page: Mapping[str, Any]) -> dict[str, np.nd
     args = ocp.args.StandardRestore(some)
     leaves = quietly(lambda: reader.restore(item, args=args), raises=Damaged)
     leaves = zeros | {name: np.asarray(leaf) for name, leaf in leaves.items()}
-    found = described(leaves)
-    if bad := [name for name in zeros if found.get(name) != page["leaves"][name]]:
+    digests = described(leaves)
+    if bad := [name for name in zeros if digests.get(name) != page["leaves"][name]]:
         raise Damaged(f"{', '.join(bad)}: not what was written")
     return leaves
 

@@ -31,10 +31,10 @@ def arrays(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compared:
         alone = sorted(old.keys() ^ new.keys())[0]
         where = "recorded" if alone in old else "replayed"
         return Compared(DIFFERENT, f"array {alone} is only in the {where} state")
-    found = Compared(IDENTICAL)
+    result = Compared(IDENTICAL)
     for name, a in old.items():
-        found = worse(found, _array(name, np.asarray(a), np.asarray(new[name])))
-    return found
+        result = worse(result, _array(name, np.asarray(a), np.asarray(new[name])))
+    return result
 
 
 def _array(name: str, a: np.ndarray, b: np.ndarray) -> Compared:
@@ -64,16 +64,16 @@ def rows(old: pathlib.Path, new: pathlib.Path) -> Compared:
     before, after = (
         path.read_bytes().splitlines() if path.is_file() else [] for path in (old, new)
     )
-    found = Compared(IDENTICAL)
+    result = Compared(IDENTICAL)
     for number, (a, b) in enumerate(zip(before, after, strict=False), 1):
         if a != b:
-            found = worse(found, _row(number, a, b))
-            if found.outcome == DIFFERENT:
-                return found
+            result = worse(result, _row(number, a, b))
+            if result.outcome == DIFFERENT:
+                return result
     if len(before) != len(after):
         text = f"{len(before)} rows recorded, {len(after)} replayed"
         return Compared(DIFFERENT, text)
-    return found
+    return result
 
 
 def _row(number: int, old: bytes, new: bytes) -> Compared:

@@ -91,10 +91,10 @@ def _is_at(file: int, path: pathlib.Path) -> bool:
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        holder = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}  # its holder died, or is, between making it and writing it
-    return found if isinstance(found, dict) else {}
+    return holder if isinstance(holder, dict) else {}
 
 
 def _may_live(holder: dict[str, Any]) -> bool:

@@ -63,5 +63,5 @@ def differs(path: pathlib.Path, mark: Mapping[str, Any]) -> str | None:
     whole = path.read_bytes() if path.is_file() else b""
     if len(whole) < mark["bytes"]:
         return f"{path.name} has {len(whole)} bytes of {mark['bytes']}"
-    found = hashlib.blake2b(whole[: mark["bytes"]], digest_size=16).hexdigest()
-    return None if found == mark["blake2b"] else f"{path.name} is not what it was"
+    digest = hashlib.blake2b(whole[: mark["bytes"]], digest_size=16).hexdigest()
+    return None if digest == mark["blake2b"] else f"{path.name} is not what it was"

@@ -13,7 +13,7 @@ from dljax.trials.disk import refused
 
 
 @contextlib.contextmanager
-def hushed() -> Iterator[None]:
+def silence_threads() -> Iterator[None]:
     """Hides what Orbax's threads print of an error inside.
 
     It works on all arrays at once and leaves at the first that fails; the others then
@@ -49,7 +49,7 @@ def settle() -> None:
 def quietly(
     call: Callable[[], Any], *, raises: Callable[[str], Exception] | None = None
 ) -> Any:
-    """call(), whose error comes back anew, without what the old one holds on to.
+    """call(); re-raises its error as a fresh exception with no reference to Orbax.
 
     Args:
       raises: makes the error from its gist, for a call that reads; else only a disk's
@@ -58,7 +58,7 @@ def quietly(
     Raises:
       OSError: a disk refused.
     """
-    with hushed():
+    with silence_threads():
         try:
             return call()
         except Exception as error:

@@ -77,14 +77,18 @@ def _execute(trial, task, source, directory, stop, progress, sink) -> TrialOutco
     known = manifest.known_flops(directory / "manifest.json", environment)
     description = described(trial, first, source, flops=known)
     flops = description["flops_per_update"]
-    each = f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
-    progress.log(f"{trial.variant}: {description['parameters']:,} parameters{each}")
+    flops_text = (
+        f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
+    )
+    progress.log(
+        f"{trial.variant}: {description['parameters']:,} parameters{flops_text}"
+    )
     progress.log(cost.table(description["parameter_table"]))
     restored = restore(trial, program, directory, log=progress.log, resume=True)
     step = restored.step if restored else 0
     if not restored and (directory / "metrics.jsonl").is_file():
         progress.log(f"{trial.variant}: no checkpoint is there; it starts at step 0")
-    kept = (
+    train_state = (
         program.to_devices(restored.tree)
         if restored
         else loop.init_train_state(program, trial.best_by)
@@ -118,7 +122,7 @@ def _execute(trial, task, source, directory, stop, progress, sink) -> TrialOutco
         with _trace(directory / "profile", on=config.profile):
             outcome = loop.train(
                 program,
-                kept,
+                train_state,
                 step=step,
                 steps=steps,
                 log_every=config.log_every or max(1, steps // 50),
@@ -270,8 +274,8 @@ def _harmless(sink: Callable[[metrics_log.Rows], None], progress: Progress):
                 sink(rows)
         except Exception as error:
             failed = True
-            said = f"{type(error).__name__}: {error}"
-            progress.log(f"log(): {said}; it is given no more rows of this trial")
+            message = f"{type(error).__name__}: {error}"
+            progress.log(f"log(): {message}; it is given no more rows of this trial")
 
     return write
 
@@ -289,9 +293,11 @@ def _hooks(trial, program, sinks, metrics, saver, beside, stop, progress) -> loo
         for sink in sinks if named else ():
             sink(named)
 
-    def save(step, kept):
+    def save(step, train_state):
         nonlocal saved_at
-        saver.save(step, program.to_host(kept), {**beside, "metrics": metrics.mark()})
+        saver.save(
+            step, program.to_host(train_state), {**beside, "metrics": metrics.mark()}
+        )
         saved_at = time.monotonic()
 
     def save_due():

@@ -34,12 +34,12 @@ def _digest(array: np.ndarray) -> str:
 
 def leaf_differences(saved: Mapping[str, list], model: Mapping[str, Any]) -> list[str]:
     """Names, dtypes and shapes that differ between `described` leaves and a model's."""
-    kept = {name: leaf[:2] for name, leaf in saved.items()}
+    recorded = {name: leaf[:2] for name, leaf in saved.items()}
     now = {name: [str(v.dtype), list(v.shape)] for name, v in model.items()}
     return [
-        f"{name}: saved {_shape(kept.get(name))}, now {_shape(now.get(name))}"
-        for name in sorted(now.keys() | kept.keys())
-        if now.get(name) != kept.get(name)
+        f"{name}: saved {_shape(recorded.get(name))}, now {_shape(now.get(name))}"
+        for name in sorted(now.keys() | recorded.keys())
+        if now.get(name) != recorded.get(name)
     ]
 
 
