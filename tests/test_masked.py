@@ -49,7 +49,7 @@ def test_the_bound_of_independent_tokens_is_their_likelihood():
 
 
 @pytest.mark.parametrize("steps", [1, 6])
-def test_what_is_written_is_drawn_and_nothing_stays_hidden(steps):
+def test_generation_follows_the_distribution_and_leaves_no_mask(steps):
     ours = task(steps)
     params, model_state = ours.init(jax.random.key(0))
     batch = {"y": jnp.zeros((500, LENGTH), jnp.int32)}

@@ -71,21 +71,15 @@ def probing(
     base = classification(Net(net.init, apply), optimizer, example=example)
 
     def features(params, model_state, images):
-        inputs = layer_inputs(net, params["net"], model_state["net"], images)
-        return {
-            f"{i}_{name.replace('/', '.')}": values.reshape(len(values), -1)
-            for i, (name, values) in enumerate(inputs.items())
-        }
+        return _flat_layer_inputs(net, params["net"], model_state["net"], images)
 
     def init(key):
         net_params, net_state = net.init(key, example)
         params, model_state = {"net": net_params}, {"net": net_state}
         shapes = jax.eval_shape(features, params, model_state, example)
         widths = {layer: shape.shape[1] for layer, shape in shapes.items()}
-        params["probes"] = {
-            k: _init_probe(width, outputs) for k, width in widths.items()
-        }
-        model_state["features"] = {k: _init_average(w) for k, w in widths.items()}
+        params["probes"] = {k: _init_probe(n, outputs) for k, n in widths.items()}
+        model_state["features"] = {k: _init_average(n) for k, n in widths.items()}
         return params, model_state
 
     def probe_results(params, averages, values, batch) -> dict[str, ProbeResult]:
@@ -127,6 +121,15 @@ def probing(
 
     turns = (Turn("probes", loss, probes),)
     return Task(init, base.turns + turns if train_net else turns, metrics, base.sample)
+
+
+def _flat_layer_inputs(net, params, model_state, images) -> dict[str, jax.Array]:
+    """{"I_NAME": input of the I-th layer, flattened (b, d)}; "/" becomes "."."""
+    inputs = layer_inputs(net, params, model_state, images)
+    return {
+        f"{i}_{name.replace('/', '.')}": values.reshape(len(values), -1)
+        for i, (name, values) in enumerate(inputs.items())
+    }
 
 
 def _score_classes(label: str, outputs: int) -> Callable[..., ProbeResult]:

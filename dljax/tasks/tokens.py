@@ -82,17 +82,13 @@ def tokens(
         if not max_new_tokens:
             logits = predict(net, params, model_state, inputs(batch))
             return {"prediction": jnp.argmax(logits, -1)}
-        assert net.generate is not None, "this net generates no sequences"
         bits_key, token_key = jax.random.split(key)
         random_bits = jax.random.bits(bits_key, batch["y"].shape[:1])
 
         def generate(x, steps, key):
-            def generate_chunk(x, key):
-                assert net.generate is not None
-                key = key if do_sample else None
-                return net.generate(params["net"], model_state, x, steps=steps, key=key)
-
-            return map_chunks(generate_chunk, x, key)
+            return generate_tokens(
+                net, params, model_state, x, key, steps=steps, do_sample=do_sample
+            )
 
         if not prompts:
             samples = generate(inputs(batch), max_new_tokens, token_key)
@@ -124,6 +120,27 @@ def tokens(
 def token_mask(batch: Any, key: str) -> jax.Array:
     """The array (b, t) of a batch by its key; ones like "y" where the key is ""."""
     return batch[key] if key else jnp.ones(batch["y"].shape, jnp.float32)
+
+
+def generate_tokens(
+    net: Net,
+    params: Any,
+    model_state: Any,
+    x: Any,
+    key: jax.Array,
+    *,
+    steps: int,
+    do_sample: bool,
+) -> dict[str, jax.Array]:
+    """What `Net.generate` gives for inputs x (n, ...), `CHUNK` sequences at a time."""
+    generate = net.generate
+    assert generate is not None, "this net generates no sequences"
+
+    def generate_chunk(x, key):
+        key = key if do_sample else None
+        return generate(params["net"], model_state, x, steps=steps, key=key)
+
+    return map_chunks(generate_chunk, x, key)
 
 
 def map_chunks(generate: Callable[..., Any], x: Any, key: Any) -> Any:
