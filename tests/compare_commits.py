@@ -5,6 +5,11 @@ code of each commit on this machine. The rows of metrics.jsonl and the arrays of
 last
 checkpoint are compared bit for bit. Names that a later commit changed are mapped by the
 tables below, old to new.
+
+Where a module was renamed, the new commit begins from the old initial weights: its keys
+fold in the old names. Renamed arrays have another order in the tree, so that a sum over
+the tree, the gradient's norm, is rounded differently: `--rtol=1E-5` compares the values
+of the experiments concerned.
 """
 
 import argparse
@@ -91,6 +96,29 @@ ARRAYS = (
     (r"(\bopt\.\w+)\.steps$", r"\1.mini_step"),
     (r"(\bopt\.\w+)\.total\b", r"\1.acc_grads"),
     (r"(\bopt\.\w+)\.inner\b", r"\1.inner_opt_state"),
+    (r"(ttention(_\d+)?|\bacross)\.join\.", r"\1.out."),
+    (r"\.join\.", ".attention_out."),
+    (r"\.ask\.", ".attention_query."),
+    (r"\.across(_norm)?\.", r".cross_attention\1."),
+    (r"\.each_norm\.", ".mlp_norm."),
+    (r"\.widen\.", ".mlp_up."),
+    (r"\.narrow\.", ".mlp_down."),
+    (r"\.place(\.|$)", r".position_embedding\1"),
+    (r"\.begins_", ".initial_carry_"),
+    (r"\.inputs$", ".input_kernel"),
+    (r"\.memory$", ".recurrent_kernel"),
+    (r"\.memory_bias$", ".recurrent_bias"),
+)
+# Of Linen modules, new to old: their names are folded into the keys of initial weights.
+MODULES: tuple[tuple[str, str], ...] = (
+    (r"^(attention_)?out$", "join"),
+    (r"^attention_query$", "ask"),
+    (r"^cross_attention(_norm)?$", r"across\1"),
+    (r"^mlp_norm$", "each_norm"),
+    (r"^mlp_up$", "widen"),
+    (r"^mlp_down$", "narrow"),
+    (r"^position_embedding$", "place"),
+    (r"^initial_carry_", "begins_"),
 )
 VARIANTS: tuple[tuple[str, str], ...] = (
     (r"^image$", "sample"),  # of diffusion
@@ -101,6 +129,9 @@ VARIANTS: tuple[tuple[str, str], ...] = (
     (r"^taught$", "denoising"),
 )
 
+# The gradient of these is 0 but rounding, which Adam enlarges: not compared by `rtol`.
+ROUNDING = r"ttention\.key\.bias$"
+
 
 def main() -> int:
     """Exit code 0 if both commits compute the same, 1 if not."""
@@ -108,9 +139,13 @@ def main() -> int:
     parser.add_argument("against", help="the commit to compare with")
     parser.add_argument("--only", default="", help="experiments, separated by commas")
     parser.add_argument("--keep", default="", help="keep and reuse the old runs here")
+    parser.add_argument("--rtol", type=float, default=0.0, help="0: bit for bit")
     parser.add_argument("--train", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--renamed", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     names = arguments.only.split(",") if arguments.only else EXPERIMENTS
+    if arguments.renamed:
+        fold_old_module_names()
     if arguments.train:  # in the tree of one commit
         return train(pathlib.Path(arguments.train), names)
     with tempfile.TemporaryDirectory(prefix="dljax-golden-") as scratch:
@@ -127,12 +162,16 @@ def main() -> int:
             subprocess.run(["tar", "x", "-C", tree], input=archive.stdout, check=True)
         new = pathlib.Path(scratch, "new")
         left = [name for name in names if not (old / name / "done").is_file()]
-        jobs = [start(ROOT, new, names), start(tree, old, left)]
+        jobs = [start(ROOT, new, names, "--renamed"), start(tree, old, left)]
         for job, runs in zip(jobs, (new, old), strict=True):
             if job.wait():
                 print((runs / "log.txt").read_text())
                 return 1
-        different = [name for name in names if not compare(old / name, new / name)]
+        different = [
+            name
+            for name in names
+            if not compare(old / name, new / name, rtol=arguments.rtol)
+        ]
     print(f"{len(names) - len(different)} of {len(names)} experiments are identical")
     return 1 if different else 0
 
@@ -143,10 +182,10 @@ def git(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def start(tree: pathlib.Path, runs: pathlib.Path, names) -> subprocess.Popen:
+def start(tree: pathlib.Path, runs: pathlib.Path, names, *flags) -> subprocess.Popen:
     """Trains the experiments `names` with the code in `tree`, into `runs`."""
     runs.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, __file__, "HEAD", f"--train={runs}"]
+    words = [sys.executable, __file__, "HEAD", f"--train={runs}", *flags]
     words = (
         [*words, f"--only={','.join(names)}"] if names else [sys.executable, "-c", ""]
     )
@@ -158,6 +197,19 @@ def start(tree: pathlib.Path, runs: pathlib.Path, names) -> subprocess.Popen:
             stdout=log,
             stderr=log,
         )
+
+
+def fold_old_module_names() -> None:
+    """From now on a module's keys are those of its name in the old commit."""
+    from flax.core.scope import LazyRng
+
+    create = LazyRng.create
+
+    def create_with_old_names(rng, *suffix):
+        old = (renamed(s, MODULES) if isinstance(s, str) else s for s in suffix)
+        return create(rng, *old)
+
+    LazyRng.create = staticmethod(create_with_old_names)
 
 
 def train(runs: pathlib.Path, names) -> int:
@@ -179,11 +231,12 @@ def train(runs: pathlib.Path, names) -> int:
     return failed
 
 
-def compare(old: pathlib.Path, new: pathlib.Path) -> bool:
+def compare(old: pathlib.Path, new: pathlib.Path, *, rtol: float = 0.0) -> bool:
     """Whether two studies have the same rows and arrays; prints what differs."""
     before, after = rows(old, METRICS, VARIANTS), rows(new, (), ())
     ours, theirs = arrays(new, (), ()), arrays(old, ARRAYS, VARIANTS)
-    wrong = differences(before, after, "row") + differences(theirs, ours, "array")
+    wrong = differences(before, after, "row", rtol=rtol)
+    wrong += differences(theirs, ours, "array", rtol=rtol)
     count = f"{len(after)} rows and {len(ours)} arrays"
     print(f"{new.name}: {'identical, ' + count if not wrong else ''}")
     for line in wrong[:10]:
@@ -191,24 +244,39 @@ def compare(old: pathlib.Path, new: pathlib.Path) -> bool:
     return not wrong and bool(after) and bool(ours)
 
 
-def differences(old, new, what: str) -> list[str]:
-    """A line for each key that only one has, or of another value."""
+def differences(old, new, what: str, *, rtol: float = 0.0) -> list[str]:
+    """A line for each key that only one has, or of another value.
+
+    With `rtol` floats may differ by that share of the largest value of their array.
+    """
     lines = [f"{what} {key}: only before" for key in old.keys() - new.keys()]
     lines += [f"{what} {key}: only now" for key in new.keys() - old.keys()]
     for key in old.keys() & new.keys():
         a, b = old[key], new[key]
         if isinstance(a, np.ndarray):
             same = a.dtype == b.dtype and a.shape == b.shape
-            same = same and a.tobytes() == b.tobytes()
+            rounding = bool(rtol and re.search(ROUNDING, str(key[-1])))
+            same = same and (
+                a.tobytes() == b.tobytes() or rounding or is_close(a, b, rtol)
+            )
             far = ""
             if not same and a.shape == b.shape and a.dtype.kind == "f":
                 far = f", by {np.abs(a - b).max():.3g} at most"
         else:
-            same = a == b
+            same = a == b or is_close(a, b, rtol)
             far = f": {a} before, {b} now"
         if not same:
             lines.append(f"{what} {key} differs{far}")
     return sorted(lines)
+
+
+def is_close(a, b, rtol: float) -> bool:
+    """Whether two floats, or arrays of floats, differ by at most `rtol` of the largest
+    value.
+    """
+    if not rtol or not all(np.asarray(x).dtype.kind == "f" for x in (a, b)):
+        return False
+    return bool(np.abs(a - b).max() <= rtol * np.abs(b).max())
 
 
 def renamed(name: str, table) -> str:

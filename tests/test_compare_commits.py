@@ -2,8 +2,12 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from compare_commits import differences, renamed, rows
+from compare_commits import differences, fold_old_module_names, renamed, rows
+from flax import linen as nn
+from flax.core.scope import LazyRng
 
 
 def study(directory, loss, *, metric="loss", variant="cnn"):
@@ -52,3 +56,30 @@ def test_names_are_mapped_pattern_by_pattern():
     table = ((r"\.stats\b", ".model_state"), ("narrow", "down_projection"))
     assert renamed("state.stats.mean", table) == "state.model_state.mean"
     assert renamed("params.net.narrow", table) == "params.net.down_projection"
+
+
+def test_tolerance_is_of_the_largest_value_and_of_floats_alone():
+    a, b = np.float32([1, 2]), np.float32([1 + 1e-6, 2])
+    assert differences({"w": a}, {"w": b}, "array", rtol=1e-5) == []
+    assert differences({"w": a}, {"w": 1.1 * b}, "array", rtol=1e-5)
+    assert differences({"w": a}, {"w": b.astype(np.float64)}, "array", rtol=1e-5)
+    assert differences({"n": np.int32([3])}, {"n": np.int32([4])}, "array", rtol=1.0)
+
+
+def test_renamed_modules_begin_from_the_old_initial_weights(monkeypatch):
+    class Block(nn.Module):
+        name_of_layer: str
+
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(3, name=self.name_of_layer)(x)
+
+    def kernel(name):
+        params = Block(name).init(jax.random.key(0), jnp.ones((1, 2)))["params"]
+        return params[name]["kernel"]
+
+    old, new = kernel("widen"), kernel("mlp_up")
+    monkeypatch.setattr(LazyRng, "create", LazyRng.create)  # restored after the test
+    fold_old_module_names()
+    assert (new != old).all()
+    np.testing.assert_array_equal(kernel("mlp_up"), old)

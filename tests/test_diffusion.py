@@ -180,7 +180,7 @@ def test_a_dit_puts_squares_back_where_they_were():
     given = {"x": jnp.asarray(x), "t": jnp.zeros(1)}
     params, model_state = net.init(jax.random.key(0), given)
     params = jax.tree_util.tree_map_with_path(
-        lambda path, p: p * (not {"join", "narrow"} & {part.key for part in path}),
+        lambda path, p: p * (not {"out", "mlp_down"} & {part.key for part in path}),
         params,
     )
     x[0, 2:4, 2:4] = 1

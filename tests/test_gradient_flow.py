@@ -14,8 +14,9 @@ T, B, F, H = 12, 2, 3, 4
 
 def weights(cell, memory, bias):
     width = cell.num_gates * H
-    found = {"inputs": jnp.zeros((F, width)), "memory": memory, "bias": bias}
-    return found | ({"memory_bias": jnp.zeros(width)} if cell.recurrent_bias else {})
+    kernels = {"input_kernel": jnp.zeros((F, width)), "recurrent_kernel": memory}
+    found = {**kernels, "bias": bias}
+    return found | ({"recurrent_bias": jnp.zeros(width)} if cell.recurrent_bias else {})
 
 
 def first(output):

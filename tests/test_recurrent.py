@@ -19,11 +19,11 @@ def test_cell_equals_pytorch(golden, name):
         for key, value in golden.items()
         if key.startswith(f"{name}_")
     }
-    weights = {key: array[key] for key in ("inputs", "memory", "bias")}
+    weights = {key: array[key] for key in ("input_kernel", "recurrent_kernel", "bias")}
     if CELLS[name].recurrent_bias:
-        weights["memory_bias"] = array["memory_bias"]
+        weights["recurrent_bias"] = array["recurrent_bias"]
     else:
-        weights["bias"] = weights["bias"] + array["memory_bias"]
+        weights["bias"] = weights["bias"] + array["recurrent_bias"]
     begin = tuple(array[f"begin_{i}"][0] for i in range(CELLS[name].num_states))
     with jax.enable_x64(True):
         y, back = jax.vjp(
@@ -55,11 +55,11 @@ def by_hand(name, w, x):
     h = c = np.zeros((x.shape[1], H))
     outputs = []
     for now in x:
-        z, u = now @ w["inputs"] + w["bias"], h @ w["memory"]
+        z, u = now @ w["input_kernel"] + w["bias"], h @ w["recurrent_kernel"]
         if name == "rnn":
             h = np.tanh(z + u)
         elif name == "gru":
-            z, u = np.split(z, 3, -1), np.split(u + w["memory_bias"], 3, -1)
+            z, u = np.split(z, 3, -1), np.split(u + w["recurrent_bias"], 3, -1)
             reset, update = sigmoid(z[0] + u[0]), sigmoid(z[1] + u[1])
             h = update * h + (1 - update) * np.tanh(z[2] + reset * u[2])
         else:
@@ -117,8 +117,8 @@ def test_only_projections_and_carry_are_saved_for_the_gradient(name):
 def test_one_feature_equals_two_with_zeros():
     """Its product is computed otherwise; with a second one of zeros nothing changes."""
     layer, params, x = layer_of("lstm")
-    one = {**params, "inputs": params["inputs"][:1]}
-    two = {**params, "inputs": params["inputs"][:2]}
+    one = {**params, "input_kernel": params["input_kernel"][:1]}
+    two = {**params, "input_kernel": params["input_kernel"][:2]}
     x = x[..., :1]
 
     def loss(params, x):
@@ -193,11 +193,11 @@ def test_ablated_cell_lacks_only_its_part(part, expected):
 
 def test_initial_weights_are_orthogonal_and_biases_set():
     _, params, _ = layer_of("lstm", orthogonal=True, forget_bias=2.0)
-    for part in np.split(params["memory"], 4, -1):
+    for part in np.split(params["recurrent_kernel"], 4, -1):
         np.testing.assert_allclose(part.T @ part, np.eye(H), atol=1e-5)
     np.testing.assert_array_equal(params["bias"].reshape(4, H)[:, 0], [0, 2, 0, 0])
     _, params, _ = layer_of("rnn")
-    assert np.abs(params["memory"]).max() <= H**-0.5
+    assert np.abs(params["recurrent_kernel"]).max() <= H**-0.5
     assert (params["bias"] == 0).all()
 
 

@@ -97,11 +97,11 @@ def test_attention_is_by_hand_what_luong_wrote():
     del net
     rng = np.random.default_rng(0)
     y, seen = rng.normal(size=(T, H)), rng.normal(size=(S, 2 * H))
-    ask, join = params["ask"]["kernel"], params["join"]
-    scores = (y @ ask) @ seen.T
+    query, out = params["attention_query"]["kernel"], params["attention_out"]
+    scores = (y @ query) @ seen.T
     weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     both = np.concatenate([weights @ seen, y], -1)
-    expected = np.tanh(both @ join["kernel"] + join["bias"][None])
+    expected = np.tanh(both @ out["kernel"] + out["bias"][None])
 
     from dljax.models.recurrent import CELLS
     from dljax.models.seq2seq import Seq2Seq

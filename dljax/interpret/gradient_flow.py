@@ -28,7 +28,7 @@ def gradient_norms_through_time(
     Source: Bengio, Simard, Frasconi 1994; Pascanu, Mikolov, Bengio 2013.
     """
     steps, batch, _ = x.shape
-    hidden = weights["memory"].shape[0]
+    hidden = weights["recurrent_kernel"].shape[0]
     begin = (jnp.zeros((batch, hidden), x.dtype),) * cell.num_states
     zeros = (jnp.zeros((steps, batch, hidden), x.dtype),) * cell.num_states
 

@@ -108,7 +108,7 @@ class Attention(nn.Module):
             self.width,
             use_bias=self.bias,
             kernel_init=scaled_init(self.init_scale),
-            name="join",
+            name="out",
         )
         return output(y_BTHD.reshape(*x_BTW.shape[:2], self.width)), kv_BHSD
 

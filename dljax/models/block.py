@@ -73,12 +73,12 @@ class Block(nn.Module):
             x_BTW, kv_cache = self._sublayer("attention", x_BTW, self_attention)
         if self.cross_attention:
             cross_attention = functools.partial(
-                self._attention("across"),
+                self._attention("cross_attention"),
                 encoder_outputs=encoder_outputs,
                 mask=encoder_mask,
             )
-            x_BTW, _ = self._sublayer("across", x_BTW, cross_attention)
-        x_BTW, _ = self._sublayer("each", x_BTW, self._mlp)
+            x_BTW, _ = self._sublayer("cross_attention", x_BTW, cross_attention)
+        x_BTW, _ = self._sublayer("mlp", x_BTW, self._mlp)
         return x_BTW, kv_cache
 
     def _sublayer(self, name, x_BTW, layer):
@@ -104,10 +104,10 @@ class Block(nn.Module):
     def _mlp(self, x_BTW):
         config = self.config
         dense = functools.partial(Dense, use_bias=config.bias)
-        y = dense(config.mlp_ratio * config.width, name="widen")(x_BTW)
+        y = dense(config.mlp_ratio * config.width, name="mlp_up")(x_BTW)
         y = ACTIVATIONS[config.activation](y)
         down = dense(
-            config.width, kernel_init=scaled_init(config.init_scale), name="narrow"
+            config.width, kernel_init=scaled_init(config.init_scale), name="mlp_down"
         )
         return down(y), None
 

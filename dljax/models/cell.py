@@ -70,8 +70,8 @@ def unroll(
     """Runs a cell over time.
 
     Args:
-      weights: "inputs" (features, gates), "memory" (hidden, gates), "bias" (gates,)
-        and, where the cell has one, "memory_bias".
+      weights: "input_kernel" (features, gates), "recurrent_kernel" (hidden, gates),
+        "bias" (gates,) and, where the cell has one, "recurrent_bias".
       carry: the initial carry, each array (b, hidden).
       mask_TB: 0 at padding, where a step does not change the carry; or None.
       offsets: (t, b, hidden) for each array of the carry, added to the carry after each
@@ -87,9 +87,9 @@ def unroll(
     """
     bias, recurrent_bias = (
         weights[name].reshape(1, -1) if name in weights else 0
-        for name in ("bias", "memory_bias")
+        for name in ("bias", "recurrent_bias")
     )
-    inputs_TBF, kernel_FG = _at_least_two_features(x_TBF, weights["inputs"])
+    inputs_TBF, kernel_FG = _at_least_two_features(x_TBF, weights["input_kernel"])
     initial, with_trace = carry, trace or bool(_recorders)
 
     def step(carry, now):
@@ -97,7 +97,7 @@ def unroll(
         previous = carry
         if reset_every:
             carry = jax.tree.map(functools.partial(jnp.where, is_reset), initial, carry)
-        x_BG, h_BG = x_BF @ kernel_FG, carry[0] @ weights["memory"]
+        x_BG, h_BG = x_BF @ kernel_FG, carry[0] @ weights["recurrent_kernel"]
         if not cell.recurrent_bias:  # the cell adds the projections: save their sum
             x_BG, h_BG = 0, x_BG + h_BG
         h_BG = checkpoint_name(h_BG, PROJECTIONS)
@@ -158,21 +158,21 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(self, x_TBF, carry=None, mask_TB=None):
         cell, hidden = self.cell, self.hidden
+        features, width = x_TBF.shape[-1], cell.num_gates * hidden
         uniform = _uniform_init(hidden)
         orthogonal = _init_by_gate(nn.initializers.orthogonal(), cell.num_gates)
-        width = cell.num_gates * hidden
-        weights = {
-            "inputs": self.param("inputs", uniform, (x_TBF.shape[-1], width)),
-            "memory": self.param(
-                "memory", orthogonal if self.orthogonal else uniform, (hidden, width)
-            ),
-            "bias": self.param("bias", _bias_init(cell, self.forget_bias), (width,)),
+        recurrent = orthogonal if self.orthogonal else uniform
+        inits: dict[str, Any] = {
+            "input_kernel": (uniform, (features, width)),
+            "recurrent_kernel": (recurrent, (hidden, width)),
+            "bias": (_bias_init(cell, self.forget_bias), (width,)),
         }
         if cell.recurrent_bias:
-            weights["memory_bias"] = self.param(
-                "memory_bias", nn.initializers.zeros, (width,)
-            )
-        weights = jax.tree.map(lambda w: w.astype(x_TBF.dtype), weights)
+            inits["recurrent_bias"] = (nn.initializers.zeros, (width,))
+        weights = {
+            name: self.param(name, init, shape).astype(x_TBF.dtype)
+            for name, (init, shape) in inits.items()
+        }
         if carry is None:
             zeros_BH = jnp.zeros((x_TBF.shape[1], hidden), x_TBF.dtype)
             carry = (zeros_BH,) * cell.num_states

@@ -149,8 +149,11 @@ class Dit(nn.Module):
         image_BHWC, p = inputs["x"], self.patch
         b, h, w, c = image_BHWC.shape
         x_BTW = Dense(self.width)(extract_patches(image_BHWC, p))
-        size = (x_BTW.shape[1], self.width)
-        positions_TW = self.param("place", nn.initializers.normal(0.02), size)
+        positions_TW = self.param(
+            "position_embedding",
+            nn.initializers.normal(0.02),
+            (x_BTW.shape[1], self.width),
+        )
         condition_BW = Condition(self.width, self.classes)(inputs)
         x_BTW = x_BTW + positions_TW[None]
         x_BTW = jnp.concatenate([condition_BW[:, None], x_BTW], 1)

@@ -63,11 +63,11 @@ class Seq2Seq(nn.Module):
                 for _ in layers
             ]
         states = range(self.cell.num_states)
-        self.begins = [[nn.Dense(self.hidden) for _ in states] for _ in layers]
+        self.initial_carry = [[nn.Dense(self.hidden) for _ in states] for _ in layers]
         self.decoders = [layer() for _ in layers]
         if self.attention:
-            self.ask = Dense(self.hidden * len(directions), use_bias=False)
-            self.join = Dense(self.hidden)
+            self.attention_query = Dense(self.hidden * len(directions), use_bias=False)
+            self.attention_out = Dense(self.hidden)
         self.drop = Dropout(self.dropout)
         self.head = Dense(self.outputs)
 
@@ -118,16 +118,16 @@ class Seq2Seq(nn.Module):
                 jnp.tanh(dense(state))
                 for dense, state in zip(layer, carry, strict=True)
             )
-            for layer, carry in zip(self.begins, carries, strict=True)
+            for layer, carry in zip(self.initial_carry, carries, strict=True)
         )
 
     def _attention(self, y_BTH, encoded_BSH, mask_BS):
-        scores_BTS = self.ask(y_BTH) @ encoded_BSH.swapaxes(1, 2)
+        scores_BTS = self.attention_query(y_BTH) @ encoded_BSH.swapaxes(1, 2)
         if mask_BS is not None:
             scores_BTS += MASKED_SCORE * (1 - mask_BS[:, None])
         weights_BTS = softmax(scores_BTS)
         context = jnp.concatenate([weights_BTS @ encoded_BSH, y_BTH], -1)
-        return jnp.tanh(self.join(context)), weights_BTS
+        return jnp.tanh(self.attention_out(context)), weights_BTS
 
 
 def seq2seq(**fields: Any) -> Net:

@@ -47,7 +47,7 @@ class Transformer(nn.Module):
             self.decoder = stack(cross_attention=cross_attention, causal=True)
             self.embed_y = embed(self.outputs)
         if self.positions == "learned":
-            self.place = embed(self.max_len)
+            self.position_embedding = embed(self.max_len)
         self.drop = Dropout(self.block.dropout)
         if not self.tied:
             self.head = Dense(self.outputs)
@@ -104,7 +104,7 @@ class Transformer(nn.Module):
             raise ValueError(f"{x_BTW.shape[1]} positions: max_len is {self.max_len}")
         positions_T = position + jnp.arange(x_BTW.shape[1])
         if self.positions == "learned":
-            x_BTW = x_BTW + self.place(positions_T)[None]
+            x_BTW = x_BTW + self.position_embedding(positions_T)[None]
         if self.positions == "sinusoidal":
             embedding = sinusoidal_embedding(positions_T, x_BTW.shape[-1])
             x_BTW = x_BTW + embedding[None].astype(x_BTW.dtype)

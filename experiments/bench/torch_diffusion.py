@@ -62,7 +62,7 @@ class Attention(nn.Module):
         self.heads = heads
         for name in ("query", "key", "value"):
             self.add_module(name, nn.Linear(width, width, bias=bias))
-        self.join = nn.Linear(width, width, bias=bias)
+        self.out = nn.Linear(width, width, bias=bias)
 
     def forward(self, x):
         n, t, width = x.shape
@@ -71,7 +71,7 @@ class Attention(nn.Module):
             for name in ("query", "key", "value")
         )
         y_BHTD = functional.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD)
-        return self.join(y_BHTD.transpose(1, 2).reshape(n, t, width))
+        return self.out(y_BHTD.transpose(1, 2).reshape(n, t, width))
 
 
 class Unet(nn.Module):
@@ -134,12 +134,12 @@ class Dit(nn.Module):
         self.patch = patch
         self.Condition_0 = Condition(width, classes)
         self.Dense_0 = nn.Linear(patch**2, width)
-        self.place = nn.Parameter(torch.zeros(max_len, width))
+        self.position_embedding = nn.Parameter(torch.zeros(max_len, width))
         block: Any = nn.Module()
         block.attention = Attention(width, heads, bias=True)
-        block.attention_norm, block.each_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        block.widen = nn.Linear(width, 4 * width)
-        block.narrow = nn.Linear(4 * width, width)
+        block.attention_norm, block.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        block.mlp_up = nn.Linear(width, 4 * width)
+        block.mlp_down = nn.Linear(4 * width, width)
         self.Stack_0: Any = nn.Module()
         self.Stack_0.block_0 = block
         self.Stack_0.norm = nn.LayerNorm(width)
@@ -149,11 +149,11 @@ class Dit(nn.Module):
         n, h, w, _ = x.shape
         p = self.patch
         patches = x.reshape(n, h // p, p, w // p, p).transpose(2, 3)
-        y = self.Dense_0(patches.reshape(n, -1, p * p)) + self.place
+        y = self.Dense_0(patches.reshape(n, -1, p * p)) + self.position_embedding
         y = torch.cat([self.Condition_0(t, label)[:, None], y], 1)
         block = self.Stack_0.block_0
         y = y + block.attention(block.attention_norm(y))
-        y = y + block.narrow(functional.gelu(block.widen(block.each_norm(y))))
+        y = y + block.mlp_down(functional.gelu(block.mlp_up(block.mlp_norm(y))))
         y = self.Dense_1(self.Stack_0.norm(y)[:, 1:])
         y = y.reshape(n, h // p, w // p, p, p).transpose(2, 3)
         return y.reshape(n, h, w, 1)

@@ -138,8 +138,9 @@ def recurrent() -> dict[str, np.ndarray]:
         y, _ = net(x, tuple(memory) if name == "lstm" else memory[0])
         g = torch.randn_like(y)
         y.backward(g)
-        weights = {"inputs": net.weight_ih_l0, "memory": net.weight_hh_l0}
-        weights |= {"bias": net.bias_ih_l0, "memory_bias": net.bias_hh_l0}
+        weights = {"input_kernel": net.weight_ih_l0}
+        weights |= {"recurrent_kernel": net.weight_hh_l0}
+        weights |= {"bias": net.bias_ih_l0, "recurrent_bias": net.bias_hh_l0}
         others = {"x": x, **{f"begin_{i}": m for i, m in enumerate(memory)}}
         for part, value in (weights | others).items():
             for key, array in ((part, value.detach()), (f"d_{part}", value.grad)):

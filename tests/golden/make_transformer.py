@@ -142,7 +142,7 @@ def arrays(net: nn.Module, kind: str) -> dict[str, np.ndarray]:
                     ("query", "key", "value"), np.split(qkv, 3), strict=True
                 ):
                     values[f"{path}/{part}/{name}"] = array.T
-        dense(f"{path}/join", layer.out_proj)
+        dense(f"{path}/out", layer.out_proj)
 
     block_alone_stack = [net] if isinstance(net, nn.TransformerEncoderLayer) else []
     for stack, blocks in {
@@ -152,16 +152,16 @@ def arrays(net: nn.Module, kind: str) -> dict[str, np.ndarray]:
         for i, block in enumerate(blocks):
             path = f"{stack}/block_{i}"
             attention(f"{path}/attention", block.self_attn)
-            norms = ["attention_norm", "each_norm"]
+            norms = ["attention_norm", "mlp_norm"]
             if isinstance(block, nn.TransformerDecoderLayer):
-                attention(f"{path}/across", block.multihead_attn)
-                norms.insert(1, "across_norm")
+                attention(f"{path}/cross_attention", block.multihead_attn)
+                norms.insert(1, "cross_attention_norm")
             for j, name in enumerate(norms, 1):
                 norm(f"{path}/{name}", getattr(block, f"norm{j}"))
-            dense(f"{path}/widen", block.linear1)
-            dense(f"{path}/narrow", block.linear2)
+            dense(f"{path}/mlp_up", block.linear1)
+            dense(f"{path}/mlp_down", block.linear2)
     if isinstance(net, Gpt | EncoderDecoder):
-        put("place/embedding", net.positions)
+        put("position_embedding/embedding", net.positions)
     if isinstance(net, Gpt):
         put("embed_y/embedding", net.embed.weight)
         norm("decoder/norm", net.norm)
