@@ -20,10 +20,10 @@ def test_rotary_positions_turn_pairs_as_complex_numbers():
     pairs = x[..., :4] + 1j * x[..., 4:]
     places = np.array([0, 3, 1, 70, 5])
     angles = places[:, None] * 10_000.0 ** (-2 * np.arange(4) / 8)
-    turned = pairs * np.exp(1j * angles)[:, None]
-    expected = np.concatenate([turned.real, turned.imag], -1)
-    found = apply_rotary_embedding(jnp.asarray(x, jnp.float32), jnp.asarray(places))
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    rotated = pairs * np.exp(1j * angles)[:, None]
+    expected = np.concatenate([rotated.real, rotated.imag], -1)
+    actual = apply_rotary_embedding(jnp.asarray(x, jnp.float32), jnp.asarray(places))
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
 def test_rotary_positions_are_relative():
@@ -44,8 +44,8 @@ def test_attention_of_accelerators_equals_that_of_cpus(monkeypatch, masked):
     expected = attention(q, k, v, mask)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     np.testing.assert_allclose(attention(q, k, v, mask), expected, atol=1e-5)
-    found = attention(q, k, v, causal=masked)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    actual = attention(q, k, v, causal=masked)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("min_chunk", "max_chunks"), [(1, 9), (1, 2), (2, 9), (T, 9)])
@@ -53,9 +53,9 @@ def test_causal_attention_in_chunks_equals_masked(monkeypatch, min_chunk, max_ch
     monkeypatch.setattr(attention_ops, "MIN_CHUNK", min_chunk)
     monkeypatch.setattr(attention_ops, "MAX_CHUNKS", max_chunks)
     q, k, v, g = jax.random.normal(jax.random.key(0), (4, 2, T, 2, 8))
-    found, to_found = jax.vjp(functools.partial(attention, causal=True), q, k, v)
+    actual, vjp_actual = jax.vjp(functools.partial(attention, causal=True), q, k, v)
     masked = functools.partial(attention, mask=jnp.tri(T)[None, None])
-    expected, to_expected = jax.vjp(masked, q, k, v)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    for a, b in zip(to_found(g), to_expected(g), strict=True):
+    expected, vjp_expected = jax.vjp(masked, q, k, v)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    for a, b in zip(vjp_actual(g), vjp_expected(g), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)

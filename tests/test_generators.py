@@ -36,7 +36,7 @@ def arrays(request):
 
 @pytest.mark.parametrize("name", list(NETS))
 def test_nets_equal_pytorch(arrays, name):
-    own = {
+    arrays_of_net = {
         k.removeprefix(f"{name}/"): v.astype(np.float64)
         for k, v in arrays.items()
         if k.startswith(name)
@@ -45,27 +45,28 @@ def test_nets_equal_pytorch(arrays, name):
         model = NETS[name]()
         others = {k: jnp.asarray(arrays[k]) for k in ("t", "label")}
 
-        def given(x):
+        def inputs_of(x):
             return {"x": x, **others} if name in ("unet", "dit") else x
 
-        x = jnp.asarray(own["x"])
-        shapes, model_state = model.init(jax.random.key(0), given(x))
+        x = jnp.asarray(arrays_of_net["x"])
+        shapes, model_state = model.init(jax.random.key(0), inputs_of(x))
         params = jax.tree_util.tree_map_with_path(
-            lambda path, _: jnp.asarray(own[f"params/{joined(path)}"]), shapes
+            lambda path, _: jnp.asarray(arrays_of_net[f"params/{joined(path)}"]), shapes
         )
 
-        def told(params, x):
-            return model.apply(params, model_state, given(x), key=None, train=True)[0]
+        def forward(params, x):
+            inputs = inputs_of(x)
+            return model.apply(params, model_state, inputs, key=None, train=True)[0]
 
-        y, back = jax.vjp(told, params, x)
-        grads, dx = back(jnp.asarray(own["g"]))
-        np.testing.assert_allclose(y, own["y"], rtol=1e-6, atol=1e-6)
-        np.testing.assert_allclose(dx, own["dx"], rtol=1e-5, atol=1e-5)
-        found = jax.tree_util.tree_flatten_with_path(grads)[0]
-        assert len(found) == sum(key.startswith("grads/") for key in own)
-        for path, grad in found:
-            right = own[f"grads/{joined(path)}"]
-            np.testing.assert_allclose(grad, right, rtol=1e-5, atol=1e-5)
+        y, back = jax.vjp(forward, params, x)
+        grads, dx = back(jnp.asarray(arrays_of_net["g"]))
+        np.testing.assert_allclose(y, arrays_of_net["y"], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(dx, arrays_of_net["dx"], rtol=1e-5, atol=1e-5)
+        leaves = jax.tree_util.tree_flatten_with_path(grads)[0]
+        assert len(leaves) == sum(key.startswith("grads/") for key in arrays_of_net)
+        for path, grad in leaves:
+            expected = arrays_of_net[f"grads/{joined(path)}"]
+            np.testing.assert_allclose(grad, expected, rtol=1e-5, atol=1e-5)
 
 
 def joined(path):

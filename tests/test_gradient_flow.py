@@ -15,8 +15,10 @@ T, B, F, H = 12, 2, 3, 4
 def weights(cell, memory, bias):
     width = cell.num_gates * H
     kernels = {"input_kernel": jnp.zeros((F, width)), "recurrent_kernel": memory}
-    found = {**kernels, "bias": bias}
-    return found | ({"recurrent_bias": jnp.zeros(width)} if cell.recurrent_bias else {})
+    biases = {"bias": bias}
+    if cell.recurrent_bias:
+        biases["recurrent_bias"] = jnp.zeros(width)
+    return {**kernels, **biases}
 
 
 def first(output):
@@ -24,22 +26,26 @@ def first(output):
 
 
 def test_gradient_of_linear_recurrence_decays_by_its_factor():
-    turned = 0.9 * jnp.asarray(
+    rotation = 0.9 * jnp.asarray(
         np.linalg.qr(np.random.default_rng(0).normal(size=(H, H)))[0]
     )
-    given = weights(RNN, turned.astype(jnp.float32), jnp.zeros(H))
-    norms = gradient_norms_through_time(RNN, given, jnp.zeros((T, B, F)), first)
+    params_of_cell = weights(RNN, rotation.astype(jnp.float32), jnp.zeros(H))
+    norms = gradient_norms_through_time(
+        RNN, params_of_cell, jnp.zeros((T, B, F)), first
+    )
     expected = 0.9 ** np.arange(T)[::-1]
     np.testing.assert_allclose(norms, np.tile(expected, (B, 1)).T, rtol=1e-5)
 
 
 def test_forget_bias_of_one_decays_by_a_quarter():
     bias = jnp.zeros((4, H)).at[1].set(1.0).reshape(-1)
-    given = weights(LSTM, jnp.zeros((H, 4 * H)), bias)
-    norms = gradient_norms_through_time(LSTM, given, jnp.zeros((T, B, F)), first)
-    kept = 1 / (1 + np.exp(-1))
+    params_of_cell = weights(LSTM, jnp.zeros((H, 4 * H)), bias)
+    norms = gradient_norms_through_time(
+        LSTM, params_of_cell, jnp.zeros((T, B, F)), first
+    )
+    forget = 1 / (1 + np.exp(-1))
     # The output gate is half open, and tanh is flat at 0.
-    np.testing.assert_allclose(norms[:-1, 0], 0.5 * kept ** np.arange(T)[:0:-1], 1e-4)
+    np.testing.assert_allclose(norms[:-1, 0], 0.5 * forget ** np.arange(T)[:0:-1], 1e-4)
 
 
 def test_gradient_through_time_equals_gradient_of_suffix():

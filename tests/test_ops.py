@@ -49,17 +49,17 @@ def test_softmax_equals_jax():
 
 def test_dense_of_sequences_equals_linen():
     x = jax.random.normal(jax.random.key(0), (2, 3, 4))
-    made, plain = Dense(5), nn.Dense(5)
+    layer, plain = Dense(5), nn.Dense(5)
     params = plain.init(jax.random.key(1), x)
 
     def total(net):
         return lambda params, x: (net.apply(params, x) ** 2).sum()
 
-    found, expected = (
-        jax.value_and_grad(total(net), (0, 1))(params, x) for net in (made, plain)
+    actual, expected = (
+        jax.value_and_grad(total(net), (0, 1))(params, x) for net in (layer, plain)
     )
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), actual, expected
     )
 
 

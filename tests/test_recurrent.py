@@ -94,9 +94,10 @@ def test_trace_has_every_gate_and_state():
     assert set(trace) == {*gates, "candidate", "cell", "output"}
     assert all(trace[name].shape == (T, B, H) for name in trace)
     assert all((trace[g] > 0).all() and (trace[g] < 1).all() for g in gates)
-    before = jnp.concatenate([jnp.zeros((1, B, H)), trace["cell"][:-1]])
-    kept = trace["forget_gate"] * before + trace["input_gate"] * trace["candidate"]
-    np.testing.assert_allclose(trace["cell"], kept, atol=1e-6)
+    previous = jnp.concatenate([jnp.zeros((1, B, H)), trace["cell"][:-1]])
+    written = trace["input_gate"] * trace["candidate"]
+    cell_state = trace["forget_gate"] * previous + written
+    np.testing.assert_allclose(trace["cell"], cell_state, atol=1e-6)
     shown = trace["output_gate"] * jnp.tanh(trace["cell"])
     np.testing.assert_allclose(outputs, shown, atol=1e-6)
     np.testing.assert_array_equal(trace["output"], outputs)
@@ -107,8 +108,8 @@ def test_trace_has_every_gate_and_state():
 def test_only_projections_and_carry_are_saved_for_the_gradient(name):
     layer, params, x = layer_of(name)
     _, back = jax.vjp(lambda params: layer.apply({"params": params}, x)[0], params)
-    kept = [leaf for leaf in jax.tree.leaves(back) if leaf.ndim == 3]
-    widths = sorted(leaf.shape[-1] for leaf in kept)
+    cell_state = [leaf for leaf in jax.tree.leaves(back) if leaf.ndim == 3]
+    widths = sorted(leaf.shape[-1] for leaf in cell_state)
     cell = layer.cell
     needed = [x.shape[-1], cell.num_gates * H, *[H] * cell.num_states]
     assert widths == sorted(needed)
@@ -171,23 +172,25 @@ def test_reset_counts_from_the_first_step_and_not_from_padding(name):
 )
 def test_ablated_cell_lacks_only_its_part(part, expected):
     layer, params, x = layer_of("lstm", trace=True)
-    outputs, _, whole = layer.apply({"params": params}, x[:1])
+    outputs, _, complete = layer.apply({"params": params}, x[:1])
     other = Layer(CELLS[f"lstm_{part}"], H, trace=True)
-    changed, _, found = other.apply({"params": params}, x[:1])
+    changed, _, ablated = other.apply({"params": params}, x[:1])
     for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value)
-    wrote = found["input_gate"] * found["candidate"]
-    np.testing.assert_allclose(found["cell"], wrote, atol=1e-6)
+        np.testing.assert_array_equal(ablated[name], value)
+    written = ablated["input_gate"] * ablated["candidate"]
+    np.testing.assert_allclose(ablated["cell"], written, atol=1e-6)
     if part == "coupled":
-        np.testing.assert_allclose(found["forget_gate"] + found["input_gate"], 1, 1e-6)
+        gates = ablated["forget_gate"] + ablated["input_gate"]
+        np.testing.assert_allclose(gates, 1, 1e-6)
     if part == "input_activation":
-        np.testing.assert_allclose(jnp.tanh(found["candidate"]), whole["candidate"])
-    shown = found["cell"]
+        candidate = jnp.tanh(ablated["candidate"])
+        np.testing.assert_allclose(candidate, complete["candidate"])
+    shown = ablated["cell"]
     shown = shown if part == "output_activation" else jnp.tanh(shown)
-    np.testing.assert_allclose(changed, found["output_gate"] * shown, atol=1e-6)
+    np.testing.assert_allclose(changed, ablated["output_gate"] * shown, atol=1e-6)
     same = {"input_gate", "output_gate"} - {part}
     for name in same:
-        np.testing.assert_array_equal(found[name], whole[name])
+        np.testing.assert_array_equal(ablated[name], complete[name])
     assert part in ("forget_gate", "coupled") or (changed != outputs).any()
 
 
@@ -251,13 +254,13 @@ def test_many_to_many_depends_on_later_steps_only_if_bidirectional(name, bidirec
         "many_to_many", name, layers=2, bidirectional=bidirectional
     )
 
-    def seen(t):
+    def reached(t):
         y = lambda x: net.apply(params, model_state, x, key=None, train=False)[0]  # noqa: E731
         return np.abs(jax.grad(lambda x: y(x)[:, t].sum())(x)).sum((0, 2)) > 0
 
     for t in range(T):
-        assert seen(t)[: t + 1].all()
-        assert seen(t)[t + 1 :].any() == (bidirectional and t < T - 1)
+        assert reached(t)[: t + 1].all()
+        assert reached(t)[t + 1 :].any() == (bidirectional and t < T - 1)
 
 
 def test_tokens_are_embedded_and_layers_return_traces():
@@ -284,13 +287,13 @@ def test_invalid_options_are_refused():
 def test_recorded_cells_equal_the_trace():
     net, params, model_state, x = built("many_to_one", "lstm", trace=True)
     quiet = recurrent("many_to_one", "lstm", H, 5)
-    seen = []
-    with record_cells(seen.append):
+    reached = []
+    with record_cells(reached.append):
         quiet.apply(params, model_state, x, key=None, train=False)
     quiet.apply(params, model_state, x, key=None, train=False)
     (_, traces), _ = net.apply(params, model_state, x, key=None, train=False)
-    (found,) = seen
-    np.testing.assert_array_equal(found.pop("input"), x.swapaxes(0, 1))
-    assert found.keys() == traces["forward_0"].keys()
+    (ablated,) = reached
+    np.testing.assert_array_equal(ablated.pop("input"), x.swapaxes(0, 1))
+    assert ablated.keys() == traces["forward_0"].keys()
     for name, part in traces["forward_0"].items():
-        np.testing.assert_array_equal(found[name].swapaxes(0, 1), part)
+        np.testing.assert_array_equal(ablated[name].swapaxes(0, 1), part)

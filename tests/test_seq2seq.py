@@ -31,7 +31,7 @@ def built(architecture, cell="lstm", **options):
     return net, params, given
 
 
-def said(net, params, given):
+def logits_of(net, params, given):
     return net.apply(params, {}, given, key=None, train=False)[0]
 
 
@@ -39,14 +39,15 @@ def said(net, params, given):
 @pytest.mark.parametrize("architecture", GENERATIVE)
 def test_what_is_made_is_the_likeliest_after_what_was_made(architecture, cell):
     net, params, given = built(architecture, cell)
-    found = net.generate(params, {}, given, steps=T, key=None)
-    made = found["prediction"]
-    assert made.shape == ((B, T, W) if architecture == "one_to_many" else (B, T))
-    decoder_inputs = jnp.concatenate([given["decoder_inputs"][:, :1], made[:, :-1]], 1)
-    y = said(net, params, given | {"decoder_inputs": decoder_inputs})
+    actual = net.generate(params, {}, given, steps=T, key=None)
+    generated = actual["prediction"]
+    assert generated.shape == ((B, T, W) if architecture == "one_to_many" else (B, T))
+    first = given["decoder_inputs"][:, :1]
+    decoder_inputs = jnp.concatenate([first, generated[:, :-1]], 1)
+    y = logits_of(net, params, given | {"decoder_inputs": decoder_inputs})
     likeliest = y > 0 if architecture == "one_to_many" else jnp.argmax(y, -1)
-    np.testing.assert_array_equal(made, likeliest)
-    assert len(np.unique(made)) > 1
+    np.testing.assert_array_equal(generated, likeliest)
+    assert len(np.unique(generated)) > 1
 
 
 @pytest.mark.parametrize("architecture", GENERATIVE)
@@ -55,8 +56,8 @@ def test_no_step_sees_by_gradient_what_is_made_after_it(architecture):
     if architecture == "one_to_many":
 
         def at(decoder_inputs):
-            its = given | {"decoder_inputs": decoder_inputs}
-            return said(net, params, its)[:, 1].sum()
+            changed = given | {"decoder_inputs": decoder_inputs}
+            return logits_of(net, params, changed)[:, 1].sum()
 
         grad = jax.grad(at)(given["decoder_inputs"])
         assert (grad[:, 2:] == 0).all()
@@ -68,7 +69,7 @@ def test_no_step_sees_by_gradient_what_is_made_after_it(architecture):
 
     def logits(embedding):
         changed = {**params, "embed_y": {"embedding": embedding}}
-        return said(net, changed, one)[0]
+        return logits_of(net, changed, one)[0]
 
     gradient = jax.jacrev(logits)(params["embed_y"]["embedding"])  # (t, k, tokens, w)
     reach = jnp.abs(gradient[:, :, :T]).sum((1, 3)) > 0
@@ -79,7 +80,7 @@ def test_no_step_sees_by_gradient_what_is_made_after_it(architecture):
 def test_padding_changes_nothing(architecture):
     net, params, given = built(architecture)
     pad = {name: jnp.pad(given[name], ((0, 0), (0, 3))) for name in ("x", "mask")}
-    a, b = (said(net, params, g) for g in (given, given | pad))
+    a, b = (logits_of(net, params, g) for g in (given, given | pad))
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -96,12 +97,12 @@ def test_attention_is_by_hand_what_luong_wrote():
     net, params, given = built("attention", layers=1)
     del net
     rng = np.random.default_rng(0)
-    y, seen = rng.normal(size=(T, H)), rng.normal(size=(S, 2 * H))
+    y, encoded = rng.normal(size=(T, H)), rng.normal(size=(S, 2 * H))
     query, out = params["attention_query"]["kernel"], params["attention_out"]
-    scores = (y @ query) @ seen.T
+    scores = (y @ query) @ encoded.T
     weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
-    both = np.concatenate([weights @ seen, y], -1)
-    expected = np.tanh(both @ out["kernel"] + out["bias"][None])
+    context = np.concatenate([weights @ encoded, y], -1)
+    expected = np.tanh(context @ out["kernel"] + out["bias"][None])
 
     from dljax.models.recurrent import CELLS
     from dljax.models.seq2seq import Seq2Seq
@@ -120,10 +121,10 @@ def test_attention_is_by_hand_what_luong_wrote():
         orthogonal=False,
         forget_bias=1.0,
     )
-    found, where = module.apply(
-        {"params": params}, y[None], seen[None], None, method="_attended"
+    actual, where = module.apply(
+        {"params": params}, y[None], encoded[None], None, method="_attention"
     )
-    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+    np.testing.assert_allclose(actual[0], expected, atol=1e-5)
     np.testing.assert_allclose(where[0], weights, atol=1e-5)
 
 
@@ -160,7 +161,7 @@ def test_a_sequence_that_is_only_in_the_source_is_learned():
         now, y = given(draw(key))
 
         def loss(params):
-            z = said(net, params, now)
+            z = logits_of(net, params, now)
             return optax.softmax_cross_entropy_with_integer_labels(z, y).mean()
 
         updates, opt = optimizer.update(jax.grad(loss)(params), opt)
@@ -169,5 +170,5 @@ def test_a_sequence_that_is_only_in_the_source_is_learned():
     for i in range(300):
         params, opt = step(params, opt, jax.random.key(i))
     now, y = given(draw(jax.random.key(10_000)))
-    made = net.generate(params, {}, now, steps=S, key=None)["prediction"]
-    assert (made == y).mean() > 0.95
+    generated = net.generate(params, {}, now, steps=S, key=None)["prediction"]
+    assert (generated == y).mean() > 0.95

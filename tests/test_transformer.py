@@ -29,7 +29,7 @@ def tokens(*shape, seed=0):
     return jax.random.randint(jax.random.key(seed), shape, 0, TOKENS)
 
 
-def drawn(net, example):
+def initialized(net, example):
     """Parameters away from their small beginnings, so that everything is in play."""
     params, model_state = net.init(jax.random.key(0), example)
     leaves, structure = jax.tree.flatten(params)
@@ -41,7 +41,7 @@ def drawn(net, example):
     return jax.tree.unflatten(structure, moved), model_state
 
 
-def given(architecture):
+def inputs_of(architecture):
     """What a net of an architecture takes."""
     if architecture == "decoder":
         return tokens(3, T)
@@ -59,22 +59,22 @@ def options_of(architecture):
 @pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
-def test_what_is_kept_of_the_past_changes_nothing(architecture, norm, positions):
+def test_cached_decoding_equals_the_full_sequence(architecture, norm, positions):
     """Token by token, the logits are those of the whole; and so is what is made."""
     net = make(architecture, norm=norm, positions=positions, **options_of(architecture))
-    its = given(architecture)
-    params, model_state = drawn(net, its)
-    begun = its if architecture == "decoder" else its["decoder_inputs"]
-    first = begun[:, :1]
-    its = first if architecture == "decoder" else its | {"decoder_inputs": first}
-    made = jax.jit(net.generate, static_argnames="steps")(
-        params, model_state, its, steps=T, key=None
+    inputs = inputs_of(architecture)
+    params, model_state = initialized(net, inputs)
+    prompt = inputs if architecture == "decoder" else inputs["decoder_inputs"]
+    first = prompt[:, :1]
+    inputs = first if architecture == "decoder" else inputs | {"decoder_inputs": first}
+    generated = jax.jit(net.generate, static_argnames="steps")(
+        params, model_state, inputs, steps=T, key=None
     )["prediction"]
-    assert made.shape == (3, T)
-    whole = jnp.concatenate([first, made[:, :-1]], 1)
-    its = whole if architecture == "decoder" else its | {"decoder_inputs": whole}
-    logits, _ = net.apply(params, model_state, its, key=None, train=False)
-    np.testing.assert_array_equal(logits.argmax(-1), made)
+    assert generated.shape == (3, T)
+    full = jnp.concatenate([first, generated[:, :-1]], 1)
+    inputs = full if architecture == "decoder" else inputs | {"decoder_inputs": full}
+    logits, _ = net.apply(params, model_state, inputs, key=None, train=False)
+    np.testing.assert_array_equal(logits.argmax(-1), generated)
 
 
 EACH = [{"norm": "post"}, {"scan": True}, *({"positions": p} for p in POSITIONS)]
@@ -82,19 +82,17 @@ EACH = [{"norm": "post"}, {"scan": True}, *({"positions": p} for p in POSITIONS)
 
 @pytest.mark.parametrize("options", EACH)
 @pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
-def test_logits_from_kept_keys_and_values_are_the_whole_sequences(
-    architecture, options
-):
+def test_cached_logits_equal_those_of_the_full_sequence(architecture, options):
     """Under jit, at a position that is traced, in a cache of max_len positions."""
     net = make(architecture, **options_of(architecture), **options)
-    its = given(architecture)
-    params, model_state = drawn(net, its)
-    whole, _ = net.apply(params, model_state, its, key=None, train=False)
-    y = its if architecture == "decoder" else its["decoder_inputs"]
+    inputs = inputs_of(architecture)
+    params, model_state = initialized(net, inputs)
+    full, _ = net.apply(params, model_state, inputs, key=None, train=False)
+    y = inputs if architecture == "decoder" else inputs["decoder_inputs"]
     (module,) = net.generate.args
     variables, encoded = {"params": params}, (None, None)
     if architecture == "encoder_decoder":
-        encoded = module.apply(variables, its, method="encode")
+        encoded = module.apply(variables, inputs, method="encode")
 
     @jax.jit
     def decode(y, kv_cache, position):
@@ -108,64 +106,65 @@ def test_logits_from_kept_keys_and_values_are_the_whole_sequences(
     )
     for t in range(2, T):
         logits, kv_cache = decode(y[:, t : t + 1], kv_cache, jnp.int32(t))
-        np.testing.assert_allclose(logits[:, 0], whole[:, t], atol=1e-5)
+        np.testing.assert_allclose(logits[:, 0], full[:, t], atol=1e-5)
 
 
-def test_a_scan_makes_what_is_made_block_by_block():
+def test_generation_with_scan_equals_without():
     plain, x = make(), tokens(3, 1)
-    params, model_state = drawn(plain, x)
-    made = [
-        net.generate(its, model_state, x, steps=T, key=jax.random.key(0))["prediction"]
-        for net, its in ((plain, params), (make(scan=True), stacked(params)))
+    params, model_state = initialized(plain, x)
+    generated = [
+        net.generate(tree, model_state, x, steps=T, key=jax.random.key(0))["prediction"]
+        for net, tree in ((plain, params), (make(scan=True), stacked(params)))
     ]
-    np.testing.assert_array_equal(*made)
+    np.testing.assert_array_equal(*generated)
 
 
-def test_in_half_precision_it_makes_likely_tokens_too():
+def test_generation_in_half_precision_takes_likely_tokens():
     net, x = make(), tokens(3, 1)
-    params, model_state = drawn(net, x)
+    params, model_state = initialized(net, x)
     half = with_compute_dtype(net, "bfloat16")
-    made = half.generate(params, model_state, x, steps=T, key=None)["prediction"]
-    whole = jnp.concatenate([x, made[:, :-1]], 1)
-    logits, _ = half.apply(params, model_state, whole, key=None, train=False)
-    said = jnp.take_along_axis(logits, made[..., None], -1)[..., 0]
-    assert (said > logits.max(-1) - 0.05 * jnp.abs(logits).max()).all()
+    generated = half.generate(params, model_state, x, steps=T, key=None)["prediction"]
+    full = jnp.concatenate([x, generated[:, :-1]], 1)
+    logits, _ = half.apply(params, model_state, full, key=None, train=False)
+    message = jnp.take_along_axis(logits, generated[..., None], -1)[..., 0]
+    assert (message > logits.max(-1) - 0.05 * jnp.abs(logits).max()).all()
 
 
-def test_what_is_longer_than_it_can_take_goes_on_from_the_last_half():
+def test_generation_beyond_max_len_restarts_from_the_last_half():
     net = make()
     x = tokens(3, 2)
-    params, model_state = drawn(net, x)
-    made = net.generate(params, model_state, x, steps=3 * T, key=None)["prediction"]
-    assert made.shape == (3, 3 * T)
+    params, model_state = initialized(net, x)
+    samples = net.generate(params, model_state, x, steps=3 * T, key=None)
+    generated = samples["prediction"]
+    assert generated.shape == (3, 3 * T)
     # T + 1 - 2 are made of the first window, then the last T // 2 are gone on from.
-    half = jnp.concatenate([x, made], 1)[:, T + 1 - T // 2 : T + 1]
+    half = jnp.concatenate([x, generated], 1)[:, T + 1 - T // 2 : T + 1]
     again = net.generate(params, model_state, half, steps=T - T // 2 + 1, key=None)
-    found = made[:, T - 1 : T - 1 + T - T // 2 + 1]
-    np.testing.assert_array_equal(again["prediction"], found)
+    actual = generated[:, T - 1 : T - 1 + T - T // 2 + 1]
+    np.testing.assert_array_equal(again["prediction"], actual)
 
 
 @pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
 @pytest.mark.parametrize("options", EACH)
-def test_a_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
+def test_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
     """An embedded token has no gradient from the logits of those before it; also where
     attention is computed for some places at a time.
     """
     chunk = 2 if options == EACH[-1] else T
     monkeypatch.setattr(attention, "MIN_CHUNK", chunk)
     net = make(architecture, **options_of(architecture), **options)
-    its = given(architecture)
-    params, model_state = drawn(net, its)
-    begun = its if architecture == "decoder" else its["decoder_inputs"]
+    inputs = inputs_of(architecture)
+    params, model_state = initialized(net, inputs)
+    prompt = inputs if architecture == "decoder" else inputs["decoder_inputs"]
     # Each token is one of its own, so that its embedding is no other's.
     own = jnp.arange(T)[None] % TOKENS
-    its = own if architecture == "decoder" else {**its, "decoder_inputs": own}
-    its = jax.tree.map(lambda array: array[:1], its)
-    assert begun.shape[1] == T
+    inputs = own if architecture == "decoder" else {**inputs, "decoder_inputs": own}
+    inputs = jax.tree.map(lambda array: array[:1], inputs)
+    assert prompt.shape[1] == T
 
     def logits(embedding):
         changed = {**params, "embed_y": {"embedding": embedding}}
-        return net.apply(changed, model_state, its, key=None, train=False)[0][0]
+        return net.apply(changed, model_state, inputs, key=None, train=False)[0][0]
 
     gradient = jax.jacrev(logits)(params["embed_y"]["embedding"])  # (t, k, tokens, w)
     reach = jnp.abs(gradient[:, :, :T]).sum((1, 3)) > 0
@@ -175,41 +174,41 @@ def test_a_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
 @pytest.mark.parametrize("architecture", ["encoder", "encoder_decoder"])
 def test_padding_changes_nothing(architecture):
     net = make(architecture, **options_of(architecture))
-    its = given(architecture)
-    params, model_state = drawn(net, its)
-    other = its | {"x": jnp.where(its["mask"] > 0, its["x"], TOKENS - 1)}
+    inputs = inputs_of(architecture)
+    params, model_state = initialized(net, inputs)
+    other = inputs | {"x": jnp.where(inputs["mask"] > 0, inputs["x"], TOKENS - 1)}
     a, b = (
         net.apply(params, model_state, x, key=None, train=False)[0]
-        for x in (its, other)
+        for x in (inputs, other)
     )
     np.testing.assert_array_equal(a, b)
-    there = {k: v[1:2, :3] for k, v in its.items() if k != "decoder_inputs"}
-    there |= {k: v[1:2] for k, v in its.items() if k == "decoder_inputs"}
-    alone, _ = net.apply(params, model_state, there, key=None, train=False)
+    unpadded = {k: v[1:2, :3] for k, v in inputs.items() if k != "decoder_inputs"}
+    unpadded |= {k: v[1:2] for k, v in inputs.items() if k == "decoder_inputs"}
+    alone, _ = net.apply(params, model_state, unpadded, key=None, train=False)
     np.testing.assert_allclose(alone, a[1:2], atol=1e-5)
 
 
 def stacked(params):
     """The blocks' arrays as a scan has them: one each, of all blocks."""
-    found = {}
+    actual = {}
     for name, part in params.items():
         if name in ("encoder", "decoder"):
             blocks = [part[f"block_{i}"] for i in range(DEPTH)]
             rest = {k: v for k, v in part.items() if not k.startswith("block_")}
             part = rest | {"blocks": jax.tree.map(lambda *a: jnp.stack(a), *blocks)}
-        found[name] = part
-    return found
+        actual[name] = part
+    return actual
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_scan_over_layers_and_computing_again_change_nothing(architecture):
-    its = given(architecture)
+def test_scan_and_remat_change_nothing(architecture):
+    inputs = inputs_of(architecture)
     plain = make(architecture, **options_of(architecture))
-    params, model_state = drawn(plain, its)
+    params, model_state = initialized(plain, inputs)
     scanned = make(architecture, scan=True, remat=True, **options_of(architecture))
 
     def loss(params, net):
-        y, _ = net.apply(params, model_state, its, key=None, train=True)
+        y, _ = net.apply(params, model_state, inputs, key=None, train=True)
         return jnp.square(y).mean()
 
     a, da = jax.value_and_grad(loss)(params, plain)
@@ -222,12 +221,12 @@ def test_a_scan_over_layers_and_computing_again_change_nothing(architecture):
     )
 
 
-def test_without_positions_an_encoder_cannot_tell_the_order():
-    its = given("encoder")
+def test_encoder_without_positions_ignores_the_order():
+    inputs = inputs_of("encoder")
     for positions in POSITIONS:
         net = make("encoder", vocabulary=TOKENS, positions=positions)
-        x = its["x"]
-        params, model_state = drawn(net, x)
+        x = inputs["x"]
+        params, model_state = initialized(net, x)
         a, b = (
             net.apply(params, model_state, x, key=None, train=False)[0]
             for x in (x, x[:, ::-1])
@@ -236,18 +235,18 @@ def test_without_positions_an_encoder_cannot_tell_the_order():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"positions": "wrong"}, "positions wrong: must be one of"),
         ({"architecture": "wrong"}, "architecture wrong: must be one of"),
     ],
 )
-def test_wrong_options_are_refused(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
         make(**options)
 
 
-def test_heads_that_do_not_divide_the_width_are_said_in_a_line():
+def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(
         UserError, match="heads 3: must divide the width 8 into equal pa"
     ):
@@ -260,7 +259,7 @@ def test_heads_that_do_not_divide_the_width_are_said_in_a_line():
         transformer("decoder", 7, 3, heads=1, max_len=T, positions="sinusoidal")
 
 
-def test_what_is_longer_than_the_learned_positions_is_refused():
+def test_sequence_longer_than_the_learned_positions_is_refused():
     net, x = make(), tokens(3, T + 1)
     params, model_state = net.init(jax.random.key(0), x[:, :T])
     with pytest.raises(ValueError, match="6 positions: max_len is 5"):
@@ -269,7 +268,7 @@ def test_what_is_longer_than_the_learned_positions_is_refused():
 
 def test_patches_are_squares_row_by_row():
     images = jnp.arange(2 * 5 * 6 * 1).reshape(2, 5, 6, 1)
-    found = extract_patches(images, 2)
-    assert found.shape == (2, 2 * 3, 4)
-    np.testing.assert_array_equal(found[0, 1], images[0, :2, 2:4].ravel())
-    np.testing.assert_array_equal(found[1, 5], images[1, 2:4, 4:].ravel())
+    actual = extract_patches(images, 2)
+    assert actual.shape == (2, 2 * 3, 4)
+    np.testing.assert_array_equal(actual[0, 1], images[0, :2, 2:4].ravel())
+    np.testing.assert_array_equal(actual[1, 5], images[1, 2:4, 4:].ravel())

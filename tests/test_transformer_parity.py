@@ -40,15 +40,15 @@ def arrays(request):
 
 def tree(arrays, prefix):
     """Those below a path, as nested dicts."""
-    found = {}
+    nested = {}
     for path, value in arrays.items():
         if path.startswith(prefix):
             *parts, last = path.removeprefix(prefix).split("/")
-            at = found
+            node = nested
             for part in parts:
-                at = at.setdefault(part, {})
-            at[last] = value
-    return found
+                node = node.setdefault(part, {})
+            node[last] = value
+    return nested
 
 
 @pytest.mark.parametrize("name", list(PARITY))
@@ -65,17 +65,17 @@ def test_transformer_equals_pytorch(arrays, name):
     )
     params, x = tree(arrays, f"{name}/params/"), arrays[f"{name}/x"]
     y = arrays[f"{name}/y"]
-    given = x
+    inputs = x
     if name == "reader":
-        given = {"x": x, "mask": arrays["mask"]}
+        inputs = {"x": x, "mask": arrays["mask"]}
     if name == "translator":
         source, decoder_inputs = np.split(x, 2, 1)
-        given = {"x": source, "decoder_inputs": decoder_inputs, "mask": arrays["mask"]}
+        inputs = {"x": source, "decoder_inputs": decoder_inputs, "mask": arrays["mask"]}
 
     def loss(params):
-        logits, _ = net.apply(params, {}, given, key=None, train=True)
-        told = jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], -1)
-        return -told.mean(), logits
+        logits, _ = net.apply(params, {}, inputs, key=None, train=True)
+        likelihood = jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], -1)
+        return -likelihood.mean(), logits
 
     with jax.enable_x64(True):
         grads, logits = jax.jit(jax.grad(loss, has_aux=True))(params)
@@ -97,8 +97,8 @@ def test_block_equals_pytorch(arrays):
         return (y * arrays["block/y"]).sum(), y
 
     with jax.enable_x64(True):
-        its = jax.jit(jax.grad(loss, (0, 1), has_aux=True))(params, x)
-    (to_params, to_x), y = its
+        results = jax.jit(jax.grad(loss, (0, 1), has_aux=True))(params, x)
+    (to_params, to_x), y = results
     np.testing.assert_allclose(y, arrays["block/logits"], atol=1e-5)
     np.testing.assert_allclose(to_x, arrays["block/to_x"], atol=1e-5)
     jax.tree.map(
