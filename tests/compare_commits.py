@@ -121,6 +121,7 @@ MODULES: tuple[tuple[str, str], ...] = (
     (r"^initial_carry_", "begins_"),
 )
 VARIANTS: tuple[tuple[str, str], ...] = (
+    (r"^nothing\b", "none"),  # of lstm_gates
     (r"^image$", "sample"),  # of diffusion
     (r"^noise$", "epsilon"),
     (r"^(all|nothing)$", "none"),  # what is ablated

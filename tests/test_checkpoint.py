@@ -119,7 +119,7 @@ def test_damage_to_any_file_is_harmless_or_stepped_over(two, tmp_path, how):
             assert "is damaged" in said[0]
             assert (trial / "damaged/00000020").is_dir()
             assert checkpoint.steps(trial / "checkpoints") == [10]
-    assert stepped_over >= 4  # the arrays, their index and the page at the least
+    assert stepped_over >= 4  # the arrays, their index and the metadata at the least
 
 
 def test_any_flipped_bit_of_the_arrays_is_noticed(two, tmp_path):
@@ -141,7 +141,7 @@ def test_any_flipped_bit_of_the_arrays_is_noticed(two, tmp_path):
 
 def test_a_step_damaged_twice_is_set_aside_twice(trial):
     for expected in ("00000020", "00000020-2"):
-        truncate(trial / "checkpoints/00000020/page/metadata")
+        truncate(trial / "checkpoints/00000020/metadata/metadata")
         found, _ = restore(trial / "checkpoints")
         assert found.step == 10
         assert (trial / "damaged" / expected).is_dir()
@@ -150,7 +150,7 @@ def test_a_step_damaged_twice_is_set_aside_twice(trial):
 
 
 def test_only_looking_moves_nothing(trial):
-    truncate(trial / "checkpoints/00000020/page/metadata")
+    truncate(trial / "checkpoints/00000020/metadata/metadata")
     found, said = restore(trial / "checkpoints", set_aside=False)
     assert found.step == 10
     assert "passed over" in said[0]
@@ -159,7 +159,7 @@ def test_only_looking_moves_nothing(trial):
 
 def test_when_none_is_left_the_directory_is_named_every_time(trial):
     for step in ("00000010", "00000020"):
-        (trial / "checkpoints" / step / "page/metadata").write_text("{}")
+        (trial / "checkpoints" / step / "metadata/metadata").write_text("{}")
     for _ in range(2):
         with pytest.raises(UserError) as raised:
             restore(trial / "checkpoints")
@@ -249,8 +249,23 @@ def test_checkpoints_of_every_format_so_far_restore(path, tmp_path):
     found, said = restore(tmp_path / "checkpoints")
     assert (found.step, said) == (7, [])
     same(found.tree, tree(7))
-    page = json.loads((tmp_path / "checkpoints/00000007/page/metadata").read_text())
-    assert path.stem == f"checkpoint_{page['format']}"
+    text = (tmp_path / "checkpoints/00000007/metadata/metadata").read_text()
+    assert path.stem == f"checkpoint_{json.loads(text)['format']}"
+
+
+def test_an_older_format_is_refused_in_one_line_and_is_no_damage(trial):
+    for step in ("00000010", "00000020"):  # format 1 named its metadata "page"
+        path = trial / "checkpoints" / step
+        (path / "metadata").rename(path / "page")
+    for set_aside in (False, True):
+        with pytest.raises(UserError) as raised:
+            restore(trial / "checkpoints", set_aside=set_aside)
+        assert raised.value.code == USAGE
+        assert "format 1" in str(raised.value)
+        assert "--workdir" in str(raised.value)
+        assert "\n" not in str(raised.value)
+    assert checkpoint.steps(trial / "checkpoints") == [20, 10]
+    assert not (trial / "damaged").exists()
 
 
 def test_there_is_a_golden_checkpoint_of_the_format():

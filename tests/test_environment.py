@@ -162,7 +162,9 @@ def test_a_lost_end_of_the_log_costs_a_checkpoint(tmp_path, whole, experiment):
     trial = half(experiment, tmp_path / "work")
     newest, before = checkpoint.steps(trial / "checkpoints")
     log = trial / "metrics.jsonl"
-    page = json.loads((trial / f"checkpoints/{before:08d}/page/metadata").read_text())
+    page = json.loads(
+        (trial / f"checkpoints/{before:08d}/metadata/metadata").read_text()
+    )
     log.write_bytes(log.read_bytes()[: page["metrics"]["bytes"]])
     said = run(experiment, tmp_path / "work", *SHORT)
     if page["metrics"]["bytes"] < _vouched(trial, newest):
@@ -173,7 +175,7 @@ def test_a_lost_end_of_the_log_costs_a_checkpoint(tmp_path, whole, experiment):
 
 def _vouched(trial, step):
     for folder in ("checkpoints", "damaged"):
-        path = trial / folder / f"{step:08d}/page/metadata"
+        path = trial / folder / f"{step:08d}/metadata/metadata"
         if path.is_file():
             return json.loads(path.read_text())["metrics"]["bytes"]
     return 0

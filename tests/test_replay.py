@@ -90,7 +90,7 @@ def test_an_array_that_differs_is_named(trial, capsys):
     saved.leaves["state.params.critic.Dense_0.kernel"][1, 0, 3] += 1
     shutil.rmtree(trial / "checkpoints")
     saver = checkpoint.Saver(trial / "checkpoints")
-    saver.save(saved.step, saved.leaves, {"fixed": saved.page["fixed"]})
+    saver.save(saved.step, saved.leaves, {"fixed": saved.metadata["fixed"]})
     saver.wait()
     saver.close()
     code, printed, _ = again(trial, capsys)

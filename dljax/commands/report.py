@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
       UserError: a directory is missing, or holds no study.
     """
     from dljax.errors import DONE, UserError
-    from dljax.trials.disk import check_writable, refusals
+    from dljax.trials.disk import check_writable, explain_disk_errors
 
     usage = "usage: dljax report WORKDIR..., or --index DIR"
     parser = flags.FlagValues()
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     if root:
         folder = _directory(root)
         check_writable(folder, "index")
-        with refusals(folder):
+        with explain_disk_errors(folder):
             print(compare_studies.index(folder))
         return DONE
     directories = [_directory(name) for name in names]
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         return _write_report(directories[0])
     folder = directories[0].parent
     check_writable(folder, "workdir")
-    with refusals(folder):
+    with explain_disk_errors(folder):
         reports = [compare_studies.read(directory) for directory in directories]
         path, text = compare_studies.compare(reports, folder)
     print(f"{text}\n\n{path}")
@@ -63,14 +63,14 @@ def _write_report(directory: pathlib.Path) -> int:
     from dljax.reporting import report
     from dljax.studies.experiment import import_experiment
     from dljax.studies.study_spec import read_spec
-    from dljax.trials.disk import check_writable, refusals
+    from dljax.trials.disk import check_writable, explain_disk_errors
 
     spec = read_spec(directory)
     if spec is None:
         raise UserError(f"{directory}: no study.json there; give a study's directory")
     check_writable(directory, "workdir")
     experiment = import_experiment(spec.module)
-    with refusals(directory):
+    with explain_disk_errors(directory):
         summary = report.write(experiment, directory, spec)
     print(report.text(summary, directory))
     return DONE

@@ -17,8 +17,8 @@ from dljax.studies.study_spec import StudySpec
 from dljax.studies.trial_groups import BoundTrial
 from dljax.training import cost, loop
 from dljax.trials import samples
-from dljax.trials.device_errors import explained
-from dljax.trials.run_trial import compiled
+from dljax.trials.device_errors import explain_device_errors
+from dljax.trials.run_trial import make_trial_program
 from dljax.trials.trial import status
 
 ENOUGH_SECS = 1.0  # of updates, to know their rate
@@ -77,7 +77,7 @@ def describe(plan: StudyPlan, directory: pathlib.Path, *, timed: bool = True) ->
             line += f" at step {now.step}"
         if timed and not now.finished:
             left = 1 - now.step / updates(trial.config, bound.source)
-            with explained(trial):
+            with explain_device_errors(trial):
                 secs = _seconds(bound) * left
             total += secs
             timed_runs += len(trial.runs)
@@ -115,7 +115,7 @@ def _seconds(bound: BoundTrial) -> float:
     trial, task, source = bound.trial, bound.task, bound.source
 
     def start():
-        program = compiled(trial, task, source)
+        program = make_trial_program(trial, task, source)
         train_state = loop.init_train_state(program, trial.best_by)
         train_state, _ = loop.warm_up(program, train_state, test=trial.test)
         if trial.test:

@@ -60,7 +60,7 @@ def run_study(
         bound = trial_groups.named(config.trial, [*plan.tuning, *plan.trials])
         return run_here([bound], context)
     with (
-        disk.refusals(directory),
+        disk.explain_disk_errors(directory),
         locked(directory, break_lock=config.break_lock, log=progress.log),
     ):
         return _run_and_report(experiment, request, context)

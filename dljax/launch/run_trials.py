@@ -14,7 +14,7 @@ from dljax.studies.trial_groups import BoundTrial
 from dljax.training import nonfinite
 from dljax.trials import disk, manifest
 from dljax.trials.progress import Progress
-from dljax.trials.run_trial import compiled, execute, restore
+from dljax.trials.run_trial import execute, make_trial_program, restore
 from dljax.trials.trial import Status, refuse_changed, status
 
 
@@ -190,7 +190,7 @@ def _locate(bound: BoundTrial, run: Mapping[str, Any], context: Context) -> str:
     trial, task, source = bound.trial, bound.task, bound.source
     restored = restore(
         trial,
-        compiled(trial, task, source),
+        make_trial_program(trial, task, source),
         context.directory / trial.name,
         log=context.progress.log,
         resume=False,

@@ -150,10 +150,12 @@ def _write(
     """Writes the files of a trained trial, without checkpoints."""
     trial, source = bound.trial, bound.source
     task = bound.task(trial.runs[0].numbers)
-    page = manifest.environment(trial.config) | run_trial.described(trial, task, source)
-    disk.write_json(path / "config.json", run_trial.page(trial, source))
-    disk.write_json(path / "manifest.json", page | {"failed": []})
+    record = manifest.environment(trial.config) | run_trial.describe_trial(
+        trial, task, source
+    )
+    disk.write_json(path / "config.json", run_trial.config_record(trial, source))
+    disk.write_json(path / "manifest.json", record | {"failed": []})
     disk.write_text(path / "metrics.jsonl", "\n".join(lines) + "\n")
     disk.write_text(path / "timing.jsonl", json.dumps(timing) + "\n")
-    done = {"metrics_sha256": disk.digest(path / "metrics.jsonl"), "failed": []}
+    done = {"metrics_sha256": disk.sha256(path / "metrics.jsonl"), "failed": []}
     disk.write_json(path / "DONE", done)

@@ -12,7 +12,7 @@ from dljax.studies.study_spec import read_spec
 from dljax.training import programs
 from dljax.trials import disk
 from dljax.trials.metrics_log import Rows, read_rows
-from dljax.trials.run_trial import Make, compiled, restore
+from dljax.trials.run_trial import MakeTask, make_trial_program, restore
 from dljax.trials.trial import Run, TrialSpec
 from dljax.types import Source, State, Task
 
@@ -26,7 +26,7 @@ class StoredTrial:
 
     directory: pathlib.Path
     trial: TrialSpec
-    task: Make
+    task: MakeTask
     source: Source
 
 
@@ -148,7 +148,7 @@ def load(run: str) -> Loaded:
     """
     stored = find(run)
     directory, trial, source = stored.directory, stored.trial, stored.source
-    program = compiled(trial, stored.task, source)
+    program = make_trial_program(trial, stored.task, source)
     restored = restore(trial, program, directory, log=_warn, resume=False)
     if restored is None:
         raise UserError(f"{directory}: no checkpoint in it", FAILED_RUNS)

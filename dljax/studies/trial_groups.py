@@ -19,7 +19,7 @@ from dljax.studies.experiment import Experiment, bind_task
 from dljax.studies.study import Study, name_of
 from dljax.studies.study_spec import StudySpec, TrialEntry, TrialGroup
 from dljax.training import cost, strategies
-from dljax.trials.run_trial import Make, Sink
+from dljax.trials.run_trial import MakeTask, RowSink
 from dljax.trials.trial import Run, TrialSpec, identity, status
 from dljax.types import Source
 
@@ -31,9 +31,9 @@ class BoundTrial:
     """A trial, what makes its tasks, its data, and where its rows go besides."""
 
     trial: TrialSpec
-    task: Make
+    task: MakeTask
     source: Source
-    sink: Sink
+    sink: RowSink
 
 
 def entries(trials: Sequence[BoundTrial]) -> tuple[TrialEntry, ...]:

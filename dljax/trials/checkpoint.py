@@ -1,9 +1,9 @@
-"""Checkpoints of a trial: the only file that knows Orbax, which it imports lazily.
+"""Checkpoints of a trial: the only file that imports Orbax, and lazily.
 
-A checkpoint holds the state of all seeds as host arrays, so that it does not depend on
-how the seeds were spread over devices, and beside it a page of JSON: the step, a digest
-of every array, what determined the numbers, the versions, and how long metrics.jsonl
-was then. Orbax restores a flipped bit without a word; the digests do not let it pass.
+A checkpoint holds the state of all runs as host arrays, independent of how the runs
+were spread over devices. Its metadata is JSON: the step, a digest of every array, what
+determines the numbers, the environment, and the length of metrics.jsonl at that step.
+Orbax restores a flipped bit silently; the digests detect it.
 """
 
 import contextlib
@@ -19,41 +19,45 @@ import jax
 import numpy as np
 
 from dljax.errors import FAILED_RUNS, UserError
-from dljax.trials.orbax_errors import quietly, settle, silence_threads
+from dljax.trials.orbax_errors import (
+    call_orbax,
+    suppress_thread_errors,
+    wait_for_threads,
+)
 from dljax.trials.tree_digests import (
     config_differences,
-    described,
+    describe_leaves,
+    flatten_names,
     leaf_differences,
-    named,
 )
 
-FORMAT = 1  # of the page; restored for as long as tests/golden has a checkpoint of it
+FORMAT = 2  # of the metadata; tests/golden has a checkpoint of it
 KEEP = 2
-TRASH = ".trash"  # what is removed is renamed into it first, so never half there
+TRASH = ".trash"  # a checkpoint is renamed into it before it is deleted
 
 
-class Found(NamedTuple):
-    """step: of the checkpoint. leaves: {name: host array}. page: what lies beside."""
+class Checkpoint(NamedTuple):
+    """leaves: {name: host array}."""
 
     step: int
     leaves: dict[str, np.ndarray]
-    page: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 class Restored(NamedTuple):
-    """As `Found`, with the arrays as a tree."""
+    """A `Checkpoint` whose arrays are a tree."""
 
     step: int
     tree: Any
-    page: dict[str, Any]
+    metadata: dict[str, Any]
 
 
-class Damaged(Exception):
-    """What is wrong with a checkpoint."""
+class DamagedError(Exception):
+    """A checkpoint's content is not what was written."""
 
 
-class Unmatched(Exception):
-    """What is wrong with what belongs to a checkpoint, which is whole itself."""
+class MismatchError(Exception):
+    """A file that belongs to an undamaged checkpoint is not what it was."""
 
 
 class Saver:
@@ -68,8 +72,8 @@ class Saver:
 
         self._args = ocp.args
         self._directory = directory.absolute()
-        self._silence = contextlib.ExitStack()
-        self._silence.enter_context(silence_threads())
+        self._suppressed = contextlib.ExitStack()
+        self._suppressed.enter_context(suppress_thread_errors())
         self._empty_trash()
         self._manager = ocp.CheckpointManager(
             self._directory,
@@ -81,34 +85,36 @@ class Saver:
             ),
         )
 
-    def save(self, step: int, tree: Any, page: Mapping[str, Any]) -> None:
-        """Begins to write a tree of host arrays; waits for the save before.
+    def save(self, step: int, tree: Any, metadata: Mapping[str, Any]) -> None:
+        """Starts to write a tree of host arrays; waits for the previous save.
 
         Raises OSError where the disk refuses either.
         """
         if step in self._manager.all_steps():
-            return  # resumed at its very end: the same bits are there
-        leaves = named(tree)
-        page = {"format": FORMAT, "step": step, **page, "leaves": described(leaves)}
-        page["digest"] = _digest_of_page(page)
+            return  # resumed at the last step: the same bits are there
+        leaves = flatten_names(tree)
+        metadata = {"format": FORMAT, "step": step, **metadata}
+        metadata["leaves"] = describe_leaves(leaves)
+        metadata["digest"] = _digest_metadata(metadata)
         self._empty_trash()
-        some = {k: v for k, v in leaves.items() if v.size}  # Orbax refuses empty ones
+        nonempty = {k: v for k, v in leaves.items() if v.size}  # Orbax refuses others
         args = self._args.Composite(
-            state=self._args.StandardSave(some), page=self._args.JsonSave(page)
+            state=self._args.StandardSave(nonempty),
+            metadata=self._args.JsonSave(metadata),
         )
-        quietly(lambda: self._manager.save(step, args=args, force=True))
+        call_orbax(lambda: self._manager.save(step, args=args, force=True))
 
     def wait(self) -> None:
-        """Waits until all is on disk; raises as `save`."""
-        quietly(self._manager.wait_until_finished)
+        """Waits until everything is on disk; raises as `save`."""
+        call_orbax(self._manager.wait_until_finished)
 
     def close(self) -> None:
-        """Ends the background's work, whatever came of it; leaves no half of a save."""
+        """Ends the background's work and removes unfinished saves."""
         with contextlib.suppress(Exception):  # `save` and `wait` have raised it
             self._manager.close()
         if sys.exc_info()[0] is not None:
-            settle()
-        self._silence.close()
+            wait_for_threads()
+        self._suppressed.close()
         self._empty_trash()
         with contextlib.suppress(FileNotFoundError):
             (self._directory / TRASH).rmdir()
@@ -133,51 +139,53 @@ def read(
     directory: pathlib.Path,
     *,
     log: Callable[[str], None],
-    check: Callable[[dict[str, Any]], None] = lambda page: None,
+    check: Callable[[dict[str, Any]], None] = lambda metadata: None,
     set_aside: bool = False,
-) -> Found | None:
-    """The newest whole checkpoint; needs no network to read it into.
+) -> Checkpoint | None:
+    """The newest undamaged checkpoint; needs no network to read it into.
 
     Args:
-      log: called with a line for every checkpoint that is damaged.
-      check: looks at the page before the arrays are read; raises `Unmatched` for what
-        does not go with it, or a `UserError`.
-      set_aside: move what cannot be used to `damaged` beside the directory. Only the
+      log: called with a line for every damaged checkpoint.
+      check: called with the metadata before the arrays are read; may raise
+        `MismatchError` or `UserError`.
+      set_aside: move unusable checkpoints to `damaged` beside the directory. Only the
         holder of the trial's lock may.
 
     Returns:
       None if no checkpoint was ever there.
 
     Raises:
-      UserError: none that is or was there can be used.
+      UserError: none that is or was there can be used, or it is of another format.
     """
-    aside = directory.parent / "damaged"
-    unmatched: list[tuple[pathlib.Path, str]] = []
+    damaged = directory.parent / "damaged"
+    mismatched: list[tuple[pathlib.Path, str]] = []
 
-    def leave(path, wrong):
-        where = f"set aside in {_move(path, aside)}" if set_aside else "passed over"
-        log(f"checkpoint {path} {wrong}; {where}")
+    def skip(path, reason):
+        where = f"set aside in {_move(path, damaged)}" if set_aside else "passed over"
+        log(f"checkpoint {path} {reason}; {where}")
 
     for step in steps(directory):
         path = directory / f"{step:08d}"
         try:
-            page = _read_page(path)
-            check(page)
-            checkpoint = Found(step, _read_leaves(path, page), page)
-        except Unmatched as wrong:  # once mended it may be good: wait for another
-            unmatched.append((path, str(wrong)))
-        except Damaged as damage:
-            if path.is_dir():  # else a run at work there has just removed it
-                leave(path, f"is damaged ({damage})")
+            metadata = _read_metadata(path)
+            check(metadata)
+            found = Checkpoint(step, _read_leaves(path, metadata), metadata)
+        except MismatchError as error:  # may be repaired: wait for an older one
+            mismatched.append((path, str(error)))
+        except DamagedError as error:
+            if path.is_dir():  # else a process at work there has just removed it
+                skip(path, f"is damaged ({error})")
         else:
-            for whole, why in unmatched:
-                leave(whole, f"does not go with what is there ({why})")
-            return checkpoint
-    if unmatched or aside.is_dir() or steps(directory):
-        why = f"; {unmatched[0][1]}: put that back as it was, or" if unmatched else ";"
+            for skipped, reason in mismatched:
+                skip(skipped, f"does not go with what is there ({reason})")
+            return found
+    if mismatched or damaged.is_dir() or steps(directory):
+        reason = (
+            f"; {mismatched[0][1]}: put that back as it was, or" if mismatched else ";"
+        )
         raise UserError(
-            f"{directory.parent}: no usable checkpoint is left in it{why} delete it, "
-            "and the study's command runs this trial from its start",
+            f"{directory.parent}: no usable checkpoint is left in it{reason} delete it,"
+            " and the study's command runs this trial from its start",
             FAILED_RUNS,
         )
     return None
@@ -189,10 +197,10 @@ def restore(
     *,
     fixed: Mapping[str, Any],
     log: Callable[[str], None],
-    check: Callable[[dict[str, Any]], None] = lambda page: None,
+    check: Callable[[dict[str, Any]], None] = lambda metadata: None,
     set_aside: bool = True,
 ) -> Restored | None:
-    """The newest whole checkpoint, as host arrays in the structure of `like`.
+    """The newest undamaged checkpoint, as host arrays in the structure of `like`.
 
     Args:
       like: a tree of arrays, or of anything with a shape and a dtype.
@@ -200,78 +208,89 @@ def restore(
       log, check, set_aside: as for `read`.
 
     Raises:
-      UserError: as `read`; or the checkpoint is whole but of another config or network,
-        every difference named.
+      UserError: as `read`; or the checkpoint is of another config or network, every
+        difference named.
     """
 
-    def checked(page):
-        if differences := _differences(page, like, fixed):
+    def check_all(metadata):
+        differences = config_differences(metadata["fixed"], fixed)
+        differences += leaf_differences(metadata["leaves"], flatten_names(like))
+        if differences:
             raise UserError(
                 f"{directory}: is of another config or network: "
-                f"{'; '.join(differences)}; "
-                "give what it was made with, or another --workdir"
+                f"{'; '.join(differences)}; give what it was made with, or another "
+                "--workdir"
             )
-        check(page)
+        check(metadata)
 
-    checkpoint = read(directory, log=log, check=checked, set_aside=set_aside)
-    if checkpoint is None:
+    found = read(directory, log=log, check=check_all, set_aside=set_aside)
+    if found is None:
         return None
-    leaves = [checkpoint.leaves[name] for name in named(like)]
-    return Restored(
-        checkpoint.step,
-        jax.tree.unflatten(jax.tree.structure(like), leaves),
-        checkpoint.page,
-    )
+    leaves = [found.leaves[name] for name in flatten_names(like)]
+    tree = jax.tree.unflatten(jax.tree.structure(like), leaves)
+    return Restored(found.step, tree, found.metadata)
 
 
-def _differences(
-    page: Mapping[str, Any], like: Any, fixed: Mapping[str, Any]
-) -> list[str]:
-    """How what is asked for differs from what a checkpoint holds, by name."""
-    if page["format"] != FORMAT:
-        return [f"format {page['format']}, known is {FORMAT}"]
-    return config_differences(page["fixed"], fixed) + leaf_differences(
-        page["leaves"], named(like)
-    )
-
-
-def _digest_of_page(page: Mapping[str, Any]) -> str:
-    rest = {k: v for k, v in page.items() if k != "digest"}
+def _digest_metadata(metadata: Mapping[str, Any]) -> str:
+    rest = {k: v for k, v in metadata.items() if k != "digest"}
     text = json.dumps(rest, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _read_page(path: pathlib.Path) -> dict[str, Any]:
-    """The page of a checkpoint; raises Damaged where it is not what was written."""
+def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
+    """The metadata of a checkpoint.
+
+    Raises:
+      DamagedError: it is not what was written.
+      UserError: it is of another format.
+    """
     import orbax.checkpoint as ocp
 
-    item = path / "page"
+    item = path / "metadata"
+    if (path / "page").is_dir() and not item.is_dir():
+        raise _format_error(path, 1)
     reader = ocp.Checkpointer(ocp.JsonCheckpointHandler())
-    page = quietly(lambda: reader.restore(item), raises=Damaged)
-    if not isinstance(page, dict) or page.get("digest") != _digest_of_page(page):
-        raise Damaged("its page is not what was written")
-    return page
+    metadata = call_orbax(lambda: reader.restore(item), error_type=DamagedError)
+    if not isinstance(metadata, dict) or metadata.get("digest") != _digest_metadata(
+        metadata
+    ):
+        raise DamagedError("its metadata is not what was written")
+    if metadata["format"] != FORMAT:
+        raise _format_error(path, metadata["format"])
+    return metadata
 
 
-def _read_leaves(path: pathlib.Path, page: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays, every digest checked; raises Damaged."""
+def _format_error(path: pathlib.Path, number: int) -> UserError:
+    return UserError(
+        f"{path}: is of checkpoint format {number}, and this version of dljax reads "
+        f"format {FORMAT}; use the version that wrote it, or another --workdir"
+    )
+
+
+def _read_leaves(
+    path: pathlib.Path, metadata: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """The arrays, with every digest checked; raises DamagedError."""
     import orbax.checkpoint as ocp
 
-    zeros = {k: np.zeros(s, np.dtype(d)) for k, (d, s, _) in page["leaves"].items()}
+    expected = metadata["leaves"]
+    zeros = {k: np.zeros(s, np.dtype(d)) for k, (d, s, _) in expected.items()}
     item = path / "state"
     reader = ocp.Checkpointer(ocp.StandardCheckpointHandler())
-    some = {k: v for k, v in zeros.items() if v.size}
-    args = ocp.args.StandardRestore(some)
-    leaves = quietly(lambda: reader.restore(item, args=args), raises=Damaged)
-    leaves = zeros | {name: np.asarray(leaf) for name, leaf in leaves.items()}
-    digests = described(leaves)
-    if bad := [name for name in zeros if digests.get(name) != page["leaves"][name]]:
-        raise Damaged(f"{', '.join(bad)}: not what was written")
+    args = ocp.args.StandardRestore({k: v for k, v in zeros.items() if v.size})
+    arrays = call_orbax(
+        lambda: reader.restore(item, args=args), error_type=DamagedError
+    )
+    leaves = zeros | {name: np.asarray(array) for name, array in arrays.items()}
+    found = describe_leaves(leaves)
+    if bad := [name for name in zeros if found.get(name) != expected[name]]:
+        raise DamagedError(f"{', '.join(bad)}: not what was written")
     return leaves
 
 
-def _move(path: pathlib.Path, aside: pathlib.Path) -> pathlib.Path:
-    aside.mkdir(exist_ok=True)
+def _move(path: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """Moves a checkpoint into a folder under a name that is free; returns its path."""
+    folder.mkdir(exist_ok=True)
     names = [path.name, *(f"{path.name}-{i}" for i in range(2, 1000))]
-    target = next(aside / name for name in names if not (aside / name).exists())
+    target = next(folder / name for name in names if not (folder / name).exists())
     return path.rename(target)

@@ -1,4 +1,4 @@
-"""What can go wrong while a trial is compiled and run, in one line."""
+"""Errors of the device and of traced numbers, in one line each."""
 
 import contextlib
 import sys
@@ -13,7 +13,7 @@ from dljax.trials.trial import TrialSpec
 
 
 @contextlib.contextmanager
-def explained(trial: TrialSpec) -> Iterator[None]:
+def explain_device_errors(trial: TrialSpec) -> Iterator[None]:
     """Turns an error of the device or the task inside into a `UserError`.
 
     Raises:
@@ -33,7 +33,7 @@ def explained(trial: TrialSpec) -> Iterator[None]:
             "compute with jax.numpy, or leave it out"
         ) from None
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error) or disk.refused(error):
+        if "RESOURCE_EXHAUSTED" not in str(error) or disk.disk_errno(error):
             raise
         raise UserError(
             f"{trial.variant}: the device's memory is full; give a smaller "

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what is said when a disk refuses."""
+"""Files that are written completely or not at all, and errors of the disk."""
 
 import contextlib
 import errno
@@ -12,8 +12,8 @@ from typing import Any
 
 from dljax.errors import DISK, UserError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-REFUSALS = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM)
+FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+DISK_ERRNOS = (*FULL_ERRNOS, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -43,7 +43,7 @@ def read_json(path: pathlib.Path) -> Any | None:
         return None
 
 
-def digest(path: pathlib.Path) -> str:
+def sha256(path: pathlib.Path) -> str:
     """SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -64,8 +64,8 @@ def check_writable(directory: pathlib.Path, flag: str) -> None:
 
 
 @contextlib.contextmanager
-def refusals(directory: pathlib.Path) -> Iterator[None]:
-    """Turns what the disk under `directory` refuses inside into a `UserError`.
+def explain_disk_errors(directory: pathlib.Path) -> Iterator[None]:
+    """Turns the disk's errors inside the context into a `UserError`.
 
     Raises:
       UserError: the disk is full, or cannot be written. Other errors go through.
@@ -73,11 +73,11 @@ def refusals(directory: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if (number := refused(error)) is None:
+        if (number := disk_errno(error)) is None:
             raise
         where = getattr(error, "filename", None) or directory
         what = "make it readable and writable"
-        if number in FULL:
+        if number in FULL_ERRNOS:
             what = f"{_free(directory)} are free; make room"
         raise UserError(
             f"{where}: {os.strerror(number)}; {what} and give the same command again; "
@@ -86,11 +86,11 @@ def refusals(directory: pathlib.Path) -> Iterator[None]:
         ) from None
 
 
-def refused(error: BaseException) -> int | None:
-    """The operating system's number if `error` is a disk's refusal, else None."""
-    if isinstance(error, OSError) and error.errno in REFUSALS:
+def disk_errno(error: BaseException) -> int | None:
+    """The errno of a full or unwritable disk's error; None for another error."""
+    if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
         return error.errno
-    for number in REFUSALS:  # TensorStore raises other types, with the number in them
+    for number in DISK_ERRNOS:  # TensorStore puts it into the message
         if f"os_error_code='{number}'" in str(error):
             return number
     return None

@@ -1,4 +1,4 @@
-"""manifest.json: everything around a trial that may matter to its numbers."""
+"""manifest.json: the environment of a trial, and all else that may change numbers."""
 
 import hashlib
 import importlib.metadata
@@ -21,7 +21,7 @@ PACKAGES = (
     *("dljax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint"),
     *("tensorflow-datasets", "array-record", "numpy", "scipy", "scikit-learn"),
 )
-COMPARED = (
+COMPARED_KEYS = (
     *("code_sha256", "python", "packages", "backend", "device_kind", "device_count"),
     *("processor", "visible_cores", "xla_flags", "matmul_precision"),
 )
@@ -54,7 +54,7 @@ def _digest(path: pathlib.Path) -> str | None:
 
 
 def environment(config: Any) -> dict[str, Any]:
-    """Code, versions and machine, as JSON values; None where not to be had.
+    """Code, versions and machine as JSON values; None where unknown.
 
     Args:
       config: of the experiment, whose file is part of the code.
@@ -81,27 +81,26 @@ def environment(config: Any) -> dict[str, Any]:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """A line for each difference of two environments that may affect numbers."""
+    """Differences of two environments that may change numbers, a line each."""
 
-    def flat(page):
-        alone = {k: page.get(k) for k in COMPARED if k != "packages"}
-        return alone | (page.get("packages") or {})
+    def flatten(environment):
+        values = {k: environment.get(k) for k in COMPARED_KEYS if k != "packages"}
+        return values | (environment.get("packages") or {})
 
-    before, now = flat(old), flat(new)
-    differ = [
-        k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k)
-    ]
+    before, now = flatten(old), flatten(new)
+    names = sorted(before.keys() | now.keys())
     return [
         "the code of dljax or of the experiment was other (then at commit "
         f"{(old.get('git_commit') or 'unknown')[:12]})"
         if name == "code_sha256"
         else f"{name} was {before.get(name) or 'none'}, now {now.get(name) or 'none'}"
-        for name in differ
+        for name in names
+        if before.get(name) != now.get(name)
     ]
 
 
 def known_flops(path: pathlib.Path, now: Mapping[str, Any]) -> float | None:
-    """FLOPs of an update by a manifest, if its environment is the present one."""
+    """The FLOPs of an update recorded in a trial's manifest for this environment."""
     before = read_json(path)
     if not isinstance(before, dict) or differences(before, now):
         return None
@@ -109,8 +108,8 @@ def known_flops(path: pathlib.Path, now: Mapping[str, Any]) -> float | None:
     return flops if isinstance(flops, float) else None
 
 
-def data(source: Source) -> dict[str, Any]:
-    """The data set, and what it is known again by."""
+def describe_data(source: Source) -> dict[str, Any]:
+    """The data set, its fingerprint and its classes."""
     return {
         "name": source.name,
         "version": source.version,
@@ -126,7 +125,7 @@ def starts(
 
     Args:
       path: its manifest so far, if any.
-      now: its environment, and the hashes of its rule and task.
+      now: the environment, and the hashes of the rule and the task.
     """
     before = read_json(path)
     start = {"step": step, "differs": []} | {k: now[k] for k in HASHES}
@@ -139,11 +138,11 @@ def starts(
 def _code(config: type) -> str:
     """A hash of dljax's files and of the one that defines the experiment."""
     files = sorted(pathlib.Path(__file__).parents[1].rglob("*.py"))
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in (*files, inspect.getsourcefile(config)):
         if path is not None:
-            whole.update(pathlib.Path(path).read_bytes())
-    return whole.hexdigest()
+            digest.update(pathlib.Path(path).read_bytes())
+    return digest.hexdigest()
 
 
 def _processor() -> str:

@@ -28,7 +28,7 @@ def read_rows(path: pathlib.Path) -> Rows:
     )
 
 
-class Log:
+class MetricsLog:
     """Appends rows to a metrics.jsonl, after the first `length` bytes of it.
 
     A class, because it keeps a file open and a digest of all that is in it.
@@ -58,7 +58,7 @@ class Log:
         self._file.close()
 
 
-def differs(path: pathlib.Path, mark: Mapping[str, Any]) -> str | None:
+def find_mismatch(path: pathlib.Path, mark: Mapping[str, Any]) -> str | None:
     """What is wrong with a log that should begin as `mark` says, or None."""
     whole = path.read_bytes() if path.is_file() else b""
     if len(whole) < mark["bytes"]:

@@ -1,4 +1,4 @@
-"""Orbax's errors: said once, in one line, and not also printed by its threads."""
+"""Orbax's errors, in one line each, and without what its threads print of them."""
 
 import contextlib
 import gc
@@ -9,74 +9,74 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dljax.trials.disk import refused
+from dljax.trials.disk import disk_errno
 
 
 @contextlib.contextmanager
-def silence_threads() -> Iterator[None]:
-    """Hides what Orbax's threads print of an error inside.
+def suppress_thread_errors() -> Iterator[None]:
+    """Hides what Orbax's threads print about an error inside the context.
 
-    It works on all arrays at once and leaves at the first that fails; the others then
-    find their event loop closed.
+    Orbax works on all arrays concurrently and returns at the first error; the threads
+    of the other arrays then find their event loop closed.
     """
 
     def hook(unraisable):
         if str(unraisable.exc_value) != "Event loop is closed":
-            before(unraisable)
+            default_hook(unraisable)
 
-    def never(record):
+    def drop(record):
         del record
         return False
 
-    before, sys.unraisablehook = sys.unraisablehook, hook
+    default_hook, sys.unraisablehook = sys.unraisablehook, hook
     loggers = [logging.getLogger(name) for name in ("asyncio", "absl")]
     for logger in loggers:
-        logger.addFilter(never)
+        logger.addFilter(drop)
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook = default_hook
         for logger in loggers:
-            logger.removeFilter(never)
+            logger.removeFilter(drop)
 
 
-def settle() -> None:
-    """Lets the other arrays' reads and writes fail too, before anyone listens again."""
+def wait_for_threads() -> None:
+    """Lets the reads and writes of the other arrays fail too, while suppressed."""
     time.sleep(0.1)
     gc.collect()
 
 
-def quietly(
-    call: Callable[[], Any], *, raises: Callable[[str], Exception] | None = None
+def call_orbax(
+    function: Callable[[], Any], *, error_type: Callable[[str], Exception] | None = None
 ) -> Any:
-    """call(); re-raises its error as a fresh exception with no reference to Orbax.
+    """Calls function(); re-raises errors as fresh exceptions without Orbax references.
 
     Args:
-      raises: makes the error from its gist, for a call that reads; else only a disk's
-        refusal is made anew.
+      error_type: makes the exception from a one-line summary, for calls that read. Else
+        only disk errors are replaced.
 
     Raises:
-      OSError: a disk refused.
+      OSError: the disk is full or cannot be written.
     """
-    with silence_threads():
+    with suppress_thread_errors():
         try:
-            return call()
+            return function()
         except Exception as error:
-            number = refused(error)
-            if number is None and raises is None:
+            number = disk_errno(error)
+            if number is None and error_type is None:
                 raise
-            gist = _gist(error)
-        settle()
+            summary = _summarize(error)
+        wait_for_threads()
     if number is not None:
         raise OSError(number, os.strerror(number))
-    assert raises is not None
-    raise raises(gist)
+    assert error_type is not None
+    raise error_type(summary)
 
 
-def _gist(error: Exception) -> str:
-    """TensorStore's code, or the first line."""
+def _summarize(error: Exception) -> str:
+    """TensorStore's error code, or the first line of the message."""
     line = (str(error).strip().splitlines() or [""])[0]
     code = line.split(":")[0]
-    if code.isupper():  # DATA_LOSS, OUT_OF_RANGE ...; what follows is a page
+    if code.isupper():  # DATA_LOSS, OUT_OF_RANGE ...; a long message follows
         return f"its arrays cannot be read, {code}"
     return line[:120] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Trains a trial in its directory: resumes, logs, saves, and notes what it took."""
+"""Trains a trial in its directory: resumes, logs, saves, and records its cost."""
 
 import contextlib
 import dataclasses
@@ -6,8 +6,8 @@ import functools
 import json
 import pathlib
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,14 +17,14 @@ from dljax.config import field_names
 from dljax.sources.resident import updates
 from dljax.training import cost, loop, programs
 from dljax.trials import checkpoint, disk, manifest, metrics_log, samples, tensorboard
-from dljax.trials.device_errors import explained
+from dljax.trials.device_errors import explain_device_errors
 from dljax.trials.lock import locked
 from dljax.trials.progress import Progress
 from dljax.trials.trial import TrialSpec, failures
 from dljax.types import Source, Task
 
-Make = Callable[[Mapping[str, Any]], Task]
-Sink = Callable[[pathlib.Path, metrics_log.Rows], None]
+MakeTask = Callable[[Mapping[str, Any]], Task]
+RowSink = Callable[[pathlib.Path, metrics_log.Rows], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,149 +37,98 @@ class TrialOutcome:
 
 def execute(
     trial: TrialSpec,
-    task: Make,
+    task: MakeTask,
     source: Source,
     directory: pathlib.Path,
     *,
     stop: Callable[[], bool],
     progress: Progress,
-    sink: Sink = lambda directory, rows: None,
+    sink: RowSink = lambda directory, rows: None,
 ) -> TrialOutcome:
-    """Trains a trial to its end, or resumes it; its directory then tells all.
+    """Trains a trial in its directory to its end; resumes it where it has a checkpoint.
 
     Args:
       task: makes the task of a run, given its numbers.
-      stop: whether a signal asked to stop.
-      sink: is given all rows that metrics.jsonl gets; after a resume those again that
-        came after the checkpoint.
+      stop: whether a signal requested a stop.
+      sink: is called with all rows that metrics.jsonl gets; after a resume again with
+        the rows since the checkpoint.
 
     Raises:
-      UserError: the directory is locked, or cannot be written, or what is in it is of
-        another config or damaged; or the device's memory is full.
+      UserError: the directory is locked or cannot be written, or its content is damaged
+        or of another config; or the device's memory is full.
     """
-    with disk.refusals(directory):
+    with disk.explain_disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         with (
             locked(directory, break_lock=trial.config.break_lock, log=progress.log),
-            explained(trial),
+            explain_device_errors(trial),
         ):
             return _execute(trial, task, source, directory, stop, progress, sink)
 
 
-def _execute(trial, task, source, directory, stop, progress, sink) -> TrialOutcome:
-    begun = time.time()
-    config, count = trial.config, len(trial.runs)
-    first = task(trial.runs[0].numbers)
-    program = compiled(trial, task, source)
-    steps = updates(config, source)
-    disk.write_json(directory / "config.json", page(trial, source))
-    environment = manifest.environment(config)
-    known = manifest.known_flops(directory / "manifest.json", environment)
-    description = described(trial, first, source, flops=known)
-    flops = description["flops_per_update"]
-    flops_text = (
-        f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
+def _execute(
+    trial: TrialSpec,
+    task: MakeTask,
+    source: Source,
+    directory: pathlib.Path,
+    stop: Callable[[], bool],
+    progress: Progress,
+    sink: RowSink,
+) -> TrialOutcome:
+    started_at = time.time()
+    program = make_trial_program(trial, task, source)
+    disk.write_json(directory / "config.json", config_record(trial, source))
+    environment = manifest.environment(trial.config)
+    record = environment | _describe(
+        trial, program.task, source, directory, environment, progress
     )
-    progress.log(
-        f"{trial.variant}: {description['parameters']:,} parameters{flops_text}"
+    start = _start(trial, program, source, directory, environment, progress)
+    path = directory / "manifest.json"
+    record["starts"] = manifest.starts(path, start.step, record)
+    disk.write_json(path, record)
+    outcome, save_secs = _train(
+        trial, program, source, directory, start, stop, progress, sink
     )
-    progress.log(cost.table(description["parameter_table"]))
-    restored = restore(trial, program, directory, log=progress.log, resume=True)
-    step = restored.step if restored else 0
-    if not restored and (directory / "metrics.jsonl").is_file():
-        progress.log(f"{trial.variant}: no checkpoint is there; it starts at step 0")
-    train_state = (
-        program.to_devices(restored.tree)
-        if restored
-        else loop.init_train_state(program, trial.best_by)
-    )
-    if restored:
-        progress.log(f"{trial.variant}: resuming at step {step} of {steps}")
-        for line in manifest.differences(restored.page["environment"], environment):
-            progress.log(f"{trial.variant}: {line}; its bits may differ from here on")
-    written = environment | description
-    written["starts"] = manifest.starts(directory / "manifest.json", step, written)
-    disk.write_json(directory / "manifest.json", written)
-    beside = {
-        "fixed": trial.fixed,
-        "environment": {k: environment[k] for k in (*manifest.COMPARED, "git_commit")},
-    }
-    length = restored.page["metrics"]["bytes"] if restored else 0
-    metrics = metrics_log.Log(directory / "metrics.jsonl", length)
-    sinks = [metrics.write, _harmless(functools.partial(sink, directory), progress)]
-    with (
-        contextlib.closing(metrics),
-        contextlib.closing(checkpoint.Saver(directory / "checkpoints")) as saver,
-        contextlib.ExitStack() as stack,
-    ):
-        if config.tensorboard:
-            rows = metrics_log.read_rows(directory / "metrics.jsonl")
-            board = tensorboard.Writer(directory, rows)
-            stack.callback(board.close)
-            sinks.append(board.write)
-        progress.start(steps, step, trial.variant)
-        stack.callback(progress.finish)
-        with _trace(directory / "profile", on=config.profile):
-            outcome = loop.train(
-                program,
-                train_state,
-                step=step,
-                steps=steps,
-                log_every=config.log_every or max(1, steps // 50),
-                eval_every=config.eval_every or max(1, steps // 20),
-                best_by=trial.best_by,
-                test=trial.test,
-                required_metrics=trial.required_metrics,
-                hooks=_hooks(
-                    trial, program, sinks, metrics, saver, beside, stop, progress
-                ),
-            )
-        stopped = outcome.stopped and outcome.step < steps
-        if not stopped and trial.test:  # while the last state is on its way to the disk
-            samples.write(directory, program, source, outcome.train_state.selected)
-        before = time.perf_counter()
-        saver.wait()
-        save_secs = outcome.save_secs + time.perf_counter() - before
     timing = {
-        "from_step": step,
+        "from_step": start.step,
         "to_step": outcome.step,
-        "began": begun,
-        "secs": round(time.time() - begun, 3),
+        "began": started_at,
+        "secs": round(time.time() - started_at, 3),
         "compile_secs": round(outcome.compile_secs, 3),
         "train_secs": round(outcome.train_secs, 3),
         "save_secs": round(save_secs, 3),
         "steps_per_sec": round(
-            (outcome.step - step) / max(outcome.train_secs, 1e-9), 3
+            (outcome.step - start.step) / max(outcome.train_secs, 1e-9), 3
         ),
         "cores": cores(),
         "peak_bytes": manifest.peak_memory(),
     }
     with open(directory / "timing.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(timing) + "\n")
+    stopped = outcome.stopped and outcome.step < start.steps
     if not stopped:
-        alive = np.asarray(outcome.train_state.state.alive)[:count]
-        failed = failures(
-            [r for r, a in zip(trial.runs, alive, strict=True) if not a],
-            metrics_log.read_rows(directory / "metrics.jsonl"),
-            first,
-        )
-        disk.write_json(
-            directory / "manifest.json", written | {"timing": timing, "failed": failed}
-        )
-        done = {
-            "metrics_sha256": disk.digest(directory / "metrics.jsonl"),
-            "failed": failed,
-        }
-        disk.write_json(directory / "DONE", done)
-    return TrialOutcome(stopped, time.time() - begun)
+        _write_done(trial, program, directory, outcome, record | {"timing": timing})
+    return TrialOutcome(stopped, time.time() - started_at)
 
 
-def page(trial: TrialSpec, source: Source) -> dict[str, Any]:
-    """The content of config.json."""
-    config, launch = (
-        dataclasses.asdict(trial.config),
-        field_names(trial.config, "launch"),
+def make_trial_program(
+    trial: TrialSpec, task: MakeTask, source: Source
+) -> programs.Program:
+    """The compiled functions of a trial's runs."""
+    return programs.make_program(
+        task,
+        source,
+        [run.seed for run in trial.runs],
+        strategy=trial.strategy,
+        numbers=trial.numbers,
+        batch_size=trial.config.batch_size,
     )
+
+
+def config_record(trial: TrialSpec, source: Source) -> dict[str, Any]:
+    """The content of config.json."""
+    config = dataclasses.asdict(trial.config)
+    launch = field_names(trial.config, "launch")
     return {
         "variant": trial.variant,
         "runs": [dataclasses.asdict(run) for run in trial.runs],
@@ -192,14 +141,14 @@ def page(trial: TrialSpec, source: Source) -> dict[str, Any]:
     }
 
 
-def described(
+def describe_trial(
     trial: TrialSpec, task: Task, source: Source, *, flops: float | None = None
 ) -> dict[str, Any]:
-    """What manifest.json has of a trial itself.
+    """The part of manifest.json that is of the trial itself.
 
     Args:
-      task: that of its first run.
-      flops: of an update, where they are known; to count them takes a second.
+      task: of the trial's first run.
+      flops: of an update, where they are known; counting them takes a second.
     """
     parameters = cost.parameters(task)
     return {
@@ -212,23 +161,11 @@ def described(
         "runs": len(trial.runs),
         "numbers": trial.fixed.get("numbers", []),
         "strategy": trial.strategy,
-        "data": manifest.data(source),
+        "data": manifest.describe_data(source),
         "parameters": parameters.total,
         "parameter_table": parameters.rows,
         "flops_per_update": flops or cost.flops(task, source, trial.config.batch_size),
     }
-
-
-def compiled(trial: TrialSpec, task: Make, source: Source) -> programs.Program:
-    """The programs of a trial."""
-    return programs.make_program(
-        task,
-        source,
-        [run.seed for run in trial.runs],
-        strategy=trial.strategy,
-        numbers=trial.numbers,
-        batch_size=trial.config.batch_size,
-    )
 
 
 def restore(
@@ -239,32 +176,185 @@ def restore(
     log: Callable[[str], None],
     resume: bool,
 ) -> checkpoint.Restored | None:
-    """A trial's newest whole checkpoint: a `loop.TrainState` of host arrays.
+    """A trial's newest undamaged checkpoint: a `loop.TrainState` of host arrays.
 
     Args:
-      resume: metrics.jsonl has to begin as it was then, and what is damaged is moved
-        away; the caller holds the lock.
+      resume: metrics.jsonl has to begin as it did at the checkpoint, and damaged
+        checkpoints are moved away; the caller holds the lock.
 
     Raises as `checkpoint.restore`.
     """
 
-    def check(page):
-        wrong = metrics_log.differs(directory / "metrics.jsonl", page["metrics"])
-        if wrong and resume:
-            raise checkpoint.Unmatched(wrong)
+    def check_metrics(metadata):
+        mismatch = metrics_log.find_mismatch(
+            directory / "metrics.jsonl", metadata["metrics"]
+        )
+        if mismatch and resume:
+            raise checkpoint.MismatchError(mismatch)
 
     return checkpoint.restore(
         directory / "checkpoints",
         program.to_host(loop.init_train_state(program, trial.best_by)),
         fixed=trial.fixed,
         log=log,
-        check=check,
+        check=check_metrics,
         set_aside=resume,
     )
 
 
-def _harmless(sink: Callable[[metrics_log.Rows], None], progress: Progress):
-    """The script's own log(): its error is said, and ends it, not the training."""
+class _Start(NamedTuple):
+    """Where training starts: at step 0, or at a checkpoint.
+
+    steps: the trial's last step. metrics_bytes: of metrics.jsonl that are of earlier
+    steps; the rest is cut off. metadata: common to all checkpoints of this start.
+    """
+
+    step: int
+    steps: int
+    train_state: loop.TrainState
+    metrics_bytes: int
+    metadata: dict[str, Any]
+
+
+def _describe(
+    trial: TrialSpec,
+    task: Task,
+    source: Source,
+    directory: pathlib.Path,
+    environment: Mapping[str, Any],
+    progress: Progress,
+) -> dict[str, Any]:
+    """`describe_trial`, with its parameters and FLOPs logged."""
+    known = manifest.known_flops(directory / "manifest.json", environment)
+    record = describe_trial(trial, task, source, flops=known)
+    flops = record["flops_per_update"]
+    note = f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
+    progress.log(f"{trial.variant}: {record['parameters']:,} parameters{note}")
+    progress.log(cost.table(record["parameter_table"]))
+    return record
+
+
+def _start(
+    trial: TrialSpec,
+    program: programs.Program,
+    source: Source,
+    directory: pathlib.Path,
+    environment: Mapping[str, Any],
+    progress: Progress,
+) -> _Start:
+    """Restores the newest checkpoint, or makes the initial state."""
+    steps = updates(trial.config, source)
+    keys = (*manifest.COMPARED_KEYS, "git_commit")
+    metadata = {
+        "fixed": trial.fixed,
+        "environment": {k: environment[k] for k in keys},
+    }
+    restored = restore(trial, program, directory, log=progress.log, resume=True)
+    if restored is None:
+        if (directory / "metrics.jsonl").is_file():
+            progress.log(f"{trial.variant}: no checkpoint is there; starts at step 0")
+        train_state = loop.init_train_state(program, trial.best_by)
+        return _Start(0, steps, train_state, 0, metadata)
+    progress.log(f"{trial.variant}: resuming at step {restored.step} of {steps}")
+    for line in manifest.differences(restored.metadata["environment"], environment):
+        progress.log(f"{trial.variant}: {line}; its bits may differ from here on")
+    return _Start(
+        restored.step,
+        steps,
+        program.to_devices(restored.tree),
+        restored.metadata["metrics"]["bytes"],
+        metadata,
+    )
+
+
+def _train(
+    trial: TrialSpec,
+    program: programs.Program,
+    source: Source,
+    directory: pathlib.Path,
+    start: _Start,
+    stop: Callable[[], bool],
+    progress: Progress,
+    sink: RowSink,
+) -> tuple[loop.Outcome, float]:
+    """Runs the loop with all files open; returns its outcome, and seconds of saving."""
+    config = trial.config
+    with contextlib.ExitStack() as stack:
+        metrics = metrics_log.MetricsLog(
+            directory / "metrics.jsonl", start.metrics_bytes
+        )
+        stack.enter_context(contextlib.closing(metrics))
+        saver = checkpoint.Saver(directory / "checkpoints")
+        stack.enter_context(contextlib.closing(saver))
+        sinks = [metrics.write, _guard(functools.partial(sink, directory), progress)]
+        if config.tensorboard:
+            rows = metrics_log.read_rows(directory / "metrics.jsonl")
+            board = tensorboard.Writer(directory, rows)
+            stack.callback(board.close)
+            sinks.append(board.write)
+        progress.start(start.steps, start.step, trial.variant)
+        stack.callback(progress.finish)
+        with _trace(directory / "profile", on=config.profile):
+            outcome = loop.train(
+                program,
+                start.train_state,
+                step=start.step,
+                steps=start.steps,
+                log_every=config.log_every or max(1, start.steps // 50),
+                eval_every=config.eval_every or max(1, start.steps // 20),
+                best_by=trial.best_by,
+                test=trial.test,
+                required_metrics=trial.required_metrics,
+                hooks=_hooks(
+                    trial, program, sinks, metrics, saver, start, stop, progress
+                ),
+            )
+        stopped = outcome.stopped and outcome.step < start.steps
+        if not stopped and trial.test:  # while the last checkpoint is being written
+            samples.write(directory, program, source, outcome.train_state.selected)
+        before = time.perf_counter()
+        saver.wait()
+        return outcome, outcome.save_secs + time.perf_counter() - before
+
+
+def _hooks(
+    trial: TrialSpec,
+    program: programs.Program,
+    sinks: Sequence[Callable[[metrics_log.Rows], None]],
+    metrics: metrics_log.MetricsLog,
+    saver: checkpoint.Saver,
+    start: _Start,
+    stop: Callable[[], bool],
+    progress: Progress,
+) -> loop.Hooks:
+    """The loop's callbacks that write to the trial's directory."""
+    saved_at = time.monotonic()
+
+    def write(rows):
+        complete = [
+            {"step": row["step"], "seed": row["seed"], "variant": trial.runs[i].variant}
+            | row
+            for i, row in rows
+        ]
+        for sink in sinks if complete else ():
+            sink(complete)
+
+    def save(step, train_state):
+        nonlocal saved_at
+        metadata = {**start.metadata, "metrics": metrics.mark()}
+        saver.save(step, program.to_host(train_state), metadata)
+        saved_at = time.monotonic()
+
+    def save_due():
+        return time.monotonic() - saved_at >= trial.config.save_every_secs
+
+    return loop.Hooks(write, save, save_due, stop, progress.update)
+
+
+def _guard(
+    sink: Callable[[metrics_log.Rows], None], progress: Progress
+) -> Callable[[metrics_log.Rows], None]:
+    """An experiment's log(): its first error is logged and ends it, not training."""
     failed = False
 
     def write(rows):
@@ -274,37 +364,32 @@ def _harmless(sink: Callable[[metrics_log.Rows], None], progress: Progress):
                 sink(rows)
         except Exception as error:
             failed = True
-            message = f"{type(error).__name__}: {error}"
-            progress.log(f"log(): {message}; it is given no more rows of this trial")
+            progress.log(
+                f"log(): {type(error).__name__}: {error}; it is given no more rows of "
+                "this trial"
+            )
 
     return write
 
 
-def _hooks(trial, program, sinks, metrics, saver, beside, stop, progress) -> loop.Hooks:
-    """How the loop writes to this trial's directory."""
-    saved_at = time.monotonic()
-
-    def write(rows):
-        named = [
-            {"step": row["step"], "seed": row["seed"], "variant": trial.runs[i].variant}
-            | row
-            for i, row in rows
-        ]
-        for sink in sinks if named else ():
-            sink(named)
-
-    def save(step, train_state):
-        nonlocal saved_at
-        saver.save(
-            step, program.to_host(train_state), {**beside, "metrics": metrics.mark()}
-        )
-        saved_at = time.monotonic()
-
-    def save_due():
-        return time.monotonic() - saved_at >= trial.config.save_every_secs
-
-    return loop.Hooks(write, save, save_due, stop, progress.update)
-
-
 def _trace(directory: pathlib.Path, *, on: bool) -> contextlib.AbstractContextManager:
     return jax.profiler.trace(str(directory)) if on else contextlib.nullcontext()
+
+
+def _write_done(
+    trial: TrialSpec,
+    program: programs.Program,
+    directory: pathlib.Path,
+    outcome: loop.Outcome,
+    record: Mapping[str, Any],
+) -> None:
+    """Writes manifest.json and DONE, with the runs that failed."""
+    alive = np.asarray(outcome.train_state.state.alive)[: len(trial.runs)]
+    failed = failures(
+        [run for run, is_alive in zip(trial.runs, alive, strict=True) if not is_alive],
+        metrics_log.read_rows(directory / "metrics.jsonl"),
+        program.task,
+    )
+    disk.write_json(directory / "manifest.json", {**record, "failed": failed})
+    digest = disk.sha256(directory / "metrics.jsonl")
+    disk.write_json(directory / "DONE", {"metrics_sha256": digest, "failed": failed})

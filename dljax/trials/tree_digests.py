@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 
-def named(tree: Any) -> dict[str, Any]:
-    """{"params.net.Dense_0.kernel": leaf}: on disk, no Python class matters."""
+def flatten_names(tree: Any) -> dict[str, Any]:
+    """{"params.net.Dense_0.kernel": leaf}; no Python class is needed to read it."""
     flat, _ = jax.tree_util.tree_flatten_with_path(tree)
     leaves = {
         jax.tree_util.keystr(path, simple=True, separator=".").replace("/", "|"): leaf
@@ -19,7 +19,7 @@ def named(tree: Any) -> dict[str, Any]:
     return leaves
 
 
-def described(leaves: Mapping[str, np.ndarray]) -> dict[str, list]:
+def describe_leaves(leaves: Mapping[str, np.ndarray]) -> dict[str, list]:
     """{name: [dtype, shape, BLAKE2b-128 of the bytes]}."""
     return {
         name: [str(leaf.dtype), list(leaf.shape), _digest(leaf)]
@@ -33,19 +33,24 @@ def _digest(array: np.ndarray) -> str:
 
 
 def leaf_differences(saved: Mapping[str, list], model: Mapping[str, Any]) -> list[str]:
-    """Names, dtypes and shapes that differ between `described` leaves and a model's."""
-    recorded = {name: leaf[:2] for name, leaf in saved.items()}
-    now = {name: [str(v.dtype), list(v.shape)] for name, v in model.items()}
+    """Names, dtypes and shapes that differ between saved leaves and a model's.
+
+    Args:
+      saved: as `describe_leaves` returns.
+      model: {name: anything with a dtype and a shape}.
+    """
+    old = {name: leaf[:2] for name, leaf in saved.items()}
+    new = {name: [str(v.dtype), list(v.shape)] for name, v in model.items()}
     return [
-        f"{name}: saved {_shape(recorded.get(name))}, now {_shape(now.get(name))}"
-        for name in sorted(now.keys() | recorded.keys())
-        if now.get(name) != recorded.get(name)
+        f"{name}: saved {_shape(old.get(name))}, now {_shape(new.get(name))}"
+        for name in sorted(new.keys() | old.keys())
+        if new.get(name) != old.get(name)
     ]
 
 
 def config_differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Values that differ between two nested JSON objects, by name."""
-    old, new = _flat(saved), _flat(now)
+    old, new = _flatten_json(saved), _flatten_json(now)
     return [
         f"{name}: saved {old.get(name)}, now {new.get(name)}"
         for name in sorted(old.keys() | new.keys())
@@ -53,13 +58,13 @@ def config_differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list
     ]
 
 
-def _flat(value: Any, name: str = "") -> dict[str, Any]:
+def _flatten_json(value: Any, name: str = "") -> dict[str, Any]:
     """{"fixed.batch_size": 64, ...} of nested JSON objects."""
     if not isinstance(value, Mapping):
         return {name: value}
     flat: dict[str, Any] = {}
     for key, inner in value.items():
-        flat |= _flat(inner, f"{name}.{key}" if name else str(key))
+        flat |= _flatten_json(inner, f"{name}.{key}" if name else str(key))
     return flat
 
 

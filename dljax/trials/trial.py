@@ -106,7 +106,7 @@ def status(directory: pathlib.Path) -> Status:
         kind = "half done" if (directory / "checkpoints").is_dir() else "new"
         return Status(kind, step, [])
     metrics = directory / "metrics.jsonl"
-    if not metrics.is_file() or disk.digest(metrics) != done["metrics_sha256"]:
+    if not metrics.is_file() or disk.sha256(metrics) != done["metrics_sha256"]:
         return Status("changed", step, done["failed"])
     return Status("failed" if done["failed"] else "done", step, done["failed"])
 
