@@ -20,14 +20,14 @@ def run(arguments: list[str]) -> int:
     Raises:
       UserError: an unknown command; see `main` of the command, too.
     """
-    from dljax.errors import DONE, UserError, nearest
+    from dljax.errors import DONE, UserError, closest_match
 
     name, *rest = arguments or ["--help"]
     if name in ("--help", "-h"):
         print(_overview())
         return DONE
     if name not in COMMANDS:
-        near = nearest(name, COMMANDS)
+        near = closest_match(name, COMMANDS)
         hint = f"did you mean {near}? " if near else ""
         raise UserError(f"dljax {name}: {hint}commands: {', '.join(COMMANDS)}")
     command = importlib.import_module(f"dljax.commands.{name}")

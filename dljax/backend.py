@@ -1,4 +1,4 @@
-"""The process before JAX starts: devices, memory, determinism, quiet."""
+"""Sets up the process before JAX starts: devices, memory, determinism, logging."""
 
 import contextlib
 import ctypes
@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 
-_FORCED = "--xla_force_host_platform_device_count"
+DEVICE_COUNT_FLAG = "--xla_force_host_platform_device_count"
 
 
 def cores() -> int:
@@ -22,10 +22,9 @@ def prepare() -> None:
     """Sets up the process; call it before anything uses JAX.
 
     On CPU every core becomes a device (unless XLA_FLAGS already forces a number), and
-    freed buffers stay mapped, which saves page faults on every temporary. On GPU the
-    operations are the deterministic ones. Compiled programs are kept in
-    $JAX_COMPILATION_CACHE_DIR or ~/.cache/dljax. The first data set is not looked for
-    on the network, and libraries say no INFO lines.
+    freed buffers stay mapped, which saves page faults. On GPU the operations are
+    deterministic. Compiled programs are cached in $JAX_COMPILATION_CACHE_DIR or
+    ~/.cache/dljax. Libraries log warnings and errors only.
     """
     keep_buffers_mapped()
     flags = os.environ.get("XLA_FLAGS", "")
@@ -36,7 +35,7 @@ def prepare() -> None:
 
     import jax
 
-    if _FORCED not in flags:
+    if DEVICE_COUNT_FLAG not in flags:
         jax.config.update("jax_num_cpu_devices", cores())
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         cache = pathlib.Path("~/.cache/dljax").expanduser()

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from absl import flags
 
-from dljax.errors import UserError, nearest
+from dljax.errors import UserError, closest_match
 
 Role = Literal["science", "logging", "environment", "launch"]
 
@@ -203,7 +203,7 @@ def parse_value(field: dataclasses.Field, kind: type, text: str) -> Any:
     choices = meta.get("choices") or ()
     if choices and value not in choices:
         names = [str(choice) for choice in choices]
-        near = nearest(text, names, cutoff=0.3) if kind is str else None
+        near = closest_match(text, names, cutoff=0.3) if kind is str else None
         hint = f"did you mean {near}? " if near else ""
         raise UserError(f"--{name}={text}: {hint}must be one of {', '.join(names)}")
     return value
@@ -269,7 +269,7 @@ def _texts(arguments, fields, types) -> dict[str, str]:
         for name, field in fields.items():
             if field.metadata.get("formerly") == error.flagname:
                 raise UserError(f"--{error.flagname}: is now --{name}") from None
-        near = nearest(error.flagname, fields)
+        near = closest_match(error.flagname, fields)
         hint = f"; did you mean --{near}?" if near else "; --help lists them"
         raise UserError(f"--{error.flagname}: no such flag{hint}") from None
     except flags.IllegalFlagValueError as error:  # only of true-or-false flags

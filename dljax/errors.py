@@ -1,4 +1,4 @@
-"""What a user can do wrong, said in one line, and the exit codes of every command."""
+"""User errors, each one line, and the exit codes of every command."""
 
 import difflib
 import importlib
@@ -16,10 +16,10 @@ PREEMPTED = 75  # stopped by a signal; the same command resumes
 
 
 class UserError(Exception):
-    """A user's mistake or a bad surrounding: one line for them, never a traceback.
+    """A mistake of the user or a fault of the machine: one line, never a traceback.
 
     Args:
-      message: names the flag or path and says what to do.
+      message: names the flag or path, and says what to do.
       code: the exit code of the process.
     """
 
@@ -28,29 +28,33 @@ class UserError(Exception):
         self.code = code
 
 
-def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.5) -> str | None:
-    """The known word that `word` may be a slip of; a right beginning counts."""
+def closest_match(
+    word: str, known: Iterable[str], *, cutoff: float = 0.5
+) -> str | None:
+    """The known word that `word` may be a typo of; common prefixes count more."""
 
-    def likeness(other: str) -> float:
-        begun = len(os.path.commonprefix([word, other])) / max(len(other), 1)
-        return difflib.SequenceMatcher(None, word, other).ratio() + 0.3 * begun
+    def similarity(other: str) -> float:
+        prefix = len(os.path.commonprefix([word, other])) / max(len(other), 1)
+        return difflib.SequenceMatcher(None, word, other).ratio() + 0.3 * prefix
 
-    best = max(known, key=likeness, default=None)
-    return best if best is not None and likeness(best) >= cutoff else None
+    best = max(known, key=similarity, default=None)
+    return best if best is not None and similarity(best) >= cutoff else None
 
 
-def package(name: str, *, extra: str, what: str) -> Any:
-    """Imports a package that an extra brings.
+def import_extra(name: str, *, extra: str, purpose: str) -> Any:
+    """Imports a package of an optional extra.
 
     Raises:
-      UserError: it is not installed; says that `what` needs it, and how to get it.
+      UserError: the package is not installed; names `purpose` and the pip command.
     """
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise UserError(f"{what} needs {name}: pip install 'dljax[{extra}]'") from None
+        raise UserError(
+            f"{purpose} needs {name}: pip install 'dljax[{extra}]'"
+        ) from None
 
 
 def first_line(error: BaseException) -> str:
-    """What a library says of an error, without the rest of its page."""
+    """The first line of an error's message, or its type where there is none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -119,13 +119,13 @@ def measure(config, task, source):
 
     import jax
 
-    from dljax.training.cost import forward
+    from dljax.training.cost import forward_cost
     from dljax.training.programs import make_program
 
     program = make_program(
         task, source, [0], strategy="map", batch_size=config.batch_size
     )
-    cost = forward(*network(config, source))
+    cost = forward_cost(*network(config, source))
     state = program.init()
     orders = program.shuffle(state, 0)
     state, _ = program.train_steps(state, orders, 0, 1)

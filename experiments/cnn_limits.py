@@ -123,13 +123,13 @@ def _computation(trial):
     from dljax.training import cost
 
     batch_size = trial.config.batch_size
-    flops = cost.flops(trial.task, trial.source, batch_size) or float("nan")
+    flops = cost.count_flops(trial.task, trial.source, batch_size) or float("nan")
     return {
         "name": "Computation",
         "question": "What does it cost?",
         "heads": ("", ""),
         "rows": [
-            ("parameters", f"{cost.parameters(trial.task).total:,}"),
+            ("parameters", f"{cost.count_parameters(trial.task).total:,}"),
             ("MFLOP of an update", f"{flops / 1e6:,.1f}"),
             ("MFLOP of an update, an example", f"{flops / batch_size / 1e6:,.3f}"),
             ("ms a validation image, all seeds together", _milliseconds(trial)),

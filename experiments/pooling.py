@@ -100,13 +100,13 @@ def task(config, source, numbers):
     from dljax.models.cnn import cnn
     from dljax.sources.examples import image_example
     from dljax.tasks.probing import probing
-    from dljax.training.cost import forward
+    from dljax.training.cost import forward_cost
     from dljax.training.optimizers import adamw
 
     example, classes = image_example(source)
     channels = (config.channels, 2 * config.channels)
     net = cnn(channels, config.hidden, classes, pool=config.pool)
-    cost = forward(net, example)
+    cost = forward_cost(net, example)
     base = probing(
         net,
         adamw(config.learning_rate),

@@ -5,11 +5,11 @@ import pytest
 
 from dljax.models.cnn import cnn, cnn_parameters
 from dljax.models.mlp import mlp, mlp_parameters
-from dljax.training.cost import forward
+from dljax.training.cost import forward_cost
 
 
 def test_mlp_costs_two_flops_per_weight():
-    found = forward(mlp((32,), 10), jnp.zeros((4, 8, 8, 1)))
+    found = forward_cost(mlp((32,), 10), jnp.zeros((4, 8, 8, 1)))
     assert found.parameters == mlp_parameters(64, (32,), 10)
     assert found.activations == 32 + 10
     weights = 64 * 32 + 32 * 10
@@ -18,7 +18,7 @@ def test_mlp_costs_two_flops_per_weight():
 
 def test_cnn_costs_its_kernel_at_every_position():
     # Of 16 features and less two columns are made at a time, with zeros among them.
-    found = forward(cnn((20, 24), 16, 10), jnp.zeros((2, 12, 12, 1)))
+    found = forward_cost(cnn((20, 24), 16, 10), jnp.zeros((2, 12, 12, 1)))
     assert found.parameters == cnn_parameters((12, 12, 1), (20, 24), 16, 10)
     assert found.activations == 12 * 12 * 20 + 6 * 6 * 24 + 16 + 10
     convolutions = 34**2 * 20 + 16**2 * 20 * 24  # taps on the padding do not count
@@ -28,7 +28,7 @@ def test_cnn_costs_its_kernel_at_every_position():
 
 def test_pooling_by_2_quarters_the_cost():
     none, pooled = (
-        forward(cnn((4, 8), 16, 10, pool=pool), jnp.zeros((1, 12, 12, 1)))
+        forward_cost(cnn((4, 8), 16, 10, pool=pool), jnp.zeros((1, 12, 12, 1)))
         for pool in ("none", "max")
     )
     assert none.flops > 2 * pooled.flops

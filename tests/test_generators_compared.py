@@ -32,10 +32,10 @@ def test_models_match_in_weights_and_operations(dataset, kind):
     task = compared.task(config, source, {})
     diffusion = compared.Config(dataset=dataset)
     expected = compared.task(diffusion, compared.source(diffusion), {})
-    weights, others = (cost.parameters(one).total for one in (task, expected))
+    weights, others = (cost.count_parameters(one).total for one in (task, expected))
     assert weights == pytest.approx(others, rel=0.05)
     updates = config.updates(0)
-    counted = cost.flops(task, source, config.batch_size)
+    counted = cost.count_flops(task, source, config.batch_size)
     assert counted is not None
     assert updates * counted == pytest.approx(1e9 * config.operations, rel=0.02)
     assert compared.Config(dataset=dataset, model=kind, steps=7).updates(0) == 7

@@ -8,7 +8,7 @@ import pytest
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
-from dljax.errors import UserError, package
+from dljax.errors import UserError, import_extra
 from dljax.models.mlp import bag_of_words
 from dljax.models.recurrent import recurrent
 from dljax.rendering import Texts, of_kind
@@ -302,7 +302,7 @@ WRONG = {
         "a.tsv: is not UTF-8",
     ),
     "no package": (
-        lambda d: package("no_such_package", extra="text", what="it"),
+        lambda d: import_extra("no_such_package", extra="text", purpose="it"),
         "pip install 'dljax[text]'",
     ),
 }

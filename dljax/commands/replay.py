@@ -70,8 +70,8 @@ def main(arguments: list[str]) -> int:
         f"{len(replayed.leaves)} arrays"
     )
     for part in (rows, arrays):
-        if part.first:
-            print(f"  {part.first}")
+        if part.first_difference:
+            print(f"  {part.first_difference}")
     return FAILED_RUNS if worse.outcome == compare.DIFFERENT else DONE
 
 

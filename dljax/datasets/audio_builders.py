@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 
 from dljax.datasets import soundfont, spectrogram
-from dljax.errors import package
+from dljax.errors import import_extra
 
 SPEAKERS = ["george", "jackson", "nicolas", "theo", "yweweler"]
 TEST_RECORDINGS = 5  # of each digit and speaker, the first ones
@@ -103,7 +103,7 @@ with registered.skip_registration():
             return {k: self._generate_examples(v) for k, v in instruments.items()}
 
         def _generate_examples(self, instruments):
-            midi = package("pretty_midi", extra="music", what="notes")
+            midi = import_extra("pretty_midi", extra="music", purpose="notes")
             folder = pathlib.Path(midi.__file__).parent
             font = soundfont.read(folder / "TimGM6mb.sf2")
             for program in range(128):

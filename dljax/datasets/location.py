@@ -6,7 +6,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from dljax.datasets.registry import REGISTRY, DatasetSpec
-from dljax.errors import UserError, nearest
+from dljax.errors import UserError, closest_match
 
 
 class DatasetLocation(NamedTuple):
@@ -87,7 +87,7 @@ def find(
         return DatasetLocation(name, root, folder, manual, download, resize)
     folder = newest_version(root / name)
     if folder is None:
-        near = nearest(name, REGISTRY, cutoff=0.7)
+        near = closest_match(name, REGISTRY, cutoff=0.7)
         hint = f"did you mean {near}? " if near else ""
         raise UserError(
             f"--dataset={name}: {hint}known are {', '.join(REGISTRY)}, and any image "

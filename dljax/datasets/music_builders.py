@@ -6,7 +6,7 @@ from tensorflow_datasets.core import registered
 
 from dljax.datasets.piano_roll import KEYS, LOWEST
 from dljax.datasets.plain_text import PARTS, part_of
-from dljax.errors import package
+from dljax.errors import import_extra
 
 with registered.skip_registration():
 
@@ -29,12 +29,12 @@ with registered.skip_registration():
 
         def _split_generators(self, dl_manager):
             del dl_manager
-            corpus = package("music21.corpus", extra="music", what="chorales")
+            corpus = import_extra("music21.corpus", extra="music", purpose="chorales")
             names = sorted(str(path) for path in corpus.getComposer("bach"))
             return {part: self._generate_examples(names, part) for part in PARTS}
 
         def _generate_examples(self, names, part):
-            corpus = package("music21.corpus", extra="music", what="chorales")
+            corpus = import_extra("music21.corpus", extra="music", purpose="chorales")
             for row, path in enumerate(names):
                 if part_of(path.replace("\\", "/").rsplit("/", 1)[-1]) == part:
                     score = corpus.parse(path)

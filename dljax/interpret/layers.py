@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from dljax.errors import UserError, nearest
+from dljax.errors import UserError, closest_match
 from dljax.models.net import intercept
 from dljax.types import Net
 
@@ -105,7 +105,7 @@ def _record_calls(net, params, model_state, images, layers) -> tuple[list[_Call]
     with intercept(record):
         output, _ = net.apply(params, model_state, images, key=None, train=False)
     for missing in chosen - set(paths) if layers is not None else ():
-        near = nearest(missing, paths)
+        near = closest_match(missing, paths)
         hint = f"did you mean {near}? " if near else ""
         raise UserError(
             f"layer {missing}: {hint}the net has {', '.join(dict.fromkeys(paths))}"

@@ -102,7 +102,7 @@ def describe(plan: StudyPlan, directory: pathlib.Path, *, timed: bool = True) ->
 def _size(bound: BoundTrial) -> str:
     trial = bound.trial
     variants = len({run.variant for run in trial.runs})
-    parameters = cost.parameters(bound.task(trial.runs[0].numbers)).total
+    parameters = cost.count_parameters(bound.task(trial.runs[0].numbers)).total
     levels = f"{variants} levels x " if variants > 1 else ""
     return (
         f"{parameters:,} parameters, {levels}{len(trial.seeds)} seeds, "
@@ -120,7 +120,7 @@ def _seconds(bound: BoundTrial) -> float:
         train_state, _ = loop.warm_up(program, train_state, test=trial.test)
         if trial.test:
             jax.block_until_ready(program.sample(train_state.selected, samples.COUNT))
-        cost.flops(task(trial.runs[0].numbers), source, trial.config.batch_size)
+        cost.count_flops(task(trial.runs[0].numbers), source, trial.config.batch_size)
         return program, train_state.state
 
     start()  # compiles; the run itself will find that on disk, as the next line does

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dljax.errors import package
+from dljax.errors import import_extra
 from dljax.types import SampleEvaluator
 
 
@@ -22,7 +22,7 @@ def translation_sample_evaluator(details: Any) -> SampleEvaluator:
     Raises:
       UserError: sacrebleu is not installed.
     """
-    package("sacrebleu", extra="text", what="to score translations")
+    import_extra("sacrebleu", extra="text", purpose="to score translations")
     from sacrebleu.metrics import BLEU, CHRF
 
     bleu, chrf = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dljax.datasets.piano_roll import LOWEST
-from dljax.errors import UserError, package
+from dljax.errors import UserError, import_extra
 from dljax.rendering import Audio
 
 SAMPLE_RATE = 8000  # of synthesized music
@@ -87,7 +87,7 @@ def encode_wav(wave: np.ndarray, sample_rate: int) -> bytes:
 
 
 def _require_pretty_midi() -> None:
-    package("pretty_midi", extra="music", what="to be heard, a piano roll")
+    import_extra("pretty_midi", extra="music", purpose="to be heard, a piano roll")
 
 
 def _stem(name: str) -> str:

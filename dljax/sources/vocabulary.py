@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dljax.errors import package
+from dljax.errors import import_extra
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("<pad>", "<unknown>", "<begin>", "<end>")
@@ -73,7 +73,7 @@ def _before_end(numbers: Iterable[int]) -> list[int]:
 
 
 def _fit_byte_pairs(texts: Sequence[str], vocab_size: int) -> Vocabulary:
-    tokenizers = package("tokenizers", extra="text", what="byte-pair encoding")
+    tokenizers = import_extra("tokenizers", extra="text", purpose="byte-pair encoding")
     bpe = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
     bpe.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
     bpe.decoder = tokenizers.decoders.Metaspace()

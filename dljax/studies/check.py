@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dljax.config import RunConfig, parse_value
-from dljax.errors import UserError, nearest
+from dljax.errors import UserError, closest_match
 from dljax.studies.study import DESIGNS, SELECTIONS, Study, variants
 
 
@@ -83,7 +83,7 @@ def check_study(study: Study, config: type) -> Study:
 def _check_names(part: str, names: Iterable[str], fields: Iterable[str]) -> None:
     for name in names:
         if name not in fields:
-            near = nearest(name, fields)
+            near = closest_match(name, fields)
             hint = f"; did you mean {near}?" if near else ""
             raise UserError(f"STUDY.{part}: Config has no field {name}{hint}")
 
@@ -132,7 +132,7 @@ def _check_contrasts(study: Study) -> None:
             raise UserError(f"STUDY.contrasts: {name} compares numbers alone")
         for variant in (term.variant for _, term in contrast.terms):
             if variant not in names:
-                near = nearest(variant, names)
+                near = closest_match(variant, names)
                 hint = f"did you mean {near}? " if near else ""
                 raise UserError(
                     f"STUDY.contrasts: {name} has no variant {variant}; {hint}"

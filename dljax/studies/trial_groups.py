@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from dljax.errors import UserError, nearest
+from dljax.errors import UserError, closest_match
 from dljax.studies.experiment import Experiment, bind_task
 from dljax.studies.study import Study, name_of
 from dljax.studies.study_spec import StudySpec, TrialEntry, TrialGroup
@@ -148,7 +148,7 @@ def _bind(
         backend=jax.default_backend(),
         devices=jax.device_count(),
         seeds=len(runs),
-        parameters=cost.parameters(task(numbers[0])).total,
+        parameters=cost.count_parameters(task(numbers[0])).total,
     )
     fixed: dict[str, Any] = {
         "study": experiment.name,
@@ -197,7 +197,7 @@ def named(name: str, trials: Sequence[BoundTrial]) -> BoundTrial:
     by_name = {bound.trial.name: bound for bound in trials}
     if name in by_name:
         return by_name[name]
-    near = nearest(name, by_name)
+    near = closest_match(name, by_name)
     hint = f"did you mean {near}? " if near else ""
     raise UserError(f"--trial={name}: no such trial; {hint}--plan lists them")
 

@@ -18,8 +18,8 @@ class Parameters(NamedTuple):
     total: int
 
 
-def table(rows: list[list[Any]]) -> str:
-    """`Parameters.rows` for the terminal."""
+def format_table(rows: list[list[Any]]) -> str:
+    """`Parameters.rows` as text."""
     width = max((len(name) for name, _, _ in rows), default=0)
     return "\n".join(
         f"  {name:<{width}}  {'x'.join(map(str, shape)):>16}  {count:>12,}"
@@ -27,8 +27,8 @@ def table(rows: list[list[Any]]) -> str:
     )
 
 
-def parameters(task: Task) -> Parameters:
-    """Counts the parameters of a task, without making them."""
+def count_parameters(task: Task) -> Parameters:
+    """The parameters of a task, counted without allocating them."""
     params, _ = jax.eval_shape(task.init, jax.random.key(0))
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     rows = [
@@ -42,8 +42,8 @@ def parameters(task: Task) -> Parameters:
     return Parameters(rows, sum(count for _, _, count in rows))
 
 
-def flops(task: Task, source: Source, batch_size: int) -> float | None:
-    """Floating-point operations of one update; None where XLA does not tell.
+def count_flops(task: Task, source: Source, batch_size: int) -> float | None:
+    """Floating-point operations of one update; None where XLA does not count.
 
     XLA counts the body of a loop once, however often it runs.
     """
@@ -56,9 +56,10 @@ def flops(task: Task, source: Source, batch_size: int) -> float | None:
     return analysis.get("flops")
 
 
-class Forward(NamedTuple):
-    """What one pass of a net costs, an example: floating-point operations (of a loop
-    once), the numbers that its layers put out, and parameters.
+class ForwardCost(NamedTuple):
+    """The cost of one forward pass, an example; a loop's body counts once.
+
+    activations: the sum of the sizes of all layers' outputs.
     """
 
     flops: float
@@ -66,7 +67,7 @@ class Forward(NamedTuple):
     parameters: int
 
 
-def forward(net: Net, example: Any) -> Forward:
+def forward_cost(net: Net, example: Any) -> ForwardCost:
     """The cost of `net.apply` in evaluation, by XLA's count.
 
     Args:
@@ -85,13 +86,14 @@ def forward(net: Net, example: Any) -> Forward:
     with record_outputs(add):  # while it is traced
         lowered = jax.jit(apply).lower(params, model_state, example)
     analysis = lowered.cost_analysis() or {}
-    # A block's output is that of a layer in it; the top module's, of its last one.
-    within = {path.rpartition("/")[0] for path in sizes}
-    held = sum(
+    # A module's output is its last layer's, and the top module's is the last layer's.
+    parents = {path.rpartition("/")[0] for path in sizes}
+    activations = sum(
         size
         for path, size in sizes.items()
-        if path not in within and ("/" in path or path in params)
+        if path not in parents and ("/" in path or path in params)
     )
-    size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
     n = example.shape[0]
-    return Forward(analysis.get("flops", math.nan) / n, held // n, size)
+    flops = analysis.get("flops", math.nan) / n
+    return ForwardCost(flops, activations // n, parameters)

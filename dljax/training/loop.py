@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dljax.errors import UserError, nearest
+from dljax.errors import UserError, closest_match
 from dljax.training.programs import Program
 from dljax.types import State
 
@@ -249,7 +249,7 @@ def _check_metrics(
 def _require(metrics: Iterable[str], names: Sequence[str]) -> None:
     for metric in metrics:
         if metric not in names:
-            near = nearest(metric, names)
+            near = closest_match(metric, names)
             hint = f"; did you mean {near}?" if near else ""
             raise UserError(
                 f"the task measures {', '.join(names)}, and not {metric}{hint}"

@@ -1,7 +1,7 @@
 """Where a step that froze a run is first not finite: in which module, loss or gradient.
 
 The state of a frozen run is its last finite one and every batch is a pure function of
-(key, step), so the step can be played again with every module's output watched.
+(key, step), so the step can be replayed with every module's output recorded.
 """
 
 from typing import Any
@@ -24,11 +24,11 @@ def take_run(states: State, index: int) -> State:
 def locate(
     task: Task, source: Source, state: State, rows: Any, *, batch_size: int
 ) -> str:
-    """Plays the step after `state` again; says what in it is first not finite.
+    """Replays the step after `state`; names the first output that is not finite.
 
     Args:
       state: of one run, frozen or not.
-      rows: int32 (n,), what the run trains on.
+      rows: int32 (n,), the run's training examples.
     """
     batch = _batch(source, state, np.asarray(rows, np.int32), batch_size)
     for name, values in batch.items():
@@ -44,9 +44,11 @@ def locate(
             lambda finite: None if finite else bad.add(index), _finite(values)
         )
 
-    watched = task._replace(turns=tuple(_watched(turn, record) for turn in task.turns))
-    play = jax.jit(lambda state, batch: update.update(watched, state, batch))
-    after, _ = play(state._replace(alive=jnp.bool_(True)), batch)
+    recorded = task._replace(
+        turns=tuple(_record_outputs(turn, record) for turn in task.turns)
+    )
+    replay = jax.jit(lambda state, batch: update.update(recorded, state, batch))
+    after, _ = replay(state._replace(alive=jnp.bool_(True)), batch)
     jax.effects_barrier()
     if bad:
         return f"the first output that is not finite is that of {names[min(bad)]}"
@@ -55,8 +57,8 @@ def locate(
     return "every module's output and the loss are finite; a gradient is not"
 
 
-def _watched(turn: Turn, record: Any) -> Turn:
-    """The turn, with every module's output and its loss recorded, in this order."""
+def _record_outputs(turn: Turn, record: Any) -> Turn:
+    """The turn with every module's output recorded, and then its loss."""
 
     def loss(params, model_state, batch, key, step):
         with record_outputs(lambda path, output: record(f"{turn.name}/{path}", output)):
@@ -71,10 +73,10 @@ def _watched(turn: Turn, record: Any) -> Turn:
 
 def _batch(source: Source, state: State, rows: np.ndarray, size: int) -> Any:
     """The batch of the step after `state`."""
-    epoch, place = divmod(int(state.step), len(rows) // size)
-    order = source.order(fold(state.key, epoch, ORDER), jnp.asarray(rows))
-    now = jax.lax.dynamic_slice_in_dim(order, place * size, size)
-    return source.gather(source.arrays, now)
+    epoch, index = divmod(int(state.step), len(rows) // size)
+    permutation = source.order(fold(state.key, epoch, ORDER), jnp.asarray(rows))
+    batch_rows = jax.lax.dynamic_slice_in_dim(permutation, index * size, size)
+    return source.gather(source.arrays, batch_rows)
 
 
 def _finite(values: Any) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Two records of one trial side by side: identical, within tolerance, or different."""
+"""Compares two records of one trial: identical, within tolerance, or different."""
 
 import json
 import pathlib
@@ -12,59 +12,60 @@ RTOL, ATOL = 1e-3, 1e-5  # what other versions, devices or numbers of cores may 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
 
 
-class Compared(NamedTuple):
-    """outcome: one of the three. first: the first difference that matters, in words."""
+class Comparison(NamedTuple):
+    """outcome: one of the three. first_difference: in words."""
 
     outcome: str
-    first: str = ""
+    first_difference: str = ""
 
 
-def worse(a: Compared, b: Compared) -> Compared:
-    """Whichever of the two is farther from identical; `a` if both are as far."""
+def worse(a: Comparison, b: Comparison) -> Comparison:
+    """The comparison that is farther from identical; `a` if both are equally far."""
     order = (IDENTICAL, WITHIN, DIFFERENT)
     return max(a, b, key=lambda c: order.index(c.outcome))
 
 
-def arrays(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compared:
+def arrays(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
     """Compares {name: host array}, in order; NaN equals NaN."""
     if old.keys() != new.keys():
-        alone = sorted(old.keys() ^ new.keys())[0]
-        where = "recorded" if alone in old else "replayed"
-        return Compared(DIFFERENT, f"array {alone} is only in the {where} state")
-    result = Compared(IDENTICAL)
+        name = sorted(old.keys() ^ new.keys())[0]
+        where = "recorded" if name in old else "replayed"
+        return Comparison(DIFFERENT, f"array {name} is only in the {where} state")
+    result = Comparison(IDENTICAL)
     for name, a in old.items():
         result = worse(result, _array(name, np.asarray(a), np.asarray(new[name])))
     return result
 
 
-def _array(name: str, a: np.ndarray, b: np.ndarray) -> Compared:
+def _array(name: str, a: np.ndarray, b: np.ndarray) -> Comparison:
     if (a.shape, a.dtype) != (b.shape, b.dtype):
-        return Compared(
+        return Comparison(
             DIFFERENT,
             f"array {name}: {a.dtype} {a.shape} recorded, {b.dtype} {b.shape} replayed",
         )
     if a.tobytes() == b.tobytes():
-        return Compared(IDENTICAL)
+        return Comparison(IDENTICAL)
     x, y = a.astype(np.float64), b.astype(np.float64)
-    unlike = ~((x == y) | (np.isnan(x) & np.isnan(y)))
-    gap = np.where(unlike, np.abs(x - y), 0.0)
-    far = np.unravel_index(np.argmax(np.where(np.isnan(gap), np.inf, gap)), gap.shape)
-    place = f"[{', '.join(map(str, far))}]"
+    differs = ~((x == y) | (np.isnan(x) & np.isnan(y)))
+    gap = np.where(differs, np.abs(x - y), 0.0)
+    largest = np.argmax(np.where(np.isnan(gap), np.inf, gap))
+    index = np.unravel_index(largest, gap.shape)
+    position = f"[{', '.join(map(str, index))}]"
     text = (
-        f"array {name}: {int(unlike.sum())} of {unlike.size} values differ, most at "
-        f"{place}: {x[far]:.9g} recorded, {y[far]:.9g} replayed"
+        f"array {name}: {int(differs.sum())} of {differs.size} values differ, most at "
+        f"{position}: {x[index]:.9g} recorded, {y[index]:.9g} replayed"
     )
-    counts = a.dtype.kind in "biu"  # steps, keys: equal or not
-    near = not counts and np.allclose(x, y, rtol=RTOL, atol=ATOL, equal_nan=True)
-    return Compared(WITHIN if near else DIFFERENT, text)
+    is_exact = a.dtype.kind in "biu"  # steps, keys: equal or not
+    near = not is_exact and np.allclose(x, y, rtol=RTOL, atol=ATOL, equal_nan=True)
+    return Comparison(WITHIN if near else DIFFERENT, text)
 
 
-def rows(old: pathlib.Path, new: pathlib.Path) -> Compared:
+def rows(old: pathlib.Path, new: pathlib.Path) -> Comparison:
     """Compares two metrics.jsonl line by line."""
     before, after = (
         path.read_bytes().splitlines() if path.is_file() else [] for path in (old, new)
     )
-    result = Compared(IDENTICAL)
+    result = Comparison(IDENTICAL)
     for number, (a, b) in enumerate(zip(before, after, strict=False), 1):
         if a != b:
             result = worse(result, _row(number, a, b))
@@ -72,16 +73,16 @@ def rows(old: pathlib.Path, new: pathlib.Path) -> Compared:
                 return result
     if len(before) != len(after):
         text = f"{len(before)} rows recorded, {len(after)} replayed"
-        return Compared(DIFFERENT, text)
+        return Comparison(DIFFERENT, text)
     return result
 
 
-def _row(number: int, old: bytes, new: bytes) -> Compared:
+def _row(number: int, old: bytes, new: bytes) -> Comparison:
     after = json.loads(new)
     try:
         before = json.loads(old)
     except ValueError:
-        return Compared(DIFFERENT, f"row {number}: what is recorded is not JSON")
+        return Comparison(DIFFERENT, f"row {number}: what is recorded is not JSON")
     place = f"row {number} (step {after['step']}, seed {after['seed']})"
     outcome, text = DIFFERENT, f"{place}: the same values, written otherwise"
     for name in sorted(before.keys() | after.keys(), key=list(after | before).index):
@@ -94,4 +95,4 @@ def _row(number: int, old: bytes, new: bytes) -> Compared:
         outcome = WITHIN if near else DIFFERENT
         if not near:
             break
-    return Compared(outcome, text)
+    return Comparison(outcome, text)

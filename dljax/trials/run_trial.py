@@ -150,7 +150,7 @@ def describe_trial(
       task: of the trial's first run.
       flops: of an update, where they are known; counting them takes a second.
     """
-    parameters = cost.parameters(task)
+    parameters = cost.count_parameters(task)
     return {
         "trial": trial.name,
         "rule_sha256": trial.rule_sha256,
@@ -164,7 +164,8 @@ def describe_trial(
         "data": manifest.describe_data(source),
         "parameters": parameters.total,
         "parameter_table": parameters.rows,
-        "flops_per_update": flops or cost.flops(task, source, trial.config.batch_size),
+        "flops_per_update": flops
+        or cost.count_flops(task, source, trial.config.batch_size),
     }
 
 
@@ -230,7 +231,7 @@ def _describe(
     flops = record["flops_per_update"]
     note = f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
     progress.log(f"{trial.variant}: {record['parameters']:,} parameters{note}")
-    progress.log(cost.table(record["parameter_table"]))
+    progress.log(cost.format_table(record["parameter_table"]))
     return record
 
 

@@ -1,7 +1,7 @@
 """TensorBoard event files of a trial, one set a run, written without TensorFlow.
 
-TRIAL/tensorboard/VARIANT-seedN/ has each metric as SPLIT/NAME over the steps. What is
-there is metrics.jsonl once more: a trial that resumes writes it again from its start.
+TRIAL/tensorboard/VARIANT-seedN/ has each metric as SPLIT/NAME over the steps. The files
+repeat metrics.jsonl: a trial that resumes writes them again from the first row.
 """
 
 import pathlib
@@ -11,7 +11,7 @@ from typing import Any
 
 from dljax.errors import UserError
 
-BESIDE = ("step", "seed", "variant", "split")  # in a row, besides its metrics
+ROW_KEYS = ("step", "seed", "variant", "split")  # all other keys are metrics
 
 
 class Writer:
@@ -28,24 +28,24 @@ class Writer:
             raise UserError(
                 "--tensorboard: needs tensorboardX; pip install 'dljax[tensorboard]'"
             ) from None
-        self._make = tensorboardX.SummaryWriter
+        self._writer_class = tensorboardX.SummaryWriter
         self._folder = directory / "tensorboard"
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._files: dict[str, Any] = {}
+        self._writers: dict[str, Any] = {}
         self.write(rows)
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Adds the finite values of rows."""
         for row in rows:
             name = f"{row['variant'].replace('/', '-')}-seed{row['seed']}"
-            if name not in self._files:
-                self._files[name] = self._make(str(self._folder / name))
+            if name not in self._writers:
+                self._writers[name] = self._writer_class(str(self._folder / name))
             for metric, value in row.items():
-                if metric not in BESIDE and value is not None:
+                if metric not in ROW_KEYS and value is not None:
                     tag = f"{row['split']}/{metric}"
-                    self._files[name].add_scalar(tag, value, row["step"])
+                    self._writers[name].add_scalar(tag, value, row["step"])
 
     def close(self) -> None:
-        """Puts all on disk."""
-        for file in self._files.values():
-            file.close()
+        """Flushes and closes all files."""
+        for writer in self._writers.values():
+            writer.close()

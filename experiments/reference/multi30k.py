@@ -128,12 +128,12 @@ def translation_task(net, optimizer, source):
 
 def sample_evaluator(details):
     """Scores by sacrebleu, and in the published convention."""
-    from dljax.errors import package
+    from dljax.errors import import_extra
     from dljax.metrics.bleu import translation_sample_evaluator
     from dljax.types import SampleEvaluator
 
     sacrebleu = translation_sample_evaluator(details)
-    spacy = package("spacy", extra="spacy", what="the published convention")
+    spacy = import_extra("spacy", extra="spacy", purpose="the published convention")
     tokenize = spacy.blank("en").tokenizer
     from sacrebleu.metrics import BLEU
 
