@@ -169,7 +169,7 @@ def read(
         try:
             metadata = _read_metadata(path)
             check(metadata)
-            found = Checkpoint(step, _read_leaves(path, metadata), metadata)
+            saved = Checkpoint(step, _read_leaves(path, metadata), metadata)
         except MismatchError as error:  # may be repaired: wait for an older one
             mismatched.append((path, str(error)))
         except DamagedError as error:
@@ -178,7 +178,7 @@ def read(
         else:
             for skipped, reason in mismatched:
                 skip(skipped, f"does not go with what is there ({reason})")
-            return found
+            return saved
     if mismatched or damaged.is_dir() or steps(directory):
         reason = (
             f"; {mismatched[0][1]}: put that back as it was, or" if mismatched else ";"
@@ -223,12 +223,12 @@ def restore(
             )
         check(metadata)
 
-    found = read(directory, log=log, check=check_all, set_aside=set_aside)
-    if found is None:
+    saved = read(directory, log=log, check=check_all, set_aside=set_aside)
+    if saved is None:
         return None
-    leaves = [found.leaves[name] for name in flatten_names(like)]
+    leaves = [saved.leaves[name] for name in flatten_names(like)]
     tree = jax.tree.unflatten(jax.tree.structure(like), leaves)
-    return Restored(found.step, tree, found.metadata)
+    return Restored(saved.step, tree, saved.metadata)
 
 
 def _digest_metadata(metadata: Mapping[str, Any]) -> str:
@@ -282,8 +282,8 @@ def _read_leaves(
         lambda: reader.restore(item, args=args), error_type=DamagedError
     )
     leaves = zeros | {name: np.asarray(array) for name, array in arrays.items()}
-    found = describe_leaves(leaves)
-    if bad := [name for name in zeros if found.get(name) != expected[name]]:
+    actual = describe_leaves(leaves)
+    if bad := [name for name in zeros if actual.get(name) != expected[name]]:
         raise DamagedError(f"{', '.join(bad)}: not what was written")
     return leaves
 

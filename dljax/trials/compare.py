@@ -62,36 +62,37 @@ def _array(name: str, a: np.ndarray, b: np.ndarray) -> Comparison:
 
 def rows(old: pathlib.Path, new: pathlib.Path) -> Comparison:
     """Compares two metrics.jsonl line by line."""
-    before, after = (
+    old_lines, new_lines = (
         path.read_bytes().splitlines() if path.is_file() else [] for path in (old, new)
     )
     result = Comparison(IDENTICAL)
-    for number, (a, b) in enumerate(zip(before, after, strict=False), 1):
+    for number, (a, b) in enumerate(zip(old_lines, new_lines, strict=False), 1):
         if a != b:
             result = worse(result, _row(number, a, b))
             if result.outcome == DIFFERENT:
                 return result
-    if len(before) != len(after):
-        text = f"{len(before)} rows recorded, {len(after)} replayed"
+    if len(old_lines) != len(new_lines):
+        text = f"{len(old_lines)} rows recorded, {len(new_lines)} replayed"
         return Comparison(DIFFERENT, text)
     return result
 
 
 def _row(number: int, old: bytes, new: bytes) -> Comparison:
-    after = json.loads(new)
+    new_row = json.loads(new)
     try:
-        before = json.loads(old)
+        old_row = json.loads(old)
     except ValueError:
-        return Comparison(DIFFERENT, f"row {number}: what is recorded is not JSON")
-    place = f"row {number} (step {after['step']}, seed {after['seed']})"
-    outcome, text = DIFFERENT, f"{place}: the same values, written otherwise"
-    for name in sorted(before.keys() | after.keys(), key=list(after | before).index):
-        a, b = before.get(name), after.get(name)
+        return Comparison(DIFFERENT, f"row {number}: the recorded line is not JSON")
+    label = f"row {number} (step {new_row['step']}, seed {new_row['seed']})"
+    outcome, text = DIFFERENT, f"{label}: the same values, written otherwise"
+    names = sorted(old_row.keys() | new_row.keys(), key=list(new_row | old_row).index)
+    for name in names:
+        a, b = old_row.get(name), new_row.get(name)
         if a == b:
             continue
-        numbers = all(type(v) is float for v in (a, b))
-        near = numbers and np.isclose(a, b, rtol=RTOL, atol=ATOL)
-        text = f"{place}: {name} {a} recorded, {b} replayed"
+        are_floats = all(type(v) is float for v in (a, b))
+        near = are_floats and np.isclose(a, b, rtol=RTOL, atol=ATOL)
+        text = f"{label}: {name} {a} recorded, {b} replayed"
         outcome = WITHIN if near else DIFFERENT
         if not near:
             break

@@ -50,10 +50,10 @@ def locked(
             raise _refusal(path, holder)
         if os.fstat(file).st_size:
             log(f"{path}: taken over from {_name(holder)}, which is gone")
-        me = {"host": platform.node(), "pid": os.getpid(), "started": _started()}
-        me["job"] = os.environ.get(JOB)
+        record = {"host": platform.node(), "pid": os.getpid(), "started": _started()}
+        record["job"] = os.environ.get(JOB)
         os.truncate(file, 0)
-        os.pwrite(file, json.dumps(me).encode(), 0)
+        os.pwrite(file, json.dumps(record).encode(), 0)
         try:
             yield
         finally:

@@ -87,24 +87,25 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         values = {k: environment.get(k) for k in COMPARED_KEYS if k != "packages"}
         return values | (environment.get("packages") or {})
 
-    before, now = flatten(old), flatten(new)
-    names = sorted(before.keys() | now.keys())
+    old_values, new_values = flatten(old), flatten(new)
+    names = sorted(old_values.keys() | new_values.keys())
     return [
         "the code of dljax or of the experiment was other (then at commit "
         f"{(old.get('git_commit') or 'unknown')[:12]})"
         if name == "code_sha256"
-        else f"{name} was {before.get(name) or 'none'}, now {now.get(name) or 'none'}"
+        else f"{name} was {old_values.get(name) or 'none'}, "
+        f"now {new_values.get(name) or 'none'}"
         for name in names
-        if before.get(name) != now.get(name)
+        if old_values.get(name) != new_values.get(name)
     ]
 
 
 def known_flops(path: pathlib.Path, now: Mapping[str, Any]) -> float | None:
     """The FLOPs of an update recorded in a trial's manifest for this environment."""
-    before = read_json(path)
-    if not isinstance(before, dict) or differences(before, now):
+    recorded = read_json(path)
+    if not isinstance(recorded, dict) or differences(recorded, now):
         return None
-    flops = before.get("flops_per_update")
+    flops = recorded.get("flops_per_update")
     return flops if isinstance(flops, float) else None
 
 
@@ -127,12 +128,12 @@ def starts(
       path: its manifest so far, if any.
       now: the environment, and the hashes of the rule and the task.
     """
-    before = read_json(path)
+    recorded = read_json(path)
     start = {"step": step, "differs": []} | {k: now[k] for k in HASHES}
-    if not isinstance(before, dict):  # the first start, or it was damaged
+    if not isinstance(recorded, dict):  # the first start, or it was damaged
         return [start]
-    start["differs"] = differences(before, now)
-    return [*before.get("starts", []), start]
+    start["differs"] = differences(recorded, now)
+    return [*recorded.get("starts", []), start]
 
 
 def _code(config: type) -> str:

@@ -1,4 +1,4 @@
-"""metrics.jsonl: rows of a run, exactly as long as its checkpoint vouches for."""
+"""metrics.jsonl: the rows of a trial's runs, cut to the length at its checkpoint."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def read_rows(path: pathlib.Path) -> Rows:
 class MetricsLog:
     """Appends rows to a metrics.jsonl, after the first `length` bytes of it.
 
-    A class, because it keeps a file open and a digest of all that is in it.
+    A class, because it holds an open file and a digest of its content.
     """
 
     def __init__(self, path: pathlib.Path, length: int):
@@ -48,7 +48,7 @@ class MetricsLog:
             self._digest.update(line)
 
     def mark(self) -> dict[str, Any]:
-        """Puts all on disk; returns what a checkpoint keeps to know it again."""
+        """Flushes to disk; returns the length and digest that a checkpoint stores."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return {"bytes": self._file.tell(), "blake2b": self._digest.hexdigest()}
@@ -59,9 +59,13 @@ class MetricsLog:
 
 
 def find_mismatch(path: pathlib.Path, mark: Mapping[str, Any]) -> str | None:
-    """What is wrong with a log that should begin as `mark` says, or None."""
-    whole = path.read_bytes() if path.is_file() else b""
-    if len(whole) < mark["bytes"]:
-        return f"{path.name} has {len(whole)} bytes of {mark['bytes']}"
-    digest = hashlib.blake2b(whole[: mark["bytes"]], digest_size=16).hexdigest()
+    """How a file differs from the one that was marked; None if it begins as that did.
+
+    Args:
+      mark: as `MetricsLog.mark` returns.
+    """
+    content = path.read_bytes() if path.is_file() else b""
+    if len(content) < mark["bytes"]:
+        return f"{path.name} has {len(content)} bytes of {mark['bytes']}"
+    digest = hashlib.blake2b(content[: mark["bytes"]], digest_size=16).hexdigest()
     return None if digest == mark["blake2b"] else f"{path.name} is not what it was"
