@@ -17,31 +17,31 @@ from dljax.trials import checkpoint, compare
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, experiment):
     directory = tmp_path_factory.mktemp("study")
-    asked = ("--family=gan", "--steps=30", "--log_every=10")
-    run(experiment, directory, *asked)
+    flags = ("--family=gan", "--steps=30", "--log_every=10")
+    run(experiment, directory, *flags)
     return directory
 
 
 @pytest.fixture
 def trial(study, tmp_path):
     shutil.copytree(study, tmp_path / "study")
-    (found,) = trials(tmp_path / "study").values()
-    return found
+    (directory,) = trials(tmp_path / "study").values()
+    return directory
 
 
 def again(trial, capsys):
-    """(exit code, what was printed, what was warned of)."""
+    """(exit code, what was printed, the warnings)."""
     code = replay.main([str(trial)])
-    said = capsys.readouterr()
-    warned = [line for line in said.err.splitlines() if line.startswith("warning")]
-    return code, said.out, "\n".join(warned)
+    printed = capsys.readouterr()
+    warnings = [line for line in printed.err.splitlines() if line.startswith("warning")]
+    return code, printed.out, "\n".join(warnings)
 
 
 def test_replay_is_identical_and_changes_nothing(trial, capsys):
     before = {p: p.read_bytes() for p in trial.rglob("*") if p.is_file()}
-    code, said, warned = again(trial, capsys)
-    assert (code, warned) == (DONE, "")
-    assert said.startswith("gan: identical, ")
+    code, printed, warnings = again(trial, capsys)
+    assert (code, warnings) == (DONE, "")
+    assert printed.startswith("gan: identical, ")
     assert before == {p: p.read_bytes() for p in trial.rglob("*") if p.is_file()}
 
 
@@ -55,19 +55,19 @@ def test_replay_finds_one_changed_byte(trial, capsys):
         str(value), str(value)[:-1] + ("1" if digit != "1" else "2"), 1
     )
     path.write_text("".join(lines))
-    code, said, warned = again(trial, capsys)
-    assert f"row {at + 1} (step " in said
-    assert "critic_loss" in said
-    assert f"{value} replayed" in said
-    assert "is not what it was when the trial was done" in warned
-    assert "identical" not in said
+    code, printed, warnings = again(trial, capsys)
+    assert f"row {at + 1} (step " in printed
+    assert "critic_loss" in printed
+    assert f"{value} replayed" in printed
+    assert "is not what it was when the trial was done" in warnings
+    assert "identical" not in printed
     assert code == DONE  # the last digit of a float32
     lines[at] = "x" + lines[at][1:]
     path.write_text("".join(lines))
-    code, said, _ = again(trial, capsys)
+    code, printed, _ = again(trial, capsys)
     assert code == FAILED_RUNS
-    assert "gan: different" in said
-    assert f"row {at + 1}: the recorded line is not JSON" in said
+    assert "gan: different" in printed
+    assert f"row {at + 1}: the recorded line is not JSON" in printed
 
 
 def test_a_version_in_the_manifest_is_warned_of(trial, capsys):
@@ -77,26 +77,26 @@ def test_a_version_in_the_manifest_is_warned_of(trial, capsys):
     manifest["visible_cores"] = 64
     manifest["device_kind"] = "TPU v4"
     path.write_text(json.dumps(manifest))
-    code, said, warned = again(trial, capsys)
+    code, printed, warnings = again(trial, capsys)
     assert code == DONE
-    assert "gan: identical" in said
-    assert "optax was 0.0.1, now" in warned
-    assert "visible_cores was 64, now" in warned
-    assert "device_kind was TPU v4, now cpu" in warned
+    assert "gan: identical" in printed
+    assert "optax was 0.0.1, now" in warnings
+    assert "visible_cores was 64, now" in warnings
+    assert "device_kind was TPU v4, now cpu" in warnings
 
 
 def test_an_array_that_differs_is_named(trial, capsys):
-    kept = checkpoint.read(trial / "checkpoints", log=pytest.fail)
-    kept.leaves["state.params.critic.Dense_0.kernel"][1, 0, 3] += 1
+    saved = checkpoint.read(trial / "checkpoints", log=pytest.fail)
+    saved.leaves["state.params.critic.Dense_0.kernel"][1, 0, 3] += 1
     shutil.rmtree(trial / "checkpoints")
     saver = checkpoint.Saver(trial / "checkpoints")
-    saver.save(kept.step, kept.leaves, {"fixed": kept.metadata["fixed"]})
+    saver.save(saved.step, saved.leaves, {"fixed": saved.metadata["fixed"]})
     saver.wait()
     saver.close()
-    code, said, _ = again(trial, capsys)
+    code, printed, _ = again(trial, capsys)
     assert code == FAILED_RUNS
     name = "array state.params.critic.Dense_0.kernel: 1 of 32 values differ"
-    assert f"{name}, most at [1, 0, 3]" in said
+    assert f"{name}, most at [1, 0, 3]" in printed
 
 
 def test_other_data_are_refused(trial):
@@ -140,8 +140,8 @@ def test_arrays_are_identical_near_or_different():
     assert outcome([1000], [1001]) == compare.DIFFERENT
     assert outcome([True], [False]) == compare.DIFFERENT
     assert outcome([1.0], [1.0, 2.0]) == compare.DIFFERENT
-    found = compare.arrays({"x": np.zeros(1)}, {"y": np.zeros(1)})
-    assert found.outcome == compare.DIFFERENT
+    result = compare.arrays({"x": np.zeros(1)}, {"y": np.zeros(1)})
+    assert result.outcome == compare.DIFFERENT
 
 
 ROW = {"step": 1, "seed": 0, "variant": "a", "split": "train", "loss": 0.5}
