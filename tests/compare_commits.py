@@ -121,13 +121,12 @@ MODULES: tuple[tuple[str, str], ...] = (
     (r"^initial_carry_", "begins_"),
 )
 VARIANTS: tuple[tuple[str, str], ...] = (
-    (r"^nothing\b", "none"),  # of lstm_gates
     (r"^image$", "sample"),  # of diffusion
     (r"^noise$", "epsilon"),
-    (r"^(all|nothing)$", "none"),  # what is ablated
-    (r"^place$", "attention"),
+    (r"^(all|nothing)(?= |$)", "none"),  # what is ablated
+    (r"^place(?= |$)", "attention"),
     (r"^pixels$", "positions"),
-    (r"^taught$", "denoising"),
+    (r"^taught(?= |$)", "denoising"),
 )
 
 # The gradient of these is 0 but rounding, which Adam enlarges: not compared by `rtol`.
