@@ -171,7 +171,7 @@ def test_translation_scores_equal_sacrebleu():
 
     from dljax.metrics.bleu import translation_sample_evaluator
 
-    found = pairs(kind="character")
+    found = pairs(tokenizer="character")
     rows = np.array([1, 3])
     batch = found.gather(found.arrays, rows)
     samples = {"row": rows, "prediction": np.array(batch["y"])}
