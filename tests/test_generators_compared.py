@@ -37,5 +37,5 @@ def test_models_match_in_weights_and_operations(dataset, kind):
     updates = config.updates(0)
     counted = cost.count_flops(task, source, config.batch_size)
     assert counted is not None
-    assert updates * counted == pytest.approx(1e9 * config.operations, rel=0.02)
+    assert updates * counted == pytest.approx(1e9 * config.gflop, rel=0.02)
     assert compared.Config(dataset=dataset, model=kind, steps=7).updates(0) == 7
