@@ -12,7 +12,7 @@ import pytest
 import study_fixtures
 
 from dljax.errors import UserError
-from dljax.interpret.attribution_metrics import attributions, judged
+from dljax.interpret.attribution_metrics import attribution_probe, attributions
 from dljax.interpret.model_card import as_classifier, measure_limits
 from dljax.interpret.sensitivity import EPSILONS, sensitivity_probe
 from dljax.models.cnn import cnn
@@ -84,7 +84,7 @@ def test_attacks_on_linear_net_flip_margins_within_epsilon(batch):
 def test_attributions_hit_evidence_in_the_mask(batch):
     weights = jnp.zeros((8, 8)).at[2:5, 3:6].set(3.0)
     ones = {**batch, "label": jnp.ones_like(batch["label"])}
-    found = means(judged(linear(weights))({"net": {}}, {}, ones, KEY))
+    found = means(attribution_probe(linear(weights))({"net": {}}, {}, ones, KEY))
     for method in ("gradient", "integrated"):
         assert found[f"{method}_hit"] == pytest.approx(1)
         assert found[f"{method}_mass"] == pytest.approx(1)
@@ -96,7 +96,7 @@ def test_attributions_hit_evidence_in_the_mask(batch):
 
 def test_hit_needs_a_mask(batch):
     plain = {name: batch[name] for name in ("image", "label", "weight")}
-    found = judged(linear(jnp.ones((8, 8))))({"net": {}}, {}, plain, KEY)
+    found = attribution_probe(linear(jnp.ones((8, 8))))({"net": {}}, {}, plain, KEY)
     assert not any(name.endswith(("hit", "mass")) for name in found)
 
 
