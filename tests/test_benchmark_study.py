@@ -61,7 +61,9 @@ def test_variants_are_interleaved_and_judged(
     study_fixtures.run(experiment, tmp_path, data, "--seeds=8")
     assert len(TURNS) == 16  # nothing is measured twice
     # The module that is imported by its name: other tests may have loaded another.
-    monkeypatch.setattr(sys.modules["digits_experiment"], "measure", measure, raising=False)
+    monkeypatch.setattr(
+        sys.modules["digits_experiment"], "measure", measure, raising=False
+    )
     (trial, *_) = study_fixtures.trials(tmp_path).values()
     with pytest.raises(UserError, match="holds measured times"):
         loading.load(str(trial))
