@@ -152,13 +152,17 @@ class RunConfig:
 def field_names(config: Any, *roles: Role) -> frozenset[str]:
     """The names of a config's fields that have one of these roles.
 
+    An experiment that declares a field of `RunConfig` again changes its default, not
+    its role.
+
     Args:
-      config: a dataclass whose fields are flags, or an instance.
+      config: a dataclass that extends `RunConfig`, or an instance.
     """
+    general = {f.name: f for f in dataclasses.fields(RunConfig)}
     return frozenset(
         f.name
         for f in dataclasses.fields(config)
-        if f.metadata.get("role", "science") in roles
+        if general.get(f.name, f).metadata.get("role", "science") in roles
     )
 
 

@@ -6,7 +6,14 @@ import sys
 
 import pytest
 
-from dljax.config import RunConfig, StudyRequest, describe, flag, parse
+from dljax.config import (
+    RunConfig,
+    StudyRequest,
+    describe,
+    field_names,
+    flag,
+    parse,
+)
 from dljax.errors import UserError
 
 
@@ -48,6 +55,18 @@ def test_every_field_is_a_flag():
     assert request.config.download
     assert not request.config.full
     assert request.config.dataset == "mnist"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OtherDefaults(Config):
+    seeds: int = flag(20, "another default", low=1)
+
+
+def test_another_default_does_not_change_a_role():
+    assert "seeds" in field_names(OtherDefaults, "environment")
+    assert "seeds" not in field_names(OtherDefaults, "science", "logging")
+    assert {"plan", "jobs"} <= field_names(OtherDefaults, "launch")
+    assert {"rate", "steps", "dataset"} <= field_names(OtherDefaults, "science")
 
 
 def test_comma_lists_override_factors():
