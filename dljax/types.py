@@ -126,7 +126,8 @@ class Source(NamedTuple):
     test_train_ratio: test over training examples where the seeds' splits share
       examples (folds), else 0: Nadeau and Bengio's correction.
     details: a record of what a task needs of this kind of source besides arrays and
-      their shapes, as the size of a vocabulary; None where it needs nothing.
+      their shapes, as the size of a vocabulary or a `SampleEvaluator`, which all
+      variants of a study share; None where a task needs nothing.
     encode_prompts(texts) -> batch, or None: prompts as networks are given them.
     render({name: array (n, ...)}) -> Renderings, or None: what the report shows of
       samples, a batch and what `Task.sample` or `Task.generate` makes of it; of a

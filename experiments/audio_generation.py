@@ -97,13 +97,18 @@ STUDY = Study(
 
 
 def source(config):
-    """Spectrograms in [0, 1], and what is heard in the report."""
+    """Spectrograms in [0, 1]; their details are the evaluator of samples."""
     from dljax.sources import loading, speaker_splits
     from dljax.sources.image_rendering import show_images
+    from dljax.training.image_evaluator import image_sample_evaluator
 
     sounds = loading.load_source(config)
     speaker_splits.require_voices(sounds)
-    return show_images(sounds, "generated")
+    spectrograms = show_images(sounds, "generated")
+    evaluator = image_sample_evaluator(
+        spectrograms, steps=config.evaluator_steps, conditional=True
+    )
+    return spectrograms._replace(details=evaluator)
 
 
 def task(config, source, numbers):
@@ -111,7 +116,6 @@ def task(config, source, numbers):
     from dljax.sources.examples import image_example
     from dljax.sources.resident import updates
     from dljax.tasks.conditional_generators import conditional_generator
-    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     example, classes = image_example(source)
@@ -129,9 +133,7 @@ def task(config, source, numbers):
             "generator": adamw(peak / 4, b1=0.5, ema=0.995),
             "critic": adamw(peak / 4, b1=0.5),
         },
-        sample_evaluator=image_sample_evaluator(
-            source, steps=config.evaluator_steps, conditional=True
-        ),
+        sample_evaluator=source.details,
     )
 
 

@@ -122,11 +122,19 @@ STUDY = Study(
 
 
 def source(config):
-    """Images in [0, 1], and what the report shows."""
+    """Images in [0, 1]; their details are the evaluator of samples."""
     from dljax.sources.image_rendering import show_images
     from dljax.sources.loading import load_source
+    from dljax.training.image_evaluator import image_sample_evaluator
 
-    return show_images(load_source(config), "generated", *SAMPLERS)
+    images = show_images(load_source(config), "generated", *SAMPLERS)
+    evaluator = image_sample_evaluator(
+        images,
+        steps=config.evaluator_steps,
+        other_samples=SAMPLERS,
+        conditional=True,
+    )
+    return images._replace(details=evaluator)
 
 
 def task(config, source, numbers):
@@ -134,7 +142,6 @@ def task(config, source, numbers):
     from dljax.models.diffusion import dit, unet
     from dljax.sources.examples import image_example
     from dljax.tasks.diffusion import Sampler, diffusion
-    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     example, classes = image_example(source)
@@ -169,12 +176,7 @@ def task(config, source, numbers):
             "guided": Sampler(config.sampling_steps, guidance=1.0),
             "classless": Sampler(config.sampling_steps, guidance=-1.0),
         },
-        sample_evaluator=image_sample_evaluator(
-            source,
-            steps=config.evaluator_steps,
-            other_samples=SAMPLERS,
-            conditional=True,
-        ),
+        sample_evaluator=source.details,
         **options | CHANGES[config.change],
     )
 

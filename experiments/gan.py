@@ -141,11 +141,14 @@ STUDY = Study(
 
 
 def source(config):
-    """Images in [0, 1], and what the report shows."""
+    """Images in [0, 1]; their details are the evaluator of samples."""
     from dljax.sources.image_rendering import show_images
     from dljax.sources.loading import load_source
+    from dljax.training.image_evaluator import image_sample_evaluator
 
-    return show_images(load_source(config), "generated")
+    images = show_images(load_source(config), "generated")
+    evaluator = image_sample_evaluator(images, steps=config.evaluator_steps)
+    return images._replace(details=evaluator)
 
 
 def task(config, source, numbers):
@@ -153,7 +156,6 @@ def task(config, source, numbers):
     from dljax.models.gan import critic, generator
     from dljax.sources.examples import image_example
     from dljax.tasks.gan import gan
-    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw
 
     example, _ = image_example(source)
@@ -175,7 +177,7 @@ def task(config, source, numbers):
         latent_size=config.latent_size,
         objective=config.objective,
         order=("critic",) * config.critic_steps + ("generator",),
-        sample_evaluator=image_sample_evaluator(source, steps=config.evaluator_steps),
+        sample_evaluator=source.details,
     )
 
 

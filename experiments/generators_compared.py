@@ -111,13 +111,16 @@ STUDY = Study(
 
 
 def source(config):
-    """What the kind learns from, and what the report shows."""
+    """Images in [0, 1], or their pixels as tokens."""
     from dljax.sources import loading
     from dljax.sources.image_rendering import render_images, show_images
     from dljax.sources.image_tokens import image_tokens
+    from dljax.training.image_evaluator import image_sample_evaluator
 
     if config.model != "transformer":
-        return show_images(loading.load_source(config), "generated")
+        images = show_images(loading.load_source(config), "generated")
+        evaluator = image_sample_evaluator(images, steps=config.evaluator_steps)
+        return images._replace(details=evaluator)
     tokens = image_tokens(loading.load_dataset(config))
     images = show_images(tokens.details.images, "generated")
 
@@ -161,7 +164,7 @@ def task(config, source, numbers):
             "generator": adamw(peak, b1=0.5, ema=0.995),
             "critic": adamw(peak, b1=0.5),
         },
-        sample_evaluator=image_sample_evaluator(source, steps=config.evaluator_steps),
+        sample_evaluator=source.details,
     )
 
 

@@ -128,12 +128,15 @@ STUDY = Study(
 
 
 def source(config):
-    """Images in [0, 1], and what the report shows."""
+    """Images in [0, 1]; their details are the evaluator of samples."""
     from dljax.sources.image_rendering import show_images
     from dljax.sources.loading import load_source
+    from dljax.training.image_evaluator import image_sample_evaluator
 
     outputs = ("reconstructed", "interpolated", "generated")
-    return show_images(load_source(config), *outputs, code_plane=True)
+    images = show_images(load_source(config), *outputs, code_plane=True)
+    evaluator = image_sample_evaluator(images, steps=config.evaluator_steps)
+    return images._replace(details=evaluator)
 
 
 def task(config, source, numbers):
@@ -143,7 +146,6 @@ def task(config, source, numbers):
     from dljax.models.autoencoder import autoencoder
     from dljax.sources.examples import image_example
     from dljax.tasks.vae import vae
-    from dljax.training.image_evaluator import image_sample_evaluator
     from dljax.training.optimizers import adamw, warmup_cosine
 
     latent_size = round(config.latent_size * LATENT_SCALES[config.latent_scale])
@@ -161,7 +163,7 @@ def task(config, source, numbers):
         metric_suffix="grey" if config.likelihood == "bernoulli" else "",
         beta=config.beta,
         importance_samples=config.importance_samples,
-        sample_evaluator=image_sample_evaluator(source, steps=config.evaluator_steps),
+        sample_evaluator=source.details,
     )
 
 
