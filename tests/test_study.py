@@ -213,8 +213,8 @@ def test_loading_and_evaluating_a_run_gives_what_it_recorded(study, capsys):
     assert evaluate.main([str(trial)]) == DONE
     assert capsys.readouterr().out.count("(as recorded)") == 2
     nan = float("nan")
-    assert evaluate._apart(None, nan) == 0
-    assert evaluate._apart(None, 1.0) == evaluate._apart(1.0, nan) == float("inf")
+    assert evaluate._distance(None, nan) == 0
+    assert evaluate._distance(None, 1.0) == evaluate._distance(1.0, nan) == float("inf")
 
 
 def test_a_run_of_a_script_that_had_other_flags_is_not_loaded(study, tmp_path):
