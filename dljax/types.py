@@ -3,8 +3,9 @@
 A *run* is one variant with one seed; a seed determines everything random about a run.
 Programs that train many runs at once give every leaf of `State` a leading run axis.
 
-Keys are derived, never stored half-used: at step t, `fold(root_key, t, purpose)` is the
-key of one purpose, where `purpose` is one of the constants below.
+Keys are derived with `fold_in`, and no split key is kept in the state: at step t,
+`fold(root_key, t, purpose)` is the key of one purpose, where `purpose` is one of the
+constants below.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ class SampleEvaluator(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A game of n players; ordinary training is the game of one.
+    """A training objective, as a game of n players: one, or two in a GAN.
 
     init(key) -> ({player: params}, model_state)
     turns: the order of play within a step. A player may have several turns, as in
@@ -125,13 +126,12 @@ class Source(NamedTuple):
     classes: the names of the labels, where there are any.
     test_train_ratio: test over training examples where the seeds' splits share
       examples (folds), else 0: Nadeau and Bengio's correction.
-    details: a record of what a task needs of this kind of source besides arrays and
-      their shapes, as the size of a vocabulary or a `SampleEvaluator`, which all
-      variants of a study share; None where a task needs nothing.
+    details: what a task needs besides arrays and their shapes, such as a vocabulary's
+      size or a `SampleEvaluator`; or None. Variants of one source share it.
     encode_prompts(texts) -> batch, or None: prompts as networks are given them.
-    render({name: array (n, ...)}) -> Renderings, or None: what the report shows of
-      samples, a batch and what `Task.sample` or `Task.generate` makes of it; of a
-      prompt there is no more than what `encode_prompts` gives.
+    render({name: array (n, ...)}) -> Renderings, or None: records for the report, of a
+      batch and the outputs of `Task.sample` or `Task.generate`. For prompts only the
+      keys of `encode_prompts` and the outputs are present.
     """
 
     name: str

@@ -39,7 +39,7 @@ def run_study(
       the exit code.
 
     Raises:
-      UserError: for all that `dljax.errors` has a code.
+      UserError: for any error with an exit code in `dljax.errors`.
     """
     from dljax.launch.run_trials import Context, run_here
     from dljax.studies import benchmark_study, trial_groups, verdict

@@ -9,8 +9,8 @@ from dljax.models.cell import Cell
 
 
 def _lstm(x_BG, h_BG, carry, *, without=""):
-    # 1 Input: x_BG is the input projection of every gate.
-    # 2 Previous state: h_BG is the hidden projection, c_BH the previous cell state.
+    # 1 Input and 2 previous state: x_BG + h_BG is the sum of the input and the hidden
+    # projection of every gate and the bias; c_BH is the previous cell state.
     _, c_BH = carry
     i, f, g, o = jnp.split(x_BG + h_BG, 4, -1)
     # 3 Gates: how much to write (i), to keep (f) and to show (o).

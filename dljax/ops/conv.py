@@ -124,7 +124,11 @@ cpu_conv.defvjp(_conv_forward, _conv_backward)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def cpu_conv_transpose(x, kernel, stride):
-    """`plain_conv_transpose` on CPU: the two gradients of `cpu_conv` change places."""
+    """`plain_conv_transpose` on CPU.
+
+    Its forward pass is the input gradient of `cpu_conv`, and its input gradient is
+    `cpu_conv`.
+    """
     return _transpose_forward(x, kernel, stride)[0]
 
 
@@ -158,8 +162,7 @@ def _materialized(x):
 
     Otherwise XLA:CPU computes the elementwise producers of x, back to the last
     convolution and beyond, again within the transpositions below, element by element
-    across the strides. XLA does so for operations on one array; this operation counts
-    as one on two arrays.
+    across the strides. XLA fuses producers with one operand; `where` has several.
     """
     return jnp.where(x == x, x, jnp.nan)
 
@@ -237,8 +240,8 @@ def _input_gradient(g, kernel, size, stride):
 
 
 def _phase_taps(k, stride):
-    """(taps, padding): taps int (phases, window), the tap of a kernel of k that acts at
-    an offset of the window on a phase of the input, k where there is none.
+    """(taps, padding). taps[p, o], int (phases, window), is the index into a kernel of
+    size k that contributes to input phase p at window offset o; k where none does.
 
     From y[u] = sum over t of x[stride u - before + t] kernel[t], solved for x.
     """

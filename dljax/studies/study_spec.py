@@ -280,7 +280,7 @@ def seeds_not_judged_because(
 ) -> str:
     """Why these seeds may not be judged, or "": `batches` in the order of their runs.
 
-    Judging again after more seeds, uncorrected, errs more often than it says.
+    Uncorrected repeated testing inflates the type-I error.
     """
     started = [seed for batch in batches for seed in batch]
     if study.looks:
@@ -312,7 +312,7 @@ def _has_judged_size(study: Study, dataset: str) -> bool:
 def size_hash(
     experiment: Experiment, request: StudyRequest, previous: StudySpec | None = None
 ) -> str:
-    """A hash of the size at which this data set is judged, and whether it is.
+    """Hash of the configuration that a verdict on this data set requires.
 
     Args:
       previous: the spec of the study that is continued.

@@ -1,17 +1,17 @@
-"""The only loop: every family trains in it, all seeds of a trial at once.
+"""The training loop, shared by all model families; it trains all seeds of a trial.
 
 At every boundary (a row to log, an evaluation, the end of a shuffle, a save, a stop)
 the order is fixed:
 
   1. the updates up to the next boundary are dispatched;
   2. the report of the boundary before is read, and its rows are written;
-  3. where due, the new state is evaluated on validation data, and becomes the best of
-     the runs whose best it is;
+  3. where due, the new state is evaluated on validation data, and replaces the stored
+     best state of each run whose score improved;
   4. where due, all pending rows are written, and the state is saved;
   5. where requested, the loop stops, having saved.
 
-So the device computes while the host reads, and no step waits for the host. Boundaries
-never change a bit: one compiled program does any number of steps.
+So the device computes while the host reads, and no step waits for the host. The
+placement of boundaries changes no bit: the number of steps is a traced argument.
 """
 
 import functools
@@ -27,7 +27,7 @@ from dljax.errors import UserError, closest_match
 from dljax.training.programs import Program
 from dljax.types import State
 
-DISPATCH_SECS = 0.5  # of updates at once, at the most: how long a stop may take
+DISPATCH_SECS = 0.5  # of updates in one dispatch at most; bounds the time to stop
 
 
 class Best(NamedTuple):
@@ -95,7 +95,7 @@ class TrainReport(NamedTuple):
 
 
 class EvalReport(NamedTuple):
-    """Metrics of a split; step: of all runs, or int (s,), of each run."""
+    """Metrics of a split. step: one int for all runs, or int (s,), one per run."""
 
     split: str
     step: Any
@@ -300,7 +300,9 @@ Rows = list[tuple[int, dict[str, Any]]]
 def _train_rows(
     program: Program, train_report: TrainReport, alive: np.ndarray
 ) -> tuple[Rows, np.ndarray]:
-    """Rows of the runs that are alive, where logged, or have just failed; who lives."""
+    """Rows of the runs that are alive, where logged, or have just failed; and the
+    updated `alive` mask.
+    """
     count = len(program.seeds)
     report = train_report.report
     now = np.asarray(report["alive"])[:count]

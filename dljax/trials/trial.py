@@ -40,7 +40,7 @@ class TrialSpec:
     name: of the directory. variant: the levels that the runs have in common.
     config: of the first run.
     fixed: JSON values that determine the numbers; `identity` hashes them.
-    strategy: how the runs share the devices, see `training.strategy`.
+    strategy: how the runs share the devices, see `training.strategies`.
     rule_sha256: of the study's decision rule. size_sha256: of the size that is judged.
     task_sha256: of the script that defines the task.
     required_metrics: test metrics that the task has to have.
