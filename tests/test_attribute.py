@@ -154,7 +154,7 @@ def test_grad_cam_of_cnn_equals_numpy():
             "Conv_7",
             "layer Conv_7: did you mean Conv_0. the net has Conv_0, Conv_1, Dense_0",
         ),
-        ("Dense_0", "layer Dense_0: has no places"),
+        ("Dense_0", "layer Dense_0: has no spatial axes"),
     ],
 )
 def test_layer_without_feature_map_is_refused(layer, said):

@@ -11,7 +11,7 @@ from dljax.datasets.location import find
 from dljax.errors import DAMAGED_DATA, USAGE, UserError
 from dljax.rendering import Audio, of_kind
 from dljax.sources import examples, loading
-from experiments import audio_generation
+from dljax.sources.image_rendering import show_images
 
 
 def tone(hertz, rate, seconds=0.8):
@@ -80,7 +80,7 @@ def test_source_feeds_classifier_and_sample_command(root):
     config = RunConfig(dataset="audio_folder", manual_dir=str(root))
     its = loading.load_source(config)
     assert examples.image_example(its)[0].shape == (1, 32, 32, 1)
-    renderings = audio_generation.source(config).render(
+    renderings = show_images(its, "generated").render(
         {"image": np.zeros((2, 32, 32, 1)), "generated": np.ones((2, 32, 32, 1))}
     )
     sounds = {record.role: record for record in of_kind(renderings, Audio)}

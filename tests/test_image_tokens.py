@@ -110,5 +110,6 @@ def test_bits_are_nats_over_log_2():
     (bits, count), (nats, _) = metrics["bits"], metrics["loss"]
     np.testing.assert_allclose(bits, nats / np.log(2), 1e-6)
     assert count == 6 * LENGTH
-    # Nothing is learned yet: nearly uniform over the tokens.
-    np.testing.assert_allclose(bits / count, np.log2(data.details.num_tokens), atol=0.5)
+    # Nothing is learned yet: logits of unit variance cost 1 / (2 log 2) = 0.72 bits
+    # more than uniform ones, on average over initial weights.
+    np.testing.assert_allclose(bits / count, np.log2(data.details.num_tokens), atol=1)
