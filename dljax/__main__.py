@@ -29,7 +29,9 @@ def run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         near = closest_match(name, COMMANDS)
         hint = f"did you mean {near}? " if near else ""
-        raise UserError(f"dljax {name}: {hint}commands: {', '.join(COMMANDS)}")
+        raise UserError(
+            "unknown-command", f"dljax {name}: {hint}commands: {', '.join(COMMANDS)}"
+        )
     command = importlib.import_module(f"dljax.commands.{name}")
     if {"--help", "-h"} & set(rest):
         print(_help(command))

@@ -197,19 +197,26 @@ def parse_value(field: dataclasses.Field, kind: type, text: str) -> Any:
         value: Any = kind(text)
     except ValueError:
         expected = {int: "a whole number", float: "a number"}[kind]
-        raise UserError(f"--{name}={text}: must be {expected}") from None
+        raise UserError(
+            "flag-not-a-number", f"--{name}={text}: must be {expected}"
+        ) from None
     if kind is float and not math.isfinite(value):
-        raise UserError(f"--{name}={text}: must be a finite number")
+        raise UserError("flag-not-finite", f"--{name}={text}: must be a finite number")
     if (low := meta.get("low")) is not None and not value >= low:
-        raise UserError(f"--{name}={text}: must be at least {low}")
+        raise UserError("flag-out-of-range", f"--{name}={text}: must be at least {low}")
     if (below := meta.get("below")) is not None and not value < below:
-        raise UserError(f"--{name}={text}: must be less than {below}")
+        raise UserError(
+            "flag-out-of-range", f"--{name}={text}: must be less than {below}"
+        )
     choices = meta.get("choices") or ()
     if choices and value not in choices:
         names = [str(choice) for choice in choices]
         near = closest_match(text, names, cutoff=0.3) if kind is str else None
         hint = f"did you mean {near}? " if near else ""
-        raise UserError(f"--{name}={text}: {hint}must be one of {', '.join(names)}")
+        raise UserError(
+            "flag-unknown-choice",
+            f"--{name}={text}: {hint}must be one of {', '.join(names)}",
+        )
     return value
 
 
@@ -255,7 +262,9 @@ def _levels(field: dataclasses.Field, kind: type, text: str) -> tuple[Any, ...]:
     """The levels of a factor in a comma list, each once."""
     parts = [part for part in text.split(",") if part]
     if not parts:
-        raise UserError(f"--{field.name}: needs at least one level")
+        raise UserError(
+            "flag-without-value", f"--{field.name}: needs at least one level"
+        )
     return tuple(dict.fromkeys(parse_value(field, kind, part) for part in parts))
 
 
@@ -272,21 +281,29 @@ def _texts(arguments, fields, types) -> dict[str, str]:
     except flags.UnrecognizedFlagError as error:
         for name, field in fields.items():
             if field.metadata.get("formerly") == error.flagname:
-                raise UserError(f"--{error.flagname}: is now --{name}") from None
+                raise UserError(
+                    "renamed-flag", f"--{error.flagname}: is now --{name}"
+                ) from None
         near = closest_match(error.flagname, fields)
         hint = f"; did you mean --{near}?" if near else "; --help lists them"
-        raise UserError(f"--{error.flagname}: no such flag{hint}") from None
+        raise UserError(
+            "unknown-flag", f"--{error.flagname}: no such flag{hint}"
+        ) from None
     except flags.IllegalFlagValueError as error:  # only of true-or-false flags
         flag_and_value = str(error).removeprefix("flag ").split(": ")[0]
-        raise UserError(f"{flag_and_value}: must be true or false") from None
+        raise UserError(
+            "flag-not-boolean", f"{flag_and_value}: must be true or false"
+        ) from None
     except flags.Error as error:
-        raise UserError(" ".join(str(error).split())) from None
+        raise UserError("flag-syntax", " ".join(str(error).split())) from None
     if rest:
-        raise UserError(f"{rest[0]}: flags begin with --; --help lists them")
+        raise UserError(
+            "not-a-flag", f"{rest[0]}: flags begin with --; --help lists them"
+        )
     texts = {name: str(parser[name].value) for name in fields if parser[name].present}
     for name, text in texts.items():
         if text == "" and types[name] is not str:
-            raise UserError(f"--{name}=: needs a value")
+            raise UserError("flag-without-value", f"--{name}=: needs a value")
     return texts
 
 

@@ -19,12 +19,14 @@ class UserError(Exception):
     """A mistake of the user or a fault of the machine: one line, never a traceback.
 
     Args:
+      error_id: names the kind of error; stable between versions, shown in brackets.
       message: names the flag or path, and says what to do.
       code: the exit code of the process.
     """
 
-    def __init__(self, message: str, code: int = USAGE):
+    def __init__(self, error_id: str, message: str, code: int = USAGE):
         super().__init__(message)
+        self.error_id = error_id
         self.code = code
 
 
@@ -51,7 +53,8 @@ def import_extra(name: str, *, extra: str, purpose: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         raise UserError(
-            f"{purpose} needs {name}: pip install 'dljax[{extra}]'"
+            "extra-not-installed",
+            f"{purpose} needs {name}: pip install 'dljax[{extra}]'",
         ) from None
 
 

@@ -23,8 +23,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Study
-from experiments.full_size import DIGITS_TWICE
 
 SMOOTH = ("sigmoid", "tanh", "relu", "gelu")
 NETWORKS = ("mlp", "cnn")
@@ -64,6 +64,7 @@ def rule(**over_identity):
 
 STUDY = Study(
     claim="Without an activation, layers are one linear map; with one they learn more.",
+    family="building blocks",
     factors={"network": NETWORKS, "activation": ("identity", "step", *SMOOTH)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},

@@ -70,6 +70,7 @@ def rule(known, new, **others):
 
 STUDY = Study(
     claim="A CNN recognises sounds from their spectrograms.",
+    family="convolutional",
     factors={"network": NETS, "speakers": SPEAKERS},
     primary_metric="accuracy",
     contrasts={

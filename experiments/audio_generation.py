@@ -87,6 +87,7 @@ def rule(**shares):
 
 STUDY = Study(
     claim="VAEs, GANs and diffusion models generate audio.",
+    family="generative",
     factors={"model": tuple(KINDS)},
     primary_metric="class_accuracy",
     contrasts={kind: (kind, 0.5) for kind in KINDS},

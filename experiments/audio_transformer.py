@@ -41,7 +41,8 @@ from typing import Any
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
-from experiments.image_transformers import image_transformer, next_pixel
+
+from .image_transformers import image_transformer, next_pixel
 
 CHANGES: dict[str, dict[str, Any]] = {
     "none": {},
@@ -87,6 +88,7 @@ def rule(accuracy, attention):
 
 STUDY = Study(
     claim="A Transformer generates audio.",
+    family="transformer",
     factors={"ablate": tuple(CHANGES)},
     primary_metric="bits",
     higher=False,

@@ -32,8 +32,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import ALL_DIGITS
 from dljax.studies.study import Study
-from experiments.full_size import ALL_DIGITS
 
 NETS = ("linear", "dense", "conv")
 
@@ -64,6 +64,7 @@ def rule(linear, **gains):
 
 STUDY = Study(
     claim="An autoencoder learns to compress images, better than a linear map can.",
+    family="autoencoder",
     factors={"network": NETS},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-3, 1e-2)},

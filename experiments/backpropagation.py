@@ -29,8 +29,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Study
-from experiments.full_size import DIGITS_TWICE
 
 METHODS = ("backprop", "by_hand", "difference", "alignment", "last_layer")
 
@@ -63,6 +63,7 @@ def rule(over_last_layer, over_alignment, by_hand, difference):
 
 STUDY = Study(
     claim="Backpropagation lets hidden layers learn, by sending the error back.",
+    family="building blocks",
     factors={"gradient": METHODS},
     primary_metric="accuracy",
     contrasts={

@@ -54,6 +54,7 @@ def rule(neuron, deep, neuron_input, deep_input):
 
 STUDY = Study(
     claim="A bias shifts a neuron's threshold, as a constant additional input would.",
+    family="building blocks",
     factors={"layers": (0, 1), "bias": BIASES},
     primary_metric="accuracy",
     contrasts={

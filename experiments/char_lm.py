@@ -34,7 +34,8 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
-from experiments.language_models import clipped_adam, next_token, rotary_transformer
+
+from .language_models import clipped_adam, next_token, rotary_transformer
 
 NETS = ("rnn", "lstm", "transformer")
 EQUAL = ("weights", "operations")
@@ -83,6 +84,7 @@ def rule(**leads):
 
 STUDY = Study(
     claim="A Transformer predicts text better than a recurrent net of the same size.",
+    family="transformer",
     factors={"network": NETS, "match": EQUAL},
     design=[
         *({"network": net, "match": equal} for net in NETS[:2] for equal in EQUAL),

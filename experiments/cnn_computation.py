@@ -22,8 +22,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import TIMES
 from dljax.studies.study import Study
-from experiments.full_size import TIMES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,7 @@ def rule(time, operations, by_side, by_channels):
 
 STUDY = Study(
     claim="CNNs are limited by computation.",
+    family="convolutional",
     factors={
         "network": ("cnn", "mlp"),
         "side": (8, 16, 32),

@@ -64,6 +64,7 @@ def rule(hit, deletion, insertion, shuffled):
 
 STUDY = Study(
     claim="What a CNN decides by cannot be seen from outside.",
+    family="convolutional",
     factors={"network": NETWORKS},
     primary_metric="accuracy",
     contrasts={

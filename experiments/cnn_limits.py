@@ -18,8 +18,9 @@ import shlex
 import sys
 
 from dljax.config import flag
-from experiments import finished_run
-from experiments.finished_run import RunFlags
+
+from . import finished_run
+from .finished_run import RunFlags
 
 LEVELS = range(1, 6)
 KINDS = ("shift", "rotation", "noise", "blur", "contrast", "occlusion", "fgsm", "pgd")
@@ -109,13 +110,16 @@ def _check_classifies_images(config, trial, params, model_state, batch):
         trial.task.metrics, params, model_state, _weighted(batch), jax.random.key(0)
     )
     if image.ndim != 4 or not {"loss", "accuracy"} <= metrics.keys():
-        raise UserError(f"--run={config.run}: does not classify images")
+        raise UserError(
+            "not-a-classifier", f"--run={config.run}: does not classify images"
+        )
     log_probs, _ = as_classifier(trial.task, len(trial.source.classes)).apply(
         params, model_state, np.asarray(image[:3]), key=None, train=False
     )
     if not np.allclose(np.exp(log_probs).sum(1), 1, atol=1e-3):
         raise UserError(
-            f"--run={config.run}: its loss is not the cross-entropy of classes"
+            "not-a-classifier",
+            f"--run={config.run}: its loss is not the cross-entropy of classes",
         )
 
 

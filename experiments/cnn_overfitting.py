@@ -25,8 +25,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Study
-from experiments.full_size import DIGITS_TWICE
 
 REMEDIES = ("none", "dropout", "weight_decay", "augmentation")
 EXAMPLES = (100, 300, 1077)
@@ -71,6 +71,7 @@ def _gap(variant):
 
 STUDY = Study(
     claim="CNNs overfit where data are few.",
+    family="convolutional",
     factors={
         "network": ("cnn", "mlp"),
         "regularization": REMEDIES,

@@ -25,8 +25,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Profile, Study
-from experiments.full_size import DIGITS_TWICE
 
 NETWORKS = ("cnn", "mlp", "linear")
 KINDS = ("shift", "rotation", "noise", "blur", "contrast", "occlusion", "fgsm", "pgd")
@@ -63,6 +63,7 @@ def rule(corrupted, attacked, corrupted_more_than_mlp, attacked_more_than_mlp):
 
 STUDY = Study(
     claim="CNNs are sensitive to small changes of their input.",
+    family="convolutional",
     factors={"network": NETWORKS},
     primary_metric="accuracy",
     contrasts={

@@ -31,8 +31,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Study
-from experiments.full_size import DIGITS_TWICE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,7 @@ IMAGES_28 = {
 }
 STUDY = Study(
     claim="Flattening an image into one dimension loses information that a CNN keeps.",
+    family="convolutional",
     factors={"network": ("cnn", "mlp"), "pixels": ("in_place", "shuffled")},
     primary_metric="accuracy",
     contrasts={

@@ -33,7 +33,8 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
-from experiments.language_models import clipped_adam, next_token, rotary_transformer
+
+from .language_models import clipped_adam, next_token, rotary_transformer
 
 CHARACTERS = 2048  # an update
 CONTEXTS = (16, 64, 256)
@@ -74,6 +75,7 @@ def rule(**gains):
 
 STUDY = Study(
     claim="A Transformer predicts text the better the more of it it sees.",
+    family="transformer",
     factors={
         "context": CONTEXTS,
         "batch_size": tuple(CHARACTERS // context for context in CONTEXTS),

@@ -29,8 +29,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import TIMES
 from dljax.studies.study import Study
-from experiments.full_size import TIMES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ def rule(batch, devices, sooner_by_batch, sooner_by_devices, same):
 
 STUDY = Study(
     claim="Computing in parallel over data raises performance.",
+    family="building blocks",
     factors={"devices": (1, 2), "batch_size": (16, 64, 256)},
     primary_metric="log2_examples_per_sec",
     contrasts={
@@ -119,7 +120,9 @@ def measure(config, task, source):
 
     devices = jax.devices()[: config.devices]
     if len(devices) < config.devices:
-        raise UserError(f"--devices={config.devices}: there are {len(devices)}")
+        raise UserError(
+            "too-few-devices", f"--devices={config.devices}: there are {len(devices)}"
+        )
 
     def run(seed):
         program = make_program(

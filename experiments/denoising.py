@@ -33,8 +33,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import ALL_DIGITS
 from dljax.studies.study import Study
-from experiments.full_size import ALL_DIGITS
 
 MODELS = ("denoising", "clean", "linear")
 
@@ -66,6 +66,7 @@ def rule(restored, **gains):
 
 STUDY = Study(
     claim="A denoising autoencoder restores images that noise has corrupted.",
+    family="autoencoder",
     factors={"model": MODELS},
     primary_metric="noise_left",
     vmapped_factors=("learning_rate",),

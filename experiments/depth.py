@@ -23,8 +23,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Study
-from experiments.full_size import DIGITS_TWICE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,7 @@ def rule(one_over_none, two_over_one, three_over_one, four_over_one):
 
 STUDY = Study(
     claim="More hidden layers let a network learn more complex patterns.",
+    family="building blocks",
     factors={"layers": (0, 1, 2, 3, 4)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},

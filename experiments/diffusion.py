@@ -102,6 +102,7 @@ def rule(generated, **others):
 
 STUDY = Study(
     claim="Diffusion models generate images.",
+    family="generative",
     factors={"change": tuple(CHANGES)},
     primary_metric="frechet",
     higher=False,
@@ -149,13 +150,15 @@ def task(config, source, numbers):
         side, width = example.shape[1:3]
         if side != width:
             raise UserError(
+                "dataset-wrong-kind",
                 f"--network=dit: takes square images, and those of {source.name} are "
-                f"{side}x{width}; --resize={side} makes them so, or --network=unet"
+                f"{side}x{width}; --resize={side} makes them so, or --network=unet",
             )
         if side % (side // 4):
             raise UserError(
+                "image-not-divisible",
                 f"--network=dit: cuts an image into patches of {side // 4} pixels, and "
-                f"the side of {source.name} is {side}; --resize={side // 4 * 4} fits"
+                f"the side of {source.name} is {side}; --resize={side // 4 * 4} fits",
             )
         net = dit(side // 4, 3 * config.channels, classes=classes)
     else:

@@ -50,7 +50,8 @@ def load(config):
     seeds = [run.seed for run in trial.runs]
     if config.seed not in (-1, *seeds):
         raise UserError(
-            f"--seed={config.seed}: the run has {', '.join(map(str, seeds))}"
+            "unknown-seed",
+            f"--seed={config.seed}: the run has {', '.join(map(str, seeds))}",
         )
     index = 0 if config.seed == -1 else seeds.index(config.seed)
     return trial, seeds[index], jax.tree.map(lambda leaf: leaf[index], trial.tested)

@@ -107,6 +107,7 @@ def rule(nonsaturating, hinge, wasserstein, **others):
 
 STUDY = Study(
     claim="Generative adversarial networks generate images.",
+    family="generative",
     factors={"objective": OBJECTIVES, "critic_steps": (1, 5), "norm": NORMS}
     | {"batch_size": (2 * A_TURN, 6 * A_TURN)},
     design=DESIGN,
@@ -161,8 +162,9 @@ def task(config, source, numbers):
     example, _ = image_example(source)
     if (count := len(source.split(config.seed)["train"])) < config.batch_size:
         raise UserError(
+            "batch-too-large",
             f"--dataset={source.name}: has {count} images to train on, and "
-            f"--critic_steps={config.critic_steps} takes {config.batch_size} an update"
+            f"--critic_steps={config.critic_steps} takes {config.batch_size} an update",
         )
     channels = (config.channels, 2 * config.channels)
     b1, b2 = (0.0, 0.9) if config.objective == "wasserstein" else (0.5, 0.999)

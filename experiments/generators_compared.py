@@ -38,7 +38,8 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
-from experiments.image_transformers import image_transformer, next_pixel
+
+from .image_transformers import image_transformer, next_pixel
 
 KINDS = ("vae", "gan", "diffusion", "transformer")
 SIDES = {"digits": 8, "mnist": 28, "fashion_mnist": 28}
@@ -90,6 +91,7 @@ def rule(vae, gan, diffusion, transformer, **others):
 
 STUDY = Study(
     claim="Autoencoders, GANs, diffusion models and Transformers generate images.",
+    family="generative",
     factors={"model": KINDS},
     primary_metric="frechet",
     higher=False,

@@ -58,6 +58,7 @@ def rule(colour, smaller, larger):
 
 STUDY = Study(
     claim="Colour tells a CNN more than grey, and it takes images of other sizes.",
+    family="convolutional",
     factors={"colour": ("colour", "grey")},
     primary_metric="accuracy",
     contrasts={

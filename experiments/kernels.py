@@ -20,8 +20,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Study
-from experiments.full_size import DIGITS_TWICE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,7 @@ def rule(local, learned):
 
 STUDY = Study(
     claim="A CNN's kernels learn local patterns.",
+    family="convolutional",
     factors={"kernels": ("learned", "random"), "kernel_size": (1, 3, 5, 7)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},

@@ -24,8 +24,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Profile, Study
-from experiments.full_size import DIGITS_TWICE
 
 PLACES = ("input", "before_Conv_1", "before_Dense_0", "before_Dense_1")
 LAYERS = [f"accuracy_{i}_{place}" for i, place in enumerate(PLACES)]
@@ -67,6 +67,7 @@ def rule(first, second, third, learned):
 
 STUDY = Study(
     claim="Each layer finds patterns further than the one before.",
+    family="convolutional",
     factors={"network": ("trained", "untrained")},
     primary_metric=LAYERS[-1],
     contrasts={

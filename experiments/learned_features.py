@@ -69,6 +69,7 @@ def rule(specified_many, untrained_many, specified_few):
 
 STUDY = Study(
     claim="Networks learn features by themselves, better than people specify them.",
+    family="building blocks",
     factors={"features": FEATURES, "train_fraction": (0.05, 0.2, 1.0)},
     primary_metric="accuracy",
     contrasts={

@@ -66,6 +66,7 @@ def rule(**costs):
 
 STUDY = Study(
     claim="An LSTM needs its gates: what to write, what to keep, what to show.",
+    family="recurrent",
     factors={"ablate": ("none", *PARTS)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-3, 1e-2, 3e-2)},
@@ -108,8 +109,9 @@ def task(config, source, numbers):
     pixels = example[0, ..., 0].size
     if pixels % config.pixels_per_step:
         raise UserError(
+            "image-not-divisible",
             f"--pixels_per_step={config.pixels_per_step}: must divide the {pixels} of "
-            "an image"
+            "an image",
         )
     width = config.pixels_per_step * example.shape[-1]
     net = map_inputs(net, lambda x: x.reshape(x.shape[0], -1, width))

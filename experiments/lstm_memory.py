@@ -58,6 +58,7 @@ def rule(**recalls):
 
 STUDY = Study(
     claim="An LSTM keeps what it needs in memory, however long the sequence.",
+    family="recurrent",
     factors={"cell": CELLS, "blanks": BLANKS},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 4e-3)},

@@ -15,8 +15,9 @@ import sys
 from typing import Any
 
 from dljax.config import flag
-from experiments import finished_run
-from experiments.finished_run import RunFlags
+
+from . import finished_run
+from .finished_run import RunFlags
 
 MAX_LABELS = 60  # below the picture
 
@@ -56,7 +57,9 @@ def trace(config):
     task, source = trial.task, trial.source
     rows = source.split(seed)[trial.split]
     if config.example >= len(rows):
-        raise UserError(f"--example={config.example}: there are {len(rows)}")
+        raise UserError(
+            "unknown-example", f"--example={config.example}: there are {len(rows)}"
+        )
     row = rows[config.example : config.example + 1]
     batch = update.sample(task, source, state, row, source.arrays)
     params, model_state = update.eval_params(task, state)
@@ -65,7 +68,9 @@ def trace(config):
         weighted = {**batch, "weight": jnp.ones(1)}
         task.metrics(params, model_state, weighted, jax.random.key(0))
     if not layers:
-        raise UserError(f"--run={config.run}: its network has no recurrent layer")
+        raise UserError(
+            "not-recurrent", f"--run={config.run}: its network has no recurrent layer"
+        )
     gates = {name: np.asarray(value)[:, 0] for name, value in layers[0].items()}
     host = {name: np.asarray(value) for name, value in batch.items()}
     steps = len(gates["output"])

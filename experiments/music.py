@@ -32,8 +32,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import WHOLE_DATA_SET
 from dljax.studies.study import Study
-from experiments.full_size import WHOLE_DATA_SET
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,7 @@ def rule(chain, **others):
 
 STUDY = Study(
     claim="Recurrent networks of one to many make music.",
+    family="recurrent",
     factors={"cell": ("lstm", "rnn")},
     primary_metric="distance",
     higher=False,
@@ -133,8 +134,9 @@ def sample_evaluator(source):
     train = [rolls[i][: length[i]] for i in source.split(0)["train"]]
     if len(train) < (test_size := len(source.split(0)["test"])):
         raise UserError(
+            "too-few-examples",
             f"--dataset={source.name}: has {len(train)} pieces to train on and "
-            f"{test_size} to test on, and as many are compared"
+            f"{test_size} to test on, and as many are compared",
         )
     chain = Chain(train)
 

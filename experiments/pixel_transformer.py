@@ -43,7 +43,8 @@ from typing import Any
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
-from experiments.image_transformers import image_transformer, next_pixel
+
+from .image_transformers import image_transformer, next_pixel
 
 CHANGES: dict[str, dict[str, Any]] = {
     "none": {},
@@ -90,6 +91,7 @@ def rule(generated, attention, **others):
 
 STUDY = Study(
     claim="A Transformer generates images.",
+    family="transformer",
     factors={"ablate": tuple(CHANGES)},
     primary_metric="bits",
     higher=False,

@@ -26,8 +26,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Study
-from experiments.full_size import DIGITS_TWICE
 
 POOLS = ("none", "max", "average", "stride")
 AFTER = "1_before_Conv_1"  # the place after the first convolution, ReLU and pool
@@ -71,6 +71,7 @@ def rule(operations, accuracy, place, image):
 
 STUDY = Study(
     claim="Pooling reduces computation without loss of information.",
+    family="convolutional",
     factors={"pool": POOLS, "probe_target": ("place", "image")},
     primary_metric="accuracy",
     contrasts={

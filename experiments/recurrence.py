@@ -23,8 +23,8 @@ import sys
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.errors import UserError
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Study
-from experiments.full_size import DIGITS_TWICE
 
 CELLS = ("rnn", "lstm")
 ROWS = (8, 4, 2, 1)  # after which the memory begins anew
@@ -56,6 +56,7 @@ def rule(**costs):
 
 STUDY = Study(
     claim="A recurrent net's hidden state, fed back, remembers what came before.",
+    family="recurrent",
     factors={"cell": CELLS, "reset_every": ROWS},
     primary_metric="accuracy",
     contrasts={
@@ -87,8 +88,9 @@ def task(config, source, numbers):
     example, outputs = image_example(source)
     if example.shape[1] > max(ROWS):
         raise UserError(
+            "dataset-wrong-kind",
             f"--dataset={source.name}: its images have {example.shape[1]} rows, and "
-            f"this takes at most {max(ROWS)}, over which a memory is kept"
+            f"this takes at most {max(ROWS)}, over which a memory is kept",
         )
     net = recurrent(
         "many_to_one",

@@ -22,8 +22,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Study
-from experiments.full_size import DIGITS_TWICE
 
 KINDS = ("feed_forward", "one_to_one", "last_row", "many_to_one")
 
@@ -57,6 +57,7 @@ def rule(alike, unfit):
 STUDY = Study(
     claim="A one-to-one recurrent net is like a feed-forward net, and unfit for "
     "sequences.",
+    family="recurrent",
     factors={"network": KINDS},
     primary_metric="accuracy",
     contrasts={

@@ -53,6 +53,7 @@ def rule(**leads):
 
 STUDY = Study(
     claim="Gated cells remember longer sequences than the simple recurrent cell.",
+    family="recurrent",
     factors={"cell": CELLS, "steps_per_row": (1, 4)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (1e-3, 3e-3, 1e-2)},
@@ -94,8 +95,9 @@ def task(config, source, numbers):
     _, _, width, channels = example.shape
     if width % config.steps_per_row:
         raise UserError(
+            "image-not-divisible",
             f"--steps_per_row={config.steps_per_row}: must divide a row of {width} "
-            "pixels"
+            "pixels",
         )
     features = width // config.steps_per_row * channels
     net = recurrent("many_to_one", config.cell, config.hidden, outputs)

@@ -29,8 +29,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import WHOLE_DATA_SET
 from dljax.studies.study import Study
-from experiments.full_size import WHOLE_DATA_SET
 
 MODELS = ("bag", "rnn", "gru", "lstm", "bilstm", "transformer")
 ORDERS = ("written", "shuffled")
@@ -73,6 +73,7 @@ def rule(accuracy, over_bag, **others):
 
 STUDY = Study(
     claim="Recurrent networks of many to one read the sentiment of a sentence.",
+    family="recurrent",
     factors={"model": MODELS, "order": ORDERS},
     design=[
         *({"model": model, "order": "written"} for model in MODELS),

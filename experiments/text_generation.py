@@ -83,6 +83,7 @@ def rule(transformer, diffusion, gan):
 
 STUDY = Study(
     claim="GANs and diffusion models generate text.",
+    family="generative",
     factors={"model": MODELS},
     primary_metric="ngrams",
     higher=False,

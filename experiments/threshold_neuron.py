@@ -53,6 +53,7 @@ def rule(and_over_xor, or_over_xor, layer_over_neuron, layer_like_and):
 
 STUDY = Study(
     claim="A neuron fires past a threshold; layers of them compute what one cannot.",
+    family="building blocks",
     factors={"network": ("neuron", "hidden_layer"), "gate": ("and", "or", "xor")},
     primary_metric="accuracy",
     contrasts={

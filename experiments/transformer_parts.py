@@ -37,7 +37,8 @@ from typing import Any
 from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
-from experiments.language_models import clipped_adam, next_token, rotary_transformer
+
+from .language_models import clipped_adam, next_token, rotary_transformer
 
 CHANGES: dict[str, dict[str, Any]] = {
     "none": {},
@@ -86,6 +87,7 @@ def rule(**losses):
 
 STUDY = Study(
     claim="Every part of a Transformer makes it predict text better.",
+    family="transformer",
     factors={"ablate": tuple(CHANGES)},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)},

@@ -84,6 +84,7 @@ def rule(reading, **others):
 
 STUDY = Study(
     claim="Recurrent networks of many to many translate.",
+    family="recurrent",
     factors={"network": NETS, "encoder_input": SHOWN},
     design=[
         {"network": "attention", "encoder_input": "source"},

@@ -52,8 +52,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import ALL_DIGITS
 from dljax.studies.study import Study
-from experiments.full_size import ALL_DIGITS
 
 LIKELIHOODS = ("gaussian", "bernoulli")
 BETAS = (1.0, 0.0, 4.0)
@@ -100,6 +100,7 @@ def rule(generated, prior, **others):
 
 STUDY = Study(
     claim="Variational autoencoders generate images.",
+    family="autoencoder",
     factors={"beta": BETAS, "latent_scale": tuple(LATENT_SCALES)},
     design="one_at_a_time",
     primary_metric="nelbo",

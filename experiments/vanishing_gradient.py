@@ -85,6 +85,7 @@ def rule(gradient, **errors):
 STUDY = Study(
     claim="Recurrent networks suffer from vanishing gradients; LSTM's gates erase the "
     "problem.",
+    family="recurrent",
     factors={"cell": CELLS, "length": LENGTHS},
     design=DESIGN,
     primary_metric="mse",

@@ -67,6 +67,7 @@ def rule(over_half, over_frames):
 
 STUDY = Study(
     claim="CNNs process videos, as they do images.",
+    family="convolutional",
     factors={"network": NETWORKS},
     primary_metric="accuracy",
     contrasts={

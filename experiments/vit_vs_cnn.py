@@ -69,6 +69,7 @@ def rule(few, some, less):
 
 STUDY = Study(
     claim="A vision Transformer needs more training images than a CNN.",
+    family="transformer",
     factors={"network": NETS, "train_size": IMAGES},
     vmapped_factors=("learning_rate",),
     tune={"learning_rate": (3e-4, 1e-3, 3e-3, 1e-2)},

@@ -21,8 +21,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import DIGITS_TWICE
 from dljax.studies.study import Profile, Study
-from experiments.full_size import DIGITS_TWICE
 
 PERCENTS = (10, 20, 30, 50, 70, 80, 90, 95)
 ORDERS = ("smallest", "random", "largest")
@@ -58,6 +58,7 @@ def rule(**contrasts):
 
 STUDY = Study(
     claim="A weight is the strength of a connection between two neurons.",
+    family="building blocks",
     factors={"network": NETWORKS},
     primary_metric="accuracy",
     contrasts={

@@ -192,5 +192,5 @@ def test_a_refused_job_is_one_line(slurm, tmp_path):
     printed = launcher.communicate()[0]
     assert launcher.returncode == 2
     line = printed.strip().splitlines()[-1]
-    assert line.startswith("error: --launcher=slurm: sbatch refused the jobs: ")
+    assert line.startswith("error[slurm-refused]: --launcher=slurm")
     assert "partition" in line

@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     from dljax.training.loop import divide
 
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        raise UserError("usage: dljax evaluate RUN")
+        raise UserError("usage", "usage: dljax evaluate RUN")
     backend.prepare()
     run = loading.load(arguments[0])
     test = run.split == "test"

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
       UserError: the data set is missing, or the images are too few or of another size.
     """
     if not arguments or arguments[0].startswith("-"):
-        raise UserError("usage: dljax judge DIR --dataset=NAME")
+        raise UserError("usage", "usage: dljax judge DIR --dataset=NAME")
     folder, *flags = arguments
     config = configs.parse(Config, flags, factors={}).config
     from dljax import backend
@@ -94,8 +94,9 @@ def _check_count(folder: str, count: int, generated: int, test: int) -> None:
 
     if count <= NEIGHBOURS:
         raise UserError(
+            "too-few-images",
             f"{folder}: {generated} images, of {test} to test on, are too "
-            f"few: more than {NEIGHBOURS} are compared with half of the test images"
+            f"few: more than {NEIGHBOURS} are compared with half of the test images",
         )
     if count <= NUM_FEATURES:
         print(
@@ -131,7 +132,7 @@ def _read_images(folder: pathlib.Path, shape: tuple[int, ...]) -> Any:
 
     files = sorted(folder.glob("*.png"), key=lambda path: (len(path.stem), path.stem))
     if not files:
-        raise UserError(f"{folder}: no PNG files there")
+        raise UserError("no-image-files", f"{folder}: no PNG files there")
     images = []
     for path in files:
         with open_image(path, path) as image:
@@ -141,7 +142,8 @@ def _read_images(folder: pathlib.Path, shape: tuple[int, ...]) -> Any:
                 "x".join(map(str, s)) for s in (array.shape[:2], shape[:2])
             )
             raise UserError(
-                f"{path}: is {size}, and the data set's images are {expected}"
+                "image-size-differs",
+                f"{path}: is {size}, and the data set's images are {expected}",
             )
         images.append(array.reshape(shape).astype(np.float32) / 255)
     return np.stack(images)

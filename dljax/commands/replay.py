@@ -31,7 +31,10 @@ def main(arguments: list[str]) -> int:
     stored = loading.find(run, data_dir=data_dir)
     directory, trial = stored.directory, stored.trial
     if status(directory).kind in ("new", "half done"):
-        raise UserError(f"{run}: is not finished; the study's command resumes it")
+        raise UserError(
+            "trial-not-finished",
+            f"{run}: is not finished; the study's command resumes it",
+        )
     recorded = disk.read_json(directory / "manifest.json")
     if recorded is None:
         _warn("manifest.json is missing or damaged; what it says cannot be compared")
@@ -43,7 +46,9 @@ def main(arguments: list[str]) -> int:
 
     state = checkpoint.read(directory / "checkpoints", log=_warn)
     if state is None:
-        raise UserError(f"{run}: no checkpoint in it to compare with", FAILED_RUNS)
+        raise UserError(
+            "no-checkpoint", f"{run}: no checkpoint in it to compare with", FAILED_RUNS
+        )
     with tempfile.TemporaryDirectory(prefix="dljax-replay-") as scratch:
         replayed_directory = pathlib.Path(scratch, trial.name)
         progress = TerminalProgress()
@@ -84,9 +89,9 @@ def _parse(arguments: list[str]) -> tuple[str, str]:
     try:
         runs = parser(["", *arguments])[1:]
     except flags.Error as error:
-        raise UserError(f"{' '.join(str(error).split())}; {usage}") from None
+        raise UserError("usage", f"{' '.join(str(error).split())}; {usage}") from None
     if len(runs) != 1:
-        raise UserError(usage)
+        raise UserError("usage", usage)
     return runs[0], str(parser["data_dir"].value)
 
 

@@ -25,9 +25,9 @@ def main(arguments: list[str]) -> int:
     try:
         names = parser(["", *arguments])[1:]
     except flags.Error as error:
-        raise UserError(f"{' '.join(str(error).split())}; {usage}") from None
+        raise UserError("usage", f"{' '.join(str(error).split())}; {usage}") from None
     if bool(names) == bool(root := parser["index"].value):
-        raise UserError(usage)
+        raise UserError("usage", usage)
     from dljax.reporting import compare_studies
 
     if root:
@@ -53,7 +53,7 @@ def _directory(name: str) -> pathlib.Path:
 
     path = pathlib.Path(name).expanduser().absolute()
     if not path.is_dir():
-        raise UserError(f"{name}: no such directory")
+        raise UserError("no-such-directory", f"{name}: no such directory")
     return path
 
 
@@ -67,7 +67,9 @@ def _write_report(directory: pathlib.Path) -> int:
 
     spec = read_spec(directory)
     if spec is None:
-        raise UserError(f"{directory}: no study.json there; give a study's directory")
+        raise UserError(
+            "not-a-study", f"{directory}: no study.json there; give a study's directory"
+        )
     check_writable(directory, "workdir")
     experiment = import_experiment(spec.module)
     with explain_disk_errors(directory):

@@ -64,8 +64,9 @@ def main(arguments: list[str]) -> int:
     folder = pathlib.Path(config.out or f"{run}/samples").expanduser()
     if count := len(list(folder.glob("*"))):
         raise UserError(
+            "directory-not-empty",
             f"--out={folder}: has {count} files already, among which these would be "
-            "lost; give another"
+            "lost; give another",
         )
     renderings = generate(run, config)
     for record in of_kind(renderings, Texts):
@@ -83,11 +84,13 @@ def parse(arguments: Sequence[str]) -> tuple[str, Config]:
       UserError: there is no directory, or a flag is wrong.
     """
     if not arguments or arguments[0].startswith("-"):
-        raise UserError("usage: dljax sample RUN [--prompt=TEXT] [--n=N]")
+        raise UserError("usage", "usage: dljax sample RUN [--prompt=TEXT] [--n=N]")
     run, *flags = arguments
     config = configs.parse(Config, flags, factors={}).config
     if config.top_p > 1:
-        raise UserError(f"--top_p={config.top_p}: must be at most 1")
+        raise UserError(
+            "flag-out-of-range", f"--top_p={config.top_p}: must be at most 1"
+        )
     return run, config
 
 
@@ -120,12 +123,15 @@ def find_run(run: str, config: Config, runs: Sequence[tuple[str, int]]) -> int:
     if config.variant and config.variant not in variants:
         known = ", ".join(variants)
         raise UserError(
-            f"--variant={config.variant}: the variants of {run} are {known}"
+            "unknown-variant",
+            f"--variant={config.variant}: the variants of {run} are {known}",
         )
     variant = config.variant or variants[0]
     seeds = [seed for name, seed in runs if name == variant]
     if config.seed >= 0 and config.seed not in seeds:
-        raise UserError(f"--seed={config.seed}: the seeds of {run} are {seeds}")
+        raise UserError(
+            "unknown-seed", f"--seed={config.seed}: the seeds of {run} are {seeds}"
+        )
     return runs.index((variant, config.seed if config.seed >= 0 else seeds[0]))
 
 
@@ -143,7 +149,9 @@ def continue_prompts(config: Config, task: Any, source: Any, state: Any) -> Rend
     from dljax.training import update
 
     if config.length and "pixels" in source.arrays:
-        raise UserError("--length: is of texts; an image has all its pixels")
+        raise UserError(
+            "flag-not-applicable", "--length: is of texts; an image has all its pixels"
+        )
     batch = source.encode_prompts([config.prompt] * config.n)
     draw = functools.partial(
         sample_tokens,
@@ -181,7 +189,8 @@ def generate_images(
     _refuse_token_flags(run, config)
     if config.prompt and config.prompt not in source.classes:
         raise UserError(
-            f"--prompt={config.prompt}: must be one of {', '.join(source.classes)}"
+            "unknown-class",
+            f"--prompt={config.prompt}: must be one of {', '.join(source.classes)}",
         )
     label = np.arange(config.n, dtype=np.int32) % len(source.classes)
     if config.prompt:
@@ -191,7 +200,10 @@ def generate_images(
     if "generated" not in samples:
         raise _nothing_to_sample(run)
     if config.prompt and "target_class" not in samples:
-        raise UserError(f"--prompt: {run} makes images of no class that is asked for")
+        raise UserError(
+            "not-conditional",
+            f"--prompt: {run} makes images of no class that is asked for",
+        )
     return render_images(
         source,
         "generated",
@@ -231,7 +243,9 @@ def continue_examples(
         raise _nothing_to_sample(run)
     _refuse_token_flags(run, config)
     if config.prompt:
-        raise UserError(f"--prompt: {run} goes on from nothing of yours")
+        raise UserError(
+            "flag-not-applicable", f"--prompt: {run} goes on from nothing of yours"
+        )
     return renderings
 
 
@@ -254,7 +268,8 @@ def _is_generated(record: Rendering) -> bool:
 
 def _nothing_to_sample(run: str) -> UserError:
     return UserError(
-        f"{run}: its network makes no text, images or sounds that can be asked for"
+        "nothing-to-sample",
+        f"{run}: its network makes no text, images or sounds that can be asked for",
     )
 
 
@@ -262,8 +277,9 @@ def _refuse_token_flags(run: str, config: Config) -> None:
     for name in TOKEN_FLAGS:
         if getattr(config, name) != getattr(Config(), name):
             raise UserError(
+                "flag-not-applicable",
                 f"--{name}: is of what is drawn token by token from a prompt, which "
-                f"{run} does not"
+                f"{run} does not",
             )
 
 

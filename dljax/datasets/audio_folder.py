@@ -66,7 +66,9 @@ def read_wav(path: pathlib.Path) -> np.ndarray:
         )
     except Exception as error:  # whatever a decoder says of a bad file
         raise UserError(
-            f"{path}: cannot be read as a WAV file ({first_line(error)})", DAMAGED_DATA
+            "damaged-audio",
+            f"{path}: cannot be read as a WAV file ({first_line(error)})",
+            DAMAGED_DATA,
         ) from None
     return np.round(np.clip(wave, -1, 1) * (2**15 - 1)).astype(np.int16)
 

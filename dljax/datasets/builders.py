@@ -212,6 +212,7 @@ def prepare(location: DatasetLocation) -> pathlib.Path:
             )
     except NonMatchingChecksumError as error:
         raise UserError(
+            "damaged-download",
             f"--manual_dir={location.manual_dir}: a file of {location.name} is not the "
             f"published one ({first_line(error)})"
             if location.manual_dir
@@ -221,12 +222,14 @@ def prepare(location: DatasetLocation) -> pathlib.Path:
     except OSError as error:
         if type(error).__module__.split(".")[0] in ("requests", "urllib3"):
             raise UserError(
+                "download-failed",
                 f"--download: {location.name} cannot be fetched "
-                f"({type(error).__name__}); with no network give --manual_dir=DIR"
+                f"({type(error).__name__}); with no network give --manual_dir=DIR",
             ) from None
         if folder := newest_version(root / location.name):
             return folder  # another process was first
         raise UserError(
+            "data-dir-not-writable",
             f"--data_dir={location.data_dir}: {error.strerror or error}; give a "
             "directory that can be written",
             DISK,

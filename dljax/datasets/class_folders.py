@@ -50,21 +50,24 @@ def find(root: pathlib.Path, kind: FileKind) -> dict[str, Classes]:
         parts = {"train": _classes(root, kind)}
     elif others := sorted(folders.keys() - {"train", "test"}):
         raise UserError(
+            "unknown-split-folder",
             f"--manual_dir={root}: has {', '.join(others)} beside train and test; "
-            f"{kind.name} for validation are taken out of train"
+            f"{kind.name} for validation are taken out of train",
         )
     else:
         parts = {name: _classes(folders[name], kind) for name in ("train", "test")}
         if differ := parts["train"].keys() ^ parts["test"].keys():
             raise UserError(
+                "classes-differ",
                 f"--manual_dir={root}: only one of train and test has the classes "
-                f"{', '.join(sorted(differ))}"
+                f"{', '.join(sorted(differ))}",
             )
     for files in parts["train"].values():
         if len(files) < MIN_FILES:
             raise UserError(
+                "too-few-examples",
                 f"--manual_dir={root}: {files[0].parent.name} has {len(files)} of the "
-                f"{MIN_FILES} {kind.name} at least that each class needs to train on"
+                f"{MIN_FILES} {kind.name} at least that each class needs to train on",
             )
     return parts
 
@@ -101,10 +104,14 @@ def _classes(root: pathlib.Path, kind: FileKind) -> Classes:
     }
     if not classes:
         raise UserError(
+            "no-class-folders",
             f"--manual_dir={root}: no folders of {kind.name} there; it needs "
-            f"CLASS/{kind.pattern}, or train/CLASS/{kind.pattern} and test/CLASS"
+            f"CLASS/{kind.pattern}, or train/CLASS/{kind.pattern} and test/CLASS",
         )
     if empty := [name for name, files in classes.items() if not files]:
         suffixes = " or ".join(suffix[1:] for suffix in kind.suffixes)
-        raise UserError(f"--manual_dir={root}: no {suffixes} in its folder {empty[0]}")
+        raise UserError(
+            "empty-class-folder",
+            f"--manual_dir={root}: no {suffixes} in its folder {empty[0]}",
+        )
     return classes

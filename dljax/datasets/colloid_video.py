@@ -29,8 +29,9 @@ def find(root: pathlib.Path) -> list[pathlib.Path]:
     files = sorted(root.glob("*.png")) or sorted(root.glob("bulk_water_half/*.png"))
     if len(files) != FRAMES:
         raise UserError(
+            "manual-dir-incomplete",
             f"--manual_dir={root}: no {ZIP} and {len(files)} PNG files there; "
-            f"colloid_video needs that, or its {FRAMES} frames"
+            f"colloid_video needs that, or its {FRAMES} frames",
         )
     return files
 
@@ -54,7 +55,11 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
         with open_image(io.BytesIO(blob), name) as image:
             frames.append(np.asarray(image.convert("L")))
         if frames[-1].shape != frames[0].shape:
-            raise UserError(f"{name}: is not of the first frame's size", DAMAGED_DATA)
+            raise UserError(
+                "damaged-video",
+                f"{name}: is not of the first frame's size",
+                DAMAGED_DATA,
+            )
     parts = {"train": np.arange(TEST_FROM), "test": np.arange(TEST_FROM, FRAMES)}
     images = np.stack(frames)[..., None]
     return ArrayDataset("colloid_video", "1.0.0", {"image": images}, parts, ())
@@ -67,8 +72,14 @@ def _unzipped(path: pathlib.Path) -> dict[str, bytes]:
             blobs = {f"{path}: {name}": file.read(name) for name in names}
     except Exception as error:  # whatever a reader says of a bad file
         raise UserError(
-            f"{path}: cannot be read as a zip file ({first_line(error)})", DAMAGED_DATA
+            "damaged-archive",
+            f"{path}: cannot be read as a zip file ({first_line(error)})",
+            DAMAGED_DATA,
         ) from None
     if len(blobs) != FRAMES:
-        raise UserError(f"{path}: has {len(blobs)} of {FRAMES} frames", DAMAGED_DATA)
+        raise UserError(
+            "damaged-video",
+            f"{path}: has {len(blobs)} of {FRAMES} frames",
+            DAMAGED_DATA,
+        )
     return blobs

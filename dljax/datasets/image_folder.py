@@ -57,7 +57,9 @@ def open_image(file: Any, name: Any) -> Iterator[Any]:
         raise
     except Exception as error:  # whatever a decoder says of a bad file
         raise UserError(
-            f"{name}: cannot be read as an image ({first_line(error)})", DAMAGED_DATA
+            "damaged-image",
+            f"{name}: cannot be read as an image ({first_line(error)})",
+            DAMAGED_DATA,
         ) from None
 
 
@@ -88,13 +90,15 @@ def _mode(files: list[pathlib.Path], resize: int) -> str:
         with open_image(path, path) as image:
             if image.mode not in GREY | COLOUR:
                 raise UserError(
-                    f"{path}: has more than 8 bits a channel ({image.mode})"
+                    "unsupported-image",
+                    f"{path}: has more than 8 bits a channel ({image.mode})",
                 )
             modes.add(image.mode)
             sizes.setdefault(image.size, path)
     if len(sizes) > 1 and not resize:
         a, b = [f"{path} is {w}x{h}" for (w, h), path in sizes.items()][:2]
         raise UserError(
-            f"--resize=0: images differ in size ({a}, {b}); give --resize=N"
+            "image-sizes-differ",
+            f"--resize=0: images differ in size ({a}, {b}); give --resize=N",
         )
     return "L" if modes <= GREY else "RGB"

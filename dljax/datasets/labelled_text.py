@@ -25,8 +25,9 @@ def find(root: pathlib.Path) -> dict[str, pathlib.Path]:
     if not {"train", "test"} <= files.keys() or files.keys() - set(PARTS):
         names = ", ".join(path.name for path in files.values()) or "none"
         raise UserError(
+            "manual-dir-incomplete",
             f"--manual_dir={root}: labelled_text needs train.tsv and test.tsv, and "
-            f"perhaps valid.tsv, or one .tsv file of another name; there is {names}"
+            f"perhaps valid.tsv, or one .tsv file of another name; there is {names}",
         )
     return {part: files[part] for part in PARTS if part in files}
 
@@ -47,13 +48,16 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
     filled = {k: rows for k, rows in parts.items() if rows or k in files}
     needed = [k for k in parts if k in files or k != "valid"]
     if empty := [k for k in needed if not parts[k]]:
-        raise UserError(f"--manual_dir={root}: no text is for {empty[0]}")
+        raise UserError(
+            "too-few-examples", f"--manual_dir={root}: no text is for {empty[0]}"
+        )
     names = sorted({label for _, label in parts["train"]})
     for part, rows in filled.items():
         if unknown := {label for _, label in rows} - set(names):
             raise UserError(
+                "classes-differ",
                 f"--manual_dir={root}: no text of {min(unknown)} is for training, and "
-                f"{part} has some"
+                f"{part} has some",
             )
     examples = [row for rows in filled.values() for row in rows]
     bounds = np.cumsum([len(rows) for rows in filled.values()])
@@ -72,7 +76,9 @@ def _labelled(path: pathlib.Path) -> list[tuple[str, str]]:
         text, tab, label = (part.strip() for part in line.rpartition("\t"))
         if not (text and label):
             raise UserError(
-                f"{path}: line {number} is not a text, a tab and a label", DAMAGED_DATA
+                "damaged-text",
+                f"{path}: line {number} is not a text, a tab and a label",
+                DAMAGED_DATA,
             )
         examples.append((text, label))
     return examples

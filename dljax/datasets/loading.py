@@ -57,7 +57,10 @@ def _load(location: DatasetLocation) -> ArrayDataset:
     else:
         dataset = _read_tfds(location)
     if location.resize and "image" not in dataset.arrays:
-        raise UserError(f"--resize={location.resize}: {location.name} has no images")
+        raise UserError(
+            "resize-without-images",
+            f"--resize={location.resize}: {location.name} has no images",
+        )
     if location.resize and not in_place:
         images = resize_images(dataset.arrays["image"], location.resize)
         dataset = dataset._replace(arrays={**dataset.arrays, "image": images})
@@ -84,11 +87,13 @@ def _read_tfds(location: DatasetLocation) -> ArrayDataset:
         arrays = _arrays(rows, features)
     except KeyError as error:
         raise UserError(
+            "unsupported-dataset",
             f"--dataset={location.name}: is neither images of one size with labels, "
-            f"nor text ({error} is missing or of another kind)"
+            f"nor text ({error} is missing or of another kind)",
         ) from None
     except Exception as error:  # whatever a reader says of a bad file
         raise UserError(
+            "damaged-dataset",
             f"{folder}: cannot be read as a data set ({first_line(error)}); delete it "
             "and prepare it again",
             DAMAGED_DATA,

@@ -58,14 +58,21 @@ def find(
         prepare it from; or it has no images to resize.
     """
     if resize and not REGISTRY.get(name, DatasetSpec()).has_images:
-        raise UserError(f"--resize={resize}: {name} has no images")
+        raise UserError(
+            "resize-without-images", f"--resize={resize}: {name} has no images"
+        )
     root = pathlib.Path(data_dir).expanduser().absolute() if data_dir else default_dir()
     manual = pathlib.Path(manual_dir).expanduser().absolute() if manual_dir else None
     if name in REGISTRY and (contents := REGISTRY[name].manual_contents):
         if manual is None:
-            raise UserError(f"--dataset={name}: give --manual_dir=DIR with {contents}")
+            raise UserError(
+                "manual-dir-missing",
+                f"--dataset={name}: give --manual_dir=DIR with {contents}",
+            )
         if not (manual.is_dir() or (manual.is_file() and name == "text_file")):
-            raise UserError(f"--manual_dir={manual_dir}: is not a directory")
+            raise UserError(
+                "no-such-directory", f"--manual_dir={manual_dir}: is not a directory"
+            )
         reader(name).find(manual)
         return DatasetLocation(name, root, None, manual, False, resize)
     if name in REGISTRY:
@@ -75,14 +82,16 @@ def find(
                 missing = [f for f in files if not (manual / f).is_file()]
                 if missing:
                     raise UserError(
+                        "manual-dir-incomplete",
                         f"--manual_dir={manual_dir}: no {missing[0]} there; "
-                        f"{name} needs {', '.join(files)}"
+                        f"{name} needs {', '.join(files)}",
                     )
             elif not download and (folder := newest_version(root / name)) is None:
                 raise UserError(
+                    "dataset-not-prepared",
                     f"--dataset={name}: not prepared in {root}; give --manual_dir=DIR "
                     "with its original files, or --download to fetch them, or "
-                    "--data_dir=DIR where it is prepared"
+                    "--data_dir=DIR where it is prepared",
                 )
         return DatasetLocation(name, root, folder, manual, download, resize)
     folder = newest_version(root / name)
@@ -90,8 +99,9 @@ def find(
         near = closest_match(name, REGISTRY, cutoff=0.7)
         hint = f"did you mean {near}? " if near else ""
         raise UserError(
+            "unknown-dataset",
             f"--dataset={name}: {hint}known are {', '.join(REGISTRY)}, and any image "
-            f"set of the TFDS catalogue that is prepared as array_record in {root}"
+            f"set of the TFDS catalogue that is prepared as array_record in {root}",
         )
     return DatasetLocation(name, root, folder, None, False, resize)
 

@@ -24,8 +24,9 @@ def find(root: pathlib.Path) -> list[pathlib.Path]:
     if len(files) != 2 or files[0].stem != files[1].stem:
         names = ", ".join(path.name for path in files[:5]) or "none"
         raise UserError(
+            "manual-dir-incomplete",
             f"--manual_dir={root}: parallel_text needs two files with one stem, as "
-            f"text.de and text.en; there is {names}"
+            f"text.de and text.en; there is {names}",
         )
     return files
 
@@ -41,6 +42,7 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
     sides = [read_lines(path) for path in (source, target)]
     if len(sides[0]) != len(sides[1]):
         raise UserError(
+            "line-counts-differ",
             f"--manual_dir={root}: {source.name} has {len(sides[0])} lines and "
             f"{target.name} {len(sides[1])}; line by line they must be translations",
             DAMAGED_DATA,
@@ -50,8 +52,9 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
     rows = {part: np.flatnonzero(parts == part) for part in PARTS}
     if empty := [part for part, indices in rows.items() if not len(indices)]:
         raise UserError(
+            "too-few-examples",
             f"--manual_dir={root}: {len(pairs)} pairs are too few; none is for "
-            f"{empty[0]}"
+            f"{empty[0]}",
         )
     arrays = {
         name: np.array([pair[i].encode() for pair in pairs])

@@ -28,8 +28,9 @@ def find(root: pathlib.Path) -> pathlib.Path:
     if len(files) != 1:
         names = ", ".join(file.name for file in files) or "none"
         raise UserError(
+            "manual-dir-incomplete",
             f"--manual_dir={root}: piano_roll needs a folder with one .mat file; "
-            f"there is {names}"
+            f"there is {names}",
         )
     return files[0]
 
@@ -48,6 +49,7 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
         cells = scipy.io.loadmat(path)
     except Exception as error:  # whatever a reader says of a bad file
         raise UserError(
+            "damaged-mat-file",
             f"{path}: cannot be read as a MATLAB file ({first_line(error)})",
             DAMAGED_DATA,
         ) from None
@@ -56,7 +58,10 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
     for part, name in CELLS.items():
         pieces = list(np.ravel(cells.get(name, ())))
         if not pieces or any(np.ndim(r) != 2 or np.shape(r)[1] != KEYS for r in pieces):
-            raise UserError(f"{path}: has no cell {name} of arrays (steps, {KEYS})")
+            raise UserError(
+                "unsupported-mat-file",
+                f"{path}: has no cell {name} of arrays (steps, {KEYS})",
+            )
         parts[part] = np.arange(len(rolls), len(rolls) + len(pieces))
         rolls += pieces
     return ArrayDataset("piano_roll", "1.0.0", pad_rolls(rolls), parts, ())

@@ -27,7 +27,7 @@ def read_text(path: pathlib.Path) -> str:
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8", DAMAGED_DATA) from None
+        raise UserError("not-utf-8", f"{path}: is not UTF-8", DAMAGED_DATA) from None
 
 
 def read_lines(path: pathlib.Path) -> list[str]:

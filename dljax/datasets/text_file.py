@@ -31,7 +31,8 @@ def find(root: pathlib.Path) -> pathlib.Path:
     if len(files) != 1:
         names = ", ".join(path.name for path in files) or "none"
         raise UserError(
-            f"--manual_dir={root}: text_file needs one .txt file; there is {names}"
+            "manual-dir-incomplete",
+            f"--manual_dir={root}: text_file needs one .txt file; there is {names}",
         )
     return files[0]
 

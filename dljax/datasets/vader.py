@@ -28,7 +28,8 @@ def find(root: pathlib.Path) -> list[pathlib.Path]:
     for name in FILES:
         if not (root / name).is_file():
             raise UserError(
-                f"--manual_dir={root}: no {name} there; vader needs {', '.join(FILES)}"
+                "manual-dir-incomplete",
+                f"--manual_dir={root}: no {name} there; vader needs {', '.join(FILES)}",
             )
     return [root / name for name in FILES]
 
@@ -49,6 +50,7 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
                 rated.append((text.strip(), float(mean)))
             except ValueError:
                 raise UserError(
+                    "damaged-text",
                     f"{path}: line {number} is not an id, a rating and a text, with "
                     "tabs between",
                     DAMAGED_DATA,

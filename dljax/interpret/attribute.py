@@ -88,7 +88,8 @@ def grad_cam(
     )
     if features.ndim != 4:
         raise UserError(
-            f"layer {layer}: has no spatial axes, its output is {features.shape}"
+            "layer-without-space",
+            f"layer {layer}: has no spatial axes, its output is {features.shape}",
         )
     gradient = jax.grad(lambda f: select_class(logits_of(f), labels).sum())(features)
     weights = gradient.mean((1, 2), keepdims=True)

@@ -75,7 +75,10 @@ def as_function_of_layer(
     """
     calls, _ = _record_calls(net, params, model_state, images, [layer])
     if len(calls) > 1:
-        raise UserError(f"layer {layer}: is called {len(calls)} times; take another")
+        raise UserError(
+            "layer-called-twice",
+            f"layer {layer}: is called {len(calls)} times; take another",
+        )
 
     def net_output(values):
         def replace(path, inputs, output):
@@ -108,6 +111,7 @@ def _record_calls(net, params, model_state, images, layers) -> tuple[list[_Call]
         near = closest_match(missing, paths)
         hint = f"did you mean {near}? " if near else ""
         raise UserError(
-            f"layer {missing}: {hint}the net has {', '.join(dict.fromkeys(paths))}"
+            "unknown-layer",
+            f"layer {missing}: {hint}the net has {', '.join(dict.fromkeys(paths))}",
         )
     return calls, output

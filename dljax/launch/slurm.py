@@ -155,7 +155,8 @@ def _submit(executor: Any, commands: Mapping[str, str]) -> dict[str, str]:
             dict.fromkeys(line.split("error:", 1)[1].strip() for line in lines)
         )
         raise UserError(
-            f"--launcher=slurm: sbatch refused the jobs: {words or error}"
+            "slurm-refused",
+            f"--launcher=slurm: sbatch refused the jobs: {words or error}",
         ) from None
 
 
@@ -164,14 +165,16 @@ def _executor(config: Any, folder: pathlib.Path) -> Any:
         import submitit
     except ImportError:
         raise UserError(
-            "--launcher=slurm: needs submitit; pip install 'dljax[slurm]'"
+            "extra-not-installed",
+            "--launcher=slurm: needs submitit; pip install 'dljax[slurm]'",
         ) from None
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster="slurm")
     except RuntimeError:
         raise UserError(
+            "no-slurm",
             "--launcher=slurm: there is no sbatch here; use --launcher=local, or "
-            "commands to print them"
+            "commands to print them",
         ) from None
     more = {"requeue": True} | _more(config.slurm_more)
     if config.slurm_partition:
@@ -192,5 +195,8 @@ def _more(text: str) -> dict[str, Any]:
     """{"constraint": "a100", ...} of --slurm_more."""
     pairs = [part.partition("=") for part in text.split(",") if part]
     if bad := [name for name, equals, _ in pairs if not equals]:
-        raise UserError(f"--slurm_more={text}: {bad[0]} has no value; NAME=VALUE,...")
+        raise UserError(
+            "slurm-option-syntax",
+            f"--slurm_more={text}: {bad[0]} has no value; NAME=VALUE,...",
+        )
     return {name.replace("-", "_"): value for name, _, value in pairs}

@@ -131,7 +131,9 @@ def unet(
     """
     if any(features % GROUPS for features in channels):
         widths = ",".join(map(str, channels))
-        raise UserError(f"--channels: {widths} must be multiples of {GROUPS}")
+        raise UserError(
+            "width-not-divisible", f"--channels: {widths} must be multiples of {GROUPS}"
+        )
     return net(Unet(tuple(channels), classes, heads, dropout))
 
 
@@ -183,7 +185,9 @@ def dit(
       UserError: heads that do not divide the width.
     """
     if width % heads:
-        raise UserError(f"heads {heads}: must divide the width {width}")
+        raise UserError(
+            "width-not-divisible", f"heads {heads}: must divide the width {width}"
+        )
     block = BlockConfig(
         width=width,
         heads=heads,

@@ -224,6 +224,12 @@ def _check_options(**options: tuple[str, tuple[str, ...]]) -> None:
 def _check_width(width: int, heads: int, positions: str) -> None:
     if width % heads or (positions == "rotary" and width // heads % 2):
         even = "even parts" if positions == "rotary" else "equal parts"
-        raise UserError(f"heads {heads}: must divide the width {width} into {even}")
+        raise UserError(
+            "width-not-divisible",
+            f"heads {heads}: must divide the width {width} into {even}",
+        )
     if positions == "sinusoidal" and width % 2:
-        raise UserError(f"width {width}: must be even, with sinusoidal positions")
+        raise UserError(
+            "width-not-divisible",
+            f"width {width}: must be even, with sinusoidal positions",
+        )

@@ -62,12 +62,15 @@ def read(directory: pathlib.Path) -> StudyReport:
     """
     path, spec = directory / "report.json", read_spec(directory)
     if not path.is_file() or spec is None:
-        raise UserError(f"{directory}: no report there; give the directory of a study")
+        raise UserError(
+            "no-report", f"{directory}: no report there; give the directory of a study"
+        )
     try:
         summary = from_json(read_json(path) or {})
         values = _read_values(directory / "results.csv", summary.primary_metric)
     except (AttributeError, OSError, KeyError, TypeError, ValueError):
         raise UserError(
+            "damaged-report",
             f"{directory}: its report is damaged, or of an earlier version; "
             f"dljax report {directory} writes it again",
             DAMAGED_DATA,
@@ -94,7 +97,7 @@ def index(root: pathlib.Path) -> pathlib.Path:
     """
     reports = [read(path.parent) for path in sorted(root.rglob("report.json"))]
     if not reports:
-        raise UserError(f"{root}: no study with a report below it")
+        raise UserError("no-report", f"{root}: no study with a report below it")
     links = [
         f"{os.path.relpath(report.directory, root)}/report.html" for report in reports
     ]
@@ -119,8 +122,9 @@ def compare(
     metrics = dict.fromkeys(report.summary.primary_metric for report in reports)
     if len(metrics) > 1:
         raise UserError(
+            "metrics-differ",
             f"these studies measure {' and '.join(metrics)}; compare those that "
-            "measure the same"
+            "measure the same",
         )
     primary_metric, names = next(iter(metrics)), _names(reports)
     title = "_vs_".join(report.directory.name for report in reports)[:120]

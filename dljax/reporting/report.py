@@ -53,7 +53,10 @@ def write(
       UserError: no trial that a verdict rests on is listed yet.
     """
     if not spec.trials:
-        raise UserError(f"{directory}: only tuned so far; the study's command goes on")
+        raise UserError(
+            "tuning-not-finished",
+            f"{directory}: only tuned so far; the study's command goes on",
+        )
     study, folder = experiment.study, directory / "figures"
     collected = results.collect(directory, spec, rule_hash(study))
     compared = comparisons(study, collected)

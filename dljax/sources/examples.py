@@ -17,10 +17,16 @@ def image_example(source: Source) -> tuple[jax.Array, int]:
     """
     batch = _shapes(source)
     if "image" not in batch:
-        raise UserError(f"--dataset={source.name}: has no images, and this takes them")
+        raise UserError(
+            "dataset-wrong-kind",
+            f"--dataset={source.name}: has no images, and this takes them",
+        )
     shape = batch["image"].shape
     if len(shape) != 4:
-        raise UserError(f"--dataset={source.name}: has clips, and this takes images")
+        raise UserError(
+            "dataset-wrong-kind",
+            f"--dataset={source.name}: has clips, and this takes images",
+        )
     return jnp.zeros(shape), len(source.classes)
 
 

@@ -80,8 +80,9 @@ def _cell_size(images: np.ndarray, cells: int) -> tuple[int, int]:
     height, width = images.shape[1:3]
     if height % cells or width % cells:
         raise UserError(
+            "image-not-divisible",
             f"images of {height}x{width} do not divide into {cells}x{cells} equal "
-            "parts; --resize=N makes them NxN"
+            "parts; --resize=N makes them NxN",
         )
     return height // cells, width // cells
 
@@ -92,6 +93,7 @@ def _skimage() -> Any:
         import skimage.measure
     except ImportError:
         raise UserError(
-            "features need scikit-image: pip install 'dljax[features]'"
+            "extra-not-installed",
+            "features need scikit-image: pip install 'dljax[features]'",
         ) from None
     return skimage

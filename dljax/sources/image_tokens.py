@@ -57,8 +57,9 @@ def image_tokens(
     images = dataset.arrays.get("image", np.zeros((0, 1, 1, 0)))
     if images.shape[-1] != 1 or "label" not in dataset.arrays:
         raise UserError(
+            "dataset-wrong-kind",
             f"--dataset={dataset.name}: has no grey images of classes, and this takes "
-            "them"
+            "them",
         )
     height, width = images.shape[1], images.shape[2] // pool_width
     length, max_token = height * width, levels - 1 if levels else dataset.max_value
@@ -81,10 +82,15 @@ def image_tokens(
 
     def encode_prompts(texts: Sequence[str]) -> dict[str, np.ndarray]:
         if any(texts) and not class_conditional:
-            raise UserError("--prompt: its images are of no class that is asked for")
+            raise UserError(
+                "not-conditional",
+                "--prompt: its images are of no class that is asked for",
+            )
         if unknown := set(texts) - {*dataset.classes, ""}:
             classes = ", ".join(dataset.classes)
-            raise UserError(f"--prompt={min(unknown)}: must be one of {classes}")
+            raise UserError(
+                "unknown-class", f"--prompt={min(unknown)}: must be one of {classes}"
+            )
         labels = [
             dataset.classes.index(text) if text and class_conditional else 0
             for text in texts

@@ -58,8 +58,9 @@ def lm_windows(
     for part, numbers in tokens.items():
         if len(numbers) < 2 * context + 1:
             raise UserError(
+                "too-few-examples",
                 f"--dataset={dataset.name}: {part} has {len(numbers)} tokens, which is "
-                f"less than two windows of {context}"
+                f"less than two windows of {context}",
             )
     all_tokens = np.concatenate(list(tokens.values())).astype(np.int32)
     part_ends = np.cumsum([len(numbers) for numbers in tokens.values()])
@@ -101,8 +102,9 @@ def lm_windows(
 def _texts_of_parts(dataset: ArrayDataset) -> dict[str, str]:
     if dataset.arrays.keys() != {"text"}:
         raise UserError(
+            "dataset-wrong-kind",
             f"--dataset={dataset.name}: is no running text, and this takes it; as "
-            "python_reference is, or text_file, your own"
+            "python_reference is, or text_file, your own",
         )
     return {
         part: b"".join(dataset.arrays["text"][rows]).decode()
@@ -116,11 +118,16 @@ def _prompt_encoder(
     def encode_prompts(prompts: Sequence[str]) -> dict[str, Any]:
         numbers = [vocabulary.encode(text or "\n") for text in prompts]
         if not all(numbers):
-            raise UserError("--prompt: give at least a word to go on from")
+            raise UserError(
+                "empty-prompt", "--prompt: give at least a word to go on from"
+            )
         by_character = tokenizer == "character"
         for token in "".join(prompts) if by_character else " ".join(prompts).split():
             if UNKNOWN in vocabulary.encode(token):
-                raise UserError(f"--prompt: {token} is not in the text that it learned")
+                raise UserError(
+                    "unknown-token",
+                    f"--prompt: {token} is not in the text that it learned",
+                )
         return {"x": np.array(numbers)}
 
     return encode_prompts

@@ -22,7 +22,10 @@ def load_source(config: Any) -> Source:
     """
     dataset = load_dataset(config)
     if {"text", "source"} & dataset.arrays.keys():
-        raise UserError(f"--dataset={dataset.name}: is text, and this takes none")
+        raise UserError(
+            "dataset-wrong-kind",
+            f"--dataset={dataset.name}: is text, and this takes none",
+        )
     if "label" in dataset.arrays:
         return resident(dataset)
     if "roll" in dataset.arrays:
@@ -42,7 +45,8 @@ def load_dataset(config: Any) -> ArrayDataset:
 def _location(config: Any) -> DatasetLocation:
     if config.dataset in SYNTHETIC:
         raise UserError(
-            f"--dataset={config.dataset}: only experiments that make it have it"
+            "dataset-wrong-kind",
+            f"--dataset={config.dataset}: only experiments that make it have it",
         )
     return location.find(
         config.dataset,

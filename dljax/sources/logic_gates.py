@@ -33,7 +33,8 @@ def digit_pairs(
     """
     if np.array_equal(*(source.split(fold)["test"] for fold in (0, 1))):
         raise UserError(
-            f"--dataset={source.name}: is not in folds, and this takes such"
+            "dataset-wrong-kind",
+            f"--dataset={source.name}: is not in folds, and this takes such",
         )
     rng, output = np.random.default_rng(seed), GATES[gate]
     images, labels = (source.arrays[name] for name in ("image", "label"))

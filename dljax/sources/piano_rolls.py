@@ -36,7 +36,10 @@ def chords(source: Source, *, max_len: int = 0) -> Source:
       UserError: the source has no piano rolls.
     """
     if "roll" not in source.arrays:
-        raise UserError(f"--dataset={source.name}: has no music, and this takes music")
+        raise UserError(
+            "dataset-wrong-kind",
+            f"--dataset={source.name}: has no music, and this takes music",
+        )
     roll, length = (np.asarray(source.arrays[name]) for name in ("roll", "length"))
     if max_len:
         roll, length = roll[:, : max_len + 1], np.minimum(length, max_len + 1)

@@ -61,8 +61,9 @@ def labelled_sentences(
     """
     if not {"text", "label"} <= dataset.arrays.keys():
         raise UserError(
+            "dataset-wrong-kind",
             f"--dataset={dataset.name}: has no sentences with labels, and this takes "
-            "them"
+            "them",
         )
     texts = [text.decode() for text in dataset.arrays["text"]]
     n, folds = len(texts), 1 if "test" in dataset.parts else dataset.folds

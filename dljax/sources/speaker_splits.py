@@ -33,8 +33,9 @@ def speaker_independent(dataset: ArrayDataset) -> Source:
     voices = dataset.arrays["voice"]
     if (count := len(np.unique(voices))) < FOLDS:
         raise UserError(
+            "too-few-speakers",
             f"--dataset={dataset.name}: has {count} voices, and to test on others than "
-            f"are learned from takes {FOLDS} at least"
+            f"are learned from takes {FOLDS} at least",
         )
     fold = voices % FOLDS
     smallest = len(fold) - np.bincount(fold, minlength=FOLDS).max()
@@ -60,4 +61,7 @@ def speaker_independent(dataset: ArrayDataset) -> Source:
 def require_voices(data: ArrayDataset | Source) -> None:
     """Raises UserError where the data are not recordings of voices."""
     if "voice" not in data.arrays:
-        raise UserError(f"--dataset={data.name}: has no voices, and this takes them")
+        raise UserError(
+            "dataset-wrong-kind",
+            f"--dataset={data.name}: has no voices, and this takes them",
+        )

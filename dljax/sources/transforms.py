@@ -27,12 +27,16 @@ def on_canvas(
       UserError: the images are larger than the square, or the source has clips.
     """
     if "image" not in source.arrays:
-        raise UserError(f"--dataset={source.name}: has clips, and this takes images")
+        raise UserError(
+            "dataset-wrong-kind",
+            f"--dataset={source.name}: has clips, and this takes images",
+        )
     images = source.arrays["image"]
     n, height, width, channels = images.shape
     if size < max(height, width):
         raise UserError(
-            f"--canvas={size}: the images are {height}x{width}; at least that"
+            "canvas-too-small",
+            f"--canvas={size}: the images are {height}x{width}; at least that",
         )
     rng = np.random.default_rng(seed)
     tops = rng.integers(0, size - height + 1, n)
@@ -98,7 +102,8 @@ def subset(source: Source, n: int) -> Source:
         rows = np.random.default_rng(seed).permutation(parts["train"])
         if not 1 <= n <= len(rows):
             raise UserError(
-                f"{n} training examples are asked for, and a seed has {len(rows)}"
+                "too-few-examples",
+                f"{n} training examples are asked for, and a seed has {len(rows)}",
             )
         rank = np.zeros(len(rows), int)  # within the class
         for label in np.unique(labels[rows]):
@@ -149,7 +154,10 @@ def all_images(source: Source) -> np.ndarray:
       UserError: the source has no images.
     """
     if "label" not in source.arrays:
-        raise UserError(f"--dataset={source.name}: has no images, and this takes them")
+        raise UserError(
+            "dataset-wrong-kind",
+            f"--dataset={source.name}: has no images, and this takes them",
+        )
     with jax.ensure_compile_time_eval():  # a task may be built while it is traced
         rows = jnp.arange(len(source.arrays["label"]))
         return np.asarray(source.gather(source.arrays, rows)["image"])

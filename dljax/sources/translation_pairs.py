@@ -74,7 +74,8 @@ def translation_pairs(
     """
     if "source" not in dataset.arrays:
         raise UserError(
-            f"--dataset={dataset.name}: has no translations, and this takes them"
+            "dataset-wrong-kind",
+            f"--dataset={dataset.name}: has no translations, and this takes them",
         )
     split = split_by_seed(dataset)
     train = split(0)["train"]
@@ -100,7 +101,7 @@ def translation_pairs(
 
     def encode_prompts(prompts: Sequence[str]) -> dict[str, Any]:
         if not all(prompts):
-            raise UserError("--prompt: give what is to be translated")
+            raise UserError("empty-prompt", "--prompt: give what is to be translated")
         x = pad_tokens([fitted["source"].encode(text) for text in prompts], max_len)
         mask = (x != PAD).astype(np.float32)
         begin = np.full((len(x), 1), BEGIN, np.int32)

@@ -64,8 +64,9 @@ def moving_digits(
     room = np.array([size - height, size - width])
     if min(room) < frames - 1:
         raise UserError(
+            "frame-too-small",
             f"--frame_size={size}: images of {height}x{width} need at least "
-            f"{max(height, width) + frames - 1} to move over {frames} frames"
+            f"{max(height, width) + frames - 1} to move over {frames} frames",
         )
     names = tuple(COMPASS)[:: {2: 4, 4: 2, 8: 1}[directions]]
     rng = np.random.default_rng(seed)
@@ -159,8 +160,9 @@ def frame_stride(
     n, height, width, _ = dataset.arrays["image"].shape
     if crop % size or min(height, width) < crop:
         raise UserError(
+            "frame-size-not-reachable",
             f"--resize={size}: clips are {crop}x{crop} of frames of {height}x{width}; "
-            f"they can become {crop // 2}, {crop // 4} ..."
+            f"they can become {crop // 2}, {crop // 4} ...",
         )
     train, test = dataset.parts["train"], dataset.parts["test"]
     train, valid = np.split(train, [len(train) * 3 // 4])

@@ -32,13 +32,16 @@ def check(study: Study, request: StudyRequest) -> None:
     set.
     """
     if study.tune:
-        raise UserError("STUDY.tune: a study of times has nothing to tune by")
+        raise UserError(
+            "study-cannot-tune", "STUDY.tune: a study of times has nothing to tune by"
+        )
     defaults = field_defaults(request.config)
     for name in TRAINING_FLAGS:
         if getattr(request.config, name) != defaults[name]:
             raise UserError(
+                "flag-not-applicable",
                 f"--{name}: this study measures times; its trials take turns in one "
-                "process"
+                "process",
             )
 
 
@@ -132,7 +135,8 @@ def _measure(
                 secs[trial.name] += time.perf_counter() - start
                 if lacking := [m for m in trial.required_metrics if m not in metrics]:
                     raise UserError(
-                        f"measure: gives {', '.join(metrics)}, and no {lacking[0]}"
+                        "metric-not-measured",
+                        f"measure: gives {', '.join(metrics)}, and no {lacking[0]}",
                     )
                 row = {"step": step, "seed": seed, "variant": trial.variant}
                 lines[trial.name].append(

@@ -20,10 +20,10 @@ def check(module: Any) -> Study:
     """
     for name in ("Config", "STUDY", "task", "source"):
         if not hasattr(module, name):
-            raise UserError(f"{module.__file__}: has no {name}")
+            raise UserError("bad-experiment", f"{module.__file__}: has no {name}")
     config, study = module.Config, module.STUDY
     if not issubclass(config, RunConfig):
-        raise UserError("Config: must extend dljax.config.RunConfig")
+        raise UserError("bad-experiment", "Config: must extend dljax.config.RunConfig")
     _check_signature(module.task, "task", ("config", "source", "numbers"))
     _check_signature(module.source, "source", ("config",))
     return check_study(study, config)
@@ -34,8 +34,9 @@ def _check_signature(function: Any, name: str, arguments: Sequence[str]) -> None
         inspect.signature(function).bind(*arguments)
     except TypeError:
         raise UserError(
+            "bad-experiment",
             f"{name}{inspect.signature(function)}: must be "
-            f"{name}({', '.join(arguments)})"
+            f"{name}({', '.join(arguments)})",
         ) from None
 
 
@@ -47,33 +48,40 @@ def check_study(study: Study, config: type) -> Study:
     _check_names("tune", study.tune, fields)
     if isinstance(study.vmapped_factors, str):
         raise UserError(
-            f"STUDY.vmapped_factors: must be names, as in ({study.vmapped_factors!r},)"
+            "bad-study",
+            f"STUDY.vmapped_factors: must be names, as in ({study.vmapped_factors!r},)",
         )
     _check_names("vmapped_factors", study.vmapped_factors, fields)
     for name in study.vmapped_factors:
         if types[name] is not float:
             raise UserError(
-                f"STUDY.vmapped_factors: {name} is not a float, and cannot be traced"
+                "bad-study",
+                f"STUDY.vmapped_factors: {name} is not a float, and cannot be traced",
             )
     for size in (*study.sizes.values(), *study.full.values(), study.smoke):
         _check_names("sizes, full and smoke", size, fields)
     if repeated := study.factors.keys() & study.tune.keys():
         names = ", ".join(sorted(repeated))
-        raise UserError(f"STUDY.tune: {names} is a factor already")
+        raise UserError("bad-study", f"STUDY.tune: {names} is a factor already")
     study = study._replace(
         factors=_typed("factors", study.factors, fields, types),
         tune=_typed("tune", study.tune, fields, types),
         contrasts=study.parsed_contrasts,
     )
     if study.tune_seeds < 1:
-        raise UserError("STUDY.tune_seeds: at least 1")
+        raise UserError("bad-study", "STUDY.tune_seeds: at least 1")
     if list(study.looks) != sorted(set(study.looks)):
-        raise UserError("STUDY.looks: numbers of seeds, each more than the one before")
+        raise UserError(
+            "bad-study", "STUDY.looks: numbers of seeds, each more than the one before"
+        )
     if study.select not in SELECTIONS:
-        raise UserError(f"STUDY.select: must be one of {', '.join(SELECTIONS)}")
+        raise UserError(
+            "bad-study", f"STUDY.select: must be one of {', '.join(SELECTIONS)}"
+        )
     if isinstance(study.design, str) and study.design not in DESIGNS:
         raise UserError(
-            f"STUDY.design: must be one of {', '.join(DESIGNS)}, or a list of variants"
+            "bad-study",
+            f"STUDY.design: must be one of {', '.join(DESIGNS)}, or a list of variants",
         )
     _check_rule(study)
     _check_contrasts(study)
@@ -85,7 +93,9 @@ def _check_names(part: str, names: Iterable[str], fields: Iterable[str]) -> None
         if name not in fields:
             near = closest_match(name, fields)
             hint = f"; did you mean {near}?" if near else ""
-            raise UserError(f"STUDY.{part}: Config has no field {name}{hint}")
+            raise UserError(
+                "bad-study", f"STUDY.{part}: Config has no field {name}{hint}"
+            )
 
 
 def _typed(
@@ -98,26 +108,31 @@ def _typed(
     values_of = {}
     for name, values in levels.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-            raise UserError(f"STUDY.{part}: {name} needs values, as in (a, b)")
+            raise UserError(
+                "bad-study", f"STUDY.{part}: {name} needs values, as in (a, b)"
+            )
         try:
             typed = [parse_value(fields[name], types[name], str(v)) for v in values]
         except UserError as error:
-            raise UserError(f"STUDY.{part}: {error}") from None
+            raise UserError("bad-study", f"STUDY.{part}: {error}") from None
         values_of[name] = tuple(dict.fromkeys(typed))
     return values_of
 
 
 def _check_rule(study: Study) -> None:
     if not study.contrasts:
-        raise UserError("STUDY.contrasts: a rule needs at least one")
+        raise UserError("bad-study", "STUDY.contrasts: a rule needs at least one")
     if not inspect.getdoc(study.rule):
-        raise UserError("STUDY.rule: needs a docstring that says the rule in words")
+        raise UserError(
+            "bad-study", "STUDY.rule: needs a docstring that says the rule in words"
+        )
     try:
         inspect.signature(study.rule).bind(**study.contrasts)
     except TypeError as error:
         raise UserError(
+            "bad-study",
             f"STUDY.rule: is called with the contrasts {', '.join(study.contrasts)}, "
-            f"by name; {error}"
+            f"by name; {error}",
         ) from None
 
 
@@ -129,12 +144,15 @@ def _check_contrasts(study: Study) -> None:
     names = variants(study.factors, study.design)
     for name, contrast in study.parsed_contrasts.items():
         if not contrast.terms:
-            raise UserError(f"STUDY.contrasts: {name} compares numbers alone")
+            raise UserError(
+                "bad-study", f"STUDY.contrasts: {name} compares numbers alone"
+            )
         for variant in (term.variant for _, term in contrast.terms):
             if variant not in names:
                 near = closest_match(variant, names)
                 hint = f"did you mean {near}? " if near else ""
                 raise UserError(
+                    "bad-study",
                     f"STUDY.contrasts: {name} has no variant {variant}; {hint}"
-                    f"variants are {', '.join(names)}"
+                    f"variants are {', '.join(names)}",
                 )

@@ -104,8 +104,9 @@ def bind_task(
         task = experiment.task(config, source, read)
         if unread := numbers.keys() - read.names:
             raise UserError(
+                "number-not-read",
                 f"task: does not read numbers[{min(unread)!r}], which "
-                "STUDY.vmapped_factors names"
+                "STUDY.vmapped_factors names",
             )
         return task
 
@@ -136,11 +137,13 @@ def import_experiment(name: str) -> Experiment:
             return of_module(importlib.import_module(name))
         except ModuleNotFoundError as error:
             raise UserError(
-                f"{name}: {error}; run from where it can be imported"
+                "no-experiment", f"{name}: {error}; run from where it can be imported"
             ) from None
     spec = importlib.util.spec_from_file_location(pathlib.Path(name).stem, name)
     if spec is None or spec.loader is None or not pathlib.Path(name).is_file():
-        raise UserError(f"{name}: the experiment's script is not there")
+        raise UserError(
+            "no-experiment", f"{name}: the experiment's script is not there"
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

@@ -71,14 +71,20 @@ def find(run: str, *, data_dir: str = "") -> StoredTrial:
     spec = read_spec(directory.parent)
     if spec is None:
         raise UserError(
-            f"{directory.parent}: no study.json there; a trial needs its study"
+            "not-a-study",
+            f"{directory.parent}: no study.json there; a trial needs its study",
         )
     experiment = import_experiment(spec.module)
     if experiment.measure:
-        raise UserError(f"{run}: holds measured times, and no network; nothing to load")
+        raise UserError(
+            "nothing-to-load",
+            f"{run}: holds measured times, and no network; nothing to load",
+        )
     fields = field_names(experiment.config, "science", "logging", "environment")
     if unknown := ", ".join(sorted(stored["config"].keys() - fields)):
-        raise UserError(f"{run}: {spec.module} had other flags then: {unknown}")
+        raise UserError(
+            "config-changed", f"{run}: {spec.module} had other flags then: {unknown}"
+        )
     changed = {"data_dir": data_dir} if data_dir else {}
     config = experiment.config(**stored["config"] | changed)
     source = experiment.source(config)
@@ -103,10 +109,13 @@ def _read_config(run: str, directory: pathlib.Path) -> dict[str, Any]:
     """The content of config.json; raises UserError where there is none."""
     path = directory / "config.json"
     if not path.is_file():
-        raise UserError(f"{run}: no config.json there; give the directory of a trial")
+        raise UserError(
+            "not-a-trial", f"{run}: no config.json there; give the directory of a trial"
+        )
     stored = disk.read_json(path)
     if not isinstance(stored, dict) or not stored.keys() >= KEYS:
         raise UserError(
+            "damaged-record",
             f"{path}: is damaged, or of an earlier version; the study's command writes "
             "it again if DONE is moved away",
             DAMAGED_DATA,
@@ -119,6 +128,7 @@ def _check_data(run: str, recorded: list[str], source: Source) -> None:
     data = [source.name, source.version, source.fingerprint]
     if data != recorded:
         raise UserError(
+            "data-changed",
             f"{run}: was made from the data {' '.join(recorded)}; here they are "
             f"{' '.join(data)}",
             DAMAGED_DATA,
@@ -132,10 +142,10 @@ def writable(run: str) -> pathlib.Path:
       UserError: none is named or there, or it cannot be written to.
     """
     if not run:
-        raise UserError("--run: give a trial's directory, RUNS/STUDY/TRIAL")
+        raise UserError("usage", "--run: give a trial's directory, RUNS/STUDY/TRIAL")
     directory = pathlib.Path(run).expanduser().absolute()
     if not directory.is_dir():
-        raise UserError(f"--run={run}: no such directory")
+        raise UserError("no-such-directory", f"--run={run}: no such directory")
     disk.check_writable(directory, "run")
     return directory
 
@@ -151,7 +161,9 @@ def load(run: str) -> Loaded:
     program = make_trial_program(trial, stored.task, source)
     restored = restore(trial, program, directory, log=_warn, resume=False)
     if restored is None:
-        raise UserError(f"{directory}: no checkpoint in it", FAILED_RUNS)
+        raise UserError(
+            "no-checkpoint", f"{directory}: no checkpoint in it", FAILED_RUNS
+        )
     train_state = program.to_devices(restored.tree)
     return Loaded(
         directory=directory,

@@ -117,6 +117,8 @@ class Study(NamedTuple):
     """A question, declared.
 
     claim: the sentence that is tested.
+    family: the kind of networks that it is about; `dljax list` groups by it.
+    published: the number, and its source, that is computed again; "" where none is.
     factors: {field of the config: levels}.
     design: which of their combinations are variants: "grid", all of them;
       "one_at_a_time", the first levels and each other level alone; or a list of
@@ -162,6 +164,8 @@ class Study(NamedTuple):
     smoke: Mapping[str, Any] = {}
     default_is_full: Mapping[str, str] = {}
     profiles: Sequence[Profile] = ()
+    family: str = ""
+    published: str = ""
 
     @property
     def best_by(self) -> tuple[str, bool] | None:

@@ -58,8 +58,9 @@ def _recorder(config: Any) -> tuple[Any, dict[str, Any]]:
             if name in names:
                 if super().__getattribute__("_sealed"):
                     raise UserError(
+                        "source-reads-config",
                         f"source: a function that it returns reads config.{name}; read "
-                        "it before and use its value"
+                        "it before and use its value",
                     )
                 fields[name] = value
             return value

@@ -136,6 +136,7 @@ def read_spec(directory: pathlib.Path) -> StudySpec | None:
         return from_json(read_json(path) or {})
     except (AttributeError, KeyError, TypeError):
         raise UserError(
+            "damaged-record",
             f"{path}: is damaged, or of an earlier version; move it away, and the "
             "study's command writes it again and goes on with its trials",
             DAMAGED_DATA,
@@ -168,9 +169,15 @@ def make_spec(
     rows = variants(request.factors, study.design)
     if not rows:
         declared = ", ".join(variants(study.factors, study.design))
-        raise UserError(f"--{', --'.join(study.factors)}: the study has {declared}")
+        raise UserError(
+            "unknown-variant",
+            f"--{', --'.join(study.factors)}: the study has {declared}",
+        )
     if config.seed + config.seeds > FIRST_TUNING_SEED:
-        raise UserError(f"--seeds: the last has to be below {FIRST_TUNING_SEED}")
+        raise UserError(
+            "flag-out-of-range",
+            f"--seeds: the last has to be below {FIRST_TUNING_SEED}",
+        )
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     tune = candidates(study, request)
     fixed = _fixed_fields(request, tune)
@@ -250,8 +257,9 @@ def _continued(
         differences.insert(0, f"the experiment {experiment.name} ({previous.study})")
     if differences and not previous.shortened:
         raise UserError(
+            "settings-differ",
             "--workdir: holds a study with other settings: "
-            f"{', '.join(differences)}; give the same, or another --workdir"
+            f"{', '.join(differences)}; give the same, or another --workdir",
         )
     return None if differences else previous
 

@@ -199,7 +199,9 @@ def named(name: str, trials: Sequence[BoundTrial]) -> BoundTrial:
         return by_name[name]
     near = closest_match(name, by_name)
     hint = f"did you mean {near}? " if near else ""
-    raise UserError(f"--trial={name}: no such trial; {hint}--plan lists them")
+    raise UserError(
+        "unknown-trial", f"--trial={name}: no such trial; {hint}--plan lists them"
+    )
 
 
 def unfinished(

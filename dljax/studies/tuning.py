@@ -80,6 +80,7 @@ def scores(
         finite = [mean for mean in means if mean is not None]
         if not finite:
             raise UserError(
+                "tuning-failed",
                 f"{variant}: no run of its tuning stayed finite; give it other "
                 "candidates",
                 FAILED_RUNS,
@@ -104,8 +105,9 @@ def _validation_values(
         refuse_changed(path, now)
         if not now.finished:
             raise UserError(
+                "tuning-not-finished",
                 f"{path}: this trial, which tunes, is not finished; the study's "
-                "command runs it"
+                "command runs it",
             )
         for (candidate, _), value in _validated(study, path).items():
             values.setdefault(candidate, []).append(value)

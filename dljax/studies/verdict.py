@@ -114,11 +114,13 @@ def _apply_rule(study: Study, compared: Mapping[str, statistics.Comparison]) -> 
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(
+            "rule-raised",
             f"STUDY.rule: {type(error).__name__}: {error} ({line.filename}:"
-            f"{line.lineno})"
+            f"{line.lineno})",
         ) from None
     if decision not in VERDICTS:
         raise UserError(
-            f"STUDY.rule: returned {decision!r}, not one of {', '.join(VERDICTS)}"
+            "bad-verdict",
+            f"STUDY.rule: returned {decision!r}, not one of {', '.join(VERDICTS)}",
         )
     return decision

@@ -46,8 +46,9 @@ def reconstruction(
     num_values = example[0].size
     if pca_components and num_values > MAX_VALUES:
         raise UserError(
+            "too-large-for-pca",
             f"--resize: PCA of {num_values} values an image takes too much "
-            f"memory; make images smaller, of {MAX_VALUES} at most"
+            f"memory; make images smaller, of {MAX_VALUES} at most",
         )
 
     def init(key):

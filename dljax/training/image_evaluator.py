@@ -192,8 +192,9 @@ def _check_test_images(source: Source) -> None:
     needed = 2 * (generative_metrics.NEIGHBOURS + 1)
     if (count := len(source.split(0)["test"])) < needed:
         raise UserError(
+            "too-few-images",
             f"--dataset={source.name}: has {count} images to test on, and to judge "
-            f"what is made takes {needed} at least"
+            f"what is made takes {needed} at least",
         )
 
 

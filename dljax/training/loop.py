@@ -252,7 +252,8 @@ def _require(metrics: Iterable[str], names: Sequence[str]) -> None:
             near = closest_match(metric, names)
             hint = f"; did you mean {near}?" if near else ""
             raise UserError(
-                f"the task measures {', '.join(names)}, and not {metric}{hint}"
+                "metric-not-measured",
+                f"the task measures {', '.join(names)}, and not {metric}{hint}",
             )
 
 

@@ -227,8 +227,9 @@ def make_program(
     steps_per_epoch = inputs.train_rows.shape[1] // batch_size
     if steps_per_epoch == 0:
         raise UserError(
+            "batch-too-large",
             f"--batch_size={batch_size}: larger than the "
-            f"{inputs.train_rows.shape[1]} training examples"
+            f"{inputs.train_rows.shape[1]} training examples",
         )
     epochs_per_shuffle = -(-MIN_STEPS_PER_SHUFFLE // steps_per_epoch)
     functions = _compile(
@@ -252,12 +253,14 @@ def make_program(
 def _check_batch_size(batch_size: int, task: Task, mesh: jax.sharding.Mesh) -> None:
     if task.split_batch and batch_size < (turns := len(task.turns)):
         raise UserError(
-            f"--batch_size={batch_size}: smaller than the {turns} turns that share it"
+            "batch-too-small",
+            f"--batch_size={batch_size}: smaller than the {turns} turns that share it",
         )
     if batch_size % (devices := mesh.shape["data"]):
         raise UserError(
+            "batch-not-divisible",
             f"--batch_size={batch_size}: not divisible by the {devices} devices that "
-            "share a batch"
+            "share a batch",
         )
 
 

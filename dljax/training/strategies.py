@@ -52,8 +52,9 @@ def make_mesh(strategy: str, runs: int, devices: Sequence[Any]) -> jax.sharding.
     """
     if strategy == "pmap" and runs > len(devices):
         raise UserError(
+            "too-few-devices",
             f"--seeds_by=pmap: puts one seed on each device, and {runs} seeds "
-            f"are more than {len(devices)} devices; use shard or vmap"
+            f"are more than {len(devices)} devices; use shard or vmap",
         )
     if strategy == "shard":
         over_runs = math.gcd(runs, len(devices))

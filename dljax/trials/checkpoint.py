@@ -184,6 +184,7 @@ def read(
             f"; {mismatched[0][1]}: put that back as it was, or" if mismatched else ";"
         )
         raise UserError(
+            "no-usable-checkpoint",
             f"{directory.parent}: no usable checkpoint is left in it{reason} delete it,"
             " and the study's command runs this trial from its start",
             FAILED_RUNS,
@@ -217,9 +218,10 @@ def restore(
         differences += leaf_differences(metadata["leaves"], flatten_names(like))
         if differences:
             raise UserError(
+                "checkpoint-differs",
                 f"{directory}: is of another config or network: "
                 f"{'; '.join(differences)}; give what it was made with, or another "
-                "--workdir"
+                "--workdir",
             )
         check(metadata)
 
@@ -262,8 +264,9 @@ def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
 
 def _format_error(path: pathlib.Path, number: int) -> UserError:
     return UserError(
+        "checkpoint-format",
         f"{path}: is of checkpoint format {number}, and this version of dljax reads "
-        f"format {FORMAT}; use the version that wrote it, or another --workdir"
+        f"format {FORMAT}; use the version that wrote it, or another --workdir",
     )
 
 

@@ -28,14 +28,16 @@ def explain_device_errors(trial: TrialSpec) -> Iterator[None]:
         frames = traceback.extract_tb(sys.exc_info()[2])
         own = [frame for frame in frames if "/jax/" not in frame.filename][-1]
         raise UserError(
+            "number-is-traced",
             f"STUDY.vmapped_factors: {own.filename}:{own.lineno} needs the number "
             f"itself ({own.line}), and {', '.join(trial.numbers)} is traced there; "
-            "compute with jax.numpy, or leave it out"
+            "compute with jax.numpy, or leave it out",
         ) from None
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error) or disk.disk_errno(error):
             raise
         raise UserError(
+            "out-of-device-memory",
             f"{trial.variant}: the device's memory is full; give a smaller "
             "--batch_size, or --seeds_by=map to train one seed at a time",
             FAILED_RUNS,

@@ -57,6 +57,7 @@ def check_writable(directory: pathlib.Path, flag: str) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(
+            "directory-not-writable",
             f"--{flag}={directory}: {error.strerror}; give a directory that can be "
             "written",
             DISK,
@@ -80,6 +81,7 @@ def explain_disk_errors(directory: pathlib.Path) -> Iterator[None]:
         if number in FULL_ERRNOS:
             what = f"{_free(directory)} are free; make room"
         raise UserError(
+            "disk-error",
             f"{where}: {os.strerror(number)}; {what} and give the same command again; "
             "what was saved before is kept",
             DISK,

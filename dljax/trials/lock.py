@@ -122,6 +122,7 @@ def _name(holder: dict[str, Any]) -> str:
 
 def _refusal(path: pathlib.Path, holder: dict[str, Any]) -> UserError:
     return UserError(
+        "locked",
         f"{path.parent}: in use by {_name(holder)}; wait for it, or if it is not "
         "running any more give --break_lock",
         LOCKED,

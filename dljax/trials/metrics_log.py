@@ -22,6 +22,7 @@ def read_rows(path: pathlib.Path) -> Rows:
     except (FileNotFoundError, ValueError, AttributeError):
         pass
     raise UserError(
+        "damaged-metrics",
         f"{path}: is missing or damaged; dljax replay {path.parent} trains "
         "the trial again to compare",
         DAMAGED_DATA,

@@ -81,6 +81,7 @@ def read(path: pathlib.Path) -> list[Renderings]:
             ]
     except DAMAGED:
         raise UserError(
+            "damaged-samples",
             f"{path}: is damaged, or of an earlier version; without it the report "
             "shows no samples",
             DAMAGED_DATA,

@@ -26,7 +26,8 @@ class Writer:
             import tensorboardX
         except ImportError:
             raise UserError(
-                "--tensorboard: needs tensorboardX; pip install 'dljax[tensorboard]'"
+                "extra-not-installed",
+                "--tensorboard: needs tensorboardX; pip install 'dljax[tensorboard]'",
             ) from None
         self._writer_class = tensorboardX.SummaryWriter
         self._folder = directory / "tensorboard"

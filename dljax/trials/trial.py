@@ -115,12 +115,14 @@ def refuse_changed(directory: pathlib.Path, now: Status) -> None:
     """Raises UserError where a finished trial's metrics are not what they were."""
     if now.kind == "changed" and not (directory / "metrics.jsonl").is_file():
         raise UserError(
+            "damaged-metrics",
             f"{directory / 'metrics.jsonl'}: is missing; without the directory the "
             "study's command runs the trial again",
             DAMAGED_DATA,
         )
     if now.kind == "changed":
         raise UserError(
+            "damaged-metrics",
             f"{directory / 'metrics.jsonl'}: is not what it was when the trial was "
             f"done; dljax replay {directory} says what differs, and without "
             "the directory the study's command runs the trial again",

@@ -20,7 +20,8 @@ import numpy as np
 from dljax import config as configs
 from dljax.cli import guarded
 from dljax.config import flag
-from experiments import cnn_vs_mlp
+
+from .. import cnn_vs_mlp
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

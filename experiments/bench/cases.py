@@ -193,7 +193,7 @@ def tokens_case(case: Case) -> tuple[Any, Any]:
 
 def torch_net_and_data(case: Case) -> tuple[Any, np.ndarray, np.ndarray]:
     """PyTorch's network, its inputs and its labels."""
-    from experiments.bench import torch_models, torch_transformer
+    from . import torch_models, torch_transformer
 
     x, y = data(case)
     net: Any

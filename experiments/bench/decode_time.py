@@ -17,7 +17,8 @@ import time
 from dljax import config as configs
 from dljax.cli import guarded
 from dljax.config import flag
-from experiments.bench import workers
+
+from . import workers
 
 CONTEXT, VOCABULARY, WIDTH, DEPTH, HEADS = 256, 65, 128, 4, 4
 VARIANTS = ("dljax cache", "dljax", "torch cache", "torch")
@@ -83,8 +84,8 @@ def torch_decoder(batch_size, threads, *, cache):
     """decode() -> tokens (batch_size, CONTEXT - 1), by PyTorch."""
     import torch
 
-    from experiments.bench import torch_training
-    from experiments.bench.torch_transformer import Gpt
+    from . import torch_training
+    from .torch_transformer import Gpt
 
     torch_training.setup(threads)
     net = Gpt(VOCABULARY, WIDTH, DEPTH, HEADS, CONTEXT).eval()

@@ -18,8 +18,9 @@ import time
 from dljax import config as configs
 from dljax.cli import guarded
 from dljax.config import flag
-from experiments.bench import cases, workers
-from experiments.bench.cases import CASES
+
+from . import cases, workers
+from .cases import CASES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def torch_steps(case, *, threads, channels_last, compiled):
     """
     import torch
 
-    from experiments.bench import torch_generators, torch_training
+    from . import torch_generators, torch_training
 
     torch_training.setup(threads)
     if case.generative:

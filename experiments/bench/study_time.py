@@ -21,8 +21,9 @@ import numpy as np
 from dljax import config as configs
 from dljax.cli import guarded
 from dljax.config import flag
-from experiments import cnn_vs_mlp, row_mnist
-from experiments.bench import workers
+
+from .. import cnn_vs_mlp, row_mnist
+from . import workers
 
 EVALUATIONS = 20
 
@@ -104,7 +105,8 @@ def torch_worker(subset: str, net: str, seeds: int) -> None:
     from dljax.datasets.loading import load
     from dljax.datasets.location import find
     from dljax.datasets.splits import split_by_seed
-    from experiments.bench import torch_models, torch_training
+
+    from . import torch_models, torch_training
 
     torch_training.setup(2 if subset == "all" else 1)
     _, config = study(net, seeds)

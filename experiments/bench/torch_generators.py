@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from experiments.bench.torch_diffusion import Unet
+from .torch_diffusion import Unet
 
 
 class Down(nn.Module):

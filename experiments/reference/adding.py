@@ -20,8 +20,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import WHOLE_TASK
 from dljax.studies.study import Study
-from experiments.full_size import WHOLE_TASK
 
 WIDTHS = {"gru": 151, "lstm": 130}  # 70,000 weights each
 
@@ -49,6 +49,8 @@ def rule(**errors):
 
 STUDY = Study(
     claim="On the adding problem with 200 steps GRU or LSTM have an error below 0.01.",
+    family="recurrent",
+    published="5.3e-5, 0.164 at 600 steps (Bai et al. 2018); without memory 0.1667",
     factors={"cell": tuple(WIDTHS)},
     primary_metric="mse",
     higher=False,

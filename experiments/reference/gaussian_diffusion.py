@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import KNOWN_EXACTLY
 from dljax.studies.study import Study
-from experiments.full_size import KNOWN_EXACTLY
 
 SCHEDULES = ("linear", "cosine")
 PREDICTION_TYPES = ("epsilon", "sample", "v")
@@ -73,6 +73,8 @@ def rule(**errors):
 STUDY = Study(
     claim="For Gaussian data diffusion's loss and samples are those of the closed "
     "form.",
+    family="generative",
+    published="0 (closed form)",
     factors={"schedule": SCHEDULES},
     primary_metric="loss_error",
     higher=False,

@@ -36,8 +36,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import WHOLE_DATA_SET
 from dljax.studies.study import Study
-from experiments.full_size import WHOLE_DATA_SET
 
 WIDTHS = {"rnn": 466, "gru": 262, "lstm": 223}  # 300,000 weights each
 PUBLISHED = {"rnn": 8.91, "gru": 8.43, "lstm": 8.45}
@@ -77,6 +77,8 @@ def rule(**excess_losses):
 STUDY = Study(
     claim="RNN, GRU and LSTM predict the JSB Chorales at 8.91, 8.43 and 8.45 nats a "
     "frame.",
+    family="recurrent",
+    published="8.91, 8.43, 8.45 (Bai et al. 2018)",
     factors={"cell": tuple(WIDTHS)},
     vmapped_factors=("learning_rate", "dropout"),
     tune={"learning_rate": (1e-3, 5e-3), "dropout": (0.1, 0.2)},

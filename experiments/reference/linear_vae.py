@@ -51,6 +51,8 @@ def rule(**gaps):
 
 STUDY = Study(
     claim="A linear VAE reaches the likelihood of probabilistic PCA.",
+    family="autoencoder",
+    published="0 (algebra)",
     factors={"latent_size": LATENT_SIZES},
     primary_metric="nelbo",
     higher=False,

@@ -27,8 +27,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import WHOLE_DATA_SET
 from dljax.studies.study import Study
-from experiments.full_size import WHOLE_DATA_SET
 
 PUBLISHED = 28.11
 
@@ -67,6 +67,8 @@ def rule(bleu_gain):
 
 STUDY = Study(
     claim="A recurrent net with attention translates Multi30k at 28.11 BLEU.",
+    family="recurrent",
+    published="28.11 (Trevett)",
     factors={"cell": ("gru",)},
     primary_metric="loss",
     higher=False,

@@ -21,8 +21,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import PUBLISHED_SIZE
 from dljax.studies.study import Study
-from experiments.full_size import PUBLISHED_SIZE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,8 @@ def rule(published, half):
 
 STUDY = Study(
     claim="A residual net of 20 layers errs on 8.75 % of CIFAR-10's test images.",
+    family="convolutional",
+    published="8.75 % (He et al. 2016)",
     factors={"compute_dtype": ("float32", "bfloat16")},
     primary_metric="accuracy",
     default_is_full={"cifar10": PUBLISHED_SIZE},

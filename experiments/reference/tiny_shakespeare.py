@@ -31,9 +31,10 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import PUBLISHED_SIZE
 from dljax.studies.study import Study
-from experiments.full_size import PUBLISHED_SIZE
-from experiments.language_models import next_token
+
+from ..language_models import next_token
 
 PUBLISHED = 1.88
 COMPUTE = ("float32", "bfloat16")
@@ -78,6 +79,8 @@ def rule(excess_loss):
 STUDY = Study(
     claim="A Transformer of 0.8 million weights predicts tiny Shakespeare at 1.88 "
     "nats.",
+    family="transformer",
+    published="1.88 (Karpathy)",
     factors={"network": ("transformer",)},
     primary_metric="loss",
     higher=False,

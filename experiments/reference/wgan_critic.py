@@ -25,8 +25,8 @@ import sys
 
 from dljax import cli
 from dljax.config import RunConfig, flag
+from dljax.studies.full_size import KNOWN_EXACTLY
 from dljax.studies.study import Study
-from experiments.full_size import KNOWN_EXACTLY
 
 DISTANCES = (1.0, 2.0, 4.0)
 PENALTY = 10.0
@@ -56,6 +56,8 @@ def rule(**errors):
 
 STUDY = Study(
     claim="The gradient-penalised critic finds the best gap between two Gaussians.",
+    family="generative",
+    published="1.054, 1.105, 1.203 times the distance (algebra)",
     factors={"distance": DISTANCES},
     primary_metric="relative_error",
     contrasts={f"at_{d:g}": (f"{d}", 0.0) for d in DISTANCES},
