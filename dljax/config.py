@@ -1,11 +1,12 @@
-"""Flags <-> frozen dataclasses. Every field is a flag; every flag is a field.
+"""Command-line flags as frozen dataclasses: a field is a flag, a flag is a field.
 
-An experiment's `Config` extends `RunConfig`; a field that is one of the study's factors
-takes a comma list on the command line. Nothing here imports jax.
+An experiment's `Config` extends `RunConfig`. A field that is a factor of the study
+takes a comma-separated list of levels on the command line. Nothing here imports jax.
 """
 
 import dataclasses
 import math
+import textwrap
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -15,6 +16,14 @@ from absl import flags
 from dljax.errors import UserError, closest_match
 
 Role = Literal["science", "logging", "environment", "launch"]
+Group = Literal[
+    "Data",
+    "Size and training",
+    "Seeds and devices",
+    "Output and checkpoints",
+    "Launching",
+    "Debugging",
+]
 
 
 def flag(
@@ -22,24 +31,32 @@ def flag(
     text: str,
     *,
     role: Role = "science",
+    group: Group | None = None,
     choices: Sequence[Any] = (),
     low: float | None = None,
     below: float | None = None,
     formerly: str = "",
 ) -> Any:
-    """A dataclass field that is a flag: its default, its help, its valid values.
+    """Declares a dataclass field that is a flag.
 
     Args:
-      role: "science", a setting that determines a run's numbers: part of a trial's name
-        and fixed by study.json; "logging", fixed too, but never a reason to give no
-        verdict; "environment", where and how a run is computed, and which runs; or
-        "launch", about one invocation of the command, not recorded.
-      low: the smallest value. below: values are less than this bound.
-      formerly: the flag's name in an earlier version, which is answered with this one.
+      default: the default value.
+      text: the help text, one line.
+      role: what the value decides. "science": a run's numbers; part of a trial's name
+        and fixed by study.json. "logging": fixed too, but without effect on the
+        verdict. "environment": which runs are computed, where and how. "launch": one
+        invocation of the command; not recorded.
+      group: the group of --help; None for the flags of one experiment.
+      choices: the valid values, if not all.
+      low: the smallest valid value.
+      below: the upper bound, exclusive.
+      formerly: the flag's name in an earlier version. The error for the old name
+        contains the new one.
     """
     metadata = {
         "help": text,
         "role": role,
+        "group": group,
         "choices": tuple(choices),
         "low": low,
         "below": below,
@@ -48,135 +65,234 @@ def flag(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-FIRST_TUNING_SEED = 1_000_000  # seeds from here on tune, and decide nothing
+FIRST_TUNING_SEED = 1_000_000  # smaller seeds are for the verdict, the rest for tuning
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What every experiment has. Sizes are in examples, steps or seconds."""
+    """The flags of every experiment."""
 
-    dataset: str = flag("digits", "data set to train on")
-    seed: int = flag(
-        0, "first seed", low=0, below=FIRST_TUNING_SEED, role="environment"
-    )
-    seeds: int = flag(
-        8, "how many seeds: --seed=S gives S to S+N-1", low=1, role="environment"
-    )
-    epochs: float = flag(10.0, "passes over the training data", low=0)
-    steps: int = flag(0, "updates; 0: as many as --epochs makes", low=0)
-    batch_size: int = flag(64, "examples an update", low=1)
-    log_every: int = flag(
-        0, "steps between logged rows; 0: 50 rows a run", low=0, role="logging"
-    )
-    eval_every: int = flag(0, "steps between validations; 0: 20 a run", low=0)
-    seeds_by: str = flag(
-        "auto",
-        "how seeds share the machine",
-        choices=("auto", "map", "cores", "vmap", "shard", "pmap"),
-        role="environment",
-    )
-    save_every_secs: float = flag(
-        30.0, "seconds between checkpoints", low=0, role="environment"
-    )
-    workdir: str = flag(
-        "", "the study's directory; default runs/NAME-DATASET", role="environment"
-    )
+    dataset: str = flag("digits", "name of the data set", group="Data")
     data_dir: str = flag(
         "",
-        "prepared data sets; default $TFDS_DATA_DIR or TFDS's own",
+        "directory of prepared data sets (default: $TFDS_DATA_DIR, else TFDS's)",
         role="environment",
+        group="Data",
     )
     manual_dir: str = flag(
-        "", "a folder with the data set's original files", role="environment"
+        "",
+        "directory or file with the data set's original files",
+        role="environment",
+        group="Data",
     )
-    resize: int = flag(0, "images become NxN pixels; 0: as they are", low=0)
     download: bool = flag(
-        False, "fetch the data set from the network if need be", role="environment"
+        False,
+        "download the data set if it is not prepared",
+        role="environment",
+        group="Data",
+    )
+    resize: int = flag(
+        0, "resize images to N x N pixels (0: keep their size)", low=0, group="Data"
     )
     full: bool = flag(
-        False, "the full size, on which verdicts rest", role="environment"
-    )
-    smoke: bool = flag(
         False,
-        "a few steps of small nets of some variants, as a trial",
+        "use the full size, for which the verdict is declared",
         role="environment",
+        group="Size and training",
+    )
+    epochs: float = flag(
+        10.0, "passes over the training data", low=0, group="Size and training"
+    )
+    steps: int = flag(
+        0,
+        "number of updates (0: computed from --epochs)",
+        low=0,
+        group="Size and training",
+    )
+    batch_size: int = flag(64, "examples per update", low=1, group="Size and training")
+    eval_every: int = flag(
+        0,
+        "updates between evaluations on validation data (0: 20 per run)",
+        low=0,
+        group="Size and training",
+    )
+    seed: int = flag(
+        0,
+        "first seed",
+        low=0,
+        below=FIRST_TUNING_SEED,
+        role="environment",
+        group="Seeds and devices",
+    )
+    seeds: int = flag(
+        8,
+        "number of seeds: --seed=S --seeds=N runs S to S+N-1",
+        low=1,
+        role="environment",
+        group="Seeds and devices",
+    )
+    seeds_by: str = flag(
+        "auto",
+        "strategy over seeds",
+        choices=("auto", "map", "cores", "vmap", "shard", "pmap"),
+        role="environment",
+        group="Seeds and devices",
+    )
+    workdir: str = flag(
+        "",
+        "directory of the study (default: runs/NAME-DATASET)",
+        role="environment",
+        group="Output and checkpoints",
+    )
+    log_every: int = flag(
+        0,
+        "updates between rows of metrics.jsonl (0: 50 rows per run)",
+        low=0,
+        role="logging",
+        group="Output and checkpoints",
+    )
+    save_every_secs: float = flag(
+        30.0,
+        "seconds between checkpoints",
+        low=0,
+        role="environment",
+        group="Output and checkpoints",
+    )
+    tensorboard: bool = flag(
+        False,
+        "also write TensorBoard files, one set per run",
+        role="environment",
+        group="Output and checkpoints",
     )
     plan: bool = flag(
-        False, "print the trials and their sizes, and stop", role="launch"
+        False,
+        "print the trials with their sizes and times, and exit",
+        role="launch",
+        group="Launching",
     )
     trial: str = flag(
-        "", "run only this trial of the study (a name of --plan)", role="launch"
+        "",
+        "run one trial only (a name printed by --plan)",
+        role="launch",
+        group="Launching",
+    )
+    jobs: int = flag(
+        1,
+        "number of parallel processes (1: run all trials in this process)",
+        low=1,
+        role="launch",
+        group="Launching",
     )
     launcher: str = flag(
         "local",
-        "run the trials here or as Slurm jobs, or print their commands",
+        "where the trials run; commands: print one command per trial",
         choices=("local", "commands", "slurm"),
         role="launch",
-    )
-    jobs: int = flag(
-        1, "processes at a time; 1: all trials in this process", low=1, role="launch"
+        group="Launching",
     )
     retries: int = flag(
-        2, "tries more of a process that was killed or crashed", low=0, role="launch"
+        2,
+        "restarts of a process that was killed or crashed",
+        low=0,
+        role="launch",
+        group="Launching",
     )
-    slurm_minutes: int = flag(
-        60, "time limit of a Slurm job; it is requeued", low=1, role="launch"
-    )
-    slurm_partition: str = flag("", "Slurm's partition; default its own", role="launch")
-    slurm_gpus: int = flag(0, "GPUs of a Slurm job", low=0, role="launch")
-    slurm_cpus: int = flag(
-        0, "cores of a Slurm job; 0: Slurm's default", low=0, role="launch"
-    )
-    slurm_more: str = flag("", "more of sbatch: NAME=VALUE,NAME=VALUE", role="launch")
-    tensorboard: bool = flag(
-        False, "write TensorBoard files too, one set a run", role="environment"
-    )
-    retry_failed: bool = flag(False, "run trials with failed runs again", role="launch")
-    locate_nan: bool = flag(
-        False, "say which module of a failed run was not finite", role="launch"
+    retry_failed: bool = flag(
+        False, "run failed trials again", role="launch", group="Launching"
     )
     break_lock: bool = flag(
-        False, "take a directory over, whoever has locked it", role="launch"
+        False,
+        "take over a directory that another process has locked",
+        role="launch",
+        group="Launching",
+    )
+    slurm_minutes: int = flag(
+        60,
+        "time limit of a Slurm job in minutes; the job is requeued at the limit",
+        low=1,
+        role="launch",
+        group="Launching",
+    )
+    slurm_partition: str = flag(
+        "", "Slurm partition (default: Slurm's)", role="launch", group="Launching"
+    )
+    slurm_gpus: int = flag(
+        0, "GPUs per Slurm job", low=0, role="launch", group="Launching"
+    )
+    slurm_cpus: int = flag(
+        0,
+        "CPU cores per Slurm job (0: Slurm's default)",
+        low=0,
+        role="launch",
+        group="Launching",
+    )
+    slurm_more: str = flag(
+        "",
+        "other options of sbatch, as NAME=VALUE,NAME=VALUE",
+        role="launch",
+        group="Launching",
+    )
+    smoke: bool = flag(
+        False,
+        "run a few updates of small networks, to test the installation",
+        role="environment",
+        group="Debugging",
+    )
+    locate_nan: bool = flag(
+        False,
+        "name the module whose values are not finite in each failed run",
+        role="launch",
+        group="Debugging",
     )
     profile: bool = flag(
         False,
-        "write a trace of each trial (of few --steps, or it is large)",
+        "write a profiler trace of each trial (use few --steps)",
         role="environment",
+        group="Debugging",
     )
 
     def updates(self, per_epoch: int) -> int:
-        """How many updates a run makes, if so many are a pass over the data."""
+        """The number of updates of a run.
+
+        Args:
+          per_epoch: updates per pass over the training data.
+        """
         return self.steps or max(1, round(self.epochs * per_epoch))
+
+
+COMMON_FIELDS = {f.name: f for f in dataclasses.fields(RunConfig)}
 
 
 def field_names(config: Any, *roles: Role) -> frozenset[str]:
     """The names of a config's fields that have one of these roles.
 
-    An experiment that declares a field of `RunConfig` again changes its default, not
-    its role.
+    An experiment that declares a field of `RunConfig` again changes the default, not
+    the role.
 
     Args:
       config: a dataclass that extends `RunConfig`, or an instance.
+      *roles: see `flag`.
     """
-    general = {f.name: f for f in dataclasses.fields(RunConfig)}
     return frozenset(
         f.name
         for f in dataclasses.fields(config)
-        if general.get(f.name, f).metadata.get("role", "science") in roles
+        if COMMON_FIELDS.get(f.name, f).metadata.get("role", "science") in roles
     )
 
 
 def field_defaults(config: Any) -> dict[str, Any]:
-    """{field: default} of a config."""
+    """The defaults of a config's fields, by name."""
     return {f.name: f.default for f in dataclasses.fields(config)}
 
 
 @dataclasses.dataclass(frozen=True)
 class StudyRequest:
-    """A command line, parsed.
+    """A parsed command line.
 
-    config: of the first variant. factors: {name: levels}. explicit_flags: the names of
-    the fields that the command line sets.
+    Attributes:
+      config: the config of the first variant.
+      factors: {factor: levels}.
+      explicit_flags: the names of the fields that the command line sets.
     """
 
     config: Any
@@ -189,14 +305,18 @@ def _types(cls: type) -> dict[str, type]:
 
 
 def parse_value(field: dataclasses.Field, kind: type, text: str) -> Any:
-    """One value of a field, as its flag would read it; raises UserError naming it."""
+    """Converts one value of a flag to the field's type and checks it.
+
+    Raises:
+      UserError: the value is malformed or not among the valid ones.
+    """
     name, meta = field.name, field.metadata
     if kind is bool:
-        return text == "True"  # absl has read it already
+        return text == "True"  # absl has parsed the flag
     try:
         value: Any = kind(text)
     except ValueError:
-        expected = {int: "a whole number", float: "a number"}[kind]
+        expected = {int: "an integer", float: "a number"}[kind]
         raise UserError(
             "flag-not-a-number", f"--{name}={text}: must be {expected}"
         ) from None
@@ -227,17 +347,18 @@ def parse(
     factors: Mapping[str, Sequence[Any]],
     defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda explicit: {},
 ) -> StudyRequest:
-    """Reads a command line.
+    """Parses a command line.
 
     Args:
-      cls: a frozen dataclass that extends `RunConfig`.
-      arguments: without the program's name.
-      factors: the study's factors and their declared levels.
-      defaults: {field that the command line sets: value} -> the defaults that differ
-        for that data set, --full or --smoke; levels of a factor too.
+      cls: a frozen dataclass whose fields are declared with `flag`.
+      arguments: the command line without the program's name.
+      factors: {factor: levels} as the study declares them.
+      defaults: maps {field that the command line sets: value} to {field: default},
+        where the data set, --full or --smoke changes a default; a factor's default is
+        its levels.
 
     Raises:
-      UserError: an unknown flag, a bad value, an unknown level.
+      UserError: an unknown flag or an invalid value.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}
     types = _types(cls)
@@ -259,17 +380,17 @@ def parse(
 
 
 def _levels(field: dataclasses.Field, kind: type, text: str) -> tuple[Any, ...]:
-    """The levels of a factor in a comma list, each once."""
+    """Parses a comma-separated list of levels; repeated levels are dropped."""
     parts = [part for part in text.split(",") if part]
     if not parts:
         raise UserError(
-            "flag-without-value", f"--{field.name}: needs at least one level"
+            "flag-without-value", f"--{field.name}=: give at least one level"
         )
     return tuple(dict.fromkeys(parse_value(field, kind, part) for part in parts))
 
 
 def _texts(arguments, fields, types) -> dict[str, str]:
-    """{field: text} of a command line, by absl's rules."""
+    """Splits a command line into {field: text}, by absl's syntax."""
     parser = flags.FlagValues()
     for name in fields:
         if types[name] is bool:
@@ -282,14 +403,16 @@ def _texts(arguments, fields, types) -> dict[str, str]:
         for name, field in fields.items():
             if field.metadata.get("formerly") == error.flagname:
                 raise UserError(
-                    "renamed-flag", f"--{error.flagname}: is now --{name}"
+                    "renamed-flag",
+                    f"--{error.flagname}: this flag was renamed; use --{name}",
                 ) from None
         near = closest_match(error.flagname, fields)
-        hint = f"; did you mean --{near}?" if near else "; --help lists them"
+        hint = f"did you mean --{near}? " if near else ""
         raise UserError(
-            "unknown-flag", f"--{error.flagname}: no such flag{hint}"
+            "unknown-flag",
+            f"--{error.flagname}: unknown flag; {hint}--help lists the flags",
         ) from None
-    except flags.IllegalFlagValueError as error:  # only of true-or-false flags
+    except flags.IllegalFlagValueError as error:  # of a boolean flag
         flag_and_value = str(error).removeprefix("flag ").split(": ")[0]
         raise UserError(
             "flag-not-boolean", f"{flag_and_value}: must be true or false"
@@ -298,40 +421,68 @@ def _texts(arguments, fields, types) -> dict[str, str]:
         raise UserError("flag-syntax", " ".join(str(error).split())) from None
     if rest:
         raise UserError(
-            "not-a-flag", f"{rest[0]}: flags begin with --; --help lists them"
+            "not-a-flag", f"{rest[0]}: flags begin with --; --help lists the flags"
         )
     texts = {name: str(parser[name].value) for name in fields if parser[name].present}
     for name, text in texts.items():
         if text == "" and types[name] is not str:
-            raise UserError("flag-without-value", f"--{name}=: needs a value")
+            raise UserError("flag-without-value", f"--{name}=: give a value")
     return texts
 
 
 def describe(cls: type, factors: Mapping[str, Sequence[Any]]) -> str:
-    """The text of --help: the experiment's own flags first."""
-    fields = dataclasses.fields(cls)
-    if issubclass(cls, RunConfig):
-        general = field_defaults(RunConfig).keys()
-        groups = {
-            "This experiment": [f for f in fields if f.name not in general],
-            "Every experiment": [f for f in fields if f.name in general],
-        }
-    else:
-        groups = {"Flags": list(fields)}
-    lines = []
-    for title, group in groups.items():
-        lines += [f"{title}:", *(_describe_flag(f, factors) for f in group), ""]
-    return "\n".join(lines)
+    """The flags part of --help.
+
+    An experiment's own flags come first, the flags of `RunConfig` follow by group.
+
+    Args:
+      cls: a dataclass whose fields are declared with `flag`.
+      factors: {factor: levels}; a factor's flag is printed with its levels.
+    """
+    is_experiment = issubclass(cls, RunConfig)
+    own = "Flags of this experiment" if is_experiment else "Flags"
+    if factors:
+        own += " (a [factor] takes a comma-separated list of levels)"
+    groups: dict[str, list[dataclasses.Field]] = {own: []}
+    groups |= {name: [] for name in typing.get_args(Group) if is_experiment}
+    order = list(COMMON_FIELDS) if is_experiment else []
+    fields = sorted(
+        dataclasses.fields(cls),
+        key=lambda f: order.index(f.name) if f.name in order else -1,
+    )
+    for field in fields:
+        common = COMMON_FIELDS.get(field.name) if is_experiment else None
+        groups[common.metadata["group"] if common else own].append(field)
+    sections = [
+        "\n".join([f"{title}:", *(_describe_flag(f, factors) for f in members)])
+        for title, members in groups.items()
+        if members
+    ]
+    return "\n\n".join(sections)
+
+
+HELP_WIDTH = 100  # columns of --help
+FLAG_WIDTH = 24  # columns of a flag and its default
 
 
 def _describe_flag(
     field: dataclasses.Field, factors: Mapping[str, Sequence[Any]]
 ) -> str:
-    """The line of --help about a flag."""
+    """A flag, its default and its help text: one line, unless they are too long."""
     name, default, choices = field.name, field.default, field.metadata.get("choices")
+    text = field.metadata.get("help", "")
     if name in factors:
+        text += " [factor]"
         default = ",".join(map(str, factors[name]))
-    usage = f"--{name}={default}" if default is not False else f"--{name}"
-    note = f" (one of {', '.join(map(str, choices))})" if choices else ""
-    note += " [factor: a comma list]" if name in factors else ""
-    return f"  {usage:<34} {field.metadata.get('help', '')}{note}"
+        choices = [c for c in choices or () if c not in factors[name]] and choices
+    usage = f"  --{name}" if default is False else f"  --{name}={default}"
+    if choices:
+        text += f" (one of {', '.join(map(str, choices))})"
+    indent = " " * (FLAG_WIDTH + 2)
+    lines = textwrap.wrap(text, HELP_WIDTH - len(indent))
+    if len(usage) > FLAG_WIDTH:
+        return "\n".join([usage, *(indent + line for line in lines)])
+    first, *others = lines or [""]
+    return "\n".join(
+        [f"{usage:<{len(indent)}}{first}".rstrip(), *(indent + o for o in others)]
+    )

@@ -5,8 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from user_errors import check_stderr, user_error
 
 from dljax.config import (
+    COMMON_FIELDS,
+    HELP_WIDTH,
     RunConfig,
     StudyRequest,
     describe,
@@ -14,7 +17,7 @@ from dljax.config import (
     flag,
     parse,
 )
-from dljax.errors import UserError
+from dljax.errors import DISK, USAGE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,9 +44,8 @@ def test_defaults_and_declared_levels():
 
 def test_numbers_have_choices_too():
     assert parse_flags("--depth=20").config.depth == 20
-    with pytest.raises(UserError, match="--depth=9: must be one of 8, 20"):
+    with user_error("flag-unknown-choice", "--depth=9", 8, 20):
         parse_flags("--depth=9")
-    assert "(one of 8, 20)" in describe(Config, FACTORS)
 
 
 def test_every_field_is_a_flag():
@@ -84,51 +86,81 @@ def test_sizes_are_defaults_that_flags_override():
 
 
 @pytest.mark.parametrize(
-    ("argument", "says"),
+    ("argument", "error_id", "names"),
     [
-        ("--stepz=3", ["--stepz", "--steps"]),
-        ("--layers=20", ["--layers", "is now --depth"]),
-        ("--steps=ten", ["--steps=ten", "whole number"]),
-        ("--rate=fast", ["--rate=fast", "number"]),
-        ("--network=cmm", ["--network=cmm", "did you mean cnn?"]),
-        ("--network=", ["--network"]),
-        ("--width=0", ["--width=0", "at least 1"]),
-        ("--width=4,x", ["--width=x"]),
-        ("--seeds=0", ["--seeds=0", "at least 1"]),
-        ("--seeds=", ["--seeds"]),
-        ("--seeds_by=vamp", ["--seeds_by=vamp", "vmap"]),
-        ("--download=maybe", ["download", "maybe"]),
-        ("mnist", ["mnist", "--"]),
+        ("--stepz=3", "unknown-flag", ["--stepz", "--steps"]),
+        ("--layers=20", "renamed-flag", ["--layers", "--depth"]),
+        ("--steps=ten", "flag-not-a-number", ["--steps=ten"]),
+        ("--rate=fast", "flag-not-a-number", ["--rate=fast"]),
+        ("--network=cmm", "flag-unknown-choice", ["--network=cmm", "cnn"]),
+        ("--network=", "flag-without-value", ["--network"]),
+        ("--width=0", "flag-out-of-range", ["--width=0", "1"]),
+        ("--width=4,x", "flag-not-a-number", ["--width=x"]),
+        ("--seeds=0", "flag-out-of-range", ["--seeds=0", "1"]),
+        ("--seeds=", "flag-without-value", ["--seeds"]),
+        ("--seeds_by=vamp", "flag-unknown-choice", ["--seeds_by=vamp", "vmap"]),
+        ("--download=maybe", "flag-not-boolean", ["--download=maybe"]),
+        ("mnist", "not-a-flag", ["mnist", "--"]),
     ],
 )
-def test_mistakes_are_named(argument, says):
-    with pytest.raises(UserError) as raised:
+def test_mistakes_are_named(argument, error_id, names):
+    with user_error(error_id, *names):
         parse_flags(argument)
-    assert raised.value.code == 2
-    message = str(raised.value)
-    assert "\n" not in message
-    assert all(part in message for part in says), message
 
 
-def test_help_lists_own_flags_first():
-    text = describe(Config, FACTORS)
-    assert text.index("--rate") < text.index("--seeds")
-    assert "--network=cnn,mlp" in text
-    assert all(f"--{f.name}" in text for f in dataclasses.fields(Config))
+def sections(text):
+    """{title: the flags listed below it} of a --help."""
+    flags = {}
+    for line in text.splitlines():
+        if line and not line.startswith(" "):
+            title = line.split(" (")[0].removesuffix(":")
+            flags[title] = []
+        elif line.startswith("  --"):
+            flags[title].append(line.split("=")[0].split()[0].removeprefix("--"))
+    return flags
+
+
+def test_help_has_own_flags_first_and_common_ones_by_group():
+    own, *common = sections(describe(Config, FACTORS)).items()
+    assert own[1] == ["network", "width", "rate", "depth"]
+    for title, names in common:
+        assert {COMMON_FIELDS[name].metadata["group"] for name in names} == {title}
+    listed = [name for _, names in [own, *common] for name in names]
+    assert sorted(listed) == sorted(f.name for f in dataclasses.fields(Config))
+
+
+def test_help_shows_levels_choices_and_an_experiments_defaults():
+    text = describe(OtherDefaults, FACTORS)
+    assert "seeds" in sections(text)["Seeds and devices"]
+    for part in ("--network=cnn,mlp", "--width=8,16", "8, 20", "--seeds=20 "):
+        assert part in text
+
+
+def test_help_of_common_flags_is_short():
+    lines = describe(Config, FACTORS).splitlines()
+    assert len(lines) <= 60
+    assert all(len(line) <= HELP_WIDTH for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "error_id", "name"),
     [
-        (["--stepz=3"], 2, "--stepz"),
-        (["--network=cmm"], 2, "cnn"),
-        (["--dataset=nosuch"], 2, "--dataset=nosuch"),
-        (["--dataset=mnist"], 2, "--manual_dir"),
-        (["--dataset=mnist", "--manual_dir=nowhere"], 2, "--manual_dir=nowhere"),
-        (["--workdir=/dev/null/x"], 74, "--workdir"),
+        (["--stepz=3"], USAGE, "unknown-flag", "--stepz"),
+        (["--network=cmm"], USAGE, "flag-unknown-choice", "cnn"),
+        (["--dataset=nosuch"], USAGE, "unknown-dataset", "--dataset=nosuch"),
+        (["--dataset=mnist"], USAGE, "dataset-not-prepared", "--manual_dir"),
+        (
+            ["--dataset=mnist", "--manual_dir=nowhere"],
+            USAGE,
+            "manual-dir-incomplete",
+            "--manual_dir=nowhere",
+        ),
+        (["--workdir=/dev/null/x"], DISK, "directory-not-writable", "--workdir"),
     ],
 )
-def test_a_mistake_is_one_line_before_jax_is_imported(arguments, code, says, tmp_path):
+def test_a_mistake_is_one_line_before_jax_is_imported(
+    arguments, code, error_id, name, tmp_path
+):
     script = (
         "import sys, experiments.cnn_vs_mlp as e\n"
         "from dljax import cli\n"
@@ -144,20 +176,20 @@ def test_a_mistake_is_one_line_before_jax_is_imported(arguments, code, says, tmp
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert says in done.stderr
+    check_stderr(done.stderr, error_id, name)
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "error_id"),
     [
-        ("1", "less than 1"),
-        ("-0.1", "at least 0"),
-        ("nan", "finite"),
-        ("inf", "finite"),
+        ("1", "flag-out-of-range"),
+        ("-0.1", "flag-out-of-range"),
+        ("nan", "flag-not-finite"),
+        ("inf", "flag-not-finite"),
     ],
 )
-def test_numbers_have_bounds(text, what):
+def test_numbers_have_bounds(text, error_id):
     from experiments.cnn_vs_mlp import Config
 
-    with pytest.raises(UserError, match=what):
+    with user_error(error_id, f"--dropout={text}"):
         parse(Config, [f"--dropout={text}"], factors={})

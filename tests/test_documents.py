@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import scipy.io.wavfile
 from piano_rolls import random_rolls, write_mat
+from user_errors import user_error
 
-from dljax.config import parse
+from dljax.config import COMMON_FIELDS, HELP_WIDTH, parse
 from dljax.datasets.registry import REGISTRY
-from dljax.errors import UserError
 from dljax.reporting import readme_tables
 from dljax.studies import verdict
 
@@ -152,14 +152,18 @@ def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_help_prints_claim_and_flags(name, capsys):
+def test_help_begins_with_the_docstring_and_own_flags(name, capsys):
     from dljax import cli
 
     module = importlib.import_module(f"experiments.{name}")
     assert cli.run(module, ["--help"]) == 0
-    output = capsys.readouterr().out
-    assert "Claim:" in output
-    assert output.index("This experiment") < output.index("Every experiment")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == module.__doc__.splitlines()[0]
+    assert all(len(line) <= HELP_WIDTH for line in lines)
+    flags = re.findall(r"^  --(\w+)", "\n".join(lines), re.M)
+    own = {f.name for f in dataclasses.fields(module.Config)} - COMMON_FIELDS.keys()
+    assert set(flags[: len(own)]) == own
+    assert set(flags[len(own) :]) == set(COMMON_FIELDS)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -169,7 +173,7 @@ def test_former_flags_name_the_new_ones(name):
     for field in fields.values():
         if former := field.metadata["formerly"]:
             assert former not in fields
-            with pytest.raises(UserError, match=f"--{former}: is now --{field.name}"):
+            with user_error("renamed-flag", f"--{former}", f"--{field.name}"):
                 parse(config, [f"--{former}=1"], factors={})
 
 
