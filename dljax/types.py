@@ -78,7 +78,7 @@ class Task(NamedTuple):
       batch, whose `batch["weight"]` is 1 for an example and 0 for padding.
     sample(params, model_state, batch, key) -> {name: array (b, ...)}, or None: samples
       for the examples of an evaluation batch.
-    probes: as `metrics`, or None. Costlier metrics, of the network's internals;
+    final_metrics: as `metrics`, or None. Costly metrics, or of the network's internals;
       computed once, at the end, on the test split.
     sample_evaluator: computes metrics of the test split's samples on the host, or None.
     split_batch: each turn gets its own equal part of a step's batch.
@@ -90,7 +90,7 @@ class Task(NamedTuple):
     turns: tuple[Turn, ...]
     metrics: Callable[..., Metrics]
     sample: Callable[..., dict[str, jax.Array]] | None = None
-    probes: Callable[..., Metrics] | None = None
+    final_metrics: Callable[..., Metrics] | None = None
     sample_evaluator: SampleEvaluator | None = None
     split_batch: bool = False
     generate: Callable[..., dict[str, jax.Array]] | None = None

@@ -109,7 +109,7 @@ def task(config, source, numbers):
     """Classification, and on test data the quality of four attributions."""
     import jax.numpy as jnp
 
-    from dljax.interpret.attribution_metrics import attribution_probe, attributions
+    from dljax.interpret.attribution_metrics import attribution_metrics, attributions
     from dljax.models.cnn import cnn
     from dljax.models.mlp import mlp
     from dljax.tasks.classification import classification
@@ -128,7 +128,9 @@ def task(config, source, numbers):
         samples = base.sample(params, model_state, batch, key) if base.sample else {}
         return {**samples, **maps}
 
-    return base._replace(probes=attribution_probe(net, layer=layer), sample=sample)
+    return base._replace(
+        final_metrics=attribution_metrics(net, layer=layer), sample=sample
+    )
 
 
 if __name__ == "__main__":

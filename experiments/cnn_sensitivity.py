@@ -99,7 +99,7 @@ def source(config):
 
 def task(config, source, numbers):
     """Classification, and on test data its accuracy under corruption and attack."""
-    from dljax.interpret.sensitivity import sensitivity_probe
+    from dljax.interpret.sensitivity import sensitivity_metrics
     from dljax.models.cnn import cnn
     from dljax.models.mlp import mlp
     from dljax.sources.examples import image_example
@@ -113,7 +113,7 @@ def task(config, source, numbers):
     else:
         net = mlp((config.hidden,) if config.network == "mlp" else (), outputs)
     base = classification(net, adamw(config.learning_rate), example=example)
-    return base._replace(probes=sensitivity_probe(net, side=config.canvas))
+    return base._replace(final_metrics=sensitivity_metrics(net, side=config.canvas))
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def task(config, source, numbers):
     rate = warmup_cosine(config.learning_rate, steps, warmup=steps // 20)
     base = classification(net, adamw(rate), example=jnp.zeros(batch["image"].shape))
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         accuracies = {}
         b, h, w, c = batch["image"].shape
         for percent in PERCENTS:
@@ -143,7 +143,7 @@ def task(config, source, numbers):
             accuracies[f"accuracy_{percent}"] = accuracy
         return accuracies
 
-    return base._replace(probes=probe)
+    return base._replace(final_metrics=final_metrics)
 
 
 if __name__ == "__main__":

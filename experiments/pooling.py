@@ -117,13 +117,13 @@ def task(config, source, numbers):
         label=config.probe_target,
     )
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         del params, model_state, key
         count = batch["weight"].sum()
         costs = {"log2_flop": cost.flops, "log2_activations": cost.activations}
         return {k: (jnp.log2(v) * count, count) for k, v in costs.items()}
 
-    return base._replace(probes=probe)
+    return base._replace(final_metrics=final_metrics)
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def task(config, source, numbers):
         norms = jnp.log10(jnp.maximum(norms, 1e-30))
         return norms[-1 - jnp.array(LAGS)] - norms[-1:]
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         del model_state
         initial, _ = net.init(key, example)
         weight = batch["weight"]
@@ -156,7 +156,7 @@ def task(config, source, numbers):
         }
 
     optimizer = adamw(config.learning_rate or RATES[config.cell], clip=1.0)
-    return regression(net, optimizer, example=example, probe=probe)
+    return regression(net, optimizer, example=example, final_metrics=final_metrics)
 
 
 if __name__ == "__main__":

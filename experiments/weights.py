@@ -115,7 +115,7 @@ def task(config, source, numbers):
     base = classification(net, adamw(config.learning_rate), example=example)
     fractions = jnp.array(PERCENTS) / 100
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         accuracies: dict = {}
         for i, by in enumerate(ORDERS):
             prune_key = jax.random.fold_in(key, i)
@@ -132,7 +132,7 @@ def task(config, source, numbers):
             accuracies[f"{by}_mean"] = sums.sum(), counts.sum()
         return accuracies
 
-    return base._replace(probes=probe)
+    return base._replace(final_metrics=final_metrics)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def test_pca_is_fitted_to_the_training_images():
     np.testing.assert_allclose(mean, seen.mean(0), rtol=1e-4)
     _, _, rows = np.linalg.svd(seen - seen.mean(0), full_matrices=False)
     np.testing.assert_allclose(np.abs(rows[:2] @ basis), np.eye(2), atol=1e-3)
-    found = program.evaluate(state, "test", probes=True)
+    found = program.evaluate(state, "test", final_metrics=True)
     rest = x[116:].reshape(-1, 12) - seen.mean(0)
     residual = ((rest - rest @ rows[:2].T @ rows[:2]) ** 2).mean()
     total, count = found["pca_mse"]
@@ -56,7 +56,7 @@ def test_importance_weighted_bound_is_tighter():
     program = programs.make_program(
         f.task, f.source, (0,), strategy="map", batch_size=16
     )
-    found = program.evaluate(program.init(), "test", probes=True)
+    found = program.evaluate(program.init(), "test", final_metrics=True)
     bound, tighter = (
         float(found[k][0][0] / found[k][1][0]) for k in ("nelbo", "iw_nll")
     )
@@ -87,7 +87,7 @@ def test_the_importance_weighted_bound_converges_to_the_likelihood():
     options = {"likelihood": "gaussian", "importance_samples": 5000}
     options |= {"metric_suffix": "grey"}
     task, params, stats, batch = linear_vae_of(x, **options)
-    found = jax.jit(task.probes)(params, stats, batch, jax.random.key(2))
+    found = jax.jit(task.final_metrics)(params, stats, batch, jax.random.key(2))
     bound, tighter = (float(found[k][0]) / 20 for k in ("bound_grey", "iw_nll_grey"))
     decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
     weights, scale = decoder["kernel"], jnp.exp(params["net"]["log_scale"])

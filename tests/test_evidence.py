@@ -173,7 +173,7 @@ def test_attribution_of_trained_net_finds_planted_evidence():
     model = cnn((8,), 8, 2, pool="none")
     task = classification(model, adamw(0.01), example=noise[:1])
 
-    def probe(params, stats, batch, key):
+    def final_metrics(params, stats, batch, key):
         def score(images):
             logits, _ = model.apply(params["net"], stats, images, key=None, train=False)
             return attribute.select_class(jax.nn.softmax(logits), batch["label"])
@@ -189,10 +189,14 @@ def test_attribution_of_trained_net_finds_planted_evidence():
 
     source = table({k: np.asarray(v) for k, v in planted.items()})
     program = programs.make_program(
-        task._replace(probes=probe), source, (0, 1), strategy="map", batch_size=16
+        task._replace(final_metrics=final_metrics),
+        source,
+        (0, 1),
+        strategy="map",
+        batch_size=16,
     )
     state = program.init()
     state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 240)
-    found = program.evaluate(state, "test", probes=True)
+    found = program.evaluate(state, "test", final_metrics=True)
     shares = {k: np.asarray(total / count) for k, (total, count) in found.items()}
     assert (shares["hit"] > shares["chance"] + 0.3).all(), shares

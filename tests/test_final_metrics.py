@@ -19,10 +19,10 @@ from dljax.studies.study import Profile
 
 
 def task(config, source, numbers):
-    """The small task; its probe measures what a constant answer would."""
+    """The small task; its final metric is that of a constant answer."""
     task = digits_experiment.task(config, source, numbers)
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         del params, model_state, key
         weight = batch["weight"]
         return {
@@ -34,7 +34,7 @@ def task(config, source, numbers):
         samples = task.sample(params, model_state, batch, key)
         return {**samples, "map": batch["image"][..., 0] - 0.5}
 
-    return task._replace(probes=probe, sample=sample)
+    return task._replace(final_metrics=final_metrics, sample=sample)
 
 
 @pytest.fixture(scope="module")

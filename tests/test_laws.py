@@ -202,11 +202,11 @@ def test_evaluation_counts_every_example_once_in_any_batch(family, expected, fas
     state = compiled.to_devices(expected)
     for split in ("valid", "test"):
         sizes = [len(f.source.split(seed)[split]) for seed in SEEDS]
-        probes = split == "test"
-        found = compiled.evaluate(state, split, probes=probes)
+        final_metrics = split == "test"
+        found = compiled.evaluate(state, split, final_metrics=final_metrics)
         whole = programs.make_program(
             f.task, f.source, SEEDS, strategy="map", batch_size=f.batch_size
-        ).evaluate(state, split, probes=probes)
+        ).evaluate(state, split, final_metrics=final_metrics)
         if name := MASKS.get(family):
             rows = [f.source.split(seed)[split] for seed in SEEDS]  # tokens are counted
             sizes = [f.source.gather(f.source.arrays, r)[name].sum() for r in rows]

@@ -12,9 +12,9 @@ import pytest
 import study_fixtures
 
 from dljax.errors import UserError
-from dljax.interpret.attribution_metrics import attribution_probe, attributions
+from dljax.interpret.attribution_metrics import attribution_metrics, attributions
 from dljax.interpret.model_card import as_classifier, measure_limits
-from dljax.interpret.sensitivity import EPSILONS, sensitivity_probe
+from dljax.interpret.sensitivity import EPSILONS, sensitivity_metrics
 from dljax.models.cnn import cnn
 from dljax.studies.experiment import import_experiment
 from dljax.tasks.classification import classification
@@ -62,7 +62,7 @@ def batch():
 
 def test_constant_classifier_loses_nothing(batch):
     net = linear(jnp.zeros((8, 8)))
-    found = means(sensitivity_probe(net, side=8)({"net": {}}, {}, batch, KEY))
+    found = means(sensitivity_metrics(net, side=8)({"net": {}}, {}, batch, KEY))
     assert len(found) == 9 * 5
     assert set(found.values()) == {0.5}  # the first class, of 15 in 30
 
@@ -73,7 +73,7 @@ def test_attacks_on_linear_net_flip_margins_within_epsilon(batch):
     weights_sum = np.abs(weights).sum()
     signed = np.where(np.asarray(batch["label"]) == 1, z, -z)[:30]
     found = means(
-        sensitivity_probe(linear(weights), side=8)({"net": {}}, {}, batch, KEY)
+        sensitivity_metrics(linear(weights), side=8)({"net": {}}, {}, batch, KEY)
     )
     for i, epsilon in enumerate(EPSILONS):
         left = (signed > epsilon * weights_sum).mean()
@@ -84,7 +84,7 @@ def test_attacks_on_linear_net_flip_margins_within_epsilon(batch):
 def test_attributions_hit_evidence_in_the_mask(batch):
     weights = jnp.zeros((8, 8)).at[2:5, 3:6].set(3.0)
     ones = {**batch, "label": jnp.ones_like(batch["label"])}
-    found = means(attribution_probe(linear(weights))({"net": {}}, {}, ones, KEY))
+    found = means(attribution_metrics(linear(weights))({"net": {}}, {}, ones, KEY))
     for method in ("gradient", "integrated"):
         assert found[f"{method}_hit"] == pytest.approx(1)
         assert found[f"{method}_mass"] == pytest.approx(1)
@@ -96,7 +96,7 @@ def test_attributions_hit_evidence_in_the_mask(batch):
 
 def test_hit_needs_a_mask(batch):
     plain = {name: batch[name] for name in ("image", "label", "weight")}
-    found = attribution_probe(linear(jnp.ones((8, 8))))({"net": {}}, {}, plain, KEY)
+    found = attribution_metrics(linear(jnp.ones((8, 8))))({"net": {}}, {}, plain, KEY)
     assert not any(name.endswith(("hit", "mass")) for name in found)
 
 

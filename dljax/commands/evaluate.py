@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     backend.prepare()
     run = loading.load(arguments[0])
     test = run.split == "test"
-    sums = run.program.evaluate(run.tested, run.split, probes=test, samples=test)
+    sums = run.program.evaluate(run.tested, run.split, final_metrics=test, samples=test)
     values = {k: divide(*pair)[: len(run.runs)] for k, pair in sums.items()}
     recorded = {
         (row["variant"], row["seed"], row["step"]): row

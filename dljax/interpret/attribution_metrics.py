@@ -1,4 +1,4 @@
-"""All attributions of a classifier, and a probe that measures their quality."""
+"""All attributions of a classifier, and the metrics of their quality."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,17 +39,17 @@ def attributions(
     return maps
 
 
-def attribution_probe(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
-    """A `Task.probes` of a classifier with params {"net"}.
+def attribution_metrics(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
+    """A `Task.final_metrics` of a classifier with params {"net"}.
 
     Batches may have "mask", (b, h, w), 1 where the evidence lies. For each method, and
-    for "random" maps, the probe measures METHOD_hit and METHOD_mass (with a mask),
+    for "random" maps, it measures METHOD_hit and METHOD_mass (with a mask),
     METHOD_deletion and METHOD_insertion (areas under the label's probability), and
     METHOD_shuffled, the rank correlation of the map with that of the net with shuffled
     weights. All are means over examples; see `interpret.evidence`.
     """
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         map_key, shuffle_key = jax.random.split(key)
         images, weight = batch["image"], batch["weight"]
         net_params = params["net"]
@@ -80,4 +80,4 @@ def attribution_probe(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
         count = weight.sum()
         return {name: ((v * weight).sum(), count) for name, v in values.items()}
 
-    return probe
+    return final_metrics

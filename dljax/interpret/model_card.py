@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dljax.interpret.attribution_metrics import attribution_probe, attributions
-from dljax.interpret.sensitivity import sensitivity_probe
+from dljax.interpret.attribution_metrics import attribution_metrics, attributions
+from dljax.interpret.sensitivity import sensitivity_metrics
 from dljax.types import Batch, Metrics, Net, Task
 
 
@@ -39,14 +39,14 @@ def measure_limits(
     """Sensitivity and interpretability of a classifier on one batch of test examples.
 
     Returns:
-      the metrics of `sensitivity_probe` and of `attribution_probe`, and the maps of
+      the metrics of `sensitivity_metrics` and of `attribution_metrics`, and the maps of
       `attributions`.
     """
     net, task_params = as_classifier(task, num_classes), {"net": params}
     batch = {**batch, "weight": jnp.ones(len(batch["label"]))}
     sensitivity_key, attribution_key = jax.random.split(jax.random.key(0))
-    sensitivity = sensitivity_probe(net, side=batch["image"].shape[1])
-    attribution = attribution_probe(net)
+    sensitivity = sensitivity_metrics(net, side=batch["image"].shape[1])
+    attribution = attribution_metrics(net)
     metrics = {
         **sensitivity(task_params, model_state, batch, sensitivity_key),
         **attribution(task_params, model_state, batch, attribution_key),

@@ -17,16 +17,16 @@ PGD_STEPS = 20
 CorrectFn = Callable[[jax.Array], jax.Array]  # images -> the weighted number correct
 
 
-def sensitivity_probe(net: Net, *, side: int) -> Callable[..., Metrics]:
-    """A `Task.probes` of a classifier with params {"net"}.
+def sensitivity_metrics(net: Net, *, side: int) -> Callable[..., Metrics]:
+    """A `Task.final_metrics` of a classifier with params {"net"}.
 
-    The probe measures the accuracy (0 to 1) at five severities of every corruption and
+    Measures the accuracy (0 to 1) at five severities of every corruption and
     attack: NAME_1 to NAME_5, at `interpret.corrupt.severities` for images of `side`
     pixels a side, and at EPSILONS for "fgsm" and "pgd"; and corrupted_1 to corrupted_5,
     the mean over the corruptions.
     """
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         images, labels, weight = batch["image"], batch["label"], batch["weight"]
 
         def logits(images):
@@ -54,7 +54,7 @@ def sensitivity_probe(net: Net, *, side: int) -> Callable[..., Metrics]:
             for i in range(len(EPSILONS))
         }
 
-    return probe
+    return final_metrics
 
 
 def corrupted(

@@ -138,7 +138,7 @@ def _seconds(bound: BoundTrial) -> float:
     for split, count in (("valid", _evaluations(bound)), ("test", int(trial.test))):
         if count:
             test = split == "test"
-            evaluate = partial(program.evaluate, probes=test, samples=test)
+            evaluate = partial(program.evaluate, final_metrics=test, samples=test)
             measured += count * _timed(partial(evaluate, state, split))[1]
     shuffles = -(-steps // program.steps_per_shuffle)
     return ready + shuffle_secs * shuffles + rate * steps + measured + FILES_SECS

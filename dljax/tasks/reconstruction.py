@@ -87,7 +87,7 @@ def reconstruction(
         noise = (_squared_errors(batch["image"], x) * weight).sum()
         return {"mse": (error, count), "noise_left": (error, noise)}
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         del key
         mean, basis = principal_components(model_state["moments"], pca_components)
         weight = batch["weight"]
@@ -107,7 +107,7 @@ def reconstruction(
         return {"corrupted": x, "reconstructed": y}
 
     turns = (Turn("net", loss, optimizer),)
-    return Task(init, turns, metrics, sample, probe if pca_components else None)
+    return Task(init, turns, metrics, sample, final_metrics if pca_components else None)
 
 
 def _reconstruct(nets, params, model_state, x, key, train) -> tuple[Any, Any]:

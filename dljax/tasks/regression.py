@@ -12,14 +12,14 @@ def regression(
     optimizer: Any,
     *,
     example: Any,
-    probe: Callable[..., Metrics] | None = None,
+    final_metrics: Callable[..., Metrics] | None = None,
 ) -> Task:
     """Mean squared error over batches {"x": (b, ...), "y": float (b, k)}.
 
     Args:
       net: x -> (b, k).
       example: one batch of x, for its shape.
-      probe: as `Task.probes`.
+      final_metrics: as `Task.final_metrics`.
 
     Measures `mse`, the mean over examples and numbers, on evaluation batches.
     """
@@ -44,4 +44,4 @@ def regression(
         return {"prediction": predict(net, params, model_state, batch["x"])}
 
     turns = (Turn("net", loss, optimizer),)
-    return Task(init_net(net, example), turns, metrics, sample, probe)
+    return Task(init_net(net, example), turns, metrics, sample, final_metrics)

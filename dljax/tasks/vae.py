@@ -106,7 +106,7 @@ def vae(
             sums["scale"] = (scale * count, count)
         return sums
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         log_weights = log_importance_weights(
             model, params, model_state, batch, key, num_samples=importance_samples
         )
@@ -125,7 +125,7 @@ def vae(
         (Turn("net", loss, optimizer),),
         metrics,
         sample,
-        probe if importance_samples else None,
+        final_metrics if importance_samples else None,
         sample_evaluator,
     )
 

@@ -126,7 +126,7 @@ def warm_up(
     state, report = program.train_steps(train_state.state, permutations, 0, 0)
     program.compile_evaluate(state, "valid")
     if test:
-        program.compile_evaluate(state, "test", probes=True)
+        program.compile_evaluate(state, "test", final_metrics=True)
     if test and "train_eval" in program.eval_splits:
         program.compile_evaluate(state, "train_eval")
     alive = np.asarray(report["alive"])[: len(program.seeds)]
@@ -215,7 +215,7 @@ def _better(best: Best, state: State, metric: Any, *, higher: bool) -> Best:
 def _test(program: Program, train_state: TrainState, step: int) -> EvalReport:
     """The final metrics: of the test split, and as train_NAME of `train_eval`."""
     state = train_state.selected
-    metrics = program.evaluate(state, "test", probes=True, samples=True)
+    metrics = program.evaluate(state, "test", final_metrics=True, samples=True)
     if "train_eval" in program.eval_splits:
         train_metrics = program.evaluate(state, "train_eval")
         metrics |= {f"train_{name}": pair for name, pair in train_metrics.items()}
@@ -226,7 +226,7 @@ def _test(program: Program, train_state: TrainState, step: int) -> EvalReport:
 
 def _test_metric_names(program: Program, state: State) -> list[str]:
     """The names of `_test`'s metrics."""
-    names = [*program.metric_names(state, "test", probes=True, samples=True)]
+    names = [*program.metric_names(state, "test", final_metrics=True, samples=True)]
     if "train_eval" in program.eval_splits:
         train_names = program.metric_names(state, "train_eval")
         names += [f"train_{name}" for name in train_names]

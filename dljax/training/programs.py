@@ -45,9 +45,9 @@ class Functions(NamedTuple):
     shuffle(key, rows, first_epoch) -> permutations
     train_steps(state, numbers, permutations, arrays, offset, num_steps)
       -> (State, report); uses up the state
-    evaluate: {probes: function(state, numbers, rows, arrays) -> metrics}
+    evaluate: {with final_metrics: function(state, numbers, rows, arrays) -> metrics}
     sample(state, numbers, rows, arrays) -> batch and samples
-    evaluate_run: {probes: `evaluate` of one run, not compiled}
+    evaluate_run: {with final_metrics: `evaluate` of one run, not compiled}
     """
 
     init: Callable[..., State]
@@ -118,15 +118,22 @@ class Program:
         )
 
     def evaluate(
-        self, state: State, split: str, *, probes: bool = False, samples: bool = False
+        self,
+        state: State,
+        split: str,
+        *,
+        final_metrics: bool = False,
+        samples: bool = False,
     ) -> dict[str, Any]:
         """Metrics over all examples of a split: {name: (sum (s,), count (s,))}.
 
         Args:
-          probes: also the metrics of `Task.probes`.
+          final_metrics: also the metrics of `Task.final_metrics`.
           samples: also the metrics of `Task.sample_evaluator`, computed on the host.
         """
-        metrics = self.functions.evaluate[probes](*self._evaluate_args(state, split))
+        metrics = self.functions.evaluate[final_metrics](
+            *self._evaluate_args(state, split)
+        )
         evaluator = self.task.sample_evaluator
         if not samples or evaluator is None:
             return metrics
@@ -136,17 +143,22 @@ class Program:
         return {**metrics, **score_samples(evaluator, arrays, self.seeds, lengths)}
 
     def compile_evaluate(
-        self, state: State, split: str, *, probes: bool = False
+        self, state: State, split: str, *, final_metrics: bool = False
     ) -> None:
         """Compiles `evaluate`, and runs nothing."""
         arguments = self._evaluate_args(state, split)
-        self.functions.evaluate[probes].lower(*arguments).compile()
+        self.functions.evaluate[final_metrics].lower(*arguments).compile()
 
     def metric_names(
-        self, state: State, split: str, *, probes: bool = False, samples: bool = False
+        self,
+        state: State,
+        split: str,
+        *,
+        final_metrics: bool = False,
+        samples: bool = False,
     ) -> tuple[str, ...]:
         """The names that `evaluate` returns; compiles nothing."""
-        function = self.functions.evaluate_run[probes]
+        function = self.functions.evaluate_run[final_metrics]
         metrics = jax.eval_shape(
             jax.vmap(function, in_axes=(0, 0, 0, None)),
             *self._evaluate_args(state, split),
@@ -331,16 +343,18 @@ def _compile(
         )
         return state, {"metrics": metrics, "alive": state.alive, "step": state.step}
 
-    def evaluate(state, numbers, rows, arrays, *, probes):
+    def evaluate(state, numbers, rows, arrays, *, final_metrics):
         task = make_task(numbers)
-        return update.evaluate(task, source, state, rows, arrays, probes=probes)
+        return update.evaluate(
+            task, source, state, rows, arrays, final_metrics=final_metrics
+        )
 
     def sample(state, numbers, rows, arrays):
         return update.sample(make_task(numbers), source, state, rows, arrays)
 
     in_axes = (0, 0, 0, None)
     evaluate_run = {
-        probes: partial(evaluate, probes=probes) for probes in (False, True)
+        final: partial(evaluate, final_metrics=final) for final in (False, True)
     }
     return Functions(
         init=jit_over_runs(init, (0, 0)),

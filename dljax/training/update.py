@@ -202,11 +202,14 @@ def evaluate(
     rows: Any,
     arrays: Any,
     *,
-    probes: bool = False,
+    final_metrics: bool = False,
 ) -> Metrics:
     """Metrics over the examples `rows`, int32 (batches, size), where -1 is padding.
 
-    Every example counts exactly once. With `probes` those of `Task.probes` too.
+    Every example counts exactly once.
+
+    Args:
+      final_metrics: also computes `Task.final_metrics`.
     """
     params, model_state = eval_params(task, state)
 
@@ -216,9 +219,9 @@ def evaluate(
         batch["weight"] = (batch_rows >= 0).astype(jnp.float32)
         key = jax.random.fold_in(fold(state.key, state.step, types.EVALUATE), i)
         metrics = task.metrics(params, model_state, batch, key)
-        if probes and task.probes:
+        if final_metrics and task.final_metrics:
             key = jax.random.fold_in(key, types.TURN)
-            metrics = {**metrics, **task.probes(params, model_state, batch, key)}
+            metrics = {**metrics, **task.final_metrics(params, model_state, batch, key)}
         return metrics
 
     def add(i, total):

@@ -125,7 +125,7 @@ def task(config, source, numbers):
             for name, task in tasks.items()
         }
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         first, second = jax.random.split(key)
         keys = jax.random.split(first, config.noise_draws)
         measured = jax.lax.map(lambda k: losses(params, model_state, k), keys)
@@ -148,7 +148,7 @@ def task(config, source, numbers):
         }
         return {f"{name}_error": (value, count) for name, value in worst.items()}
 
-    return tasks["v"]._replace(probes=probe, sample=None)
+    return tasks["v"]._replace(final_metrics=final_metrics, sample=None)
 
 
 def closed_forms(schedule):

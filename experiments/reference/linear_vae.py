@@ -100,7 +100,7 @@ def task(config, source, numbers):
         likelihood="gaussian",
         importance_samples=SAMPLES,
     )
-    bounds = base.probes
+    bounds = base.final_metrics
     assert bounds is not None
     x = all_images(source).reshape(-1, example[0].size).astype(np.float64)
     covariance = ppca(np.cov(x, rowvar=False, bias=True), config.latent_size)
@@ -108,13 +108,13 @@ def task(config, source, numbers):
     inverse = np.linalg.inv(covariance)
     constant = np.linalg.slogdet(2 * np.pi * covariance)[1] / 2
 
-    def probe(params, model_state, batch, key):
+    def final_metrics(params, model_state, batch, key):
         rest = batch["image"].reshape(len(batch["weight"]), -1) - mean[None]
         nats = constant + ((rest @ inverse) * rest).sum(-1) / 2
         best = ((nats * batch["weight"]).sum(), batch["weight"].sum())
         return {"ppca_nll": best, **bounds(params, model_state, batch, key)}
 
-    return base._replace(probes=probe)
+    return base._replace(final_metrics=final_metrics)
 
 
 def ppca(covariance, components):
