@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.models.conv_stacks import Down
+from dljax.models.conv_stacks import ConvStack
 from dljax.models.gan import critic, generator
 from dljax.models.net import net as of_module
 from dljax.tasks.gan import gan
@@ -94,7 +94,7 @@ def test_spectral_norm_makes_the_largest_singular_value_1():
 
 def test_spectral_norm_divides_by_what_svd_finds():
     """Of the kernel as a matrix to its outputs (Miyato et al. 2018, section 2.1)."""
-    net = of_module(Down((4,), 3, norm="spectral", activation=lambda x: x))
+    net = of_module(ConvStack((4,), 3, norm="spectral", activation=lambda x: x))
     x = np.random.default_rng(0).random((3, 4, 4, 2)).astype(np.float32)
     params, model_state = net.init(jax.random.key(0), x)
     for _ in range(100):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dljax.interpret.gradient_flow import gradient_norms_through_time
-from dljax.models.cell import Layer, unroll
+from dljax.models.cell import RecurrentLayer, unroll
 from dljax.models.lstm import LSTM
 from dljax.models.rnn import GRU, RNN
 
@@ -50,7 +50,7 @@ def test_forget_bias_of_one_decays_by_a_quarter():
 
 def test_gradient_through_time_equals_gradient_of_suffix():
     for cell in (RNN, GRU, LSTM):
-        layer = Layer(cell, H)
+        layer = RecurrentLayer(cell, H)
         x = jax.random.normal(jax.random.key(1), (T, B, F))
         params = layer.init(jax.random.key(0), x)["params"]
         norms = gradient_norms_through_time(cell, params, x, first)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dljax.models.cell import Layer, record_cells, unroll
+from dljax.models.cell import RecurrentLayer, record_cells, unroll
 from dljax.models.recurrent import ARCHITECTURES, CELLS, GENERATIVE, recurrent
 
 CELL = pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
@@ -40,7 +40,7 @@ def test_cell_equals_pytorch(golden, name):
 
 def layer_of(name, *, seed=0, **options):
     """A layer, its weights, and an input (t, b, features)."""
-    layer = Layer(CELLS[name], H, **options)
+    layer = RecurrentLayer(CELLS[name], H, **options)
     x = np.random.default_rng(seed).normal(size=(T, B, F)).astype(np.float32)
     params = layer.init(jax.random.key(seed), x)["params"]
     return layer, jax.tree.map(np.asarray, params), x
@@ -173,7 +173,7 @@ def test_reset_counts_from_the_first_step_and_not_from_padding(name):
 def test_ablated_cell_lacks_only_its_part(part, expected):
     layer, params, x = layer_of("lstm", trace=True)
     outputs, _, complete = layer.apply({"params": params}, x[:1])
-    other = Layer(CELLS[f"lstm_{part}"], H, trace=True)
+    other = RecurrentLayer(CELLS[f"lstm_{part}"], H, trace=True)
     changed, _, ablated = other.apply({"params": params}, x[:1])
     for name, value in expected.items():
         np.testing.assert_array_equal(ablated[name], value)

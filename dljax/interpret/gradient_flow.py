@@ -17,7 +17,7 @@ def gradient_norms_through_time(
     """Norms of the gradient of the last step's loss by the memory after each step.
 
     Args:
-      cell, weights: as `cell.unroll` takes them; the parameters of a `cell.Layer`.
+      cell, weights: as `cell.unroll` takes them; the parameters of a `cell.RecurrentLayer`.
       x: (t, b, features).
       loss: the outputs of the last step (b, hidden) -> the loss of each example (b,).
 

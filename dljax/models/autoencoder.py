@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from flax import linen as nn
 
-from dljax.models.conv_stacks import Down, Up
+from dljax.models.conv_stacks import ConvStack, ConvTransposeStack
 from dljax.models.mlp import Mlp, mlp
 from dljax.models.net import net
 from dljax.types import Net
@@ -62,8 +62,8 @@ def autoencoder(
     height, width, image_channels = shape
     size = (height, width, image_channels)
     if kind == "conv":
-        down = Down(tuple(channels), codes * code)
-        up = Up(size, tuple(channels[::-1]))
+        down = ConvStack(tuple(channels), codes * code)
+        up = ConvTransposeStack(size, tuple(channels[::-1]))
         return Autoencoder(net(down), net(up))
     hidden = () if kind == "linear" else tuple(hidden)
     decoder = _DenseDecoder(hidden[::-1], size)

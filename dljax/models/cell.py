@@ -138,7 +138,7 @@ def _resets(steps, reset_every, reverse):
     return (steps_T[::-1] if reverse else steps_T) % reset_every == 0
 
 
-class Layer(nn.Module):
+class RecurrentLayer(nn.Module):
     """A cell with its weights: x (t, b, features) -> the results of `unroll`.
 
     orthogonal: whether the recurrent kernel of each gate is initialised as a rotation

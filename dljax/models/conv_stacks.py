@@ -25,7 +25,7 @@ def _normalized(norm: str, layer: nn.Module, train: bool, x: Any) -> Any:
     return x
 
 
-class Down(nn.Module):
+class ConvStack(nn.Module):
     """(b, h, w, c) -> (b, outputs): [convolution at a stride of 2, norm, activation],
     once for each of `channels`, then fully connected.
 
@@ -48,7 +48,7 @@ class Down(nn.Module):
         return _normalized(norm, nn.Dense(self.outputs), train, x)
 
 
-class Up(nn.Module):
+class ConvTransposeStack(nn.Module):
     """(b, k) -> (b, h, w, c): fully connected, then [norm, ReLU, transposed convolution
     at a stride of 2], once for each of `channels`. The lower and right edge are cut off
     at `shape`.

@@ -6,13 +6,13 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from dljax.models.conv_stacks import NORMS, Down, Up, leaky_relu
+from dljax.models.conv_stacks import NORMS, ConvStack, ConvTransposeStack, leaky_relu
 from dljax.models.net import net
 from dljax.types import Net
 
 
 class _Generator(nn.Module):
-    up: Up
+    up: ConvTransposeStack
 
     @nn.compact
     def __call__(self, z: Any, *, train: bool = False):
@@ -20,7 +20,7 @@ class _Generator(nn.Module):
 
 
 class _Critic(nn.Module):
-    down: Down
+    down: ConvStack
 
     @nn.compact
     def __call__(self, x: Any, *, train: bool = False):
@@ -49,7 +49,7 @@ def generator(
         raise ValueError(f"norm {norm}: must be one of {NORMS[:2]}")
     height, width, image_channels = shape
     size = (height, width, image_channels)
-    return net(_Generator(Up(size, tuple(channels), norm)))
+    return net(_Generator(ConvTransposeStack(size, tuple(channels), norm)))
 
 
 def critic(channels: tuple[int, ...] = (32, 64), *, norm: str = "none") -> Net:
@@ -65,4 +65,4 @@ def critic(channels: tuple[int, ...] = (32, 64), *, norm: str = "none") -> Net:
     """
     if norm not in NORMS:
         raise ValueError(f"norm {norm}: must be one of {NORMS}")
-    return net(_Critic(Down(tuple(channels), 1, norm, leaky_relu)))
+    return net(_Critic(ConvStack(tuple(channels), 1, norm, leaky_relu)))

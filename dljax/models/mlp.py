@@ -102,7 +102,7 @@ def width_for(parameters: int, *, inputs: int, outputs: int, layers: int = 1) ->
     return max(1, round(2 * rest / (linear + root)))
 
 
-class Bag(nn.Module):
+class BagOfWords(nn.Module):
     """{"x": int32 (b, t), "mask": (b, t)} -> (b, outputs), sums of word weights."""
 
     vocabulary: int
@@ -123,4 +123,4 @@ def bag_of_words(vocabulary: int, outputs: int, *, dropout: float = 0.0) -> Net:
 
     {"x": int32 (b, t), "mask": (b, t)} -> (b, outputs). `dropout` drops words.
     """
-    return net(Bag(vocabulary, outputs, dropout))
+    return net(BagOfWords(vocabulary, outputs, dropout))

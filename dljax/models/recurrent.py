@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.models.cell import Layer
+from dljax.models.cell import RecurrentLayer
 from dljax.models.layers import Dense, Dropout
 from dljax.models.lstm import ABLATIONS, LSTM
 from dljax.models.net import net
@@ -89,7 +89,7 @@ class Recurrent(nn.Module):
         return x_TBF, last_BH, traces
 
     def _layer(self, name):
-        return Layer(
+        return RecurrentLayer(
             CELLS[self.cell],
             self.hidden,
             orthogonal=self.orthogonal,
@@ -148,7 +148,7 @@ def recurrent(
         size, as are the tokens of "decoder_inputs" (of a vocabulary of `outputs`); 0: x
         is values.
       dropout: rate on the inputs of each layer and of the output layer.
-      orthogonal, forget_bias: see `cell.Layer`.
+      orthogonal, forget_bias: see `cell.RecurrentLayer`.
       reset_every: see `cell.unroll`; 1: no recurrence; 0: no reset.
       pool: the input of many_to_one's output layer: the "last" outputs, or the "max" or
         "mean" of the outputs of all steps.

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from dljax.models.cell import Cell, Layer
+from dljax.models.cell import Cell, RecurrentLayer
 from dljax.models.decoding import sample_tokens
 from dljax.models.layers import Dense, Dropout
 from dljax.models.net import net
@@ -45,7 +45,7 @@ class Seq2Seq(nn.Module):
 
     def setup(self):
         layer = functools.partial(
-            Layer,
+            RecurrentLayer,
             self.cell,
             self.hidden,
             orthogonal=self.orthogonal,
