@@ -3,12 +3,18 @@
 from typing import Any
 
 
-def load(run: str) -> Any:
-    """A finished or half-done trial as Python values.
+def load(trial: str) -> Any:
+    """Loads a trial, finished or not, as Python values.
 
-    See `dljax.studies.loading.Loaded`; `dljax.errors.UserError` where there is nothing
-    to load.
+    Args:
+      trial: the trial's directory, as "runs/STUDY/TRIAL".
+
+    Returns:
+      a `dljax.studies.loading.Loaded`: the task, its state, config and metrics.
+
+    Raises:
+      UserError: the directory holds no trial, or no usable checkpoint.
     """
-    from dljax.studies.loading import load as load_run
+    from dljax.studies.loading import load as load_trial
 
-    return load_run(run)
+    return load_trial(trial)

@@ -1,11 +1,19 @@
-"""The records that all of dljax shares: pure functions, and trees of arrays.
+"""The contract: the records that all of dljax shares.
 
-A *run* is one variant with one seed; a seed determines everything random about a run.
-Programs that train many runs at once give every leaf of `State` a leading run axis.
+They hold pure functions and trees of arrays. `models` builds a `Net`; `tasks` turns
+nets and optimizers into a `Task`; `sources` builds a `Source`; `training` turns a task,
+a source and seeds into updates of a `State`.
 
-Keys are derived with `fold_in`, and no split key is kept in the state: at step t,
-`fold(root_key, t, purpose)` is the key of one purpose, where `purpose` is one of the
-constants below.
+A *run* is one variant with one seed; the seed determines everything random about the
+run. In the functions below every array is that of one run. A compiled program trains
+many runs at once: every leaf of its `State` has a leading run axis.
+
+Random keys are derived with `jax.random.fold_in` from the run's root key, and the state
+stores the root key only: `fold(root_key, t, purpose)` is the key for one purpose at
+step t. The purposes are the constants below.
+
+Shapes: b examples of a batch, t steps of a sequence, k classes, (h, w, c) height, width
+and channels of an image.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,21 +27,22 @@ Tree = Any  # a pytree of arrays
 Batch = dict[str, jax.Array]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]  # name -> (sum, count)
 
-INIT, ORDER, EVALUATE, SAMPLE, TURN = range(5)  # turn i of a step uses TURN + i
+INIT, ORDER, EVALUATE, SAMPLE, TURN = range(5)  # turn i of a step: TURN + i
 
 
 class Net(NamedTuple):
     """A network as pure functions.
 
-    init(key, example) -> (params, model_state). `example` is one batch of inputs;
-      `model_state` holds arrays that training changes without gradients, such as
-      BatchNorm's running averages.
-    apply(params, model_state, x, *, key, train) -> (y, model_state). `key` may be None
-      if `train` is false.
-    generate(params, model_state, x, *, steps, key, draw) -> {"prediction": (b, steps,
-      ...), ...}, for autoregressive nets; greedy if `key` is None.
-      draw(logits (b, k), key) -> int32 (b,) selects tokens; by default a categorical
-      sample.
+    Attributes:
+      init: (key, example) -> (params, model_state). `example` is one batch of inputs.
+        `model_state` holds the arrays that training changes without gradients, such as
+        BatchNorm's running averages.
+      apply: (params, model_state, x, *, key, train) -> (y, model_state). `key` may be
+        None if `train` is false.
+      generate: (params, model_state, x, *, steps, key, draw) -> {"prediction": (b,
+        steps, ...), ...}; autoregressive nets only, else None. Decoding is greedy if
+        `key` is None. `draw` selects the next tokens: (logits (b, k), key) -> int32
+        (b,); the default samples from the softmax.
     """
 
     init: Callable[..., tuple[Tree, Tree]]
@@ -42,11 +51,15 @@ class Net(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One player's turn: minimise `loss` over `params[name]`, all other params fixed.
+    """One player's turn: minimize `loss` over `params[name]`, with all other params
+    fixed.
 
-    loss(params, model_state, batch, key, step) -> (scalar, (metrics, model_state))
-    optimizer: if it holds a `training.optimizers.params_ema`, evaluation and sampling
-      use the moving averages of the player's params and of model_state.
+    Attributes:
+      name: the player, a key of params.
+      loss: (params, model_state, batch, key, step) -> (scalar, (metrics, model_state)).
+      optimizer: an Optax transformation. If it contains a
+        `training.optimizers.params_ema`, evaluation and sampling use the moving
+        averages of the player's params and of model_state.
     """
 
     name: str
@@ -55,12 +68,13 @@ class Turn(NamedTuple):
 
 
 class SampleEvaluator(NamedTuple):
-    """Computes metrics of samples on the host, for example with strings or files.
+    """Computes metrics of samples on the host, for example from strings or files.
 
-    names: of the metrics.
-    score({name: array (n, ...)}, seed) -> {metric: number}. The arrays are those of the
-      batch and of `Task.sample`: one run's test split, in a fixed shuffled order.
-    max_examples: the number of test examples to sample for, at most; None: all.
+    Attributes:
+      names: the metrics' names.
+      score: ({name: array (n, ...)}, seed) -> {metric: number}. The arrays are a batch
+        and its `Task.sample`: one run's test split, in a fixed shuffled order.
+      max_examples: the largest number of test examples to sample for; None: all.
     """
 
     names: tuple[str, ...]
@@ -69,21 +83,25 @@ class SampleEvaluator(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A training objective, as a game of n players: one, or two in a GAN.
+    """A training objective as a game of n players: one player, or two in a GAN.
 
-    init(key) -> ({player: params}, model_state)
-    turns: the order of play within a step. A player may have several turns, as in
-      `(critic,) * 5 + (generator,)`; every turn has its own key.
-    metrics(params, model_state, batch, key) -> {name: (sum, count)} of an evaluation
-      batch, whose `batch["weight"]` is 1 for an example and 0 for padding.
-    sample(params, model_state, batch, key) -> {name: array (b, ...)}, or None: samples
-      for the examples of an evaluation batch.
-    final_metrics: as `metrics`, or None. Costly metrics, or of the network's internals;
-      computed once, at the end, on the test split.
-    sample_evaluator: computes metrics of the test split's samples on the host, or None.
-    split_batch: each turn gets its own equal part of a step's batch.
-    generate(params, model_state, batch, key, *, steps, draw) -> {name: array}, or None:
-      continues the sequences of a batch, as `Net.generate`.
+    Attributes:
+      init: key -> ({player: params}, model_state).
+      turns: the order of play within a step. A player may have several turns, as in
+        `(critic,) * 5 + (generator,)`; each turn has its own key.
+      metrics: (params, model_state, batch, key) -> {name: (sum, count)} of one
+        evaluation batch. `batch["weight"]` (b,) is 1 for an example and 0 for padding.
+        Sums and counts are added over batches and divided once.
+      sample: (params, model_state, batch, key) -> {name: array (b, ...)}, samples for
+        the examples of an evaluation batch; or None.
+      final_metrics: same signature as `metrics`, or None: costly metrics, or metrics of
+        the network's internals, computed once after training on the test split.
+      sample_evaluator: computes metrics of the test split's samples on the host; or
+        None.
+      split_batch: whether the turns of a step share its batch in equal parts; else each
+        turn gets the whole batch.
+      generate: (params, model_state, batch, key, *, steps, draw) -> {name: array}, or
+        None: continues the sequences of a batch, as `Net.generate` does.
     """
 
     init: Callable[[jax.Array], tuple[dict[str, Tree], Tree]]
@@ -97,11 +115,16 @@ class Task(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything of a run that training changes: arrays only.
+    """Everything that training changes in a run; arrays only.
 
-    step: int32, the number of updates done. alive: bool, False from the first
-    non-finite loss on; the other leaves then stay as they were before that update. key:
-    the run's root key. params, opt: {player: tree}.
+    Attributes:
+      step: int32, the number of updates done.
+      alive: bool, false after a non-finite loss or gradient; the other leaves then keep
+        their values from before that update.
+      key: the run's root key.
+      params: {player: tree}.
+      opt: {player: optimizer state}.
+      model_state: arrays that training changes without gradients.
     """
 
     step: jax.Array
@@ -115,23 +138,28 @@ class State(NamedTuple):
 class Source(NamedTuple):
     """Where batches come from: the batch of step t is a pure function of (key, t).
 
-    name, version, fingerprint: of the data set; the last is a hash of its values.
-    arrays: {name: array of shape (examples, ...)}, resident on the device, shared by
-      all seeds.
-    split(seed) -> {"train" | "valid" | "test": int array of examples}; all seeds have
-      equally many training examples. An optional "train_eval" split is evaluated
-      after training; its metrics are prefixed train_.
-    order(key, rows) -> rows permuted: one permutation an epoch.
-    gather(arrays, rows) -> batch, as networks see it.
-    classes: the names of the labels, where there are any.
-    test_train_ratio: test over training examples where the seeds' splits share
-      examples (folds), else 0: Nadeau and Bengio's correction.
-    details: what a task needs besides arrays and their shapes, such as a vocabulary's
-      size or a `SampleEvaluator`; or None. Variants of one source share it.
-    encode_prompts(texts) -> batch, or None: prompts as networks are given them.
-    render({name: array (n, ...)}) -> Renderings, or None: records for the report, of a
-      batch and the outputs of `Task.sample` or `Task.generate`. For prompts only the
-      keys of `encode_prompts` and the outputs are present.
+    Attributes:
+      name: the data set's name.
+      version: the data set's version.
+      fingerprint: a hash of the data set's values.
+      arrays: {name: array (examples, ...)}, resident on the device and shared by all
+        runs.
+      split: seed -> {"train" | "valid" | "test": int array of example indices}. All
+        seeds have the same number of training examples. An optional "train_eval" split
+        is evaluated after training; its metrics are prefixed `train_`.
+      order: (key, indices) -> the indices permuted, once per epoch.
+      gather: (arrays, indices) -> a batch in the form that networks take.
+      classes: the names of the labels; empty without labels.
+      test_train_ratio: number of test examples over number of training examples where
+        the seeds' splits share examples (folds), else 0; used by the corrected t-test
+        of Nadeau and Bengio 2003.
+      render: {name: array (n, ...)} -> Renderings for the report, or None. The arrays
+        are a batch and the outputs of `Task.sample` or `Task.generate`; for prompts
+        only the keys of `encode_prompts` and the outputs are present.
+      encode_prompts: texts -> a batch of prompts in the form that networks take; or
+        None.
+      details: what a task needs besides the arrays and their shapes, such as a
+        vocabulary or a `SampleEvaluator`; or None. All variants of a source share it.
     """
 
     name: str
@@ -149,5 +177,10 @@ class Source(NamedTuple):
 
 
 def fold(key: jax.Array, step: Any, purpose: int) -> jax.Array:
-    """The key of one purpose at one step, derived from the run's root key."""
+    """Derives the key for one purpose at one step from the run's root key.
+
+    Args:
+      step: the update count, an int or a traced int32.
+      purpose: one of the constants above; `TURN + i` for turn i.
+    """
     return jax.random.fold_in(jax.random.fold_in(key, step), purpose)

@@ -14,16 +14,18 @@ def gradient_norms_through_time(
     x: jax.Array,
     loss: Callable[[jax.Array], jax.Array],
 ) -> jax.Array:
-    """Norms of the gradient of the last step's loss by the memory after each step.
+    """Norms of the gradient of the last step's loss with respect to the state at each
+    step.
 
     Args:
-      cell, weights: as `cell.unroll` takes them; the parameters of a `cell.RecurrentLayer`.
-      x: (t, b, features).
-      loss: the outputs of the last step (b, hidden) -> the loss of each example (b,).
+      cell: the recurrent cell.
+      weights: the parameters of a `models.cell.RecurrentLayer`.
+      x: inputs (t, b, features).
+      loss: outputs of the last step (b, hidden) -> loss of each example (b,).
 
     Returns:
-      (t, b): by all states of the cell after each step; the last row is of the last
-      step itself.
+      norms (t, b); row i is the Euclidean norm of the gradient with respect to all
+        states of the cell after step i.
 
     Source: Bengio, Simard, Frasconi 1994; Pascanu, Mikolov, Bengio 2013.
     """
