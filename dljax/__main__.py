@@ -4,7 +4,7 @@ import importlib
 import sys
 from typing import Any
 
-COMMANDS = ("report", "replay", "evaluate", "sample", "judge")
+COMMANDS = ("report", "record", "replay", "evaluate", "sample", "judge")
 
 
 def main() -> None:

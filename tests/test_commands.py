@@ -30,7 +30,7 @@ def test_an_unknown_command_names_the_nearest():
     assert raised.value.code == USAGE
 
 
-@pytest.mark.parametrize("name", dljax_command.COMMANDS)
+@pytest.mark.parametrize("name", ["report", "replay", "evaluate", "sample", "judge"])
 def test_the_old_form_names_the_new_one(name):
     done = subprocess.run(
         [sys.executable, "-m", f"dljax.{name}", "RUN"], capture_output=True, text=True

@@ -3,7 +3,7 @@
 import collections
 import traceback
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from dljax.errors import UserError
 from dljax.studies import statistics
@@ -12,7 +12,18 @@ from dljax.studies.study import VERDICTS, Study
 from dljax.studies.study_spec import StudySpec
 
 
-def comparisons(study: Study, results: Results) -> dict[str, statistics.Comparison]:
+class HasValues(Protocol):
+    """Final test metrics per seed: `Results`, or a recorded result."""
+
+    def values(self, variant: str, metric: str) -> Mapping[int, float]:
+        """{seed: value} of one test metric."""
+
+    @property
+    def test_train_ratio(self) -> float:
+        """See `statistics.interval`."""
+
+
+def comparisons(study: Study, results: HasValues) -> dict[str, statistics.Comparison]:
     """{contrast: comparison}, over the seeds that all of its variants finished."""
     compared = {}
     for name, contrast in study.parsed_contrasts.items():
