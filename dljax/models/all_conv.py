@@ -1,4 +1,4 @@
-"""Nets of convolutions alone: strides in place of pools, 1x1 in place of dense."""
+"""All-convolutional nets: strided convolutions replace pooling, 1x1 replaces dense."""
 
 import jax
 from flax import linen as nn
@@ -9,7 +9,7 @@ from dljax.types import Net
 
 
 class AllConv(nn.Module):
-    """(b, h, w, c) -> (b, outputs)."""
+    """All-convolutional net: (b, h, w, c) -> (b, outputs); see `all_conv`."""
 
     channels: tuple[int, ...]
     outputs: int
@@ -31,14 +31,17 @@ class AllConv(nn.Module):
 def all_conv(
     channels: tuple[int, ...], outputs: int, *, repeats: int = 2, dropout: float = 0.0
 ) -> Net:
-    """A net without pools and dense layers: x (b, h, w, c) -> (b, outputs).
+    """Builds an all-convolutional net: x (b, h, w, c) -> (b, outputs).
 
-    Any height and width. `all_conv((96, 192), 10)` is All-CNN-C, except that its last
-    3x3 convolution is padded and its input has no dropout.
+    Height and width are free. `all_conv((96, 192), 10)` is All-CNN-C, except that its
+    last 3x3 convolution is padded and its input has no dropout.
 
     Args:
-      channels: features of each stage: `repeats` convolutions, and one of stride 2.
-      dropout: share set to 0 after each stage.
+      channels: features of each stage; a stage is `repeats` convolutions of stride 1,
+        then one of stride 2.
+      outputs: number of outputs.
+      repeats: convolutions of stride 1 per stage.
+      dropout: rate after each stage; may be traced.
 
     Source: Springenberg, Dosovitskiy, Brox, Riedmiller 2015.
     """

@@ -1,6 +1,6 @@
-"""Multi-head attention, its cache of keys and values, and encodings of positions.
+"""Multi-head attention with a key-value cache, and position embeddings.
 
-Shapes: B examples, T queries, S keys, H heads, D features of a head, W model width.
+Shapes: B examples, T queries, S keys, H heads, D features per head, W model width.
 """
 
 from typing import Any
@@ -12,11 +12,12 @@ from flax import linen as nn
 from dljax.models.layers import Dense
 from dljax.ops.attention import attention, causal_mask
 
-MAX_PERIOD = 10_000.0  # of the slowest sinusoid, over 2 pi
+MAX_PERIOD = 10_000.0  # period of the slowest sinusoid over 2 pi, in positions
 
 
 def sinusoids(positions_T: Any, size: int) -> tuple[Any, Any]:
-    """Sines and cosines (t, size / 2) of positions, from high to low frequencies.
+    """Sines and cosines of positions (t,), each (t, size / 2), from high to low
+    frequency.
 
     Source: Vaswani et al. 2017, section 3.5.
     """
@@ -26,19 +27,25 @@ def sinusoids(positions_T: Any, size: int) -> tuple[Any, Any]:
 
 
 def sinusoidal_embedding(positions_T: Any, width: int) -> Any:
-    """(t, width): the position embeddings that are added to token embeddings.
+    """Sinusoidal position embeddings (t, width), to be added to token embeddings.
 
-    All sines come first, where the paper alternates them with the cosines: a fixed
+    All sines come first, where the paper alternates sines and cosines: a fixed
     permutation of the features.
     """
     return jnp.concatenate(sinusoids(positions_T, width), -1)
 
 
 def apply_rotary_embedding(x_BTHD: Any, positions_T: Any) -> Any:
-    """Rotates pairs of features by angles that grow with the position.
+    """Rotates pairs of features by angles proportional to the position.
 
-    Dot products of a rotated query and key then depend on their distance. Source: Su et
-    al. 2021 (RoPE), where the pairs are the two halves of a head.
+    The dot product of a rotated query and a rotated key then depends on their distance.
+    A pair is one feature of each half of a head.
+
+    Args:
+      x_BTHD: queries or keys.
+      positions_T: the position of each step.
+
+    Source: Su et al. 2021 (RoPE).
     """
     sin, cos = (
         part.astype(x_BTHD.dtype)[None, :, None]
@@ -49,19 +56,28 @@ def apply_rotary_embedding(x_BTHD: Any, positions_T: Any) -> Any:
 
 
 def scaled_init(scale: float) -> Any:
-    """LeCun-normal initial weights with `scale` times the variance."""
+    """Returns the LeCun-normal initializer with its variance multiplied by `scale`."""
     return nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
 
 
 class Attention(nn.Module):
-    """Multi-head attention: (b, t, width) -> (b, t, width), and the keys and values.
+    """Multi-head attention: (b, t, width) -> ((b, t, width), key-value cache).
 
-    Self-attention, or cross-attention to `encoder_outputs` (b, s, width). `kv_cache` is
-    a pair of arrays (b, h, max_len, d): keys and values of x are written to the cache
-    at `position`, and each query attends to positions up to its own. causal: the same
-    without a cache; `mask` must be None.
+    Self-attention, or cross-attention to `encoder_outputs` (b, s, width). With
+    `kv_cache`, a pair of arrays (b, h, max_len, d), keys and values of x are written to
+    the cache at `position`, and each query attends to all positions up to its own;
+    `mask` must then be None.
 
-    init_scale: factor of the variance of the initial output projection.
+    Attributes:
+      width: model width.
+      heads: number of heads; must divide the width.
+      rotary: whether queries and keys get rotary embeddings.
+      bias: whether the projections have biases.
+      init_scale: factor of the variance of the initial output projection.
+      causal: each query attends to positions up to its own, also without a cache;
+        `mask` must then be None.
+
+    Source: Vaswani et al. 2017, section 3.2.2.
     """
 
     width: int
@@ -90,7 +106,7 @@ class Attention(nn.Module):
             q_BTHD, k_BSHD = (
                 apply_rotary_embedding(part, positions_T) for part in (q_BTHD, k_BSHD)
             )
-        # Cached in the order that the products need, so that no step copies all of it.
+        # Stored in the layout of the products, so that no step transposes the cache.
         kv_BHSD: Any = [part.swapaxes(1, 2) for part in (k_BSHD, v_BSHD)]
         if kv_cache is not None:
             assert mask is None
@@ -99,7 +115,7 @@ class Attention(nn.Module):
                 for old, new in zip(kv_cache, kv_BHSD, strict=True)
             ]
         at_start = kv_cache is None or (isinstance(position, int) and position == 0)
-        if not at_start:  # attend to the cache; at the start it holds only x
+        if not at_start:  # at the start the cache holds only x
             k_BSHD, v_BSHD = (part.swapaxes(1, 2) for part in kv_BHSD)
             mask = causal_mask(position, x_BTW.shape[1], k_BSHD.shape[1])
         causal = self.causal and at_start

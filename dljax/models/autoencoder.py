@@ -1,4 +1,4 @@
-"""Autoencoders: an encoder from images to codes, and a decoder back."""
+"""Autoencoders: an encoder from images to codes, and a decoder from codes to images."""
 
 import math
 from collections.abc import Sequence
@@ -15,8 +15,11 @@ KINDS = ("linear", "dense", "conv")
 
 
 class Autoencoder(NamedTuple):
-    """encode: images (b, h, w, c) -> (b, codes * code). decode: (b, code) -> logits or
-    values (b, h, w, c).
+    """The two nets of an autoencoder.
+
+    Attributes:
+      encode: images (b, h, w, c) -> (b, codes * code).
+      decode: codes (b, code) -> logits or values (b, h, w, c).
     """
 
     encode: Net
@@ -42,20 +45,23 @@ def autoencoder(
     channels: tuple[int, ...] = (32, 64),
     codes: int = 1,
 ) -> Autoencoder:
-    """The two nets of an autoencoder of images of a shape (h, w, c).
+    """Builds the encoder and the decoder of an autoencoder.
 
     Args:
-      kind: "linear"; "dense", with hidden layers of widths `hidden`, reversed in the
-        decoder; or "conv", with convolutions at a stride of 2 and features `channels`,
-        transposed and reversed in the decoder.
+      kind: "linear"; "dense", with hidden layers; or "conv", with convolutions of
+        stride 2 in the encoder and transposed convolutions in the decoder.
+      shape: (h, w, c) of the images.
       code: size of a code.
-      codes: vectors of that size that the encoder returns; 2 for the mean and the log
-        variance of a variational autoencoder.
-
-    Source: Hinton and Salakhutdinov 2006; Kingma and Welling 2014.
+      hidden: hidden widths of the encoder of kind "dense"; reversed in the decoder.
+      channels: features of the encoder's convolutions of kind "conv"; reversed in the
+        decoder.
+      codes: number of code vectors that the encoder returns, side by side; 2 for the
+        mean and the log variance of a variational autoencoder.
 
     Raises:
       ValueError: an unknown kind.
+
+    Source: Hinton and Salakhutdinov 2006; Kingma and Welling 2014.
     """
     if kind not in KINDS:
         raise ValueError(f"kind {kind}: must be one of {KINDS}")

@@ -1,4 +1,4 @@
-"""The block of a Transformer, and a stack of blocks."""
+"""Transformer blocks, and a stack of them."""
 
 import dataclasses
 import functools
@@ -11,7 +11,7 @@ from flax import linen as nn
 from dljax.models.attention import Attention, scaled_init
 from dljax.models.layers import Dense, Dropout
 
-EPSILON = 1e-5  # of layer normalisation
+EPSILON = 1e-5  # of layer normalization
 NORMS = ("pre", "post", "none")
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "gelu": functools.partial(nn.gelu, approximate=False),
@@ -21,17 +21,21 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class BlockConfig:
-    """The fields that all blocks of a Transformer share.
+    """The configuration that all blocks of a Transformer share.
 
-    width: model width. heads: attention heads. mlp_ratio: width of the MLP over the
-      model width.
-    norm: "pre", layer normalisation of each sublayer's input (Xiong et al. 2020);
-      "post", of each residual sum (Vaswani et al. 2017); or "none".
-    activation: a key of `ACTIVATIONS`. rotary: whether self-attention rotates queries
-      and keys. bias: whether dense and normalisation layers have biases.
-    dropout: rate on the output of each sublayer; may be traced.
-    attention, residual: False removes self-attention, or the residual connections.
-    init_scale: factor of the variance of the initial output projections of sublayers.
+    Attributes:
+      width: model width.
+      heads: attention heads.
+      mlp_ratio: hidden width of the MLP over the model width.
+      norm: layer normalization "pre", of each sublayer's input (Xiong et al. 2020);
+        "post", of each residual sum (Vaswani et al. 2017); or "none".
+      activation: a key of `ACTIVATIONS`.
+      rotary: whether self-attention uses rotary embeddings.
+      bias: whether dense and normalization layers have biases.
+      dropout: rate on the output of each sublayer; may be traced.
+      attention: False removes self-attention.
+      residual: False removes the residual connections.
+      init_scale: factor of the variance of the sublayers' initial output projections.
     """
 
     width: int
@@ -48,8 +52,9 @@ class BlockConfig:
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention where asked for, and an MLP at each position;
-    every sublayer has a residual connection.
+    """Self-attention, optional cross-attention, and an MLP per position.
+
+    Each sublayer has a residual connection; see `BlockConfig`.
     """
 
     config: BlockConfig
@@ -59,9 +64,18 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x_BTW, encoder_outputs, mask, encoder_mask, kv_cache, position):
-        """(x, kv_cache with the keys and values of x at `position`...); see Attention.
+        """Applies the block.
 
-        encoder_outputs, encoder_mask: keys and values of cross-attention.
+        Args:
+          x_BTW: inputs.
+          encoder_outputs: inputs of cross-attention (b, s, width), or None.
+          mask: self-attention mask, broadcast to (b, 1, t, t), or None.
+          encoder_mask: cross-attention mask, broadcast to (b, 1, t, s), or None.
+          kv_cache: see `Attention`.
+          position: the position of the first step of x.
+
+        Returns:
+          outputs (b, t, width), and the key-value cache with the entries of x.
         """
         if self.config.attention:
             self_attention = functools.partial(
@@ -113,12 +127,20 @@ class Block(nn.Module):
 
 
 class Stack(nn.Module):
-    """Blocks one after another: (b, t, width) -> (b, t, width), and the cache of keys
-    and values of each block: with `scan` a pair of arrays over all blocks, else a list
-    of a pair for each, which decoding updates in place.
+    """A stack of Transformer blocks: (b, t, width) -> ((b, t, width), key-value cache).
 
-    scan: the weights of all blocks are stacked, and a compiled loop runs over them.
-    remat: the gradient recomputes what is inside a block.
+    The cache is one pair of arrays with a leading block axis with `scan`, else a list
+    of one pair per block, which decoding updates in place.
+
+    Attributes:
+      depth: number of blocks.
+      block: the configuration of all blocks.
+      scan: stacks the weights of all blocks and loops over them in the compiled
+        program, which compiles faster.
+      remat: recomputes the activations inside a block for its gradient, which saves
+        memory.
+      cross_attention: whether blocks attend to `encoder_outputs`.
+      causal: whether self-attention is causal.
     """
 
     depth: int

@@ -1,8 +1,8 @@
-"""Recurrence: a cell, unrolled over time, and a layer of it.
+"""Recurrent cells unrolled over time, and a recurrent layer.
 
-A step is two matrix products, the input projection and the hidden projection, then an
-elementwise *cell*. `rnn.py` and `lstm.py` have the cells; this file has the products,
-the loop over time, and the layer.
+One step is two matrix products, the input projection and the hidden projection,
+followed by an elementwise *cell*. The cells are in `rnn.py` and `lstm.py`; this file
+has the products, the loop over time, and the layer.
 
 Shapes: T steps, B examples, F features, H hidden units, G = gates x H.
 """
@@ -17,20 +17,21 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.ad_checkpoint import checkpoint_name
 
-PROJECTIONS = "projections"  # saved for the gradient of a step; the rest is recomputed
+PROJECTIONS = "projections"  # saved for the backward pass; the rest is recomputed
 
 
 class Cell(NamedTuple):
     """The elementwise part of a recurrent step.
 
-    step(x_BG, h_BG, carry) -> (carry, trace): x_BG and h_BG are the input projection
-      and the hidden projection; carry is a tuple of (b, hidden), the output first;
-      trace {name: (b, hidden)} has the gates and states by name.
-    num_gates: blocks of `hidden` columns in a projection.
-    num_states: arrays in the carry.
-    forget_gate: the index of the forget gate among the blocks, or None.
-    recurrent_bias: whether the hidden projection has a bias of its own; needed where
-      the two projections are not just added.
+    Attributes:
+      step: (x_BG, h_BG, carry) -> (carry, trace). x_BG and h_BG are the input and the
+        hidden projection; carry is a tuple of arrays (b, hidden), the output first;
+        trace is {name of a gate or state: (b, hidden)}.
+      num_gates: number of blocks of `hidden` columns in a projection.
+      num_states: number of arrays in the carry.
+      forget_gate: index of the forget gate among the gates, or None.
+      recurrent_bias: whether the hidden projection has a separate bias, for cells that
+        do not just add the two projections.
     """
 
     step: Callable[..., tuple[tuple[jax.Array, ...], dict[str, jax.Array]]]
@@ -45,8 +46,13 @@ _recorders: list[Callable[[dict[str, jax.Array]], None]] = []
 
 @contextlib.contextmanager
 def record_cells(record: Callable[[dict[str, jax.Array]], None]) -> Iterator[None]:
-    """Within the context record({"input", and each gate and state: (t, b, hidden)})
-    follows every unrolled layer. Not for compiled functions.
+    """Records the gates and states of every layer that is unrolled within the context.
+
+    Not for compiled functions.
+
+    Args:
+      record: called after each layer with {"input": (t, b, features), name of a gate or
+        state: (t, b, hidden)}.
     """
     _recorders.append(record)
     try:
@@ -70,20 +76,22 @@ def unroll(
     """Runs a cell over time.
 
     Args:
+      cell: the cell.
       weights: "input_kernel" (features, gates), "recurrent_kernel" (hidden, gates),
-        "bias" (gates,) and, where the cell has one, "recurrent_bias".
-      carry: the initial carry, each array (b, hidden).
-      mask_TB: 0 at padding, where a step does not change the carry; or None.
-      offsets: (t, b, hidden) for each array of the carry, added to the carry after each
-        step. The gradient with respect to offsets of zero is the gradient with respect
-        to the carry.
-      reset_every: the carry is set to the initial carry each time after this many
-        steps; 0: never.
-      reverse: from the last step to the first.
+        "bias" (gates,) and, if `cell.recurrent_bias`, "recurrent_bias" (gates,).
+      x_TBF: inputs.
+      carry: the initial carry, arrays (b, hidden).
+      mask_TB: 0 at padding, where a step leaves the carry unchanged; or None.
+      offsets: one array (t, b, hidden) per array of the carry, added to the carry after
+        each step; or None. The gradient with respect to zero offsets is the gradient
+        with respect to the carry.
+      reset_every: resets the carry to the initial carry every so many steps; 0: never.
+      reverse: runs from the last step to the first.
+      trace: also returns the gates and states.
 
     Returns:
-      the outputs (t, b, hidden) and the final carry; with `trace` also {name: (t, b,
-      hidden)} of every gate and state.
+      outputs (t, b, hidden) and the final carry; with `trace` also {name of a gate or
+        state: (t, b, hidden)}.
     """
     bias, recurrent_bias = (
         weights[name].reshape(1, -1) if name in weights else 0
@@ -98,7 +106,7 @@ def unroll(
         if reset_every:
             carry = jax.tree.map(functools.partial(jnp.where, is_reset), initial, carry)
         x_BG, h_BG = x_BF @ kernel_FG, carry[0] @ weights["recurrent_kernel"]
-        if not cell.recurrent_bias:  # the cell adds the projections: save their sum
+        if not cell.recurrent_bias:  # the cell adds the projections: save one sum
             x_BG, h_BG = 0, x_BG + h_BG
         h_BG = checkpoint_name(h_BG, PROJECTIONS)
         new, gates = cell.step(x_BG + bias, h_BG + recurrent_bias, carry)
@@ -112,7 +120,7 @@ def unroll(
         return new, (new[0], gates if with_trace else None)
 
     is_reset_T = _resets(len(x_TBF), reset_every, reverse) if reset_every else None
-    # Computing the gates again for their gradient is faster than reading them back.
+    # Recomputing the gates in the backward pass is faster than loading them.
     policy = jax.checkpoint_policies.save_only_these_names(PROJECTIONS)
     step = jax.checkpoint(step, prevent_cse=False, policy=policy)
     xs = (inputs_TBF, mask_TB, offsets, is_reset_T)
@@ -123,8 +131,9 @@ def unroll(
 
 
 def _at_least_two_features(x_TBF, kernel_FG):
-    """A single feature gets a second one of zeros: XLA:CPU makes the product of one
-    feature a slow part of the operations after it.
+    """Pads a single feature with a second one of zeros.
+
+    XLA:CPU fuses the product with a single feature into slow elementwise loops.
     """
     if x_TBF.shape[-1] > 1:
         return x_TBF, kernel_FG
@@ -133,7 +142,7 @@ def _at_least_two_features(x_TBF, kernel_FG):
 
 
 def _resets(steps, reset_every, reverse):
-    """bool (t,): the steps that begin with the initial carry."""
+    """The steps that start from the initial carry, bool (t,)."""
     steps_T = jnp.arange(steps)
     return (steps_T[::-1] if reverse else steps_T) % reset_every == 0
 
@@ -141,10 +150,15 @@ def _resets(steps, reset_every, reverse):
 class RecurrentLayer(nn.Module):
     """A cell with its weights: x (t, b, features) -> the results of `unroll`.
 
-    orthogonal: whether the recurrent kernel of each gate is initialised as a rotation
-      (Saxe et al. 2014), else uniformly within 1 / sqrt(hidden), as the input kernel.
-    forget_bias: the initial bias of a forget gate (Jozefowicz et al. 2015); the other
-      biases are 0.
+    Attributes:
+      cell: the cell.
+      hidden: hidden units.
+      orthogonal: initializes the recurrent kernel of each gate as a random orthogonal
+        matrix (Saxe et al. 2014); else uniformly within 1 / sqrt(hidden), like the
+        input kernel.
+      forget_bias: initial bias of the forget gate (Jozefowicz et al. 2015); all other
+        biases start at 0.
+      reset_every, reverse, trace: see `unroll`.
     """
 
     cell: Cell
@@ -196,7 +210,7 @@ def _uniform_init(hidden):
 
 
 def _init_by_gate(init, num_gates):
-    """Initialises the columns of each gate by themselves."""
+    """Initializes the columns of each gate separately."""
 
     def init_gates(key, shape, dtype=jnp.float32):
         rows, columns = shape

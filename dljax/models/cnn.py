@@ -1,4 +1,4 @@
-"""Convolutional nets: convolution, activation, pooling, fully connected."""
+"""Convolutional nets: convolution, activation and pooling, then a dense head."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,11 @@ from dljax.ops.pooling import POOLS
 from dljax.types import Net
 
 MONOTONE = ("identity", "step", "sigmoid", "tanh", "relu")
-
-
 HEADS = ("dense", "average")
 
 
 class Cnn(nn.Module):
-    """(b, h, w, c) -> (b, outputs): [conv, activation, pool] * n, and the head."""
+    """Convolutional net: (b, h, w, c) -> (b, outputs); see `cnn`."""
 
     channels: tuple[int, ...]
     hidden: int
@@ -36,7 +34,7 @@ class Cnn(nn.Module):
         for features in self.channels:
             x_BHWC = Conv(features, self.size)(x_BHWC)
             if self.pool == "max" and self.activation in MONOTONE:
-                x_BHWC = act(pool(x_BHWC))  # the same values, a quarter of the work
+                x_BHWC = act(pool(x_BHWC))  # the same values at a quarter of the cost
             else:
                 x_BHWC = pool(act(x_BHWC))
         if self.head == "average":
@@ -59,22 +57,27 @@ def cnn(
     dropout: float = 0.0,
     head: str = "dense",
 ) -> Net:
-    """A net of the LeNet kind: x (b, h, w, c) -> (b, outputs).
+    """Builds a LeNet-like convolutional net: x (b, h, w, c) -> (b, outputs).
 
     Args:
-      channels: features of each convolution; every one is followed by 2x2 pooling.
-      hidden: width of the fully connected layer before the output.
-      outputs: 0 for no output layer: the features before it.
+      channels: features of each convolution; each is followed by the activation and 2x2
+        pooling.
+      hidden: width of the dense layer before the output layer.
+      outputs: number of outputs; 0 removes the output layer, so that the net returns
+        (b, hidden) features.
       size: height and width of the kernels.
-      activation, pool: keys of `ACTIVATIONS` and `POOLS`.
-      head: one of `HEADS`: "dense", the fully connected layer, which fixes the height
-        and width of the images; or "average", the mean over all pixels.
-
-    Source: LeCun, Bottou, Bengio, Haffner 1998, with ReLU and max pooling; Lin, Chen,
-    Yan 2014 for the mean.
+      activation: a key of `ACTIVATIONS`.
+      pool: a key of `POOLS`.
+      dropout: rate before the output layer; may be traced.
+      head: "dense": the dense layer, which fixes the height and width of the images; or
+        "average": global average pooling in its place.
 
     Raises:
-      KeyError: an unknown activation or pool. ValueError: an unknown head.
+      KeyError: an unknown activation or pool.
+      ValueError: an unknown head.
+
+    Source: LeCun, Bottou, Bengio, Haffner 1998, with ReLU and max pooling; Lin, Chen,
+    Yan 2014 for global average pooling.
     """
     ACTIVATIONS[activation], POOLS[pool]
     if head not in HEADS:
@@ -93,7 +96,12 @@ def cnn_parameters(
     *,
     size: int = 3,
 ) -> int:
-    """The number of weights and biases of `cnn` on images (h, w, c), pooled by 2."""
+    """Counts the weights and biases of `cnn`, with 2x2 pooling and a dense head.
+
+    Args:
+      image: (h, w, c) of the images.
+      channels, hidden, outputs, size: see `cnn`.
+    """
     height, width, inputs = image
     total = 0
     for features in channels:

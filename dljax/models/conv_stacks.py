@@ -1,4 +1,4 @@
-"""Stacks of strided convolutions, down to a vector and up to an image."""
+"""Stacks of strided convolutions, from images to vectors and from vectors to images."""
 
 import math
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from flax import linen as nn
 from dljax.models.layers import BatchNorm, Conv, ConvTranspose
 
 NORMS = ("none", "batch", "layer", "spectral")
-NEGATIVE_SLOPE = 0.2  # of LeakyReLU, as in DCGAN
+NEGATIVE_SLOPE = 0.2  # of LeakyReLU in DCGAN
 
 
 def _normalized(norm: str, layer: nn.Module, train: bool, x: Any) -> Any:
-    """layer(x) with its outputs normalised, or by "spectral" its weights."""
+    """Applies a layer with its outputs, or for "spectral" its weights, normalized."""
     if norm == "spectral":
         return nn.SpectralNorm(layer)(x, update_stats=train)
     x = layer(x)
@@ -26,10 +26,16 @@ def _normalized(norm: str, layer: nn.Module, train: bool, x: Any) -> Any:
 
 
 class ConvStack(nn.Module):
-    """(b, h, w, c) -> (b, outputs): [convolution at a stride of 2, norm, activation],
-    once for each of `channels`, then fully connected.
+    """Convolutions, then a dense layer: (b, h, w, c) -> (b, outputs).
 
-    The first convolution has no batch or layer norm.
+    The first convolution has no batch or layer normalization, as in DCGAN.
+
+    Attributes:
+      channels: features of each convolution of stride 2, followed by norm and
+        activation.
+      outputs: width of the dense layer.
+      norm: one of `NORMS`.
+      activation: after each convolution.
     """
 
     channels: tuple[int, ...]
@@ -49,9 +55,14 @@ class ConvStack(nn.Module):
 
 
 class ConvTransposeStack(nn.Module):
-    """(b, k) -> (b, h, w, c): fully connected, then [norm, ReLU, transposed convolution
-    at a stride of 2], once for each of `channels`. The lower and right edge are cut off
-    at `shape`.
+    """A dense layer, then transposed convolutions: (b, k) -> (b, h, w, c).
+
+    Attributes:
+      shape: (h, w, c) of the images; a larger output is cropped at the lower and right
+        edge.
+      channels: features before each transposed convolution of stride 2, which follows
+        norm and ReLU.
+      norm: "batch" or "none".
     """
 
     shape: tuple[int, int, int]
@@ -73,5 +84,5 @@ class ConvTransposeStack(nn.Module):
 
 
 def leaky_relu(x: Any) -> Any:
-    """LeakyReLU with the slope of DCGAN."""
+    """Applies LeakyReLU with the negative slope of DCGAN, 0.2."""
     return jax.nn.leaky_relu(x, NEGATIVE_SLOPE)

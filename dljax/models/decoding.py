@@ -1,4 +1,4 @@
-"""Autoregressive decoding: sampling of tokens, and a Transformer's loop."""
+"""Autoregressive decoding: token sampling, and a Transformer's decoding loop."""
 
 from typing import Any
 
@@ -14,13 +14,16 @@ def sample_tokens(
     top_k: int = 0,
     top_p: float = 1.0,
 ) -> Any:
-    """Tokens int32 (b,) sampled from logits (b, k); the most likely without a key.
+    """Samples tokens int32 (b,) from logits (b, k); takes the most likely token without
+    a key.
 
     Args:
+      logits: (b, k).
+      key: None for greedy decoding.
       temperature: divides the logits; below 1 likely tokens become more likely.
-      top_k: sample among this many most likely tokens; 0: among all.
-      top_p: sample among the most likely tokens that together have this probability
-        (nucleus sampling, Holtzman et al. 2020).
+      top_k: samples among this number of most likely tokens; 0: among all tokens.
+      top_p: samples among the most likely tokens whose total probability reaches this
+        number (nucleus sampling, Holtzman et al. 2020).
     """
     if key is None:
         return jnp.argmax(logits, -1).astype(jnp.int32)
@@ -40,12 +43,12 @@ def sample_tokens(
 def generate(
     module, params, model_state, inputs, *, steps, key, draw=sample_tokens
 ) -> dict[str, Any]:
-    """See `types.Net`; for a decoder, or an encoder and decoder.
+    """Generates tokens with a Transformer; see `types.Net.generate`.
 
-    Keys and values are cached, so that a step computes only those of its token. A
-    decoder continues all of `inputs`, an encoder and decoder the first of the decoder
-    inputs. Where a sequence becomes longer than `max_len`, decoding starts again from
-    the last half of that length.
+    Keys and values are cached, so that a step computes only those of its own token. A
+    decoder continues all of `inputs` (b, t); an encoder-decoder starts from the first
+    of its decoder inputs. When a sequence reaches `max_len`, decoding restarts from its
+    last `max_len // 2` tokens.
     """
     variables = {"params": params, **model_state}
     if module.architecture == "encoder_decoder":

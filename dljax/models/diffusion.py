@@ -13,13 +13,16 @@ from dljax.models.net import net
 from dljax.models.transformer import extract_patches
 from dljax.types import Net
 
-GROUPS = 8  # of channels, of group normalisation
-TIME_SCALE = 1000.0  # of the time from 0 to 1, before its sinusoidal embedding
+GROUPS = 8  # of group normalization
+TIME_SCALE = 1000.0  # multiplies the time, 0 to 1, before its sinusoidal embedding
 
 
 class Condition(nn.Module):
-    """{"t": (b,) from 0 to 1, "label": int32 (b,)} -> (b, width), the embedding of time
-    and label. The label `classes` is no label.
+    """Embeds time and label: {"t": (b,), 0 to 1, "label": int32 (b,)} -> (b, width).
+
+    Attributes:
+      width: size of the embedding.
+      classes: number of classes; the label `classes` means no label. 0: no labels.
     """
 
     width: int
@@ -31,7 +34,7 @@ class Condition(nn.Module):
         x_BW = nn.silu(nn.Dense(self.width)(t_BW))
         x_BW = nn.Dense(self.width)(x_BW)
         if self.classes:
-            # As large as the time's embedding, or labels have no effect for long.
+            # As large as the time embedding, or labels have no effect early on.
             init = nn.initializers.normal(1.0)
             label = nn.Embed(
                 self.classes + 1, self.width, embedding_init=init, name="label"
@@ -41,8 +44,9 @@ class Condition(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """[GroupNorm, SiLU, convolution] twice, with the condition added in between and a
-    residual connection.
+    """[GroupNorm, SiLU, convolution] twice, with a residual connection.
+
+    The condition (b, width) is projected and added after the first convolution.
     """
 
     features: int
@@ -64,7 +68,7 @@ def _group_norm():
 
 
 class Unet(nn.Module):
-    """See `unet`."""
+    """U-Net for denoising; see `unet`."""
 
     channels: tuple[int, ...]
     classes: int
@@ -104,7 +108,7 @@ class Unet(nn.Module):
 
 
 def _upsampled(x_BHWC, size):
-    """Every pixel twice in height and width, cut off at `size`."""
+    """Repeats each pixel twice in height and width, and crops to `size`."""
     height, width = size
     return x_BHWC.repeat(2, 1).repeat(2, 2)[:, :height, :width]
 
@@ -116,29 +120,32 @@ def unet(
     heads: int = 4,
     dropout: float = 0.0,
 ) -> Net:
-    """A U-Net: {"x": (b, h, w, c), "t": (b,), "label": int32 (b,)} -> (b, h, w, c).
+    """Builds a U-Net: {"x": (b, h, w, c), "t": (b,), "label": int32 (b,)} -> (b, h, w,
+    c).
 
     Args:
-      channels: features at each resolution, from full resolution, halved each time. The
-        way up concatenates the features of the way down (skip connections). At the
-        lowest resolution pixels attend to each other.
-      classes: number of labels; one more label stands for none. 0: unconditional.
-
-    Source: Ronneberger, Fischer, Brox 2015; Ho, Jain, Abbeel 2020.
+      channels: features at each resolution, from the full resolution on; each next one
+        is half as large. The upward path concatenates the features of the downward path
+        (skip connections). At the lowest resolution pixels attend to each other.
+      classes: number of classes; label `classes` means no label. 0: unconditional.
+      heads: attention heads.
+      dropout: rate in each residual block; may be traced.
 
     Raises:
       UserError: channels that are not multiples of 8, the number of groups.
+
+    Source: Ronneberger, Fischer, Brox 2015; Ho, Jain, Abbeel 2020.
     """
     if any(features % GROUPS for features in channels):
         widths = ",".join(map(str, channels))
         raise UserError(
-            "width-not-divisible", f"--channels: {widths} must be multiples of {GROUPS}"
+            "width-not-divisible", f"--channels={widths}: must be multiples of {GROUPS}"
         )
     return net(Unet(tuple(channels), classes, heads, dropout))
 
 
 class Dit(nn.Module):
-    """See `dit`."""
+    """Diffusion Transformer; see `dit`."""
 
     patch: int
     width: int
@@ -176,13 +183,24 @@ def dit(
     bias: bool = True,
     dropout: float = 0.0,
 ) -> Net:
-    """A Transformer of patches of patch x patch pixels, after a first token that embeds
-    the time and the label (in-context conditioning); inputs and outputs as of `unet`.
+    """Builds a diffusion Transformer; inputs and outputs as for `unet`.
 
-    The sides of images must be multiples of `patch`. Source: Peebles and Xie 2023.
+    Its tokens are patches of `patch` x `patch` pixels, preceded by one token that
+    embeds the time and the label (in-context conditioning). `patch` must divide the
+    height and width of the images.
+
+    Args:
+      patch: side of a patch in pixels.
+      width: model width.
+      depth: number of blocks.
+      heads: attention heads.
+      classes: number of classes; label `classes` means no label. 0: unconditional.
+      bias, dropout: see `block.BlockConfig`.
 
     Raises:
       UserError: heads that do not divide the width.
+
+    Source: Peebles and Xie 2023.
     """
     if width % heads:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Generative adversarial nets: a generator and a critic of images."""
+"""Networks of a generative adversarial network: a generator and a critic of images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,17 +33,17 @@ def generator(
     *,
     norm: str = "batch",
 ) -> Net:
-    """z (b, k) -> images in [0, 1] (b, h, w, c), by transposed convolutions.
+    """Builds a generator: z (b, k) -> images in [0, 1] (b, h, w, c).
 
     Args:
-      shape: height, width and channels of the images.
+      shape: (h, w, c) of the images.
       channels: features before each transposed convolution, which doubles the side.
       norm: "batch" or "none".
 
-    Source: Radford, Metz, Chintala 2016 (DCGAN), with half the features.
-
     Raises:
       ValueError: another norm.
+
+    Source: Radford, Metz, Chintala 2016 (DCGAN), with half the features.
     """
     if norm not in NORMS[:2]:
         raise ValueError(f"norm {norm}: must be one of {NORMS[:2]}")
@@ -53,12 +53,12 @@ def generator(
 
 
 def critic(channels: tuple[int, ...] = (32, 64), *, norm: str = "none") -> Net:
-    """Images in [0, 1] (b, h, w, c) -> a score (b,), by convolutions.
+    """Builds a critic: images in [0, 1] (b, h, w, c) -> scores (b,).
 
     Args:
-      channels: features of each convolution at a stride of 2.
-      norm: "none", "batch", "layer", or "spectral", where a layer's weights are divided
-        by their largest singular value (Miyato et al. 2018).
+      channels: features of each convolution of stride 2.
+      norm: "none", "batch", "layer", or "spectral", which divides the weights of a
+        layer by their largest singular value (Miyato et al. 2018).
 
     Raises:
       ValueError: another norm.

@@ -1,4 +1,4 @@
-"""Layers as Linen modules: convolutions, dense, batch normalisation, dropout."""
+"""Linen layers: convolutions, dense, batch normalization, dropout."""
 
 import functools
 
@@ -10,12 +10,19 @@ from jax import lax
 from dljax.ops.conv import conv, conv_3d, conv_transpose
 from dljax.ops.dense import dense_product
 
-# Linen's Dense, with the product that is fast on this backend.
+# Linen's Dense, with a matrix product that is fast on the current backend.
 Dense = functools.partial(nn.Dense, dot_general=dense_product)
 
 
 class Conv(nn.Module):
-    """Convolution: (b, h, w, i) -> (b, ceil(h / stride), ceil(w / stride), o)."""
+    """2-D convolution: (b, h, w, i) -> (b, ceil(h / stride), ceil(w / stride), o).
+
+    Attributes:
+      features: output features.
+      size: height and width of the kernel.
+      bias: whether a bias is added.
+      stride: in both directions.
+    """
 
     features: int
     size: int = 3
@@ -34,7 +41,14 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-    """Transposed convolution: (b, h, w, i) -> (b, h * stride, w * stride, o)."""
+    """2-D transposed convolution: (b, h, w, i) -> (b, h * stride, w * stride, o).
+
+    Attributes:
+      features: output features.
+      size: height and width of the kernel.
+      bias: whether a bias is added.
+      stride: in both directions.
+    """
 
     features: int
     size: int = 4
@@ -44,7 +58,7 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, x_BHWC):
         shape = (self.size, self.size, self.features, x_BHWC.shape[-1])
-        # An output pixel is the sum of one in stride^2 of the size^2 taps.
+        # Each output pixel sums size^2 / stride^2 of the kernel's taps.
         initial = nn.initializers.variance_scaling(
             2.0 * self.stride**2, "fan_in", "truncated_normal", -1, -2
         )
@@ -57,7 +71,12 @@ class ConvTranspose(nn.Module):
 
 
 class Conv3d(nn.Module):
-    """Convolution with bias, same size: (b, t, h, w, i) -> (b, t, h, w, o)."""
+    """3-D convolution of stride 1 with a bias: (b, t, h, w, i) -> (b, t, h, w, o).
+
+    Attributes:
+      features: output features.
+      size: frames, height and width of the kernel.
+    """
 
     features: int
     size: int = 3
@@ -72,12 +91,13 @@ class Conv3d(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Normalises every channel of (b, ..., c) by the batch's mean and variance.
+    """Normalizes each channel of (b, ..., c) by the mean and variance of the batch.
 
-    Evaluation uses running averages, mean 0 and variance 1 at first. Each training
-    batch moves them a tenth of the way, in float32, towards its mean and unbiased
-    variance: PyTorch's convention (Linen keeps the biased variance). Source: Ioffe and
-    Szegedy 2015.
+    Evaluation uses running averages that start at mean 0 and variance 1. Each training
+    batch moves them by 1 - momentum towards its mean and unbiased variance, in float32.
+    The unbiased variance is PyTorch's convention; Linen averages the biased variance.
+
+    Source: Ioffe and Szegedy 2015.
     """
 
     momentum: float = 0.9
@@ -110,10 +130,12 @@ class BatchNorm(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Sets a share `rate` of the values to 0 and scales the rest by 1 / (1 - rate).
+    """Sets each value to 0 with probability `rate`; scales the rest by 1 / (1 - rate).
 
-    `rate` may be a traced number, as it is when it is an array axis of a study (Linen's
-    own Dropout refuses that). Source: Srivastava et al. 2014.
+    `rate` may be traced, for studies with a vmapped dropout rate; Linen's Dropout
+    refuses a traced rate.
+
+    Source: Srivastava et al. 2014.
     """
 
     rate: float | jax.Array

@@ -1,4 +1,4 @@
-"""The LSTM cell, written out in its five steps, and cells that lack a part of it."""
+"""The LSTM cell, and LSTM cells without one of its parts."""
 
 import functools
 
@@ -9,20 +9,17 @@ from dljax.models.cell import Cell
 
 
 def _lstm(x_BG, h_BG, carry, *, without=""):
-    # 1 Input and 2 previous state: x_BG + h_BG is the sum of the input and the hidden
-    # projection of every gate and the bias; c_BH is the previous cell state.
+    # x_BG + h_BG: the preactivations of all gates. c_BH: the previous cell state.
     _, c_BH = carry
     i, f, g, o = jnp.split(x_BG + h_BG, 4, -1)
-    # 3 Gates: how much to write (i), to keep (f) and to show (o).
+    # i: input gate, f: forget gate, o: output gate, g: candidate.
     open_gate = jnp.ones_like(i)
     i = open_gate if without == "input_gate" else jax.nn.sigmoid(i)
     f = open_gate if without == "forget_gate" else jax.nn.sigmoid(f)
     f = 1 - i if without == "coupled" else f
     o = open_gate if without == "output_gate" else jax.nn.sigmoid(o)
     g = g if without == "input_activation" else jnp.tanh(g)
-    # 4 Update of the cell state.
     c_BH = f * c_BH + i * g
-    # 5 Output.
     output_BH = o * (c_BH if without == "output_activation" else jnp.tanh(c_BH))
     trace = {
         "input_gate": i,
@@ -37,8 +34,8 @@ def _lstm(x_BG, h_BG, carry, *, without=""):
 
 LSTM = Cell(_lstm, num_gates=4, num_states=2, forget_gate=1)
 
-# The parts that Greff et al. 2017 remove, one at a time. A removed gate is open;
-# "coupled": the forget gate is 1 - the input gate.
+# The ablations of Greff et al. 2017: each removes one part. A removed gate is open (1);
+# "coupled" replaces the forget gate by 1 - input gate.
 PARTS = ("input_gate", "forget_gate", "output_gate") + (
     "input_activation",
     "output_activation",

@@ -1,4 +1,4 @@
-"""Feed-forward nets: layers of neurons, each a weighted sum, a bias, an activation."""
+"""Feed-forward nets: multi-layer perceptrons, and a bag-of-words classifier."""
 
 import math
 from collections.abc import Callable
@@ -20,13 +20,11 @@ ACTIVATIONS: dict[str, Callable] = {
     "gelu": jax.nn.gelu,
     "silu": jax.nn.silu,
 }
-
-
 BIASES = ("none", "bias", "input")
 
 
 def _with_zero_row(init: Callable) -> Callable:
-    """An initialiser of a kernel whose last input has weights of 0."""
+    """Wraps a kernel initializer: the weights of the last input start at 0."""
 
     def init_with_row(key, shape, dtype=jnp.float32):
         rows = init(key, (shape[0] - 1, *shape[1:]), dtype)
@@ -36,7 +34,7 @@ def _with_zero_row(init: Callable) -> Callable:
 
 
 class Mlp(nn.Module):
-    """Input (b, ...), flattened; hidden layers; one linear output layer."""
+    """Multi-layer perceptron: (b, ...), flattened, -> (b, outputs); see `mlp`."""
 
     hidden: tuple[int, ...]
     outputs: int
@@ -55,7 +53,7 @@ class Mlp(nn.Module):
         return self._dense(x, self.outputs, len(self.hidden), init)
 
     def _dense(self, x, width, i, init):
-        """A dense layer, with the bias in its form."""
+        """Applies a dense layer with the bias that `self.bias` names."""
         if self.bias == "input":
             x = jnp.concatenate([x, jnp.ones((len(x), 1), x.dtype)], -1)
             init = _with_zero_row(init)
@@ -71,28 +69,39 @@ def mlp(
     bias: str = "bias",
     dropout: float = 0.0,
 ) -> Net:
-    """A multi-layer perceptron: x (b, ...) -> (b, outputs).
+    """Builds a multi-layer perceptron: x (b, ...), flattened, -> (b, outputs).
 
-    `hidden` may be empty (a linear model). `activation` is a key of `ACTIVATIONS`;
-    "step" fires past a threshold of 0 and has no useful gradient. `bias` is one of
-    `BIASES`: "none", "bias", or "input", where every layer has one more input that is
-    always 1 and whose weights begin at 0.
+    Args:
+      hidden: widths of the hidden layers; empty for a linear model.
+      outputs: number of outputs.
+      activation: a key of `ACTIVATIONS`; "step" is 1 above 0, else 0, and has a zero
+        gradient.
+      bias: "none", "bias", or "input": each layer has one more input that is always 1
+        and whose weights start at 0.
+      dropout: rate after each hidden layer; may be traced.
 
     Raises:
-      KeyError: an unknown activation. ValueError: an unknown bias.
+      KeyError: an unknown activation.
+      ValueError: an unknown bias.
     """
     ACTIVATIONS[activation], BIASES.index(bias)
     return net(Mlp(tuple(hidden), outputs, activation, bias, dropout))
 
 
 def mlp_parameters(inputs: int, hidden: tuple[int, ...], outputs: int) -> int:
-    """The number of weights and biases of `mlp`."""
+    """Counts the weights and biases of `mlp` with bias="bias"."""
     widths = (inputs, *hidden, outputs)
     return sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
 
 
 def width_for(parameters: int, *, inputs: int, outputs: int, layers: int = 1) -> int:
-    """The width of `layers` equal hidden layers with about `parameters` parameters."""
+    """Returns the width of equal hidden layers for a number of parameters.
+
+    Args:
+      parameters: the target; the MLP has about this number of parameters.
+      inputs, outputs: the MLP's inputs and outputs.
+      layers: number of hidden layers; 0 returns 0.
+    """
     if layers == 0:
         return 0
     # (layers - 1) w^2 + (inputs + layers + outputs) w + outputs = parameters
@@ -103,7 +112,7 @@ def width_for(parameters: int, *, inputs: int, outputs: int, layers: int = 1) ->
 
 
 class BagOfWords(nn.Module):
-    """{"x": int32 (b, t), "mask": (b, t)} -> (b, outputs), sums of word weights."""
+    """Linear classifier of word counts; see `bag_of_words`."""
 
     vocabulary: int
     outputs: int
@@ -119,8 +128,14 @@ class BagOfWords(nn.Module):
 
 
 def bag_of_words(vocabulary: int, outputs: int, *, dropout: float = 0.0) -> Net:
-    """A linear classifier of word counts.
+    """Builds a linear classifier: {"x": int32 (b, t), "mask": (b, t)} -> (b, outputs).
 
-    {"x": int32 (b, t), "mask": (b, t)} -> (b, outputs). `dropout` drops words.
+    The logits are the bias plus the sum of the weights of all words with mask 1. All
+    weights start at 0.
+
+    Args:
+      vocabulary: number of words.
+      outputs: number of classes.
+      dropout: rate at which training ignores words; may be traced.
     """
     return net(BagOfWords(vocabulary, outputs, dropout))

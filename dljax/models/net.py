@@ -1,4 +1,4 @@
-"""From a Flax Linen module to a `Net`, and transformations of a `Net`."""
+"""Conversion of a Flax Linen module to a `Net`, and transformations of a `Net`."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -12,9 +12,9 @@ from dljax.types import Net
 
 
 def net(module: nn.Module) -> Net:
-    """Turns a Linen module, called as `module(x, train=...)`, into a `Net`.
+    """Converts a Linen module, called as `module(x, train=...)`, to a `Net`.
 
-    `model_state` holds every collection but "params". The key of `apply` becomes the
+    `model_state` holds all collections but "params". The key of `Net.apply` is the RNG
     stream "noise" of `make_rng`.
     """
 
@@ -38,18 +38,27 @@ def net(module: nn.Module) -> Net:
 
 
 def is_kernel(path: Any, leaf: Any) -> bool:
-    """Whether an array of the params, at a path of `tree_map_with_path`, multiplies the
-    inputs of a layer: of two or more axes, and neither a bias nor a scale. (A scan over
-    layers gives biases and scales two axes.)
+    """Whether a leaf of the params is a kernel, which multiplies the inputs of a layer.
+
+    A kernel has two or more axes and is not named "bias" or "scale". (A scan over
+    layers gives biases and scales a second axis.)
+
+    Args:
+      path: the leaf's path, as in `jax.tree_util.tree_map_with_path`.
+      leaf: the array.
     """
     vectors = ("['bias']", "['scale']")
     return leaf.ndim > 1 and not jax.tree_util.keystr(path).endswith(vectors)
 
 
 def with_compute_dtype(network: Net, dtype: str) -> Net:
-    """The same net, computed in `dtype`: "float32" (unchanged) or "bfloat16".
+    """Returns the net computed in `dtype`, with float32 weights, model_state and
+    outputs.
 
-    Weights, model_state and outputs stay float32; weights and inputs are cast inside.
+    Weights and inputs are cast within the forward pass.
+
+    Args:
+      dtype: "float32", which returns the same net, or "bfloat16".
     """
     if dtype == "float32":
         return network
@@ -77,7 +86,7 @@ def with_compute_dtype(network: Net, dtype: str) -> Net:
 
 
 def map_inputs(network: Net, transform: Callable[[Any], Any]) -> Net:
-    """The net that computes network(transform(x))."""
+    """Returns the net that computes network(transform(x))."""
 
     def init(key, example):
         return network.init(key, transform(example))
@@ -93,8 +102,8 @@ def map_inputs(network: Net, transform: Callable[[Any], Any]) -> Net:
 
 
 def freeze(network: Net, *, prefix: str) -> Net:
-    """Freezes the top-level modules whose names begin with `prefix`: they get no
-    gradient.
+    """Returns the net with its top-level modules named `prefix`... frozen: zero
+    gradients.
 
     `freeze(network, prefix="Conv")` keeps Conv_0, Conv_1, ... at their initial weights.
     """
@@ -111,9 +120,11 @@ def freeze(network: Net, *, prefix: str) -> Net:
 
 @contextlib.contextmanager
 def intercept(replace: Callable[[str, tuple, Any], Any]) -> Iterator[None]:
-    """Within the context every module's call returns replace(path, inputs, output).
+    """Replaces the output of every module that is called within the context.
 
-    The path of a net's top module is the name of its class.
+    Args:
+      replace: (path, inputs, output) -> the module's new output. The path of the top
+        module is its class name.
     """
 
     def interceptor(call, args, kwargs, context):
@@ -130,7 +141,10 @@ def intercept(replace: Callable[[str, tuple, Any], Any]) -> Iterator[None]:
 def record_outputs(
     record: Callable[[str, Any], None],
 ) -> contextlib.AbstractContextManager[None]:
-    """Within the context record(path of the module, its output) follows every call."""
+    """Calls record(path, output) after each call of a module within the context.
+
+    Paths are those of `intercept`.
+    """
 
     def replace(path, inputs, output):
         del inputs

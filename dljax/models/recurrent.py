@@ -1,4 +1,4 @@
-"""Recurrent nets, by architecture: inputs and outputs of one or many steps."""
+"""Recurrent nets by architecture: one or many input steps, one or many output steps."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from dljax.models.seq2seq import seq2seq
 from dljax.types import Net
 
 CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM, **ABLATIONS}
-# These have `Net.generate`.
+# The architectures with `Net.generate`.
 GENERATIVE = ("decoder", "one_to_many", "encoder_decoder", "attention")
 ARCHITECTURES = ("one_to_one", "many_to_one", "many_to_many", *GENERATIVE)
 
@@ -31,7 +31,7 @@ POOLS_OVER_TIME = {"max": _max, "mean": _mean}
 
 
 class Recurrent(nn.Module):
-    """(b, t, features), or int32 tokens (b, t), -> (b, outputs) or (b, t, outputs)."""
+    """Recurrent net without a decoder; see `recurrent`."""
 
     architecture: str
     cell: str
@@ -72,8 +72,12 @@ class Recurrent(nn.Module):
         return x.swapaxes(0, 1)
 
     def _layers(self, x_TBF, mask_TB, train):
-        """The outputs of the last layer (t, b, hidden), of both directions side by
-        side; its final outputs (b, hidden); the traces of all layers.
+        """Applies all layers.
+
+        Returns:
+          outputs of the last layer (t, b, hidden), with both directions concatenated;
+            its final outputs (b, hidden); {layer: {gate or state: (b, t, hidden)}},
+            empty without `trace`.
         """
         directions = ("forward", "backward") if self.bidirectional else ("forward",)
         last_BH, traces = None, {}
@@ -118,57 +122,63 @@ def recurrent(
     pool: str = "last",
     trace: bool = False,
 ) -> Net:
-    """A recurrent net.
+    """Builds a recurrent net.
 
-    Its input is an array, or {"x": the array, "mask": (b, t), 0 at padding, which must
-    be at the end}. By architecture:
+    Its input is an array x, or {"x": x, "mask": (b, t)}, where the mask is 0 at padding
+    and padding is at the end. By architecture:
 
     one_to_one     x (b, features) -> (b, outputs): a single step
     many_to_one    x (b, t, features) -> (b, outputs), from the final outputs
-    many_to_many   x (b, t, features) -> (b, t, outputs), one at each step
+    many_to_many   x (b, t, features) -> (b, t, outputs), one output per step
     decoder        x tokens (b, t) -> (b, t, outputs); `Net.generate` continues x
     one_to_many    x (b, features) -> (b, t, outputs): x is projected to the initial
                    carry of a decoder
     encoder_decoder
-                   x (b, s, features) -> (b, t, outputs): the final carry of the encoder
-                   is projected to the initial carry of the decoder
-    attention      encoder_decoder, and each step attends to the encoder's outputs
+                   x (b, s, features) -> (b, t, outputs): the encoder's final carry is
+                   projected to the decoder's initial carry
+    attention      encoder_decoder whose decoder attends to the encoder's outputs
 
     The last three also take "decoder_inputs", the output before each step: tokens (b,
-    t) where x is tokens, else values (b, t, outputs); `Net.generate` begins with the
-    first of them.
+    t) if x is tokens, else values (b, t, outputs). `Net.generate` starts from the first
+    of them.
 
     Args:
-      cell: one of `CELLS`: "rnn", "gru", "lstm", or an LSTM that lacks a part, as
-        "lstm_forget_gate"; "lstm_coupled" has one gate for writing and keeping.
-      layers: stacked recurrent layers.
-      bidirectional: adds to each layer a second one from the last step to the first.
-        Then many_to_many depends on later steps.
-      vocabulary, embedding: x is int32 tokens (b, t), embedded as vectors of this
-        size, as are the tokens of "decoder_inputs" (of a vocabulary of `outputs`); 0: x
-        is values.
-      dropout: rate on the inputs of each layer and of the output layer.
+      architecture: one of `ARCHITECTURES`.
+      cell: a key of `CELLS`: "rnn", "gru", "lstm", or an LSTM without one part, as
+        "lstm_forget_gate"; "lstm_coupled" has forget gate = 1 - input gate.
+      hidden: hidden units of each layer and direction.
+      outputs: number of outputs.
+      layers: number of stacked recurrent layers.
+      bidirectional: adds to each layer a second one that runs from the last step to the
+        first; outputs of many_to_many then depend on later steps.
+      vocabulary: number of input tokens: x is int32 tokens (b, t); 0: x is values.
+      embedding: size of token embeddings, also of "decoder_inputs", whose vocabulary is
+        `outputs`; 0: x is values.
+      dropout: rate on the inputs of each layer and of the output layer; may be traced.
       orthogonal, forget_bias: see `cell.RecurrentLayer`.
-      reset_every: see `cell.unroll`; 1: no recurrence; 0: no reset.
-      pool: the input of many_to_one's output layer: the "last" outputs, or the "max" or
-        "mean" of the outputs of all steps.
-      trace: returns (y, {layer: {gate or state: (b, t, hidden)}}). Not, as
-        `reset_every`, for architectures that generate sequences.
-
-    Source: Elman 1990; Hochreiter, Schmidhuber 1997; Gers et al. 2000; Schuster,
-    Paliwal 1997; Cho et al. 2014; see `seq2seq` too.
+      reset_every: see `cell.unroll`; 1 removes the recurrence.
+      pool: what many_to_one's output layer takes: the "last" outputs, or the "max" or
+        "mean" over the outputs of all steps.
+      trace: returns (y, {layer: {gate or state: (b, t, hidden)}}). Like `reset_every`,
+        not for the architectures in `GENERATIVE`.
 
     Raises:
-      ValueError: an unknown architecture, a vocabulary without embedding, or an option
-        that the architecture does not have. KeyError: an unknown cell.
+      ValueError: an unknown architecture, a vocabulary without embedding size, or an
+        option that the architecture does not have.
+      KeyError: an unknown cell.
+
+    Source: Elman 1990; Hochreiter, Schmidhuber 1997; Gers et al. 2000; Schuster,
+    Paliwal 1997; Cho et al. 2014; for decoders see `seq2seq`.
     """
     CELLS[cell]
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture {architecture}: must be one of {ARCHITECTURES}")
     if bool(vocabulary) != bool(embedding):
-        raise ValueError("give both vocabulary and embedding, or none")
+        raise ValueError("vocabulary and embedding: give both, or none")
     if architecture in GENERATIVE and (reset_every or trace):
-        raise ValueError(f"architecture {architecture}: has no reset and no trace")
+        raise ValueError(
+            f"architecture {architecture}: has no reset_every and no trace"
+        )
     options: dict[str, Any] = {
         "hidden": hidden,
         "outputs": outputs,
@@ -191,5 +201,5 @@ def recurrent(
 
 
 def image_rows(x_BHWC):
-    """Each image as the sequence of its rows: (b, h, w, c) -> (b, h, w * c)."""
+    """Reshapes images to sequences of rows: (b, h, w, c) -> (b, h, w * c)."""
     return x_BHWC.reshape(*x_BHWC.shape[:2], -1)

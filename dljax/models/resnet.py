@@ -12,7 +12,7 @@ NORMS = ("batch", "none")
 
 
 class Block(nn.Module):
-    """(b, h, w, i) -> (b, ceil(h / stride), ceil(w / stride), features)."""
+    """Residual block: (b, h, w, i) -> (b, ceil(h / stride), ceil(w / stride), o)."""
 
     features: int
     stride: int
@@ -29,13 +29,13 @@ class Block(nn.Module):
 
 
 def _conv_norm(x_BHWC, features, stride, norm, train):
-    """Convolution, without bias if BatchNorm follows."""
+    """Applies a convolution, without a bias if BatchNorm follows, and BatchNorm."""
     x_BHWC = Conv(features, bias=norm == "none", stride=stride)(x_BHWC)
     return x_BHWC if norm == "none" else BatchNorm()(x_BHWC, train=train)
 
 
 class Resnet(nn.Module):
-    """(b, h, w, c) -> (b, outputs): three stages of blocks, then the mean of pixels."""
+    """Residual net: (b, h, w, c) -> (b, outputs); see `resnet`."""
 
     blocks: int
     outputs: int
@@ -54,24 +54,27 @@ class Resnet(nn.Module):
 
 
 def resnet(depth: int, outputs: int, *, width: int = 16, norm: str = "batch") -> Net:
-    """The residual net for small images: x (b, h, w, c) -> (b, outputs).
+    """Builds a residual net for small images: x (b, h, w, c) -> (b, outputs).
 
-    Any height and width. Shortcuts have no parameters: where a block halves the image
-    they take every second pixel and pad the channels with zeros (option A).
+    Height and width are free. Shortcuts have no parameters: where a block halves the
+    image, the shortcut takes every second pixel and pads the channels with zeros
+    (option A).
 
     Args:
-      depth: layers with weights, 6n + 2: 8, 20, 32, 44, 56, 110.
-      width: features of the first stage; twice and four times as many in the next.
-      norm: one of `NORMS`: BatchNorm after every convolution, or none and a bias.
-
-    Source: He, Zhang, Ren, Sun 2016, section 4.2.
+      depth: number of layers with weights, 6n + 2: 8, 20, 32, 44, 56, 110.
+      outputs: number of outputs.
+      width: features of the first stage; the second and third have 2 and 4 times as
+        many.
+      norm: "batch": BatchNorm after each convolution; "none": a bias instead.
 
     Raises:
-      ValueError: a depth that is not 6n + 2 of n >= 1, or an unknown norm.
+      ValueError: a depth other than 6n + 2 with n >= 1, or an unknown norm.
+
+    Source: He, Zhang, Ren, Sun 2016, section 4.2.
     """
     blocks, rest = divmod(depth - 2, 6)
     if rest or blocks < 1:
-        raise ValueError(f"depth {depth}: must be 6n+2, as 8, 20, 32, 44, 56, 110")
+        raise ValueError(f"depth {depth}: must be 6n+2: 8, 20, 32, 44, 56 or 110")
     if norm not in NORMS:
         raise ValueError(f"norm {norm}: must be one of {NORMS}")
     return net(Resnet(blocks, outputs, width, norm))

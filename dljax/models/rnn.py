@@ -1,4 +1,4 @@
-"""The cells of the simple recurrent net and of the gated recurrent unit."""
+"""The cells of the simple recurrent net (Elman) and of the gated recurrent unit."""
 
 import jax
 import jax.numpy as jnp

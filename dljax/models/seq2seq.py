@@ -1,7 +1,7 @@
-"""Recurrent nets that generate sequences: from a vector, or from another sequence.
+"""Recurrent decoders: sequences generated from a vector, or from another sequence.
 
-Each output is fed back as the next input. In training all steps are computed at once
-from the true outputs (teacher forcing).
+Each output is the next input. Training computes all steps at once from the true outputs
+(teacher forcing).
 
 Shapes: T decoder steps, S encoder steps, B examples, H hidden units.
 """
@@ -23,11 +23,14 @@ from dljax.types import Net
 
 
 class Seq2Seq(nn.Module):
-    """{"x", "mask", "decoder_inputs": (b, t) or (b, t, outputs)} -> (b, t, outputs).
+    """Recurrent decoder: {"x", "mask", "decoder_inputs"} -> (b, t, outputs).
 
-    With `encoder` x is a sequence, tokens (b, s) or (b, s, features); without, x is a
-    vector (b, features) that is projected to the decoder's initial carry. Inputs that
-    are an array are the decoder inputs, with a zero vector for x.
+    "decoder_inputs" is (b, t) tokens or (b, t, outputs) values. With `encoder`, x is a
+    sequence, tokens (b, s) or (b, s, features); without, x is a vector (b, features)
+    that is projected to the decoder's initial carry. An array in place of the dict is
+    "decoder_inputs", with a zero vector for x.
+
+    See `recurrent.recurrent` for the fields.
     """
 
     cell: Cell
@@ -78,8 +81,12 @@ class Seq2Seq(nn.Module):
         return self.decode(inputs["decoder_inputs"], carries, encoded, train=train)[0]
 
     def encode(self, inputs: Any, *, train: bool = False):
-        """(carries, encoded): the decoder's initial carry of each layer; the encoder's
-        outputs (b, s, hidden) with their mask (b, s) or None, or None without encoder.
+        """Encodes x.
+
+        Returns:
+          carries, the decoder's initial carry of each layer; and encoded, the encoder's
+            outputs (b, s, hidden) with their mask (b, s) or None. Without an encoder
+            encoded is None.
         """
         x = inputs["x"]
         if not self.encoder:
@@ -100,7 +107,12 @@ class Seq2Seq(nn.Module):
     def decode(
         self, decoder_inputs: Any, carries: Any, encoded: Any, *, train: bool = False
     ) -> tuple[Any, Any, Any]:
-        """(b, t, outputs), the next carries, and the attention weights (b, t, s)."""
+        """Decodes all steps of `decoder_inputs`.
+
+        Returns:
+          outputs (b, t, outputs), the final carries, and the attention weights (b, t,
+            s) or None.
+        """
         y = self.embed_y(decoder_inputs) if self.vocabulary else decoder_inputs
         y_TBH, after = y.swapaxes(0, 1), []
         for layer, carry in zip(self.decoders, carries, strict=True):
@@ -112,7 +124,7 @@ class Seq2Seq(nn.Module):
         return self.head(self.drop(y_BTH, train=train)), tuple(after), weights_BTS
 
     def _initial(self, carries):
-        """The decoder's initial carry of each layer, projected from `carries`."""
+        """Projects `carries` to the decoder's initial carry of each layer."""
         return tuple(
             tuple(
                 jnp.tanh(dense(state))
@@ -131,11 +143,11 @@ class Seq2Seq(nn.Module):
 
 
 def seq2seq(**fields: Any) -> Net:
-    """A `Seq2Seq` as a net; see `recurrent` for its fields.
+    """Builds a `Seq2Seq` net; see `recurrent.recurrent` for its fields.
 
     Source: Sutskever, Vinyals, Le 2014; Cho et al. 2014; attention as in Luong et al.
-    2015 ("global", "general", without input feeding): a linear map of the decoder's
-    output is compared with every output of the encoder.
+    2015: global, with the "general" score (a linear map of the decoder's output times
+    each encoder output), without input feeding.
     """
     module = Seq2Seq(**fields)
     return net(module)._replace(generate=functools.partial(generate, module))
@@ -144,8 +156,11 @@ def seq2seq(**fields: Any) -> Net:
 def generate(
     module, params, model_state, inputs, *, steps, key, draw=sample_tokens
 ) -> dict[str, Any]:
-    """See `types.Net`; from the first of the decoder inputs, or from all of them where
-    `inputs` is an array.
+    """Generates a sequence; see `types.Net.generate`.
+
+    Decoding starts from the first of the decoder inputs or, if `inputs` is an array,
+    from all of them. Tokens are drawn with `draw`; values are binary and drawn
+    independently.
     """
     variables = {"params": params, **model_state}
 
@@ -178,13 +193,13 @@ def generate(
 
 
 def unconditional(decoder_inputs):
-    """The inputs of a net without an encoder that generates from nothing."""
+    """Returns the inputs of a net without an encoder whose x is a zero vector."""
     zeros = jnp.zeros((len(decoder_inputs), 1))
     return {"x": zeros, "decoder_inputs": decoder_inputs}
 
 
 def _sample_notes(logits, key):
-    """bool (b, k), each value by its own probability; the likelier without a key."""
+    """Samples bool (b, k) independently; without a key thresholds at 1/2."""
     probability = jax.nn.sigmoid(logits)
     if key is None:
         return probability > 0.5

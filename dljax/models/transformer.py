@@ -1,4 +1,4 @@
-"""Transformers: decoders, encoders, and encoders with a decoder."""
+"""Transformers: decoders, encoders, and encoder-decoders."""
 
 import functools
 from typing import Any
@@ -19,7 +19,7 @@ POSITIONS = ("learned", "sinusoidal", "rotary", "none")
 
 
 class Transformer(nn.Module):
-    """See `transformer`."""
+    """Transformer of any architecture; see `transformer`."""
 
     architecture: str
     outputs: int
@@ -66,7 +66,11 @@ class Transformer(nn.Module):
         return self.head(y_BSW)
 
     def encode(self, inputs: Any, *, train: bool = False) -> tuple[Any, Any]:
-        """The encoder's outputs (b, s, width), and their mask (b, 1, 1, s) or None."""
+        """Encodes the inputs.
+
+        Returns:
+          the encoder's outputs (b, s, width), and their mask (b, 1, 1, s) or None.
+        """
         mask = inputs.get("mask")
         mask = None if mask is None else mask[:, None, None]
         x_BSW = self._with_positions(self.embed_x(inputs["x"]), 0, train)
@@ -82,8 +86,11 @@ class Transformer(nn.Module):
         *,
         train: bool = False,
     ) -> tuple[Any, Any]:
-        """Logits (b, t, outputs), each from the tokens up to its own, and `kv_cache`
-        with the keys and values of the tokens.
+        """Decodes tokens, each from the tokens up to its own.
+
+        Returns:
+          logits (b, t, outputs), and the key-value cache with the entries of the
+            tokens.
         """
         y_BTW, kv_cache = self.decoder(
             self._with_positions(self.embed_y(tokens_BT), position, train),
@@ -96,12 +103,16 @@ class Transformer(nn.Module):
         if not self.tied:
             return self.head(y_BTW), kv_cache
         b, t, width = y_BTW.shape
-        logits = self.embed_y.attend(y_BTW.reshape(-1, width))  # see ops/dense.py
+        logits = self.embed_y.attend(
+            y_BTW.reshape(-1, width)
+        )  # one product of all rows: see ops/dense.py
         return logits.reshape(b, t, self.outputs), kv_cache
 
     def _with_positions(self, x_BTW, position, train):
         if self.positions == "learned" and x_BTW.shape[1] > self.max_len:
-            raise ValueError(f"{x_BTW.shape[1]} positions: max_len is {self.max_len}")
+            raise ValueError(
+                f"{x_BTW.shape[1]} positions: more than max_len {self.max_len}"
+            )
         positions_T = position + jnp.arange(x_BTW.shape[1])
         if self.positions == "learned":
             x_BTW = x_BTW + self.position_embedding(positions_T)[None]
@@ -112,9 +123,12 @@ class Transformer(nn.Module):
 
 
 def extract_patches(x_BHWC: Any, size: int) -> Any:
-    """Images as sequences of patches: (b, h, w, c) -> (b, n, size * size * c), row by
-    row; incomplete patches at the lower and right edge are cut off. Source: Dosovitskiy
-    et al. 2021.
+    """Splits images into sequences of patches: (b, h, w, c) -> (b, n, size * size * c).
+
+    Patches are in row order; incomplete patches at the lower and right edge are
+    dropped.
+
+    Source: Dosovitskiy et al. 2021.
     """
     b, h, w, c = x_BHWC.shape
     h, w = h // size, w // size
@@ -144,36 +158,41 @@ def transformer(
     scan: bool = False,
     remat: bool = False,
 ) -> Net:
-    """A Transformer.
+    """Builds a Transformer.
 
     By architecture:
 
     decoder   tokens (b, t) -> (b, t, outputs), each from the tokens up to its own
-    encoder   x, or {"x", "mask": (b, t), 0 at padding}, where x is tokens (b, t) or
+    encoder   x, or {"x": x, "mask": (b, t), 0 at padding}, where x is tokens (b, t) or
               values (b, t, features), -> (b, outputs); with pool="none" (b, t, outputs)
     encoder_decoder
-              {"x": of the encoder, "mask", "decoder_inputs": tokens (b, t)} -> (b, t,
-              outputs)
+              {"x", "mask": as of the encoder, "decoder_inputs": tokens (b, t)} ->
+              (b, t, outputs)
 
     Args:
+      architecture: one of `ARCHITECTURES`.
       width: model width.
-      depth: blocks of the encoder, and of the decoder.
+      outputs: number of outputs; of a decoder, the size of its vocabulary.
+      depth: number of blocks of the encoder, and of the decoder.
       vocabulary: size of the encoder's vocabulary; 0: x is values.
-      max_len: the longest sequence.
+      max_len: the longest sequence; a limit for learned positions and for the key-value
+        cache.
       positions: "learned" or "sinusoidal" embeddings, "rotary" queries and keys, or
         "none".
+      pool: "mean": the encoder's outputs are averaged over positions; "none": one
+        output per position.
       tied: the output layer is the transposed embedding of the decoder's tokens.
       heads, mlp_ratio, norm, activation, bias, dropout, attention, residual: see
         `block.BlockConfig`.
       scan, remat: see `block.Stack`; neither changes the result.
 
-    Source: Vaswani et al. 2017; for pre-norm GPT-2 (Radford et al. 2019), where the
-    initial output projections of sublayers are scaled by 1/sqrt(2 depth).
-
     Raises:
-      ValueError: an unknown option; or, when applied, a sequence that is longer than
-        the learned positions.
+      ValueError: an unknown option; or, when applied, a sequence longer than the
+        learned positions.
       UserError: heads that do not divide the width, or an odd width.
+
+    Source: Vaswani et al. 2017; for pre-norm GPT-2 (Radford et al. 2019), whose initial
+    residual output projections are scaled by 1/sqrt(2 depth).
     """
     _check_options(
         architecture=(architecture, ARCHITECTURES),
@@ -226,10 +245,10 @@ def _check_width(width: int, heads: int, positions: str) -> None:
         even = "even parts" if positions == "rotary" else "equal parts"
         raise UserError(
             "width-not-divisible",
-            f"heads {heads}: must divide the width {width} into {even}",
+            f"--heads={heads}: must divide the width {width} into {even}",
         )
     if positions == "sinusoidal" and width % 2:
         raise UserError(
             "width-not-divisible",
-            f"width {width}: must be even, with sinusoidal positions",
+            f"--width={width}: must be even for sinusoidal positions",
         )

@@ -1,4 +1,4 @@
-"""Nets for clips: convolution over time too, or the same net on every frame."""
+"""Nets for video clips: 3-D convolution, or the same 2-D net on each frame."""
 
 import jax
 from flax import linen as nn
@@ -13,7 +13,7 @@ FUSIONS = ("mean", "concatenate")
 
 
 class Cnn3d(nn.Module):
-    """(b, t, h, w, c) -> (b, outputs): [conv, ReLU, pool] * n, mean, dense, dense."""
+    """3-D convolutional net: (b, t, h, w, c) -> (b, outputs); see `cnn_3d`."""
 
     channels: tuple[int, ...]
     hidden: int
@@ -33,13 +33,14 @@ class Cnn3d(nn.Module):
 def cnn_3d(
     channels: tuple[int, ...], hidden: int, outputs: int, *, size: int = 3
 ) -> Net:
-    """Convolution over time, height and width: x (b, t, h, w, c) -> (b, outputs).
+    """Builds a 3-D convolutional net: x (b, t, h, w, c) -> (b, outputs).
 
-    Any number, height and width of frames of at least 2**len(channels) pixels a side.
+    The number of frames is free; height and width must be at least 2**len(channels).
 
     Args:
-      channels: features of each convolution; every one is followed by 2x2x2 pooling.
-      hidden: width of the fully connected layer before the output.
+      channels: features of each convolution; each is followed by 2x2x2 max pooling.
+      hidden: width of the dense layer before the output layer.
+      outputs: number of outputs.
       size: side of the kernels, in frames and in pixels.
 
     Source: Tran, Bourdev, Fergus, Torresani, Paluri 2015.
@@ -48,7 +49,7 @@ def cnn_3d(
 
 
 class CnnFrames(nn.Module):
-    """(b, t, h, w, c) -> (b, outputs): a CNN on every frame, then their fusion."""
+    """2-D net on each frame: (b, t, h, w, c) -> (b, outputs); see `cnn_frames`."""
 
     channels: tuple[int, ...]
     hidden: int
@@ -73,13 +74,15 @@ def cnn_frames(
     fusion: str = "mean",
     size: int = 3,
 ) -> Net:
-    """The same CNN on every frame: x (b, t, h, w, c) -> (b, outputs).
+    """Builds a net that applies one CNN to each frame: x (b, t, h, w, c) -> (b,
+    outputs).
 
     Args:
-      channels, hidden, size: those of `cnn`, up to its fully connected layer.
-      fusion: one of `FUSIONS`. "mean": the mean over time of the frames' features,
-        which does not depend on the order of frames but for rounding. "concatenate":
-        the features of all frames side by side.
+      channels, hidden, size: see `cnn`, up to its dense layer.
+      outputs: number of outputs.
+      fusion: "mean": averages the frames' features over time, which ignores the order
+        of frames up to rounding; "concatenate": concatenates them, which fixes the
+        number of frames.
 
     Raises:
       ValueError: an unknown fusion.
