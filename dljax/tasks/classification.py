@@ -21,17 +21,19 @@ def classification(
     augment: Callable[[jax.Array, Any], Any] | None = None,
     mix: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None,
 ) -> Task:
-    """Softmax cross-entropy over batches {"image": (b, ...), "label": int32 (b,)}.
+    """Minimizes softmax cross-entropy over batches {"image": (b, ...), "label": int32
+    (b,)}.
+
+    Metrics: `loss`, in nats per example, and `accuracy`, 0 to 1.
 
     Args:
-      net: image -> logits (b, classes).
+      net: inputs -> logits (b, classes).
+      optimizer: an Optax transformation.
       example: one batch of the net's inputs, for their shape.
-      inputs_of: batch -> the net's inputs.
-      augment: (key, images) -> images, on training batches only.
-      mix: (key, images, labels) -> (images, labels (b, classes) as shares), after
-        `augment`, on training batches only; for `dljax.sources.augment.mixup`.
-
-    Measures `loss` (nats per example) and `accuracy` (0 to 1) on evaluation batches.
+      inputs_of: batch -> the net's inputs; the images by default.
+      augment: (key, images) -> images; in training only.
+      mix: (key, images, labels) -> (images, label distributions (b, classes)), after
+        `augment`, in training only; see `sources.augment.mixup`.
     """
 
     def loss(params, model_state, batch, key, step):

@@ -1,4 +1,4 @@
-"""Class-conditional generators of images: a VAE, a GAN and diffusion."""
+"""Class-conditional generators of images: VAE, GAN and diffusion."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from dljax.tasks.vae import vae
 from dljax.types import SampleEvaluator, Task
 
 KINDS = ("vae", "gan", "diffusion")
-LATENT_SIZE = 32  # of a VAE and of a GAN
+LATENT_SIZE = 32  # of VAE and GAN
 
 
 def conditional_generator(
@@ -24,23 +24,25 @@ def conditional_generator(
     optimizers: dict[str, Any],
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """A generative task on batches {"image": (b, h, w, c) in [0, 1], "label"}.
+    """Builds a generative task on batches {"image": (b, h, w, c) in [0, 1], "label"}.
 
-    Samples are "generated", of the batch's labels, "target_class". vae: Gaussian
-    pixels. gan: hinge loss, a critic with spectral norm, one turn each. diffusion: a
-    U-Net that predicts v on the cosine schedule; with classes, guidance by the label.
+    The samples are "generated" images of the batch's labels, "target_class". By kind:
+    "vae" has Gaussian pixels. "gan" has the hinge loss, a critic with spectral
+    normalization, and one turn per player. "diffusion" has a U-Net that predicts v on
+    the cosine schedule, with classifier-free guidance if there are classes.
 
     Args:
+      kind: one of `KINDS`.
       example: one batch of images, for its shape.
-      num_classes: number of classes (0: unconditional).
-      width: features at half of the image's side, in the U-Net at the full side, a
-        multiple of 8; doubled wherever the side is halved.
-      num_levels: resolutions of the U-Net.
-      optimizers: {"net"}, and of a GAN {"generator", "critic"}.
-      sample_evaluator: as `Task.sample_evaluator`.
+      num_classes: number of classes; 0: unconditional.
+      width: features at half the image's side (U-Net: at the full side), doubled
+        wherever the side is halved; a multiple of 8.
+      num_levels: number of resolutions of the U-Net.
+      optimizers: {"net"}; for a GAN {"generator", "critic"}.
+      sample_evaluator: see `Task.sample_evaluator`.
 
     Raises:
-      ValueError: another kind.
+      ValueError: an unknown kind.
     """
     shape, channels = example.shape[1:], (width, 2 * width)
     common = {

@@ -1,7 +1,7 @@
 """Denoising diffusion of images (Ho, Jain, Abbeel 2020).
 
-x_t = sqrt(alpha_bar_t) x + sqrt(1 - alpha_bar_t) epsilon, for t from 0 to
-num_timesteps - 1. Images are in [-1, 1] here, in [0, 1] elsewhere.
+x_t = sqrt(alpha_bar_t) x + sqrt(1 - alpha_bar_t) epsilon, for 0 <= t < num_timesteps.
+Images x are in [-1, 1] in this file's formulas, and in [0, 1] in batches and samples.
 """
 
 import functools
@@ -18,15 +18,18 @@ from dljax.types import Net, SampleEvaluator, Task, Turn
 
 SCHEDULES = ("linear", "cosine")
 PREDICTION_TYPES = ("epsilon", "sample", "v")
-CHUNK = 250  # images that are generated at a time
-CHUNK_ON_CPU = 32  # fits its cache: of MNIST 1.4 times as many a second
-LABEL_DROPOUT = 0.1  # share of labels hidden in training, for guidance
+CHUNK = 250  # images per vectorized sampling step
+CHUNK_ON_CPU = 32  # fits the cache: 1.4 times as many MNIST images per second
+LABEL_DROPOUT = 0.1  # rate of replacing labels by "no label" in training
 
 
 class Sampler(NamedTuple):
-    """steps, eta, clip: see `ddim_sample`. guidance: the weight w of classifier-free
-    guidance, (1 + w) eps(x, y) - w eps(x, no label) (Ho and Salimans 2022); -1: no
-    label.
+    """How images are sampled.
+
+    Attributes:
+      steps, eta, clip: see `ddim_sample`.
+      guidance: weight w of classifier-free guidance, (1 + w) eps(x, y) - w eps(x, no
+        label) (Ho and Salimans 2022); -1 samples without a label.
     """
 
     steps: int = 50
@@ -36,7 +39,14 @@ class Sampler(NamedTuple):
 
 
 class Diffusion(NamedTuple):
-    """A denoising network and its schedule, alpha_bar float64 (num_timesteps,)."""
+    """A denoising network and its noise schedule.
+
+    Attributes:
+      net: see `diffusion`.
+      prediction_type: see `prediction_target`.
+      alpha_bar: float64 (num_timesteps,); see `alpha_bar_schedule`.
+      num_classes: number of classes; 0: unconditional.
+    """
 
     net: Net
     prediction_type: str
@@ -59,21 +69,23 @@ def diffusion(
     samplers: Mapping[str, Sampler] = SAMPLERS,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """Denoising over batches {"image": (b, h, w, c) in [0, 1], "label": int32 (b,)}.
+    """Trains a denoiser on batches {"image": (b, h, w, c) in [0, 1], "label": int32
+    (b,)}.
+
+    Metrics: `mse` of the predicted noise, and `loss`, the mean squared error of the
+    prediction, at timesteps that are stratified over the batch.
 
     Args:
-      net: {"x": noisy (b, h, w, c), "t": (b,) from 0 to 1, "label"} -> (b, h, w, c).
+      net: {"x": noisy images (b, h, w, c), "t": (b,) from 0 to 1, "label"} -> (b, h, w,
+        c).
+      optimizer: an Optax transformation.
       example: one batch of images, for its shape.
       schedule, num_timesteps: see `alpha_bar_schedule`.
-      prediction_type: what the net's output is, see `prediction_target`; its mean
-        squared error is minimized.
-      num_classes: number of classes (0: unconditional). The net takes the label, of
-        which a tenth is hidden in training; samples are of the batch's labels.
-      samplers: {key of the samples: the sampler that draws them}.
-      sample_evaluator: as `Task.sample_evaluator`.
-
-    Measures `mse`, of the predicted noise, and `loss`, of the prediction, at timesteps
-    that are spread evenly over the batch.
+      prediction_type: the regression target, see `prediction_target`.
+      num_classes: number of classes; 0: unconditional. The net takes the label;
+        training hides a tenth of the labels, and samples have the batch's labels.
+      samplers: {key of the samples: their sampler}.
+      sample_evaluator: see `Task.sample_evaluator`.
 
     Raises:
       ValueError: an unknown schedule or prediction type.
@@ -128,11 +140,11 @@ def diffusion(
 
 
 def alpha_bar_schedule(schedule: str, num_timesteps: int = 1000) -> np.ndarray:
-    """alpha_bar, float64 (num_timesteps,): the share of the image in the variance of
+    """The noise schedule alpha_bar, float64 (num_timesteps,): the signal's share in
     x_t.
 
-    Source: Ho, Jain, Abbeel 2020, for "linear" (betas from 1e-4 to 0.02 over 1000
-    timesteps, scaled for other numbers); Nichol and Dhariwal 2021 for "cosine".
+    "linear": betas from 1e-4 to 0.02 over 1000 timesteps (Ho, Jain, Abbeel 2020),
+    scaled for other numbers of timesteps. "cosine": Nichol and Dhariwal 2021.
 
     Raises:
       ValueError: an unknown schedule.
@@ -150,17 +162,21 @@ def alpha_bar_schedule(schedule: str, num_timesteps: int = 1000) -> np.ndarray:
 
 
 def q_sample(x: Any, noise: Any, alpha_bar: Any) -> Any:
-    """x_t, a sample of q(x_t | x) for standard Gaussian noise; `alpha_bar`
-    broadcasts.
+    """Samples x_t from q(x_t | x).
+
+    Args:
+      x: images (b, h, w, c) in [-1, 1].
+      noise: standard Gaussian noise of the same shape.
+      alpha_bar: broadcast to x.
     """
     return jnp.sqrt(alpha_bar) * x + jnp.sqrt(1 - alpha_bar) * noise
 
 
 def prediction_target(prediction_type: str, x: Any, noise: Any, alpha_bar: Any) -> Any:
-    """What the net is to predict; `alpha_bar` broadcasts.
+    """The target that the net is trained to predict.
 
-    "epsilon": the noise. "sample": the image x. "v": the velocity sqrt(alpha_bar) noise
-    - sqrt(1 - alpha_bar) x (Salimans and Ho 2022).
+    "epsilon": the noise. "sample": the image x. "v": the velocity, sqrt(alpha_bar)
+    noise - sqrt(1 - alpha_bar) x (Salimans and Ho 2022). `alpha_bar` is broadcast to x.
     """
     if prediction_type == "epsilon":
         return noise
@@ -172,7 +188,9 @@ def prediction_target(prediction_type: str, x: Any, noise: Any, alpha_bar: Any) 
 def image_and_noise(
     prediction_type: str, prediction: Any, x_t: Any, alpha_bar: Any
 ) -> tuple[Any, Any]:
-    """The image and the noise in x_t that a prediction implies."""
+    """Converts a prediction to the image and the noise in x_t; inverts
+    `prediction_target`.
+    """
     image_scale, noise_scale = jnp.sqrt(alpha_bar), jnp.sqrt(1 - alpha_bar)
     if prediction_type == "epsilon":
         return (x_t - noise_scale * prediction) / image_scale, prediction
@@ -185,13 +203,16 @@ def image_and_noise(
 
 
 def net_inputs(model: Diffusion, x_t: Any, t: Any, label: Any) -> dict[str, Any]:
-    """The net's inputs; time runs from 0 to 1, and class `num_classes` is no label."""
+    """The net's inputs for timesteps t, int (b,), scaled to times in (0, 1).
+
+    The label `num_classes` means no label.
+    """
     inputs = {"x": x_t, "t": (t + 0.5) / len(model.alpha_bar)}
     return {**inputs, "label": label} if model.num_classes else inputs
 
 
 def stratified(permutation_key: jax.Array, uniform_key: jax.Array, n: int) -> jax.Array:
-    """n uniform draws from [0, n), one in each unit interval, in random order."""
+    """Draws n uniforms from [0, n), one per unit interval, in random order."""
     strata = jax.random.permutation(permutation_key, n)
     return strata + jax.random.uniform(uniform_key, (n,))
 
@@ -205,8 +226,10 @@ def squared_errors(
     *,
     train: bool,
 ) -> tuple[jax.Array, jax.Array, Any]:
-    """Mean squared errors (b,) of the prediction and of the implied noise, and the
-    net's state.
+    """Mean squared errors at one random timestep per example.
+
+    Returns:
+      (b,) of the prediction; (b,) of the implied noise; the net's model_state.
     """
     time_key, noise_key, label_key, net_key, order_key = jax.random.split(key, 5)
     x = 2 * batch["image"] - 1
@@ -244,7 +267,7 @@ def guided_prediction(
     label: Any,
     guidance: float,
 ) -> jax.Array:
-    """The net's prediction (h, w, c) for one image, with classifier-free guidance."""
+    """The net's prediction (h, w, c) for one image with classifier-free guidance."""
 
     def predict(label) -> jax.Array:
         inputs = net_inputs(model, x_t[None], t[None], label[None])
@@ -268,7 +291,7 @@ def generate(
     shape: tuple[int, ...],
     key_and_label: tuple[jax.Array, jax.Array],
 ) -> jax.Array:
-    """One image of a shape (h, w, c) in [0, 1]."""
+    """Samples one image (h, w, c) in [0, 1]."""
     key, label = key_and_label
     noise_key, key = jax.random.split(key)
 
@@ -301,14 +324,21 @@ def ddim_sample(
     eta: float,
     clip: bool,
 ) -> jax.Array:
-    """From pure noise (b, ...) to images, by one scan over `steps` of the timesteps.
+    """Samples images by a scan from pure noise over a subset of the timesteps.
 
     Args:
-      denoise_fn: (x_t (b, ...), t int32) -> the image and the noise in it.
-      eta: scale of the noise that each step adds: 0: none, DDIM (Song, Meng, Ermon
-        2021, equations 12 and 16); 1: ancestral sampling, with as many steps as
-        timesteps that of Ho et al. 2020, of the smaller variance.
-      clip: clips the image to [-1, 1] at every step.
+      denoise_fn: (x_t (b, ...), t int32) -> (image, noise) in x_t.
+      noise: standard Gaussian (b, ...).
+      key: for the noise that steps add.
+      alpha_bar: see `alpha_bar_schedule`.
+      steps: number of timesteps in the scan, evenly spaced.
+      eta: scale of the noise that each step adds. 0: DDIM, no noise (Song, Meng, Ermon
+        2021, equations 12 and 16). 1: ancestral sampling; with all timesteps this is Ho
+        et al. 2020 with the smaller variance.
+      clip: clips the predicted image to [-1, 1] at each step.
+
+    Returns:
+      images in [-1, 1], (b, ...).
     """
     t = np.linspace(len(alpha_bar) - 1, 0, steps).round().astype(np.int32)
     alpha_bar_t = alpha_bar[t]

@@ -10,11 +10,15 @@ from dljax.tasks.single_net import weighted_sum
 from dljax.types import Net, SampleEvaluator, Task, Turn
 
 OBJECTIVES = ("nonsaturating", "hinge", "wasserstein")
-CHUNK = 250  # examples that are generated at a time
+CHUNK = 250  # examples per vectorized generator call
 
 
 class Gan(NamedTuple):
-    """The two networks of a GAN and what they are conditioned on; see `gan`."""
+    """The two networks of a GAN.
+
+    Attributes:
+      generator, critic, latent_size, num_classes, input_key: see `gan`.
+    """
 
     generator: Net
     critic: Net
@@ -37,27 +41,28 @@ def gan(
     num_classes: int = 0,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """A generative adversarial network of batches {"image": (b, ...)}.
+    """Trains a generator and a critic on batches {"image": (b, ...)}.
+
+    Metrics: `gap`, the mean critic score of held-out real examples minus that of
+    generated ones.
 
     Args:
-      generator: z (b, latent_size) -> examples. critic: examples -> scores (b,).
+      generator: z (b, latent_size) -> examples (b, ...).
+      critic: examples (b, ...) -> scores (b,).
       optimizers: {"generator", "critic"}.
       example: one batch of examples, for its shape.
       latent_size: dimensions of z, a standard Gaussian.
       objective: "nonsaturating" (Goodfellow et al. 2014), "hinge" (Lim and Ye 2017), or
-        "wasserstein" with the gradient penalty (Gulrajani et al. 2017).
-      order: the player of each turn within an update; each turn has a part of the
-        batch. WGAN-GP's is ("critic",) * 5 + ("generator",).
+        "wasserstein" with gradient penalty (Gulrajani et al. 2017).
+      order: the player of each turn within an update; the turns share the batch in
+        equal parts. WGAN-GP's order is ("critic",) * 5 + ("generator",).
       penalty_weight: gradient-penalty weight, (||grad D|| - 1)^2 on interpolates of
-        real and generated examples; with "wasserstein" alone.
-      input_key: the array of a batch that holds the real examples.
-      num_classes: number of classes (0: unconditional); the label as one-hot is
+        real and generated examples; "wasserstein" only.
+      input_key: the batch's array of real examples.
+      num_classes: number of classes; 0: unconditional. The one-hot label is
         concatenated to z and to the image channels (Mirza and Osindero 2014). Samples
-        are of the batch's labels, "target_class".
-      sample_evaluator: as `Task.sample_evaluator`.
-
-    Measures `gap`, the mean critic score of held-out real examples less that of
-    generated ones.
+        have the batch's labels, "target_class".
+      sample_evaluator: see `Task.sample_evaluator`.
 
     Raises:
       ValueError: an unknown objective.
@@ -118,7 +123,7 @@ def gan(
 
 
 def init_gan(model: Gan, key: jax.Array, example: Any) -> tuple[Any, Any]:
-    """The initial ({player: params}, {player: model_state})."""
+    """Returns the initial ({player: params}, {player: model_state})."""
     generator_key, critic_key = jax.random.split(key)
     z = jnp.zeros((1, model.latent_size + model.num_classes))
     generator, generator_state = model.generator.init(generator_key, z)
@@ -131,7 +136,10 @@ def init_gan(model: Gan, key: jax.Array, example: Any) -> tuple[Any, Any]:
 
 
 def append_class_channels(model: Gan, x_BHWC: Any, label_B: Any) -> jax.Array:
-    """x with one more channel a class, 1 everywhere in the channel of the label."""
+    """Appends one channel per class to x (b, h, w, c): 1 for the label, else 0.
+
+    Unconditional models return x.
+    """
     if not model.num_classes:
         return x_BHWC
     one_hot = jax.nn.one_hot(label_B, model.num_classes)
@@ -141,7 +149,7 @@ def append_class_channels(model: Gan, x_BHWC: Any, label_B: Any) -> jax.Array:
 
 
 def latents(model: Gan, batch: Any, key: jax.Array) -> jax.Array:
-    """z and the one-hot label of each example: (b, latent_size + num_classes)."""
+    """Draws z and appends the one-hot label: (b, latent_size + num_classes)."""
     z = jax.random.normal(key, (len(batch[model.input_key]), model.latent_size))
     if not model.num_classes:
         return z
@@ -152,7 +160,7 @@ def latents(model: Gan, batch: Any, key: jax.Array) -> jax.Array:
 def generate(
     model: Gan, params: Any, model_state: Any, batch: Any, key: Any, *, train: bool
 ) -> tuple[Any, Any]:
-    """Generated examples, as many as the batch has, and the generator's state."""
+    """Generates one example per example of the batch; also returns the model_state."""
     z = latents(model, batch, key)
     return model.generator.apply(
         params["generator"], model_state["generator"], z, key=None, train=train
@@ -162,7 +170,10 @@ def generate(
 def generate_in_chunks(
     model: Gan, params: Any, model_state: Any, batch: Any, key: jax.Array
 ) -> jax.Array:
-    """As `generate` in evaluation, each example by itself, `CHUNK` at a time."""
+    """Generates as `generate` in evaluation mode, `CHUNK` examples at a time.
+
+    An example's bits do not depend on the other examples.
+    """
 
     def generate_one(z):
         x, _ = model.generator.apply(
@@ -180,7 +191,7 @@ def generate_in_chunks(
 def scores(
     model: Gan, params: Any, model_state: Any, batch: Any, x: Any, *, train: bool
 ) -> tuple[Any, Any]:
-    """The critic's scores (b,) of examples of the batch's labels, and its state."""
+    """The critic's scores (b,) of x with the batch's labels, and its model_state."""
     x = append_class_channels(model, x, batch.get("label"))
     return model.critic.apply(
         params["critic"], model_state["critic"], x, key=None, train=train
@@ -188,7 +199,7 @@ def scores(
 
 
 def critic_objective(objective: str, real_score: Any, fake_score: Any) -> jax.Array:
-    """What the critic minimizes, a scalar, before the gradient penalty."""
+    """The scalar that the critic minimizes, without the gradient penalty."""
     if objective == "nonsaturating":
         return (jax.nn.softplus(-real_score) + jax.nn.softplus(fake_score)).mean()
     if objective == "hinge":
@@ -197,7 +208,7 @@ def critic_objective(objective: str, real_score: Any, fake_score: Any) -> jax.Ar
 
 
 def generator_objective(objective: str, fake_score: Any) -> jax.Array:
-    """What the generator minimizes, a scalar."""
+    """The scalar that the generator minimizes."""
     if objective == "nonsaturating":
         return jax.nn.softplus(-fake_score).mean()
     return (-fake_score).mean()
@@ -206,8 +217,9 @@ def generator_objective(objective: str, fake_score: Any) -> jax.Array:
 def gradient_penalty(
     model: Gan, params: Any, model_state: Any, batch: Any, fake: Any, key: jax.Array
 ) -> jax.Array:
-    """Mean of (||grad D|| - 1)^2 at uniform interpolates of real and generated examples
-    (Gulrajani et al. 2017, algorithm 1).
+    """Mean of (||grad D|| - 1)^2 at random interpolates of real and generated examples.
+
+    Source: Gulrajani et al. 2017, algorithm 1.
     """
     real = batch[model.input_key]
     share = jax.random.uniform(key, (len(real), *[1] * (real.ndim - 1)))

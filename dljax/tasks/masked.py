@@ -1,4 +1,4 @@
-"""Masked diffusion of tokens: predict the tokens that are masked at a random rate."""
+"""Masked diffusion of tokens: predicts tokens that are masked at a random rate."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from dljax.tasks.single_net import init_net
 from dljax.tasks.tokens import CHUNK, token_mask, token_nll
 from dljax.types import Net, SampleEvaluator, Task, Turn
 
-MIN_TIME = 1e-3
+MIN_TIME = 1e-3  # bounds the weight 1 / time of the loss
 
 
 def masked(
@@ -24,29 +24,32 @@ def masked(
     steps: int = 64,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """Discrete diffusion over batches {"y": int32 (b, t)} of tokens.
+    """Trains a masked diffusion model on batches {"y": int32 (b, t)} of tokens.
 
-    At time s, from 0 to 1, each token is masked with probability s: replaced by the
-    token `vocabulary_size`. The cross-entropy of masked tokens, over s, is on average a
-    bound of the sequence's negative log-likelihood. Generation begins with all tokens
-    masked; each of `steps` steps draws a part of the masked tokens from the net.
+    At time s in (0, 1) each token is masked with probability s, that is, replaced by
+    the token `vocabulary_size`. The cross-entropy of the masked tokens over s is in
+    expectation an upper bound of the sequence's negative log-likelihood. Generation
+    starts with all tokens masked; each of `steps` steps unmasks a part of them with
+    tokens sampled from the net.
+
+    Metrics: `loss`, that bound in nats per token, at times stratified over the batch.
 
     Args:
-      net: tokens (b, t), of `vocabulary_size` + 1, -> logits (b, t, vocabulary_size),
-        without a causal mask.
+      net: tokens (b, t) in [0, vocabulary_size] -> logits (b, t, vocabulary_size); not
+        causal.
+      optimizer: an Optax transformation.
       example: one batch of y, for its shape.
-      mask_key: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
-      sample_evaluator: as `Task.sample_evaluator`, of samples "prediction".
-
-    Measures `loss`, that bound in nats a token, at times that are spread evenly over
-    the batch.
+      vocabulary_size: number of tokens without the mask token.
+      mask_key: the batch's array (b, t) that is 0 where y is padding; "": no padding.
+      steps: number of steps of generation.
+      sample_evaluator: see `Task.sample_evaluator`; samples are "prediction".
 
     Source: Austin et al. 2021 (absorbing states); Sahoo et al. 2024 (MDLM), equation 10
-    with masked tokens in proportion to time.
+    with a masking rate equal to the time.
     """
 
     def token_bounds(params, model_state, batch, key, train):
-        """The bound of each token, (b, t), in nats, and the net's state."""
+        """The bound of each token (b, t), in nats, and the net's model_state."""
         time_key, masking_key, net_key, order_key = jax.random.split(key, 4)
         y, b = batch["y"], len(batch["y"])
         time = jnp.maximum(stratified(order_key, time_key, b) / b, MIN_TIME)
@@ -82,7 +85,7 @@ def masked(
                 params["net"], model_state, y[None], key=None, train=False
             )
             drawn = sample_tokens(logits[0], token_key)
-            # At time steps_left / steps, a share 1 / steps_left is unmasked.
+            # From time steps_left / steps on, each step unmasks a share 1 / steps_left.
             unmask = jax.random.uniform(position_key, (length,)) < 1 / steps_left
             return jnp.where((y == vocabulary_size) & unmask, drawn, y), None
 

@@ -1,4 +1,4 @@
-"""Next-frame prediction: k independent binary targets a step, as of a piano roll."""
+"""Next-frame prediction: k binary targets per step, for example of a piano roll."""
 
 from typing import Any
 
@@ -10,15 +10,17 @@ from dljax.types import Net, Task, Turn
 
 
 def next_frame(net: Net, optimizer: Any, *, example: jax.Array) -> Task:
-    """Binary cross-entropy over batches {"x", "y": (b, t, k), "mask": (b, t)}.
+    """Minimizes binary cross-entropy over batches {"x", "y": (b, t, k), "mask": (b,
+    t)}.
+
+    Metrics, pooled over the frames of all examples: `nll`, in nats per frame, summed
+    over the k targets; and `accuracy`, true positives over the sum of true positives,
+    false positives and false negatives (Bay, Ehmann, Downie 2009).
 
     Args:
       net: {"x", "mask"} -> logits (b, t, k).
+      optimizer: an Optax transformation.
       example: one batch of x, for its shape.
-
-    Measures `nll`, in nats a frame: summed over the k targets and pooled over the
-    frames of all examples; and `accuracy` of polyphonic music, true positives over
-    true positives, false positives and false negatives (Bay, Ehmann, Downie 2009).
     """
 
     def inputs(batch):

@@ -1,4 +1,4 @@
-"""Linear probes: how much of the label does each layer's input predict linearly?"""
+"""Linear probes: how well a linear map of each layer's input predicts a target."""
 
 import math
 from collections.abc import Callable
@@ -13,11 +13,16 @@ from dljax.tasks.classification import classification
 from dljax.tasks.single_net import weighted_sum
 from dljax.types import Net, Task, Turn
 
-DECAY = 0.99  # of the averages that features are centred and scaled by
+DECAY = 0.99  # of the running averages that standardize the features
 
 
 class ProbeResult(NamedTuple):
-    """One probe's loss, and the two numbers whose ratio of sums is its score, (b,)."""
+    """One probe's loss and score per example, each (b,).
+
+    Attributes:
+      loss: the probe's loss.
+      numerator, denominator: the score is the ratio of their sums over examples.
+    """
 
     loss: jax.Array
     numerator: jax.Array
@@ -34,28 +39,28 @@ def probing(
     train_net: bool = True,
     label: str = "label",
 ) -> Task:
-    """Classification, and linear probes of the inputs of all layers.
+    """Trains a classifier together with linear probes of the inputs of all its layers.
 
-    Two players: "net" learns batch["label"] as in `classification`; "probes" learn
-    batch[label], int (b,), by softmax, or the pixels by least squares, from
-    `interpret.layers.layer_inputs` of the net after its turn and in evaluation mode. No
-    gradient flows back into the net. Features are flattened, centred, and scaled to a
-    mean squared length of 1, both by running averages: a linear map can tell as much
-    from them, and one learning rate serves layers of any width and scale. The probes
-    begin at 0.
+    The game has two players. "net" learns batch["label"] as in `classification`.
+    "probes" learn batch[label], int (b,), by softmax, or the pixels by least squares,
+    from `interpret.layers.layer_inputs` of the net in evaluation mode, after its turn.
+    No gradient flows from the probes into the net. Features are flattened, centred, and
+    scaled to a mean squared norm of 1 by running averages, so that one learning rate
+    serves layers of any width and scale. Probes start at 0.
+
+    Metrics: `accuracy_I_PLACE` (0 to 1) of each probe in the order of computation, from
+    accuracy_0_input (the image) to the net's output; for pixels `r2_I_PLACE`, the
+    explained share of their variance around the mean image. Also `loss` and `accuracy`
+    of the net or, if the net is not trained, of the last probe.
 
     Args:
       net: image -> logits (b, classes).
+      optimizer: of the net, an Optax transformation.
       example: one batch of images, for its shape.
-      outputs: how many values batch[label] has; of the image, all its pixels.
-      probes: the optimiser of the probes.
-      train_net: False leaves the net at its initial weights; only probes learn.
-      label: the probes' target; "image" for its pixels.
-
-    Measures `accuracy_I_PLACE` (0 to 1) of each probe in the order of computation, from
-    accuracy_0_input, the image itself, to that of the net's output; for pixels instead
-    `r2_I_PLACE`, the share of their variance about the mean image that is explained.
-    And `loss` and `accuracy` of the net; where it does not learn, of the last probe.
+      outputs: number of values of batch[label]; unused for pixels.
+      probes: the optimizer of the probes.
+      train_net: False keeps the net at its initial weights; only the probes learn.
+      label: the probes' target, a key of the batch; "image" for the pixels.
 
     Source: Alain and Bengio 2017.
     """
@@ -124,7 +129,7 @@ def probing(
 
 
 def _flat_layer_inputs(net, params, model_state, images) -> dict[str, jax.Array]:
-    """{"I_NAME": input of the I-th layer, flattened (b, d)}; "/" becomes "."."""
+    """Inputs of layers, flattened (b, d), as {"I_NAME": ...}; "/" becomes "."."""
     inputs = layer_inputs(net, params, model_state, images)
     return {
         f"{i}_{name.replace('/', '.')}": values.reshape(len(values), -1)
@@ -133,7 +138,7 @@ def _flat_layer_inputs(net, params, model_state, images) -> dict[str, jax.Array]
 
 
 def _score_classes(label: str, outputs: int) -> Callable[..., ProbeResult]:
-    """Cross-entropy and accuracy of logits (b, outputs) for batch[label]."""
+    """Scores logits (b, outputs): cross-entropy and accuracy for batch[label]."""
 
     def score(logits, batch, input_average):
         del input_average
@@ -146,7 +151,7 @@ def _score_classes(label: str, outputs: int) -> Callable[..., ProbeResult]:
 
 
 def _score_pixels(prediction, batch, input_average) -> ProbeResult:
-    """Squared error and explained variance of pixels (b, k) less the mean image."""
+    """Scores pixels (b, k): squared error and variance explained."""
     count = jnp.maximum(input_average["weight"], 1e-8)
     mean = (input_average["mean"] / count).reshape(1, -1)
     target = batch["image"].reshape(len(prediction), -1) - mean
@@ -167,13 +172,13 @@ def _init_average(width):
 
 
 def _average(average, x):
-    """Running averages of features (b, d): their mean and squared length."""
+    """Updates the running averages of features (b, d): mean and squared norm."""
     new = {"mean": x.mean(0), "square": (x**2).sum(1).mean(), "weight": 1.0}
     return jax.tree.map(lambda a, b: DECAY * a + (1 - DECAY) * b, average, new)
 
 
 def _scaled(x, average):
-    """Centred features, divided by the root of their mean squared length."""
+    """Centres features (b, d) and divides them by their root mean squared norm."""
     weight = jnp.maximum(average["weight"], 1e-8)  # 0 before the first update
     mean, square = average["mean"] / weight, average["square"] / weight
     length = jnp.sqrt(jnp.maximum(square - (mean**2).sum(), 1e-8))

@@ -1,6 +1,4 @@
-"""Autoencoders: reconstruct the image through a code, from the image or a corrupted
-one.
-"""
+"""Autoencoders: reconstruct images, clean or corrupted, through a code."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +11,7 @@ from dljax.models.autoencoder import Autoencoder
 from dljax.tasks.single_net import weighted_sum
 from dljax.types import Task, Turn
 
-MAX_VALUES = 4096  # of an image whose covariance is accumulated
+MAX_VALUES = 4096  # values per image, for PCA: limits the covariance matrix
 
 
 def reconstruction(
@@ -25,30 +23,33 @@ def reconstruction(
     corrupt_training: bool = True,
     pca_components: int = 0,
 ) -> Task:
-    """Mean squared error over batches {"image": (b, h, w, c)}.
+    """Minimizes the mean squared error of reconstructed {"image": (b, h, w, c)}.
+
+    Metrics: `mse`, the mean over pixels and images. With `corrupt` also `noise_left`,
+    `mse` over the mean squared error of the corrupted images. With `pca_components`
+    also `pca_mse`, the error of PCA, and `beyond_pca`, `mse` / `pca_mse` - 1.
 
     Args:
-      nets: the encoder and the decoder, which gives pixels.
+      nets: the encoder, and the decoder, which returns pixels.
+      optimizer: an Optax transformation.
       example: one batch of images, for its shape.
-      corrupt: (key, images) -> images that are encoded in training and evaluation; the
-        target is the image itself (a denoising autoencoder, Vincent et al. 2008).
-      corrupt_training: False corrupts in evaluation alone.
-      pca_components: on test data also measures PCA of so many components, fitted to
-        the training images of the run; their covariance is kept in model_state.
-
-    Measures `mse`, the mean over pixels and images; with `corrupt`, `noise_left`, `mse`
-    over that of the corrupted images; with `pca_components`, `pca_mse`, and
-    `beyond_pca`, the share of `pca_mse` by which `mse` is above.
+      corrupt: (key, images) -> corrupted images, the encoder's input in training and
+        evaluation; the target is the clean image (a denoising autoencoder, Vincent et
+        al. 2008).
+      corrupt_training: False corrupts images in evaluation only.
+      pca_components: number of components of a PCA, fitted to the run's training images
+        and measured on test data; their covariance is accumulated in model_state. 0: no
+        PCA.
 
     Raises:
-      UserError: PCA of images that have more than `MAX_VALUES` values.
+      UserError: PCA of images with more than `MAX_VALUES` values.
     """
     num_values = example[0].size
     if pca_components and num_values > MAX_VALUES:
         raise UserError(
             "too-large-for-pca",
-            f"--resize: PCA of {num_values} values an image takes too much "
-            f"memory; make images smaller, of {MAX_VALUES} at most",
+            f"--resize: PCA of {num_values} values per image takes too much "
+            f"memory; give --resize=N, so that images have at most {MAX_VALUES} values",
         )
 
     def init(key):
@@ -111,7 +112,7 @@ def reconstruction(
 
 
 def _reconstruct(nets, params, model_state, x, key, train) -> tuple[Any, Any]:
-    """The decoded images, and the new model_state."""
+    """Decodes the encoded images; also returns the new model_state."""
     p = params["net"]
     encoder_key, decoder_key = (None, None) if key is None else jax.random.split(key)
     z, encoder = nets.encode.apply(
@@ -136,14 +137,20 @@ def _zero_moments(n):
 
 
 def _add_moments(moments, images):
-    """Adds images (b, ...), as vectors, to the sums of images and of their products."""
+    """Adds images (b, ...), flattened, to the sums of images and of outer products."""
     x = images.reshape(len(images), -1)
     new = {"mean": x.sum(0), "outer": x.T @ x, "count": jnp.float32(len(x))}
     return jax.tree.map(jnp.add, moments, new)
 
 
 def principal_components(moments: Any, components: int) -> tuple[jax.Array, jax.Array]:
-    """The mean (n,) and the first principal components (n, components) of sums."""
+    """The mean (n,) and the first principal components (n, components).
+
+    Args:
+      moments: {"mean": sum of vectors (n,), "outer": sum of outer products (n, n),
+        "count": number of vectors}.
+      components: number of components.
+    """
     count = jnp.maximum(moments["count"], 1.0)
     mean = moments["mean"] / count
     covariance = moments["outer"] / count - mean[:, None] * mean[None]

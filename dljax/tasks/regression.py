@@ -14,14 +14,15 @@ def regression(
     example: Any,
     final_metrics: Callable[..., Metrics] | None = None,
 ) -> Task:
-    """Mean squared error over batches {"x": (b, ...), "y": float (b, k)}.
+    """Minimizes the mean squared error over batches {"x": (b, ...), "y": float (b, k)}.
+
+    Metrics: `mse`, the mean over examples and targets.
 
     Args:
       net: x -> (b, k).
+      optimizer: an Optax transformation.
       example: one batch of x, for its shape.
-      final_metrics: as `Task.final_metrics`.
-
-    Measures `mse`, the mean over examples and numbers, on evaluation batches.
+      final_metrics: see `Task.final_metrics`.
     """
 
     def squared_errors(prediction, batch):

@@ -1,4 +1,4 @@
-"""What tasks that train one network share: init, evaluation, means over examples."""
+"""Common parts of tasks that train one network: init, evaluation, metric sums."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,9 @@ from dljax.types import Net, Tree
 
 
 def init_net(net: Net, example: Any) -> Callable[[jax.Array], tuple[Any, Tree]]:
-    """A `Task.init` of a game with the one player "net"; `example` is one batch."""
+    """Returns the `Task.init` of a single player, "net"; `example` is a batch of
+    inputs.
+    """
 
     def init(key):
         params, model_state = net.init(key, example)
@@ -19,10 +21,10 @@ def init_net(net: Net, example: Any) -> Callable[[jax.Array], tuple[Any, Tree]]:
 
 
 def predict(net: Net, params: Any, model_state: Tree, inputs: Any) -> Any:
-    """The output of the player "net" in evaluation mode."""
+    """Applies the player "net" in evaluation mode."""
     return net.apply(params["net"], model_state, inputs, key=None, train=False)[0]
 
 
 def weighted_sum(values: Any, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(sum, count) of values (b, ...) by weights of the same shape: one metric."""
+    """The (sum, count) of values (b, ...) with weights of the same shape."""
     return (values * weight).sum(), weight.sum()

@@ -1,4 +1,4 @@
-"""Binary classification by one output and a threshold of 0: the perceptron's loss."""
+"""Binary classification by one output and a threshold of 0: the perceptron loss."""
 
 from typing import Any
 
@@ -12,19 +12,20 @@ from dljax.types import Net, Task, Turn
 def threshold(
     net: Net, optimizer: Any, *, example: jax.Array, margin: float = 0.0
 ) -> Task:
-    """The perceptron criterion over {"image": (b, ...), "label": 0 or 1 (b,)}.
+    """Minimizes the perceptron loss over {"image": (b, ...), "label": 0 or 1 (b,)}.
 
-    With signs s = 2 * label - 1 and z the net's output, every example whose s * z is at
-    most `margin` costs margin - s * z. For a net without hidden layers, margin 0 and
-    plain gradient descent this is the perceptron rule: s * x is added for each mistake
-    (Rosenblatt 1958). With margin 1 it is the hinge loss.
+    With s = 2 * label - 1 and the net's output z, an example costs max(0, margin - s
+    z). Without hidden layers, with margin 0 and gradient descent, this is the
+    perceptron rule: each mistake adds s x to the weights (Rosenblatt 1958). Margin 1 is
+    the hinge loss.
+
+    Metrics: `loss` and `accuracy` (0 to 1); the prediction is 1 where z > 0.
 
     Args:
       net: image -> z (b, 1).
+      optimizer: an Optax transformation.
       example: one batch of images, for its shape.
-
-    Measures `loss` and `accuracy` (0 to 1) on evaluation batches: the prediction is 1
-    where z > 0.
+      margin: see above.
     """
 
     def perceptron_loss(z, label):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from dljax.tasks.single_net import init_net, predict
 from dljax.types import Net, SampleEvaluator, Task, Turn
 
-CHUNK = 250  # sequences that are generated at a time
+CHUNK = 250  # sequences that are generated together
 
 
 def tokens(
@@ -26,29 +26,30 @@ def tokens(
     measure_bits: bool = False,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """Softmax cross-entropy over batches {"y": int32 (b, t), ...}.
+    """Minimizes softmax cross-entropy over batches {"y": int32 (b, t), ...}.
+
+    Metrics, pooled over the tokens of all examples: `loss`, in nats per token, and
+    `accuracy`, 0 to 1.
 
     Args:
-      net: inputs -> logits (b, t, k). A net with a decoder takes the targets before
-        each step as an input (teacher forcing).
+      net: inputs -> logits (b, t, k). A decoder takes the targets before each step as
+        an input (teacher forcing).
+      optimizer: an Optax transformation.
       example: one batch of inputs.
-      input_keys: the arrays of a batch that are the net's inputs: one array, or a dict
-        of several.
-      mask_key: the array (b, t) of a batch that is 0 where y is padding; "": nowhere.
-      accuracy_mask_key: the array (b, t) that is 1 where `accuracy` counts; "": as the
-        mask.
-      max_new_tokens: samples are generated sequences of so many tokens; 0: samples are
-        the most likely token at each step, under teacher forcing.
-      prompts: {key of a sample: the array (b, s) of a batch that it continues}. Each is
+      input_keys: keys of the net's inputs in a batch; one key gives an array, several a
+        dict.
+      mask_key: the batch's array (b, t) that is 0 where y is padding; "": no padding.
+      accuracy_mask_key: the batch's array (b, t) that is 1 where `accuracy` counts; "":
+        the same as the mask.
+      max_new_tokens: length of generated samples; 0: samples are the most likely token
+        at each step, under teacher forcing.
+      prompts: {key of a sample: the batch's array (b, s) that it continues}. All are
         continued to the same total length, `max_new_tokens` after the shortest prompt.
         By default "prediction" is generated from the net's inputs.
-      do_sample: generated tokens are drawn from the net's distribution; else greedy.
-      measure_bits: also measures `bits` a token, the loss over log 2.
-      sample_evaluator: as `Task.sample_evaluator`; samples are "prediction", and
-        "random_bits", uint32 (b,), for an evaluator that draws itself.
-
-    Measures `loss`, in nats a token, and `accuracy` (0 to 1), each pooled over the
-    tokens of all examples.
+      do_sample: samples generated tokens; else decoding is greedy.
+      measure_bits: adds the metric `bits`, bits per token: the loss over log 2.
+      sample_evaluator: see `Task.sample_evaluator`; samples are "prediction", and
+        "random_bits", uint32 (b,), for evaluators that draw random numbers.
     """
 
     def inputs(batch):
@@ -118,7 +119,7 @@ def tokens(
 
 
 def token_mask(batch: Any, key: str) -> jax.Array:
-    """The array (b, t) of a batch by its key; ones like "y" where the key is ""."""
+    """The batch's array (b, t) by its key; ones shaped as "y" for the key ""."""
     return batch[key] if key else jnp.ones(batch["y"].shape, jnp.float32)
 
 
@@ -132,7 +133,12 @@ def generate_tokens(
     steps: int,
     do_sample: bool,
 ) -> dict[str, jax.Array]:
-    """What `Net.generate` gives for inputs x (n, ...), `CHUNK` sequences at a time."""
+    """Applies `Net.generate` to inputs x (n, ...), `CHUNK` sequences at a time.
+
+    Args:
+      steps: number of tokens to generate.
+      do_sample: samples tokens; else decoding is greedy.
+    """
     generate = net.generate
     assert generate is not None, "this net generates no sequences"
 
@@ -144,15 +150,17 @@ def generate_tokens(
 
 
 def map_chunks(generate: Callable[..., Any], x: Any, key: Any) -> Any:
-    """generate(x, key) of arrays (n, ...), `CHUNK` at a time, each with its own key.
+    """Computes generate(x, key) for arrays (n, ...), `CHUNK` rows at a time.
 
-    Bounds the memory of the key-value caches.
+    Each chunk has its own key. Chunks bound the memory of key-value caches.
     """
     n = len(jax.tree.leaves(x)[0])
     if n <= CHUNK:
         return generate(x, key)
     chunks = -(-n // CHUNK)
-    rows = (jnp.arange(chunks * CHUNK) % n).reshape(chunks, CHUNK)  # the first again
+    rows = (jnp.arange(chunks * CHUNK) % n).reshape(
+        chunks, CHUNK
+    )  # padded with the first rows
     keys = jax.random.split(key, chunks)
     chunked = jax.tree.map(lambda array: jnp.take(array, rows, axis=0), x)
     samples = jax.lax.map(lambda chunk: generate(*chunk), (chunked, keys))
@@ -160,7 +168,10 @@ def map_chunks(generate: Callable[..., Any], x: Any, key: Any) -> Any:
 
 
 def token_nll(logits_BTK: Any, target_BT: Any) -> jax.Array:
-    """Cross-entropy (b, t) in nats; by comparison, whose gradient needs no scatter."""
+    """Cross-entropy (b, t) in nats.
+
+    Compares tokens with an iota instead of a gather, whose gradient would be a scatter.
+    """
     token = jax.lax.broadcasted_iota(jnp.int32, logits_BTK.shape, logits_BTK.ndim - 1)
     chosen = jnp.where(token == target_BT[..., None], logits_BTK, 0).sum(-1)
     return jax.nn.logsumexp(logits_BTK, axis=-1) - chosen

@@ -1,6 +1,7 @@
-"""Variational autoencoders: the evidence lower bound of images (Kingma, Welling 2014).
+"""Variational autoencoders of images (Kingma, Welling 2014).
 
-The posterior q(z | x) is a diagonal Gaussian; the prior p(z) is a standard Gaussian.
+The posterior q(z | x) is a diagonal Gaussian, the prior p(z) a standard Gaussian. ELBO:
+the evidence lower bound of log p(x).
 """
 
 from typing import Any, NamedTuple
@@ -14,13 +15,13 @@ from dljax.tasks.single_net import weighted_sum
 from dljax.types import SampleEvaluator, Task, Turn
 
 LIKELIHOODS = ("bernoulli", "gaussian")
-CHUNK = 10  # posterior samples of an image at a time, for the importance-weighted bound
-PLANE_SIDE = 10  # images to a side of the plane of codes
-INTERPOLATION_STEPS = 10  # images from one image's code to another's
+CHUNK = 10  # posterior samples per image at a time, for the importance-weighted bound
+PLANE_SIDE = 10  # images per side of the plane of codes
+INTERPOLATION_STEPS = 10  # images from one code to another
 
 
 class Vae(NamedTuple):
-    """The two networks of a VAE and its distributions; see `vae`."""
+    """The two networks of a VAE and its distributions; see `vae` for the fields."""
 
     nets: Autoencoder
     latent_size: int
@@ -30,8 +31,11 @@ class Vae(NamedTuple):
 
 
 class ElboTerms(NamedTuple):
-    """-log p(x | z) of one posterior sample and KL(q(z | x) || p(z)), each (b,), in
-    nats.
+    """The two terms of the negative ELBO, each (b,), in nats.
+
+    Attributes:
+      reconstruction_nll: -log p(x | z) for one sample z of the posterior.
+      kl: KL(q(z | x) || p(z)).
     """
 
     reconstruction_nll: jax.Array
@@ -52,29 +56,30 @@ def vae(
     metric_suffix: str = "",
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """Minimizes the negative evidence lower bound of {"image": (b, h, w, c)}, in nats.
+    """Minimizes the negative ELBO of {"image": (b, h, w, c) in [0, 1]}.
+
+    Metrics, in nats per image: `nelbo` = `reconstruction_nll` + `kl`, with one
+    posterior sample per image. After training, with `importance_samples`: `iw_nll`, the
+    importance-weighted upper bound of -log p(x), and `bound`, the mean of `nelbo` over
+    the samples. With "gaussian": `scale`, the standard deviation of pixels.
 
     Args:
-      nets: the encoder, which gives 2 * latent_size numbers, and the decoder.
+      nets: the encoder, which returns 2 * latent_size values, and the decoder.
+      optimizer: an Optax transformation.
       example: one batch of images, for its shape.
-      likelihood: "bernoulli": the decoder gives each pixel's logit; "gaussian": it
-        gives each pixel's mean, and one learned variance serves all pixels.
-      beta: weight of the KL term in the loss (Higgins et al. 2017). Metrics ignore it.
-      num_classes: number of classes (0: unconditional); the label is concatenated to z
-        as one-hot. Samples are of the batch's labels, "target_class".
-      dynamic_binarization: draws each pixel as Bernoulli of its grey value at every
-        update and evaluation.
-      importance_samples: posterior samples of the importance-weighted bound (Burda,
-        Grosse, Salakhutdinov 2016) on test data, rounded up to a multiple of 10; 0:
-        the bound is not measured.
-      metric_suffix: "_SUFFIX" ends the names of the metrics: how grey pixels were
-        binarised. `nelbo` is measured besides, to compare variants that differ in that.
-      sample_evaluator: as `Task.sample_evaluator`.
-
-    Measures `nelbo` = `reconstruction_nll` + `kl`, in nats an image, from one posterior
-    sample an image; with `importance_samples` also `iw_nll`, the importance-weighted
-    bound, and `bound`, the mean of `nelbo` over the samples. With "gaussian" `scale`,
-    the standard deviation of a pixel.
+      latent_size: dimensions of z.
+      likelihood: "bernoulli": the decoder returns the logit of each pixel; "gaussian":
+        the mean of each pixel, with one learned variance for all pixels.
+      beta: weight of the KL term in the loss (Higgins et al. 2017); metrics ignore it.
+      num_classes: number of classes; 0: unconditional. The one-hot label is
+        concatenated to z. Samples have the batch's labels, "target_class".
+      dynamic_binarization: samples each pixel from a Bernoulli of its grey value, at
+        each update and evaluation.
+      importance_samples: posterior samples per test image for `iw_nll` (Burda, Grosse,
+        Salakhutdinov 2016), rounded up to a multiple of 10; 0: not measured.
+      metric_suffix: appends "_SUFFIX" to the names of the metrics, to tell how grey
+        pixels were binarized. `nelbo` is also measured without it, to compare variants.
+      sample_evaluator: see `Task.sample_evaluator`.
 
     Raises:
       ValueError: an unknown likelihood.
@@ -110,10 +115,10 @@ def vae(
         log_weights = log_importance_weights(
             model, params, model_state, batch, key, num_samples=importance_samples
         )
-        tighter = jax.nn.logsumexp(log_weights, axis=0) - jnp.log(len(log_weights))
+        log_mean = jax.nn.logsumexp(log_weights, axis=0) - jnp.log(len(log_weights))
         weight, count = batch["weight"], batch["weight"].sum()
         return {
-            f"iw_nll{suffix}": (-(tighter * weight).sum(), count),
+            f"iw_nll{suffix}": (-(log_mean * weight).sum(), count),
             f"bound{suffix}": (-(log_weights.mean(0) * weight).sum(), count),
         }
 
@@ -131,7 +136,7 @@ def vae(
 
 
 def init_vae(model: Vae, key: jax.Array, example: Any) -> tuple[Any, Any]:
-    """The initial ({"net": params}, model_state) of encoder and decoder."""
+    """Returns the initial ({"net": params}, model_state) of encoder and decoder."""
     encoder_key, decoder_key = jax.random.split(key)
     encoder, encoder_state = model.nets.encode.init(encoder_key, example)
     z = jnp.zeros((1, model.latent_size + model.num_classes))
@@ -143,14 +148,14 @@ def init_vae(model: Vae, key: jax.Array, example: Any) -> tuple[Any, Any]:
 
 
 def binarize(model: Vae, image: jax.Array, key: jax.Array) -> jax.Array:
-    """The images; with dynamic binarization a Bernoulli sample of each grey value."""
+    """Samples pixels as Bernoulli of their grey values, if the model does so."""
     if not model.dynamic_binarization:
         return image
     return jax.random.bernoulli(key, image).astype(image.dtype)
 
 
 def encode(model: Vae, params: Any, model_state: Any, x: Any, *, train: bool) -> tuple:
-    """Mean and log variance (b, latent_size) of q(z | x), and the encoder's state."""
+    """Mean and log variance (b, latent_size) of q(z | x); the encoder's model_state."""
     z, encoder_state = model.nets.encode.apply(
         params["net"]["encoder"], model_state["encoder"], x, key=None, train=train
     )
@@ -161,7 +166,7 @@ def encode(model: Vae, params: Any, model_state: Any, x: Any, *, train: bool) ->
 def decode(
     model: Vae, params: Any, model_state: Any, z: Any, label: Any, *, train: bool
 ) -> tuple[jax.Array, Any]:
-    """Pixel logits or means (b, h, w, c) of p(x | z), and the decoder's state."""
+    """Pixel logits or means (b, h, w, c) of p(x | z); the decoder's model_state."""
     if model.num_classes:
         z = jnp.concatenate([z, jax.nn.one_hot(label, model.num_classes)], -1)
     return model.nets.decode.apply(
@@ -170,13 +175,13 @@ def decode(
 
 
 def reparameterize(mean: jax.Array, log_variance: jax.Array, key: jax.Array) -> Any:
-    """One sample of the Gaussian, differentiable in its mean and log variance."""
+    """Samples the Gaussian, differentiably in its mean and log variance."""
     noise = jax.random.normal(key, mean.shape)
     return mean + jnp.exp(log_variance / 2) * noise
 
 
 def reconstruction_nll(model: Vae, params: Any, x: Any, output: Any) -> jax.Array:
-    """-log p(x | z), (b,), where the decoder gave `output`."""
+    """-log p(x | z), (b,), in nats, given the decoder's output."""
     if model.likelihood == "bernoulli":
         return optax.sigmoid_binary_cross_entropy(output, x).sum((1, 2, 3))
     log_scale = params["net"]["log_scale"]
@@ -187,7 +192,7 @@ def reconstruction_nll(model: Vae, params: Any, x: Any, output: Any) -> jax.Arra
 def elbo_terms(
     model: Vae, params: Any, model_state: Any, batch: Any, key: Any, *, train: bool
 ) -> tuple[ElboTerms, Any]:
-    """The two terms of the negative bound of a batch, and the networks' state."""
+    """The terms of the negative ELBO of a batch, and the networks' model_state."""
     binarize_key, noise_key = jax.random.split(key)
     x = binarize(model, batch["image"], binarize_key)
     mean, log_variance, encoder_state = encode(
@@ -205,9 +210,9 @@ def elbo_terms(
 def log_importance_weights(
     model: Vae, params: Any, model_state: Any, batch: Any, key: Any, *, num_samples: int
 ) -> jax.Array:
-    """log p(x, z) - log q(z | x) of samples z of q, (samples, b), `CHUNK` at a time.
+    """log p(x, z) - log q(z | x) of samples z of the posterior, (samples, b).
 
-    `num_samples` is rounded up to a multiple of `CHUNK`.
+    Computed `CHUNK` samples at a time; `num_samples` is rounded up to a multiple of it.
     """
     binarize_key, noise_key = jax.random.split(key)
     x = binarize(model, batch["image"], binarize_key)
@@ -237,10 +242,10 @@ def sample_images(
     """Images from the prior, reconstructions, and walks through the latent space.
 
     Returns:
-      "binarised": the input images; "reconstructed": of the posterior's mean;
-      "interpolated": from the first image's code to that of the image farthest from
-      it; "generated": from the prior; "code_plane": see `plane_of_codes`;
-      "latent_mean" (b, latent_size); with classes "target_class" (b,).
+      "binarised": the encoder's inputs; "reconstructed": decoded posterior means;
+        "interpolated": decoded line from the first image's code to the code farthest
+        from it; "generated": from the prior; "code_plane": decoded `plane_of_codes`;
+        "latent_mean" (b, latent_size); with classes "target_class" (b,).
     """
     binarize_key, prior_key = jax.random.split(key)
     x = binarize(model, batch["image"], binarize_key)
@@ -266,8 +271,11 @@ def sample_images(
 
 
 def interpolate(mean: jax.Array) -> jax.Array:
-    """Codes on the line from the first code (of (b, k)) to the farthest from it:
-    (INTERPOLATION_STEPS, k).
+    """Codes on the line from the first of the codes (b, k) to the code farthest from
+    it.
+
+    Returns:
+      (INTERPOLATION_STEPS, k).
     """
     share = jnp.linspace(0, 1, INTERPOLATION_STEPS)[:, None]
     squared_distance = ((mean - mean[:1]) ** 2).sum(-1)
@@ -276,10 +284,13 @@ def interpolate(mean: jax.Array) -> jax.Array:
 
 
 def plane_of_codes(mean: jax.Array) -> jax.Array:
-    """A grid of codes over the two dimensions of largest variance among codes (b, k):
-    (PLANE_SIDE**2, k), at the prior's quantiles; the other dimensions are 0.
+    """A grid of codes over the two dimensions of largest variance among the codes (b,
+    k).
+
+    Returns:
+      (PLANE_SIDE**2, k), at quantiles of the prior; the other dimensions are 0.
     """
-    # The middles of PLANE_SIDE equal shares of the prior.
+    # The midpoints of PLANE_SIDE intervals of equal prior probability.
     quantiles = jax.scipy.stats.norm.ppf((jnp.arange(PLANE_SIDE) + 0.5) / PLANE_SIDE)
     grid = [jnp.tile(quantiles, PLANE_SIDE), jnp.repeat(quantiles, PLANE_SIDE)]
     dimensions = jnp.argsort(-mean.var(0))[:2]
