@@ -51,8 +51,7 @@ class Net(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One player's turn: minimize `loss` over `params[name]`, with all other params
-    fixed.
+    """One player's turn: minimize `loss` over `params[name]`; other params are fixed.
 
     Attributes:
       name: the player, a key of params.

@@ -1,10 +1,10 @@
 """Adversarial attacks: images near the real ones that maximize a net's loss.
 
-Near is at most `epsilon` away in every pixel (the L-infinity ball), within [0, 1]. The
-net is in `loss(images, labels)`, a closure over its parameters: a loss of each example
-(b,), or their sum or mean, which differ by a factor that no sign sees. All numbers may
-be traced. No gradient goes through an attack to the parameters, as training on attacks
-wants it (Madry et al. 2018, appendix A).
+Attacked images differ by at most `epsilon` in each pixel (the L-infinity ball) and stay
+in [0, 1]. `loss(images, labels)` closes over the net's parameters and returns the loss
+of each example (b,), or their sum or mean, which have gradients of the same sign. All
+numbers may be traced. No gradient flows through an attack to the parameters, as
+adversarial training requires (Madry et al. 2018, appendix A).
 """
 
 from collections.abc import Callable
@@ -17,7 +17,13 @@ Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def fgsm(loss: Loss, images: jax.Array, labels: jax.Array, *, epsilon: Any):
-    """One step of size epsilon along the gradient's sign.
+    """Fast gradient sign method: one step of size epsilon along the gradient's sign.
+
+    Args:
+      loss: (images, labels) -> loss.
+      images: (b, h, w, c) in [0, 1].
+      labels: int (b,).
+      epsilon: largest change of a pixel.
 
     Source: Goodfellow et al. 2015, section 4.
     """
@@ -34,7 +40,13 @@ def pgd(
     steps: Any,
     step_size: Any,
 ) -> jax.Array:
-    """Steps along the gradient's sign from a random point, projected onto the ball.
+    """Projected gradient descent: signed steps from a random point in the ball.
+
+    Args:
+      key: for the random start.
+      loss, images, labels, epsilon: see `fgsm`.
+      steps: number of steps.
+      step_size: change of a pixel per step, before the projection onto the ball.
 
     Source: Madry et al. 2018, section 2.1.
     """

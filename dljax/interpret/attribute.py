@@ -1,8 +1,9 @@
-"""Attributions: how much each pixel contributes to one score an example.
+"""Attributions: how much each pixel contributes to a score of the image.
 
-`score` is a function images (b, h, w, c) -> (b,), as the logit of a class; it has to
-treat every example by itself, as networks do in evaluation. All of these are pure: they
-jit and vmap. Maps (b, h, w) that `Task.sample` returns are drawn in the report.
+`score` maps images (b, h, w, c) to scores (b,), for example the logit of a class. The
+score of an example must not depend on the other examples, as in evaluation mode. All
+functions here are pure and can be jitted and vmapped. The report draws attribution maps
+(b, h, w) that `Task.sample` returns.
 """
 
 from collections.abc import Callable
@@ -19,25 +20,27 @@ Score = Callable[[jax.Array], jax.Array]
 
 
 def select_class(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Each example's logit (b, k) of its class int (b,): float (b,)."""
+    """Selects from logits (b, k) that of each example's class, int (b,): float (b,)."""
     return (logits * jax.nn.one_hot(labels, logits.shape[-1])).sum(-1)
 
 
 def saliency(score: Score, images: jax.Array) -> jax.Array:
-    """The gradient of the score by every pixel: (b, h, w, c), signed.
+    """Gradient of the score with respect to the pixels: (b, h, w, c), signed.
 
-    Source: Simonyan, Vedaldi, Zisserman 2014; `reduce_channels` makes their map of it.
+    Source: Simonyan, Vedaldi, Zisserman 2014; their map is `reduce_channels` of it.
     """
     return jax.grad(lambda x: score(x).sum())(images)
 
 
 def reduce_channels(attribution: jax.Array, *, reduction: str) -> jax.Array:
-    """(b, h, w, c) -> (b, h, w), by "max_abs" or "sum" over channels.
+    """Reduces an attribution over its channels: (b, h, w, c) -> (b, h, w).
 
-    The first is customary for gradients, the second for attributions that add up.
+    Args:
+      reduction: "max_abs", the custom for gradients, or "sum", for attributions that
+        sum to a score.
 
     Raises:
-      KeyError: another reduction.
+      KeyError: an unknown reduction.
     """
     reductions = {"max_abs": lambda a: jnp.abs(a).max(-1), "sum": lambda a: a.sum(-1)}
     return reductions[reduction](attribution)
@@ -46,11 +49,19 @@ def reduce_channels(attribution: jax.Array, *, reduction: str) -> jax.Array:
 def integrated_gradients(
     score: Score, images: jax.Array, *, baseline: Any = 0.0, steps: int = 32
 ) -> jax.Array:
-    """The mean gradient on the path from the baseline, times the path: (b, h, w, c).
+    """Integrated gradients: (image - baseline) times the mean gradient between both.
 
-    Over all pixels they sum to score(images) - score(baseline), up to the error of the
-    midpoint rule with `steps` points. `baseline` is a number or broadcasts, as an image
-    (1, h, w, c). Source: Sundararajan, Taly, Yan 2017.
+    The sum over all pixels is score(images) - score(baseline), up to the error of the
+    midpoint rule.
+
+    Args:
+      baseline: broadcast to the images.
+      steps: points of the midpoint rule.
+
+    Returns:
+      (b, h, w, c), signed.
+
+    Source: Sundararajan, Taly, Yan 2017.
     """
     path = images - baseline
 
@@ -69,19 +80,21 @@ def grad_cam(
     *,
     layer: str,
 ) -> jax.Array:
-    """Evidence for a class in a convolution's features: (b, h, w), not negative.
+    """Grad-CAM: evidence for a class in the features of a convolution, (b, h, w), >= 0.
 
-    The features (b, h', w', k) are weighted by the spatial mean of the gradient of
-    the label's logit, summed, cut off at 0 and resized to the images (bilinear).
+    The features (b, h', w', k) are weighted by the spatial mean of the gradient of the
+    label's logit, summed over k, clipped at 0, and resized bilinearly to the images.
 
     Args:
       net: images -> logits (b, classes).
-      layer: the path of the module whose output the features are, as "Conv_1".
-
-    Source: Selvaraju et al. 2017.
+      images: (b, h, w, c).
+      labels: int (b,).
+      layer: path of the module whose output is the features, for example "Conv_1".
 
     Raises:
       UserError: there is no such layer, or its output is not (b, h', w', k).
+
+    Source: Selvaraju et al. 2017.
     """
     features, logits_of = as_function_of_layer(
         net, params, model_state, images, layer=layer
@@ -89,7 +102,8 @@ def grad_cam(
     if features.ndim != 4:
         raise UserError(
             "layer-without-space",
-            f"layer {layer}: has no spatial axes, its output is {features.shape}",
+            f"layer {layer}: has no spatial axes, its output is {features.shape}; "
+            "give the path of a convolution",
         )
     gradient = jax.grad(lambda f: select_class(logits_of(f), labels).sum())(features)
     weights = gradient.mean((1, 2), keepdims=True)
@@ -105,16 +119,21 @@ def occlusion(
     stride: int | None = None,
     fill: Any = 0.0,
 ) -> jax.Array:
-    """How much the score drops when a patch hides a pixel: (b, h, w), signed.
+    """Decrease of the score when a patch occludes a pixel: (b, h, w), signed.
 
-    A square patch of `size` pixels moves by `stride` (default: `size`), its last place
-    against the border; a pixel gets the mean drop over all patches that hide it. `fill`
-    is what hides: a number, or broadcasts. Costs one pass a place.
+    A square patch moves over the image; the last position of each row and column
+    touches the border. A pixel's value is the mean decrease over all patches that cover
+    it. Costs one forward pass per position.
 
-    Source: Zeiler, Fergus 2014.
+    Args:
+      size: side of the patch in pixels.
+      stride: distance of positions in pixels; by default `size`.
+      fill: value of occluded pixels; broadcast to the images.
 
     Raises:
       ValueError: the patch is larger than the images, or the stride than the patch.
+
+    Source: Zeiler, Fergus 2014.
     """
     _, h, w, _ = images.shape
     corners = jnp.array(
@@ -142,8 +161,10 @@ def occlusion(
 
 def _starts(length: int, size: int, stride: int) -> list[int]:
     if stride > size:
-        raise ValueError(f"a stride of {stride} leaves gaps between patches of {size}")
+        raise ValueError(f"stride {stride}: leaves gaps between patches of size {size}")
     if size > length:
-        raise ValueError(f"a patch of {size} pixels is larger than {length} pixels")
+        raise ValueError(
+            f"size {size}: the patch is larger than the image's {length} pixels"
+        )
     last = length - size
     return [*range(0, last, stride), last]

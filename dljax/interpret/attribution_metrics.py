@@ -1,4 +1,4 @@
-"""All attributions of a classifier, and the metrics of their quality."""
+"""Attributions of a classifier by all methods, and metrics of their quality."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +12,16 @@ from dljax.types import Batch, Metrics, Net
 def attributions(
     net: Net, params: Any, model_state: Any, batch: Batch, *, layer: str = ""
 ) -> dict[str, jax.Array]:
-    """{method: map (b, h, w)} of the net's output for the label, of a batch.
+    """Attribution maps of the label's logit by each method: {method: (b, h, w)}.
 
-    gradient: the largest absolute value over channels. integrated: integrated gradients
-    from black, summed over channels. occlusion: by patches of a quarter of the height.
-    grad_cam: of `layer`, where one is named.
+    "gradient": largest absolute value over channels. "integrated": integrated gradients
+    from black, summed over channels. "occlusion": by patches of a quarter of the
+    height. "grad_cam": of `layer`, if given.
+
+    Args:
+      net: images -> logits (b, classes).
+      batch: {"image": (b, h, w, c), "label": int (b,)}.
+      layer: see `attribute.grad_cam`; "": no Grad-CAM.
     """
     images, labels = batch["image"], batch["label"]
 
@@ -40,13 +45,20 @@ def attributions(
 
 
 def attribution_metrics(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
-    """A `Task.final_metrics` of a classifier with params {"net"}.
+    """Returns a `Task.final_metrics` that measures the attributions of a classifier.
 
-    Batches may have "mask", (b, h, w), 1 where the evidence lies. For each method, and
-    for "random" maps, it measures METHOD_hit and METHOD_mass (with a mask),
-    METHOD_deletion and METHOD_insertion (areas under the label's probability), and
-    METHOD_shuffled, the rank correlation of the map with that of the net with shuffled
-    weights. All are means over examples; see `interpret.evidence`.
+    Params are {"net"}. Batches may have "mask" (b, h, w), 1 where the evidence lies.
+    All metrics are means over examples; see `interpret.evidence`. For each METHOD, and
+    for METHOD "random", a random map:
+
+    METHOD_hit, METHOD_mass: pointing game and mass in the mask, if batches have one.
+    METHOD_deletion, METHOD_insertion: areas under the label's probability.
+    METHOD_shuffled: rank correlation with the map of the net with shuffled weights; not
+    for "random".
+
+    Args:
+      net: images -> logits (b, classes).
+      layer: see `attributions`.
     """
 
     def final_metrics(params, model_state, batch, key):

@@ -1,8 +1,8 @@
-"""Corruptions of images, by severity.
+"""Image corruptions by severity.
 
-Each function is (key, images, severity) -> images, on (b, h, w, c) in [0, 1], where the
-pixels stay. Severity 0 leaves the images as they are; it may be traced. The kinds are
-of those of Hendrycks and Dietterich 2019, and of Mu and Gilmer 2019 (MNIST-C).
+Each function maps (key, images, severity) to images, (b, h, w, c) in [0, 1]. Severity 0
+changes nothing; the severity may be traced. The kinds are among those of Hendrycks and
+Dietterich 2019 and of Mu and Gilmer 2019 (MNIST-C).
 """
 
 import math
@@ -16,9 +16,9 @@ from dljax.sources.augment import cover, rotate_by, shift_by
 
 
 def shift(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
-    """Every image moved by `severity` pixels in a direction of its own.
+    """Shifts each image by `severity` pixels in a random direction.
 
-    Down and sideways are rounded to whole pixels; what is moved in is 0.
+    Shifts along each axis are rounded to whole pixels; vacated pixels are 0.
     """
     angle = 2 * jnp.pi * jax.random.uniform(key, (len(images),))
     down = jnp.round(severity * jnp.sin(angle)).astype(jnp.int32)
@@ -27,22 +27,24 @@ def shift(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
 
 
 def rotation(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
-    """Every image turned by `severity` degrees, to a side of its own."""
+    """Rotates each image by `severity` degrees, clockwise or not at random."""
     side = jax.random.rademacher(key, (len(images),), images.dtype)
     return rotate_by(images, severity * side)
 
 
 def noise(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
-    """Gaussian noise of standard deviation `severity` on every pixel, then clipped."""
+    """Adds Gaussian noise of standard deviation `severity`, then clips to [0, 1]."""
     draw = jax.random.normal(key, images.shape, images.dtype)
     return jnp.clip(images + severity * draw, 0, 1)
 
 
 def blur(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
-    """A Gaussian filter of standard deviation `severity` pixels, mirrored outside.
+    """Applies a Gaussian filter of standard deviation `severity` pixels.
 
-    It reaches as far as the image is wide: `scipy.ndimage.gaussian_filter` with a large
-    `truncate`.
+    Borders are mirrored.
+
+    The filter extends over the whole image: `scipy.ndimage.gaussian_filter` with a
+    large `truncate`.
     """
     del key
     _, h, w, _ = images.shape
@@ -51,7 +53,7 @@ def blur(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
 
 
 def _gaussian(n, sigma):
-    """The filter along an axis as a matrix (n, n): its size is free of sigma's."""
+    """The filter along an axis as a matrix (n, n), for any sigma."""
     distance = jnp.arange(-n, 2 * n).reshape(1, -1) - jnp.arange(n).reshape(-1, 1)
     weights = jax.nn.softmax(-0.5 * (distance / jnp.maximum(sigma, 1e-3)) ** 2)
     left, inside, right = jnp.split(weights, 3, 1)
@@ -59,7 +61,7 @@ def _gaussian(n, sigma):
 
 
 def contrast(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
-    """Every image drawn towards its channels' means; at severity 1 it is flat."""
+    """Interpolates each image towards its channel means, reached at severity 1."""
     del key
     return images + severity * (images.mean((1, 2), keepdims=True) - images)
 
@@ -67,7 +69,10 @@ def contrast(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
 def occlusion(
     key: jax.Array, images: jax.Array, severity: Any, *, value: Any = 0.5
 ) -> jax.Array:
-    """A grey square, `severity` pixels a side, at a random place within every image.
+    """Covers a square of `severity` pixels per side at a random place of each image.
+
+    Args:
+      value: the colour of the square; grey by default.
 
     Source: Zeiler and Fergus 2014, section 4.2.
     """
@@ -88,7 +93,7 @@ CORRUPTIONS: dict[str, Callable[..., jax.Array]] = {
     "occlusion": occlusion,
 }
 
-# Five a corruption; of those in LENGTHS they are shares of the image's side.
+# Five per corruption; for those in LENGTHS as a share of the image's side.
 SEVERITIES: dict[str, tuple[float, ...]] = {
     "shift": (0.03, 0.09, 0.17, 0.26, 0.34),
     "rotation": (10.0, 20.0, 30.0, 45.0, 60.0),
@@ -101,9 +106,13 @@ LENGTHS = ("shift", "blur", "occlusion")
 
 
 def severities(name: str, side: int) -> tuple[float, ...]:
-    """Five growing severities of a corruption, for images of `side` pixels a side.
+    """Five increasing severities of a corruption.
 
-    Whole pixels are rounded up; from 12 pixels a side on all five differ.
+    Severities in whole pixels are rounded up; all five differ if `side` >= 12.
+
+    Args:
+      name: a key of `CORRUPTIONS`.
+      side: height of the images in pixels.
 
     Raises:
       KeyError: an unknown corruption.

@@ -1,7 +1,7 @@
-"""Metrics of attributions, by evidence whose position is known.
+"""Metrics of attributions, given images whose evidence has a known position.
 
-Attributions here are maps (b, h, w). Everything that is measured is one number an
-example, (b,), so that a task can weigh it: (sum of value * weight, sum of weight).
+Attributions are maps (b, h, w). Each metric is one number per example, (b,), so that a
+task can weight examples.
 """
 
 import math
@@ -16,17 +16,17 @@ from dljax.interpret.prune import map_kernels
 
 
 def class_patterns(classes: int, size: int) -> np.ndarray:
-    """A pattern of 0 and 1 for each class, float32 (classes, size, size).
+    """Draws one binary pattern per class: float32 (classes, size, size).
 
-    All have equally many ones, in two opposite corners and at random in between, so
-    that nothing but their arrangement tells classes apart, wherever a mark lies.
+    All patterns have the same number of ones: in two opposite corners, and at random in
+    between. Classes therefore differ only in the arrangement of the ones.
 
     Raises:
-      ValueError: there are not so many patterns of that size.
+      ValueError: fewer than `classes` patterns of this size exist.
     """
     free = size * size - 2
     if size < 2 or math.comb(free, free // 2) < classes:
-        raise ValueError(f"marks of {size}x{size} pixels have not {classes} patterns")
+        raise ValueError(f"size {size}x{size}: too few patterns for {classes} classes")
     rng = np.random.default_rng(0)
     patterns: dict[bytes, np.ndarray] = {}
     while len(patterns) < classes:
@@ -45,29 +45,35 @@ def plant_patterns(
     size: int = 4,
     corners: bool = False,
 ) -> dict[str, jax.Array]:
-    """Images with a mark in a random place each, whose pattern alone is the label.
+    """Pastes a pattern, which determines the label, at a random position per image.
 
     Labels are drawn independently of the images, so that there is no other evidence.
 
     Args:
-      images: (b, h, w, c) from 0 to 1.
-      corners: a mark lies in one of the four corners, where nets without convolutions
-        find it too; else anywhere.
+      images: (b, h, w, c) in [0, 1].
+      key: for labels and positions.
+      classes: number of classes.
+      size: side of a pattern in pixels.
+      corners: restricts positions to the four corners, where nets without convolutions
+        can learn them too.
 
     Returns:
-      a batch: "image" (b, h, w, c), "label" int32 (b,), and "mask" (b, h, w), 1 where
-      the mark is and else 0.
+      a batch: "image" (b, h, w, c), "label" int32 (b,), and "mask" (b, h, w), 1 at the
+      pattern, else 0.
 
     Raises:
-      ValueError: marks of this size do not fit, or have not so many patterns.
+      ValueError: the patterns are larger than the images, or there are too few patterns
+        of this size.
     """
     b, h, w, c = images.shape
     if size > min(h, w):
-        raise ValueError(f"a mark of {size} pixels is larger than images of {h}x{w}")
+        raise ValueError(
+            f"size {size}: the pattern is larger than images of {h}x{w} pixels"
+        )
     patterns = jnp.asarray(class_patterns(classes, size), images.dtype)
     label_key, top_key, left_key = jax.random.split(key, 3)
     label = jax.random.randint(label_key, (b,), 0, classes)
-    # In corners only the first and the last place.
+    # With `corners` only the first and the last position per axis.
     rows, row_step = (2, h - size) if corners else (h - size + 1, 1)
     columns, column_step = (2, w - size) if corners else (w - size + 1, 1)
     top = row_step * jax.random.randint(top_key, (b,), 0, rows)
@@ -85,9 +91,11 @@ def plant_patterns(
 
 
 def pointing_game(attribution: jax.Array, mask: jax.Array) -> jax.Array:
-    """The pointing game: 1 where the map's maximum lies in the mask, else 0: (b,).
+    """The pointing game: 1 where the map's maximum lies in the mask, else 0, (b,).
 
-    Of several maxima, the share of them in the mask: a flat map is as good as chance.
+    With several maxima, the share of them in the mask, so that a flat map scores as
+    chance.
+
     Source: Zhang et al. 2016.
     """
     is_max = attribution == attribution.max((1, 2), keepdims=True)
@@ -95,9 +103,9 @@ def pointing_game(attribution: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def mass_in_mask(attribution: jax.Array, mask: jax.Array) -> jax.Array:
-    """The share of the absolute attribution that lies in the mask: (b,), 0 to 1.
+    """The share of the absolute attribution that lies in the mask, (b,), 0 to 1.
 
-    Of a map of zeros, the mask's share of the image.
+    For a map of zeros, the mask's share of the image.
     """
     size = jnp.abs(attribution)
     size = jnp.where(size.sum((1, 2), keepdims=True) == 0, 1.0, size)
@@ -112,15 +120,21 @@ def deletion(
     fill: Any = 0.0,
     steps: int = 16,
 ) -> jax.Array:
-    """The score while pixels are taken away, those of the largest attribution first.
+    """Scores while pixels are deleted in the order of decreasing attribution.
 
-    After k of the steps, round(k / steps * h * w) pixels are `fill`: (b, steps + 1). Of
-    equal attributions the first goes first. The lower the curve, the better the map;
-    `area_under_curve` makes a number of it.
+    After step k, round(k / steps * h * w) pixels are `fill`; among equal attributions
+    the first pixel is deleted first. The lower the curve, the better the map; see
+    `area_under_curve`.
 
     Args:
-      score: as of an attribution, usually the probability of a class.
-      fill: a number, or broadcasts, as blurred images (b, h, w, c).
+      score: images -> (b,), usually the probability of a class.
+      images: (b, h, w, c).
+      attribution: (b, h, w).
+      fill: broadcast to the images, for example a number or blurred images.
+      steps: number of steps.
+
+    Returns:
+      the curve (b, steps + 1).
 
     Source: Petsiuk, Das, Saenko 2018.
     """
@@ -135,7 +149,7 @@ def insertion(
     fill: Any = 0.0,
     steps: int = 16,
 ) -> jax.Array:
-    """As `deletion`, but pixels are put into `fill`: the higher, the better."""
+    """As `deletion`, but inserts pixels of the images into `fill`; higher is better."""
     return _curve(score, fill, images, attribution, steps)
 
 
@@ -149,18 +163,18 @@ def _curve(score, start, end, attribution, steps):
 
 
 def area_under_curve(curve: jax.Array) -> jax.Array:
-    """The area under curves (b, steps + 1) over 0 to 1, by trapezoids: (b,)."""
+    """The area under curves (b, steps + 1) on [0, 1] by the trapezoidal rule, (b,)."""
     return ((curve[:, 1:] + curve[:, :-1]) / 2).mean(1)
 
 
 def randomize_kernels(params: Any, key: jax.Array) -> Any:
-    """The same tree with the entries of every kernel in a random order.
+    """Shuffles the entries of each kernel.
 
-    An attribution that explains what was learned has to look different then; compare
-    with `rank_correlation`. For some layers only:
-    `params | randomize_kernels(some, key)`.
+    An attribution that explains learned features must then change; compare with
+    `rank_correlation`. To shuffle some layers only: `params | randomize_kernels(some,
+    key)`.
 
-    Source: the randomisation test of parameters, Adebayo et al. 2018.
+    Source: the parameter randomization test of Adebayo et al. 2018.
     """
     return map_kernels(
         lambda w, key: jax.random.permutation(key, w.reshape(-1)).reshape(w.shape),
@@ -170,9 +184,9 @@ def randomize_kernels(params: Any, key: jax.Array) -> Any:
 
 
 def rank_correlation(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Spearman's correlation over all places of two maps of each example: (b,).
+    """Spearman's rank correlation of two maps per example, over all pixels: (b,).
 
-    Equal values share their mean rank. 0 where a map is flat.
+    Equal values share their mean rank. 0 if a map is flat.
     """
     x, y = (_ranks(m) for m in (a, b))
     scale = jnp.sqrt((x**2).sum(1) * (y**2).sum(1))
@@ -180,7 +194,7 @@ def rank_correlation(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _ranks(maps):
-    """The ranks of each example's values, less their mean, from -1/2 to 1/2."""
+    """Ranks of each example's values, centred, from -1/2 to 1/2."""
 
     def rank(values):
         ordered = jnp.sort(values)

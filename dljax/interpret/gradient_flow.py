@@ -14,8 +14,7 @@ def gradient_norms_through_time(
     x: jax.Array,
     loss: Callable[[jax.Array], jax.Array],
 ) -> jax.Array:
-    """Norms of the gradient of the last step's loss with respect to the state at each
-    step.
+    """Norms of the gradient of the last step's loss by the state at each step.
 
     Args:
       cell: the recurrent cell.
@@ -25,7 +24,7 @@ def gradient_norms_through_time(
 
     Returns:
       norms (t, b); row i is the Euclidean norm of the gradient with respect to all
-        states of the cell after step i.
+      states of the cell after step i.
 
     Source: Bengio, Simard, Frasconi 1994; Pascanu, Mikolov, Bengio 2013.
     """

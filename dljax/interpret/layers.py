@@ -1,7 +1,7 @@
-"""What flows through a network: the outputs of its layers, and what is between them.
+"""Activations of a network, recorded and replaced without changes to the network.
 
-A *layer* is a module that the top module calls itself and that has weights; another
-choice can be given by paths ("Block_0/Conv_1"). Nothing in a network has to be changed.
+A *layer* is by default a top-level submodule with weights; `layers` selects other
+modules by their paths, for example "Block_0/Conv_1".
 """
 
 from collections.abc import Callable, Sequence
@@ -28,10 +28,13 @@ def activations(
     *,
     layers: Sequence[str] | None = None,
 ) -> dict[str, jax.Array]:
-    """{path: output of the layer (b, ...)} in the order of computation.
+    """Outputs of layers in the order of computation: {path: (b, ...)}.
 
-    A layer that is called again has "#2", "#3", ... after its path. Outputs come before
-    whatever plain functions (activations, pools) the network applies to them.
+    A layer that is called again has "#2", "#3", ... appended to its path. Activation
+    functions and pooling that the network applies to an output are not included.
+
+    Args:
+      layers: paths of modules; by default the layers.
 
     Raises:
       UserError: a path in `layers` is not called.
@@ -48,10 +51,13 @@ def layer_inputs(
     *,
     layers: Sequence[str] | None = None,
 ) -> dict[str, jax.Array]:
-    """{name: values (b, ...)}: the input of each layer, and the network's output.
+    """Inputs of layers and the network's output: {name: (b, ...)}.
 
-    The names are "input", then "before_PATH" of each later layer, and "output". Unlike
-    `activations` the values come after the previous layer's activation and pool.
+    The names are "input", "before_PATH" for each later layer, and "output". Unlike in
+    `activations`, activation functions and pooling of the previous layer are included.
+
+    Args:
+      layers: paths of modules; by default the layers.
 
     Raises:
       UserError: a path in `layers` is not called.
@@ -65,10 +71,13 @@ def layer_inputs(
 def as_function_of_layer(
     net: Net, params: Any, model_state: Any, images: jax.Array, *, layer: str
 ) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
-    """A layer's output, and the network's output as a function of it.
+    """A layer's output, and the network's output as a function of the layer's output.
 
-    The function's derivative is the gradient by the layer's output; called with another
-    array it patches the activation.
+    The function's gradient is the gradient with respect to the layer's output. Called
+    with another array, the function patches the activation.
+
+    Args:
+      layer: path of a module.
 
     Raises:
       UserError: `layer` is not called, or more than once.
@@ -77,7 +86,8 @@ def as_function_of_layer(
     if len(calls) > 1:
         raise UserError(
             "layer-called-twice",
-            f"layer {layer}: is called {len(calls)} times; take another",
+            f"layer {layer}: is called {len(calls)} times; give a layer that is called "
+            "once",
         )
 
     def net_output(values):

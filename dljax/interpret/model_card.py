@@ -1,4 +1,4 @@
-"""The limits of a trained classifier of any network, measured through its task."""
+"""Sensitivity and interpretability of a trained classifier, for its model card."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,14 @@ from dljax.types import Batch, Metrics, Net, Task
 
 
 def as_classifier(task: Task, num_classes: int) -> Net:
-    """A task that classifies, as a `Net`: images (b, ...) -> log probabilities (b, k).
+    """Converts a task to a classifier: images (b, ...) -> log probabilities (b, k).
 
-    They are read from the task's metric "loss", the cross-entropy, for each class in
-    the place of the label; so it serves any network. Its params are all of the task's.
+    The log probability of a class is minus the task's metric "loss", the cross-entropy,
+    with that class as the label; therefore any network works. The net's params are
+    those of all players.
+
+    Args:
+      num_classes: number of classes k.
     """
 
     def loss(params, model_state, image, label):
@@ -36,10 +40,15 @@ def as_classifier(task: Task, num_classes: int) -> Net:
 def measure_limits(
     task: Task, params: Any, model_state: Any, batch: Batch, *, num_classes: int
 ) -> tuple[Metrics, Mapping[str, jax.Array]]:
-    """Sensitivity and interpretability of a classifier on one batch of test examples.
+    """Measures sensitivity and interpretability of a classifier on one test batch.
+
+    Args:
+      task: a classification task; params and model_state are its trained ones.
+      batch: {"image": (b, h, w, c), "label": int (b,)}.
+      num_classes: number of classes.
 
     Returns:
-      the metrics of `sensitivity_metrics` and of `attribution_metrics`, and the maps of
+      the metrics of `sensitivity_metrics` and `attribution_metrics`, and the maps of
       `attributions`.
     """
     net, task_params = as_classifier(task, num_classes), {"net": params}

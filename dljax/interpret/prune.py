@@ -1,4 +1,4 @@
-"""Magnitude pruning: setting a share of the weights to 0."""
+"""Magnitude pruning: sets a share of the weights to 0."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +16,14 @@ ORDERS: dict[str, Callable[[jax.Array, Any], jax.Array]] = {
 
 
 def map_kernels(change: Callable[[jax.Array, Any], jax.Array], params: Any, key: Any):
-    """The same tree with change(kernel, key of its own) in the place of every kernel.
+    """Replaces each kernel of the params by change(kernel, key).
 
-    Kernels are all arrays of two or more axes that are not called "bias" or "scale":
-    the weights of Dense, Conv, Embed and recurrent layers.
+    Kernels are all arrays of two or more axes that are not named "bias" or "scale": the
+    weights of Dense, Conv, Embed and recurrent layers.
+
+    Args:
+      change: (kernel, key) -> array; each kernel has its own key, None if `key` is
+        None.
     """
     leaves, tree = jax.tree_util.tree_flatten_with_path(params)
     changed = []
@@ -33,24 +37,26 @@ def map_kernels(change: Callable[[jax.Array, Any], jax.Array], params: Any, key:
 def prune(
     params: Any, fraction: Any, *, by: str = "smallest", key: jax.Array | None = None
 ) -> Any:
-    """Sets a share of every kernel's entries to 0: exactly round(fraction * entries).
+    """Sets a share of each kernel's entries to 0: exactly round(fraction * entries).
 
-    Layer by layer, as is customary: each kernel loses the same share. Of equal entries
-    the first go first. Biases stay.
+    Pruning is layer-wise: all kernels lose the same share. Among equal entries the
+    first are pruned. Biases are unchanged.
 
     Args:
+      params: the parameters.
       fraction: 0 to 1; may be traced.
-      by: which go: those of the "smallest" or "largest" absolute value, or "random"
-        ones, drawn from `key`.
-
-    Source: LeCun, Denker, Solla 1990; Han et al. 2015; Blalock et al. 2020.
+      by: prunes the entries of "smallest" or "largest" magnitude, or "random" entries.
+      key: for by="random".
 
     Raises:
-      KeyError: `by` is none of these. ValueError: "random" without a key.
+      KeyError: an unknown `by`.
+      ValueError: by="random" without a key.
+
+    Source: LeCun, Denker, Solla 1990; Han et al. 2015; Blalock et al. 2020.
     """
     order_of = ORDERS[by]
     if by == "random" and key is None:
-        raise ValueError('prune by "random" needs a key')
+        raise ValueError('by="random": give a key')
 
     def cut(w, key):
         order = jnp.argsort(order_of(w, key), axis=None)

@@ -11,19 +11,25 @@ from dljax.interpret.attack import fgsm, pgd
 from dljax.interpret.corrupt import CORRUPTIONS, severities
 from dljax.types import Metrics, Net
 
-EPSILONS = (0.02, 0.05, 0.1, 0.15, 0.2)  # of attacks, with pixels in [0, 1]
+EPSILONS = (0.02, 0.05, 0.1, 0.15, 0.2)  # of attacks; pixels are in [0, 1]
 PGD_STEPS = 20
 
-CorrectFn = Callable[[jax.Array], jax.Array]  # images -> the weighted number correct
+CorrectFn = Callable[
+    [jax.Array], jax.Array
+]  # images -> weighted number of correct ones
 
 
 def sensitivity_metrics(net: Net, *, side: int) -> Callable[..., Metrics]:
-    """A `Task.final_metrics` of a classifier with params {"net"}.
+    """Returns a `Task.final_metrics` that measures a classifier's sensitivity.
 
-    Measures the accuracy (0 to 1) at five severities of every corruption and
-    attack: NAME_1 to NAME_5, at `interpret.corrupt.severities` for images of `side`
-    pixels a side, and at EPSILONS for "fgsm" and "pgd"; and corrupted_1 to corrupted_5,
-    the mean over the corruptions.
+    Params are {"net"}. Metrics: the accuracy (0 to 1) NAME_1 to NAME_5 at five
+    severities of each corruption (see `corrupt.severities`) and of the attacks "fgsm"
+    and "pgd" (at `EPSILONS`); corrupted_1 to corrupted_5 are means over the
+    corruptions.
+
+    Args:
+      net: images -> logits (b, classes).
+      side: height of the images in pixels.
     """
 
     def final_metrics(params, model_state, batch, key):
@@ -60,10 +66,10 @@ def sensitivity_metrics(net: Net, *, side: int) -> Callable[..., Metrics]:
 def corrupted(
     correct: CorrectFn, images: jax.Array, key: jax.Array, *, side: int
 ) -> dict[str, jax.Array]:
-    """{corruption: the number correct at each severity, (5,)}."""
+    """Number of correct predictions per corruption and severity: {corruption: (5,)}."""
     sums = {}
     for i, (name, corrupt) in enumerate(CORRUPTIONS.items()):
-        # One key for all severities, so that they nest.
+        # One key for all severities: a corruption grows with the severity.
         corruption_key = jax.random.fold_in(key, i)
 
         def at_severity(severity, corrupt=corrupt, corruption_key=corruption_key):
@@ -76,7 +82,7 @@ def corrupted(
 def attacked(
     correct: CorrectFn, loss: Any, images: jax.Array, labels: jax.Array, key: jax.Array
 ) -> dict[str, jax.Array]:
-    """{attack: the number correct at each epsilon, (5,)}."""
+    """Number of correct predictions per attack and epsilon: {attack: (5,)}."""
 
     def under_fgsm(epsilon):
         return correct(fgsm(loss, images, labels, epsilon=epsilon))

@@ -16,8 +16,9 @@ MAX_PERIOD = 10_000.0  # period of the slowest sinusoid over 2 pi, in positions
 
 
 def sinusoids(positions_T: Any, size: int) -> tuple[Any, Any]:
-    """Sines and cosines of positions (t,), each (t, size / 2), from high to low
-    frequency.
+    """Sines and cosines of positions (t,): each (t, size / 2).
+
+    The columns go from high to low frequency.
 
     Source: Vaswani et al. 2017, section 3.5.
     """

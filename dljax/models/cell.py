@@ -91,7 +91,7 @@ def unroll(
 
     Returns:
       outputs (t, b, hidden) and the final carry; with `trace` also {name of a gate or
-        state: (t, b, hidden)}.
+      state: (t, b, hidden)}.
     """
     bias, recurrent_bias = (
         weights[name].reshape(1, -1) if name in weights else 0

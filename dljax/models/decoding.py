@@ -14,8 +14,7 @@ def sample_tokens(
     top_k: int = 0,
     top_p: float = 1.0,
 ) -> Any:
-    """Samples tokens int32 (b,) from logits (b, k); takes the most likely token without
-    a key.
+    """Samples tokens int32 (b,) from logits (b, k), or takes the most likely ones.
 
     Args:
       logits: (b, k).

@@ -120,8 +120,9 @@ def unet(
     heads: int = 4,
     dropout: float = 0.0,
 ) -> Net:
-    """Builds a U-Net: {"x": (b, h, w, c), "t": (b,), "label": int32 (b,)} -> (b, h, w,
-    c).
+    """Builds a U-Net: {"x", "t": (b,), "label": int32 (b,)} -> (b, h, w, c).
+
+    "x" is (b, h, w, c); times "t" are in [0, 1].
 
     Args:
       channels: features at each resolution, from the full resolution on; each next one

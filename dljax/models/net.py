@@ -52,8 +52,7 @@ def is_kernel(path: Any, leaf: Any) -> bool:
 
 
 def with_compute_dtype(network: Net, dtype: str) -> Net:
-    """Returns the net computed in `dtype`, with float32 weights, model_state and
-    outputs.
+    """Returns the net computed in `dtype`; weights, states and outputs stay float32.
 
     Weights and inputs are cast within the forward pass.
 
@@ -102,8 +101,7 @@ def map_inputs(network: Net, transform: Callable[[Any], Any]) -> Net:
 
 
 def freeze(network: Net, *, prefix: str) -> Net:
-    """Returns the net with its top-level modules named `prefix`... frozen: zero
-    gradients.
+    """Freezes top-level modules whose names start with `prefix`: no gradients.
 
     `freeze(network, prefix="Conv")` keeps Conv_0, Conv_1, ... at their initial weights.
     """

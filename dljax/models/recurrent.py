@@ -76,8 +76,8 @@ class Recurrent(nn.Module):
 
         Returns:
           outputs of the last layer (t, b, hidden), with both directions concatenated;
-            its final outputs (b, hidden); {layer: {gate or state: (b, t, hidden)}},
-            empty without `trace`.
+          its final outputs (b, hidden); {layer: {gate or state: (b, t, hidden)}},
+          empty without `trace`.
         """
         directions = ("forward", "backward") if self.bidirectional else ("forward",)
         last_BH, traces = None, {}

@@ -85,8 +85,8 @@ class Seq2Seq(nn.Module):
 
         Returns:
           carries, the decoder's initial carry of each layer; and encoded, the encoder's
-            outputs (b, s, hidden) with their mask (b, s) or None. Without an encoder
-            encoded is None.
+          outputs (b, s, hidden) with their mask (b, s) or None. Without an encoder
+          encoded is None.
         """
         x = inputs["x"]
         if not self.encoder:
@@ -111,7 +111,7 @@ class Seq2Seq(nn.Module):
 
         Returns:
           outputs (b, t, outputs), the final carries, and the attention weights (b, t,
-            s) or None.
+          s) or None.
         """
         y = self.embed_y(decoder_inputs) if self.vocabulary else decoder_inputs
         y_TBH, after = y.swapaxes(0, 1), []

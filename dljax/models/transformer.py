@@ -90,7 +90,7 @@ class Transformer(nn.Module):
 
         Returns:
           logits (b, t, outputs), and the key-value cache with the entries of the
-            tokens.
+          tokens.
         """
         y_BTW, kv_cache = self.decoder(
             self._with_positions(self.embed_y(tokens_BT), position, train),

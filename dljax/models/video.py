@@ -74,8 +74,7 @@ def cnn_frames(
     fusion: str = "mean",
     size: int = 3,
 ) -> Net:
-    """Builds a net that applies one CNN to each frame: x (b, t, h, w, c) -> (b,
-    outputs).
+    """Builds a net with the same CNN on each frame: (b, t, h, w, c) -> (b, outputs).
 
     Args:
       channels, hidden, size: see `cnn`, up to its dense layer.

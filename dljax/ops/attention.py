@@ -1,6 +1,6 @@
 """Scaled dot-product attention.
 
-Arrays carry their shape: B examples, T queries, S keys, H heads, D features of a head.
+Shapes: B examples, T queries, S keys, H heads, D features per head.
 """
 
 from typing import Any
@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from dljax.ops.backend_forms import on_cpu
 from dljax.ops.dense import softmax
 
-MASKED_SCORE = -1e9  # the score of a key that is masked
-MIN_CHUNK, MAX_CHUNKS = 64, 16  # queries of a chunk, chunks; of causal attention
+MASKED_SCORE = -1e9  # score of masked keys
+MIN_CHUNK, MAX_CHUNKS = 64, 16  # causal attention: queries per chunk, chunks
 
 
 def plain_attention(q_BTHD, k_BSHD, v_BSHD, mask=None, *, causal: bool = False) -> Any:
-    """`attention` as the one operation of JAX."""
+    """`attention` by `jax.nn.dot_product_attention`."""
     allowed = None if mask is None else mask > 0
     return jax.nn.dot_product_attention(
         q_BTHD, k_BSHD, v_BSHD, mask=allowed, is_causal=causal
@@ -26,12 +26,14 @@ def plain_attention(q_BTHD, k_BSHD, v_BSHD, mask=None, *, causal: bool = False) 
 def attention(
     q_BTHD: Any, k_BSHD: Any, v_BSHD: Any, mask: Any = None, *, causal: bool = False
 ) -> Any:
-    """(b, t, h, d): for each query the mean of the values, weighted by softmax(q k).
+    """Computes softmax(q k^T / sqrt(d)) v: (b, t, h, d).
 
-    On CPU two products, of causal attention a chunk of queries at a time.
+    On CPU these are two matrix products; causal attention is computed in chunks of
+    queries.
 
     Args:
-      mask: 1 where a query may attend to a key, broadcast to (b, 1, t, s); or None.
+      q_BTHD, k_BSHD, v_BSHD: queries, keys and values.
+      mask: 1 where a query attends to a key, broadcast to (b, 1, t, s); or None.
       causal: query t attends to keys up to t; `mask` must be None.
 
     Source: Vaswani et al. 2017, section 3.2.1.
@@ -51,7 +53,7 @@ def attention(
 
 
 def _causal_in_chunks(q_BTHD, k_BSHD, v_BSHD):
-    """A chunk of queries at a time: keys after the chunk are not computed."""
+    """Causal attention in chunks of queries, which skips the keys after each chunk."""
     t, chunks = q_BTHD.shape[1], []
     size = max(MIN_CHUNK, -(-t // MAX_CHUNKS))
     for begin in range(0, t, size):
@@ -62,8 +64,11 @@ def _causal_in_chunks(q_BTHD, k_BSHD, v_BSHD):
 
 
 def causal_mask(position: Any, t: int, s: int) -> Any:
-    """The mask (1, 1, t, s) of queries at positions `position`, `position` + 1, ...:
-    each attends to keys up to its own position.
+    """The causal mask (1, 1, t, s): each query attends to keys up to its own position.
+
+    Args:
+      position: position of the first query.
+      t, s: number of queries and of keys.
     """
     queries_T = position + jnp.arange(t)
     return (jnp.arange(s)[None] <= queries_T[:, None])[None, None]

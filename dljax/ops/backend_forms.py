@@ -1,4 +1,4 @@
-"""The switch by backend, and the compiler options of a backend."""
+"""The switch between backends, and XLA's compiler options for a backend."""
 
 import functools
 from collections.abc import Callable
@@ -9,15 +9,20 @@ import jax.numpy as jnp
 
 
 def on_cpu() -> bool:
-    """Whether programs are compiled by XLA:CPU. No other function asks for that."""
+    """Whether XLA:CPU compiles the programs; the only function that asks for it."""
     return jax.default_backend() == "cpu"
 
 
 def update_where(condition: jax.Array, update: Callable[[], Any], old: Any) -> Any:
-    """update() where the scalar `condition` holds, else old; trees of one structure.
+    """Returns update() where the scalar `condition` is true, else old.
 
-    On CPU a branch, 1.2 times faster for an MLP than a select over every array. On
-    accelerators a select, because a branch waits for the host there.
+    On CPU this is a branch, which is 1.2 times as fast for an MLP as a select over all
+    arrays. On accelerators it is a select, because a branch there waits for the host.
+
+    Args:
+      condition: bool scalar.
+      update: () -> a tree like `old`.
+      old: a tree of arrays.
     """
     if on_cpu():
         return jax.lax.cond(condition, update, lambda: old)
@@ -28,10 +33,10 @@ def update_where(condition: jax.Array, update: Callable[[], Any], old: Any) -> A
 def compiler_options() -> dict[str, str]:
     """The `compiler_options` of `jax.jit`; empty on accelerators.
 
-    By default XLA:CPU gives matrix products, sums and convolutions to YNNPACK, which
-    computes most convolutions of training on one core: with these options Eigen
-    computes convolutions. The second option lets XLA:CPU use all of AVX-512's width.
-    Options that this version of XLA does not know are left out.
+    By default XLA:CPU passes matrix products, reductions and convolutions to YNNPACK,
+    which computes most convolutions of training on one core; the first option leaves
+    convolutions to Eigen. The second option lets XLA:CPU use the full width of AVX-512.
+    Options that the installed XLA does not know are omitted.
     """
     if not on_cpu():
         return {}

@@ -1,13 +1,13 @@
 """Convolution, transposed convolution and 3-D convolution.
 
-GPU and TPU run the plain operation. On CPU a convolution is fast only in XLA's
-canonical layout, without dilated inputs, and with inputs that are in memory. So:
+GPU and TPU use the plain operation. XLA:CPU is fast only for convolutions in its
+canonical layout, without dilated inputs, with inputs in memory. On CPU therefore:
 
 * the kernel's gradient is a convolution with batch and channels swapped;
-* the input's gradient at a stride is one convolution whose features are the phases of
-  the stride, or one matrix product;
-* few features are computed two columns at a time;
-* the inputs of a convolution are materialized.
+* the input's gradient of a strided convolution is one convolution whose features are
+  the phases of the stride, or one matrix product;
+* convolutions with few features compute two columns at a time;
+* inputs of convolutions are materialized in memory.
 
 Shapes: B examples, H and W pixels, I input channels, O output features.
 """
@@ -28,7 +28,7 @@ FEW_CHANNELS = 4
 def plain_conv(x_BHWI, kernel_HWIO, stride: int = 1):
     """Convolution: (b, h, w, i) * (kh, kw, i, o) -> (b, ceil(h / stride), ..., o).
 
-    Odd kernels are padded alike on both sides, as in PyTorch.
+    Odd kernels have the same padding on both sides, as in PyTorch.
     """
     return lax.conv_general_dilated(
         x_BHWI,
@@ -40,7 +40,7 @@ def plain_conv(x_BHWI, kernel_HWIO, stride: int = 1):
 
 
 def conv(x_BHWI, kernel_HWIO, stride: int = 1):
-    """`plain_conv`, in the form that is fast on this backend."""
+    """`plain_conv` in the form that is fast on the current backend."""
     if not on_cpu():
         return plain_conv(x_BHWI, kernel_HWIO, stride)
     kh, kw, inputs, features = kernel_HWIO.shape
@@ -52,10 +52,10 @@ def conv(x_BHWI, kernel_HWIO, stride: int = 1):
 
 
 def plain_conv_transpose(x_BHWO, kernel_HWIO, stride: int = 2):
-    """The gradient of `plain_conv` with respect to its input, for output gradients x:
-    (b, h, w, o) * (kh, kw, i, o) -> (b, h * stride, w * stride, i).
+    """Transposed convolution: (b, h, w, o) * (kh, kw, i, o) -> (b, h * stride, ..., i).
 
-    With a kernel of 4 and a stride of 2 it equals PyTorch's at a padding of 1.
+    The gradient of `plain_conv` with respect to its input, for output gradients x. With
+    kernel size 4 and stride 2 it equals PyTorch's with padding 1.
     """
     b, h, w, _ = x_BHWO.shape
     size = (b, h * stride, w * stride, kernel_HWIO.shape[2])
@@ -65,9 +65,9 @@ def plain_conv_transpose(x_BHWO, kernel_HWIO, stride: int = 2):
 
 
 def conv_transpose(x_BHWO, kernel_HWIO, stride: int = 2):
-    """`plain_conv_transpose`, in the form that is fast on this backend.
+    """`plain_conv_transpose` in the form that is fast on the current backend.
 
-    Source: Shi et al. 2016 (sub-pixel convolution), where the kernel's sides are no
+    Source: Shi et al. 2016 (sub-pixel convolution), for kernels whose sides are not
     multiples of the stride.
     """
     form = cpu_conv_transpose if on_cpu() else plain_conv_transpose
@@ -75,7 +75,7 @@ def conv_transpose(x_BHWO, kernel_HWIO, stride: int = 2):
 
 
 def plain_conv_3d(x_BTHWI, kernel_THWIO):
-    """Convolution, same size: (b, t, h, w, i) * (kt, kh, kw, i, o)."""
+    """3-D convolution of stride 1: (b, t, h, w, i) * (kt, kh, kw, i, o)."""
     return lax.conv_general_dilated(
         x_BTHWI,
         kernel_THWIO,
@@ -86,8 +86,9 @@ def plain_conv_3d(x_BTHWI, kernel_THWIO):
 
 
 def conv_3d(x_BTHWI, kernel_THWIO):
-    """`plain_conv_3d`; on CPU one 2-D convolution of frames that have their neighbours
-    as channels.
+    """`plain_conv_3d`; on CPU one 2-D convolution of frames.
+
+    The channels of a frame are those of the frames under the kernel.
     """
     if not on_cpu():
         return plain_conv_3d(x_BTHWI, kernel_THWIO)
@@ -103,7 +104,7 @@ def conv_3d(x_BTHWI, kernel_THWIO):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def cpu_conv(x, kernel, stride):
-    """`plain_conv` on CPU, for kernels of more than one tap."""
+    """`plain_conv` on CPU, for kernels larger than 1x1."""
     return _conv_forward(x, kernel, stride)[0]
 
 
@@ -124,11 +125,7 @@ cpu_conv.defvjp(_conv_forward, _conv_backward)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def cpu_conv_transpose(x, kernel, stride):
-    """`plain_conv_transpose` on CPU.
-
-    Its forward pass is the input gradient of `cpu_conv`, and its input gradient is
-    `cpu_conv`.
-    """
+    """`plain_conv_transpose` on CPU: the input gradient of `cpu_conv`."""
     return _transpose_forward(x, kernel, stride)[0]
 
 
@@ -149,7 +146,7 @@ cpu_conv_transpose.defvjp(_transpose_forward, _transpose_backward)
 
 
 def _padding(k):
-    """(before, after) of a side of the kernel k: PyTorch's k // 2 if odd."""
+    """(before, after) along a side k of a kernel; both are k // 2 if k is odd."""
     return (k - 1) // 2, k // 2
 
 
@@ -158,21 +155,21 @@ def _paddings(kernel):
 
 
 def _materialized(x):
-    """x, which XLA:CPU has to put into memory.
+    """Makes XLA:CPU write x to memory; returns x.
 
-    Otherwise XLA:CPU computes the elementwise producers of x, back to the last
-    convolution and beyond, again within the transpositions below, element by element
-    across the strides. XLA fuses producers with one operand; `where` has several.
+    Otherwise XLA:CPU recomputes the elementwise producers of x, back to the previous
+    convolution and beyond, within the transpositions below, one element at a time. XLA
+    fuses only producers with one operand; `where` has several.
     """
     return jnp.where(x == x, x, jnp.nan)
 
 
 def _convolve(x, kernel, stride, paddings):
-    """XLA's convolution; few features are computed two columns at a time."""
+    """XLA's convolution; with few features it computes two columns at a time."""
     kh, kw, inputs, features = kernel.shape
     if stride > 1 and inputs <= FEW_CHANNELS:  # a matrix product is faster
         return _patches_product(x, kernel, stride, paddings)
-    if 1 < x.shape[1] < kh or 1 < x.shape[2] < kw:  # slow unless padded in memory
+    if 1 < x.shape[1] < kh or 1 < x.shape[2] < kw:  # slow unless padded first
         x = lax.optimization_barrier(jnp.pad(x, ((0, 0), *paddings, (0, 0))))
         paddings = ((0, 0), (0, 0))
     columns = x.shape[2] + sum(paddings[1]) - kw + 1
@@ -193,9 +190,9 @@ def _convolve(x, kernel, stride, paddings):
 
 
 def _patches_product(x, kernel, stride, paddings):
-    """The convolution as one matrix product: patches of the input, one for each output
-    pixel, (b h w, taps x inputs), with the kernel (im2col). Source: Chellapilla, Puri,
-    Simard 2006.
+    """The convolution as one matrix product (im2col): patches (b h w, taps i) @ kernel.
+
+    Source: Chellapilla, Puri, Simard 2006.
     """
     b, *size, inputs = x.shape
     blocks = _kernel_blocks(kernel, stride)
@@ -214,12 +211,12 @@ def _patches_product(x, kernel, stride, paddings):
 
 
 def _input_gradient(g, kernel, size, stride):
-    """The gradient of the input, whose height and width are `size`.
+    """The gradient with respect to an input of height and width `size`.
 
-    Each of the stride x stride phases of the input is a convolution of `g` with some of
-    the taps; one convolution of stride x stride times the features computes all phases.
-    Where the kernel's sides are multiples of the stride, or the input channels few, the
-    gradient is one matrix product.
+    Each of the stride^2 phases of the input is a convolution of `g` with some of the
+    taps; one convolution with stride^2 times the features computes all phases. If the
+    stride divides the kernel's sides, or the input channels are few, it is one matrix
+    product.
     """
     *taps, inputs, _ = kernel.shape
     whole_blocks = not any(k % stride for k in taps)
@@ -240,10 +237,14 @@ def _input_gradient(g, kernel, size, stride):
 
 
 def _phase_taps(k, stride):
-    """(taps, padding). taps[p, o], int (phases, window), is the index into a kernel of
-    size k that contributes to input phase p at window offset o; k where none does.
+    """The taps that contribute to each phase of the input, along one axis.
 
-    From y[u] = sum over t of x[stride u - before + t] kernel[t], solved for x.
+    Returns:
+      taps, int (phases, window), and padding (before, after). taps[p, o] is the index
+      into a kernel of size k that contributes to input phase p at window offset o; k
+      if there is none.
+
+    Solves y[u] = sum over t of x[stride u - before + t] kernel[t] for x.
     """
     before, after = _padding(k)
     left, right = after // stride, (stride - 1 + before) // stride
@@ -253,9 +254,10 @@ def _phase_taps(k, stride):
 
 
 def _input_gradient_product(g, kernel, size, stride):
-    """The gradient of the input as one matrix product, of `g` (b h w, o) with the
-    kernel: the contribution of each tap, summed over blocks that overlap (col2im).
-    Source: as `_patches_product`.
+    """The gradient with respect to the input as one matrix product (col2im).
+
+    The product of `g` (b h w, o) and the kernel has the contribution of each tap; they
+    are summed over overlapping blocks. Source: see `_patches_product`.
     """
     b, h, w, features = g.shape
     blocks = _kernel_blocks(kernel, stride)
@@ -275,7 +277,10 @@ def _input_gradient_product(g, kernel, size, stride):
 
 
 def _kernel_blocks(kernel, stride):
-    """(kh, kw, i, o), filled up with zeros -> (rows, columns, stride, stride, i, o)."""
+    """Splits a kernel into stride x stride blocks, padded with zeros.
+
+    (kh, kw, i, o) -> (rows, columns, stride, stride, i, o).
+    """
     rows, columns = (-(-k // stride) for k in kernel.shape[:2])
     below, right = rows * stride - kernel.shape[0], columns * stride - kernel.shape[1]
     kernel = jnp.pad(kernel, ((0, below), (0, right), (0, 0), (0, 0)))
@@ -284,9 +289,7 @@ def _kernel_blocks(kernel, stride):
 
 
 def _window(x, begin, size):
-    """x (b, h, w, c) from the pixel `begin` on, of height and width `size`; 0 outside
-    of x.
-    """
+    """Crops x (b, h, w, c) at pixel `begin` to `size` (h, w); 0 outside of x."""
     sides = [
         (-first, first + n - length, 0)
         for first, n, length in zip(begin, size, x.shape[1:3], strict=True)
@@ -295,8 +298,11 @@ def _window(x, begin, size):
 
 
 def _kernel_gradient(x, g, shape, stride):
-    """The gradient of the kernel: input channels as a batch, the batch as channels."""
-    # Without the barriers XLA recognises the plain gradient and goes its slow way.
+    """The gradient with respect to the kernel: a convolution over the batch.
+
+    Input channels act as the batch, and the batch as channels.
+    """
+    # Without the barriers XLA recognizes the plain gradient and compiles its slow form.
     x = lax.optimization_barrier(x.transpose(3, 1, 2, 0))
     g = lax.optimization_barrier(g.transpose(1, 2, 0, 3))
 

@@ -7,10 +7,10 @@ from dljax.ops.backend_forms import on_cpu
 
 
 def dense_product(x, kernel, dimension_numbers, precision=None):
-    """x (..., n) times kernel (n, k) -> (..., k); the `dot_general` of Linen's Dense.
+    """Multiplies x (..., n) by kernel (n, k); a `dot_general` for Linen's Dense.
 
-    The plain form is `lax.dot_general`. On CPU one matrix product of all leading axes
-    at once: XLA:CPU then needs no transposed copy for the kernel's gradient.
+    The plain form is `lax.dot_general`. On CPU all leading axes are merged to one
+    matrix product, so that the kernel's gradient needs no transposed copy.
     """
     if not on_cpu():
         return lax.dot_general(x, kernel, dimension_numbers, precision=precision)
@@ -20,10 +20,10 @@ def dense_product(x, kernel, dimension_numbers, precision=None):
 
 
 def softmax(x):
-    """`jax.nn.softmax` over the last axis; on CPU computed once.
+    """`jax.nn.softmax` over the last axis; on CPU computed once, behind a barrier.
 
-    XLA:CPU computes the exponentials again for the gradient, among other operations,
-    and to other last bits in a program of many devices than in one of a single device.
+    Otherwise XLA:CPU recomputes the exponentials for the gradient, fused with other
+    operations, with last bits that depend on the number of devices.
     """
     return _softmax_once(x) if on_cpu() else jax.nn.softmax(x)
 

@@ -1,7 +1,7 @@
 """Pooling over n x n windows, without `reduce_window`.
 
-Every backend uses these forms: strided slices or a reshape have gradients that are
-elementwise, where the gradient of `reduce_window` is a select-and-scatter.
+All backends use these forms: the gradients of strided slices and reshapes are
+elementwise; that of `reduce_window` is a select-and-scatter.
 """
 
 import functools
@@ -14,37 +14,37 @@ from jax import lax
 
 
 def plain_max_pool(x_BHWC, n: int = 2):
-    """Maximum of n x n windows, (b, h, w, c) -> (b, h // n, w // n, c)."""
+    """Maximum over n x n windows: (b, h, w, c) -> (b, h // n, w // n, c)."""
     window = (1, n, n, 1)
     return lax.reduce_window(x_BHWC, -jnp.inf, lax.max, window, window, "VALID")
 
 
 def max_pool(x_BHWC, n: int = 2):
-    """`plain_max_pool`. Of equal values the first gets the gradient."""
+    """`plain_max_pool`; among equal values the first gets the gradient."""
     return _max_pool(x_BHWC, n, x_BHWC.shape)
 
 
 def average_pool(x_BHWC, n: int = 2):
-    """Means of n x n windows, (b, h, w, c) -> (b, h // n, w // n, c)."""
+    """Mean over n x n windows: (b, h, w, c) -> (b, h // n, w // n, c)."""
     b, h, w, c = x_BHWC.shape
     x_BHWC = x_BHWC[:, : h // n * n, : w // n * n]
     return x_BHWC.reshape(b, h // n, n, w // n, n, c).mean((2, 4))
 
 
 def stride_pool(x_BHWC, n: int = 2):
-    """The upper left pixel of n x n windows, (b, h, w, c) -> (b, h // n, w // n, c)."""
+    """Upper left pixel of n x n windows: (b, h, w, c) -> (b, h // n, w // n, c)."""
     h, w = x_BHWC.shape[1] // n * n, x_BHWC.shape[2] // n * n
     return x_BHWC[:, :h:n, :w:n]
 
 
 def plain_max_pool_3d(x_BTHWC):
-    """Maximum of 2x2x2 windows, (b, t, h, w, c); of two or more frames."""
+    """Maximum over 2x2x2 windows of (b, t, h, w, c), t >= 2."""
     window = (1, 2, 2, 2, 1)
     return lax.reduce_window(x_BTHWC, -jnp.inf, lax.max, window, window, "VALID")
 
 
 def max_pool_3d(x_BTHWC):
-    """`plain_max_pool_3d`; a clip of one frame keeps that frame."""
+    """`plain_max_pool_3d`; clips of one frame are pooled over space only."""
     b, t, h, w, c = x_BTHWC.shape
     x_BTHWC = max_pool(x_BTHWC.reshape(b * t, h, w, c))
     x_BTHWC = x_BTHWC.reshape(b, t, h // 2, w // 2, c)
@@ -61,7 +61,7 @@ def _max_pool(x, n, shape):
 def _max_forward(x, n, shape):
     del shape
     largest, *rest = _corners(x, n)
-    argmax = jnp.zeros(largest.shape, x.dtype)  # small integers, as wide as x: faster
+    argmax = jnp.zeros(largest.shape, x.dtype)  # in x's dtype: faster than integers
     for k, corner in enumerate(rest, 1):
         argmax = jnp.where(corner > largest, jnp.asarray(k, x.dtype), argmax)
         largest = jnp.maximum(corner, largest)
@@ -80,7 +80,7 @@ _max_pool.defvjp(_max_forward, _max_backward)
 
 
 def _corners(x, n):
-    """The n * n pixels of every window, each (b, h // n, w // n, c)."""
+    """The n * n pixels of each window, as n * n arrays (b, h // n, w // n, c)."""
     h, w = x.shape[1] // n * n, x.shape[2] // n * n
     return [x[:, i:h:n, j:w:n] for i in range(n) for j in range(n)]
 

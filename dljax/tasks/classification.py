@@ -21,8 +21,7 @@ def classification(
     augment: Callable[[jax.Array, Any], Any] | None = None,
     mix: Callable[[jax.Array, Any, Any], tuple[Any, Any]] | None = None,
 ) -> Task:
-    """Minimizes softmax cross-entropy over batches {"image": (b, ...), "label": int32
-    (b,)}.
+    """Minimizes softmax cross-entropy over {"image": (b, ...), "label": int32 (b,)}.
 
     Metrics: `loss`, in nats per example, and `accuracy`, 0 to 1.
 

@@ -69,8 +69,7 @@ def diffusion(
     samplers: Mapping[str, Sampler] = SAMPLERS,
     sample_evaluator: SampleEvaluator | None = None,
 ) -> Task:
-    """Trains a denoiser on batches {"image": (b, h, w, c) in [0, 1], "label": int32
-    (b,)}.
+    """Trains a denoising net on {"image": (b, h, w, c) in [0, 1], "label": (b,)}.
 
     Metrics: `mse` of the predicted noise, and `loss`, the mean squared error of the
     prediction, at timesteps that are stratified over the batch.
@@ -140,8 +139,9 @@ def diffusion(
 
 
 def alpha_bar_schedule(schedule: str, num_timesteps: int = 1000) -> np.ndarray:
-    """The noise schedule alpha_bar, float64 (num_timesteps,): the signal's share in
-    x_t.
+    """The noise schedule alpha_bar, float64 (num_timesteps,).
+
+    alpha_bar_t is the share of the image in the variance of x_t.
 
     "linear": betas from 1e-4 to 0.02 over 1000 timesteps (Ho, Jain, Abbeel 2020),
     scaled for other numbers of timesteps. "cosine": Nichol and Dhariwal 2021.
@@ -188,9 +188,7 @@ def prediction_target(prediction_type: str, x: Any, noise: Any, alpha_bar: Any) 
 def image_and_noise(
     prediction_type: str, prediction: Any, x_t: Any, alpha_bar: Any
 ) -> tuple[Any, Any]:
-    """Converts a prediction to the image and the noise in x_t; inverts
-    `prediction_target`.
-    """
+    """Converts a prediction to the image and the noise in x_t."""
     image_scale, noise_scale = jnp.sqrt(alpha_bar), jnp.sqrt(1 - alpha_bar)
     if prediction_type == "epsilon":
         return (x_t - noise_scale * prediction) / image_scale, prediction

@@ -10,8 +10,7 @@ from dljax.types import Net, Task, Turn
 
 
 def next_frame(net: Net, optimizer: Any, *, example: jax.Array) -> Task:
-    """Minimizes binary cross-entropy over batches {"x", "y": (b, t, k), "mask": (b,
-    t)}.
+    """Minimizes binary cross-entropy over {"x", "y": (b, t, k), "mask": (b, t)}.
 
     Metrics, pooled over the frames of all examples: `nll`, in nats per frame, summed
     over the k targets; and `accuracy`, true positives over the sum of true positives,

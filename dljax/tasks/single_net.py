@@ -9,9 +9,7 @@ from dljax.types import Net, Tree
 
 
 def init_net(net: Net, example: Any) -> Callable[[jax.Array], tuple[Any, Tree]]:
-    """Returns the `Task.init` of a single player, "net"; `example` is a batch of
-    inputs.
-    """
+    """Returns the `Task.init` of one player, "net"; `example` is a batch of inputs."""
 
     def init(key):
         params, model_state = net.init(key, example)

@@ -243,9 +243,9 @@ def sample_images(
 
     Returns:
       "binarised": the encoder's inputs; "reconstructed": decoded posterior means;
-        "interpolated": decoded line from the first image's code to the code farthest
-        from it; "generated": from the prior; "code_plane": decoded `plane_of_codes`;
-        "latent_mean" (b, latent_size); with classes "target_class" (b,).
+      "interpolated": decoded line from the first image's code to the code farthest
+      from it; "generated": from the prior; "code_plane": decoded `plane_of_codes`;
+      "latent_mean" (b, latent_size); with classes "target_class" (b,).
     """
     binarize_key, prior_key = jax.random.split(key)
     x = binarize(model, batch["image"], binarize_key)
@@ -271,8 +271,10 @@ def sample_images(
 
 
 def interpolate(mean: jax.Array) -> jax.Array:
-    """Codes on the line from the first of the codes (b, k) to the code farthest from
-    it.
+    """Codes on the line from the first code to the code farthest from it.
+
+    Args:
+      mean: codes (b, k).
 
     Returns:
       (INTERPOLATION_STEPS, k).
@@ -284,8 +286,10 @@ def interpolate(mean: jax.Array) -> jax.Array:
 
 
 def plane_of_codes(mean: jax.Array) -> jax.Array:
-    """A grid of codes over the two dimensions of largest variance among the codes (b,
-    k).
+    """A grid of codes over the two dimensions of largest variance.
+
+    Args:
+      mean: codes (b, k).
 
     Returns:
       (PLANE_SIDE**2, k), at quantiles of the prior; the other dimensions are 0.
