@@ -127,7 +127,7 @@ def measured(task, steps=250):
     state = program.init()
     start = program.to_host(state)
     state, _ = program.train_steps(state, program.shuffle(state, 0), 0, steps)
-    found = program.evaluate(state, "test", probes=True)
+    found = program.evaluate(state, "test", final_metrics=True)
     shares = {k: np.asarray(total / count) for k, (total, count) in found.items()}
     return shares, start, program.to_host(state)
 
@@ -208,7 +208,7 @@ def test_pixels_are_decoded_only_from_layers_that_keep_them():
     state, _ = program.train_steps(state, orders, 0, program.steps_per_shuffle)
     found = {
         k: float(s[0] / n[0])
-        for k, (s, n) in program.evaluate(state, "test", probes=True).items()
+        for k, (s, n) in program.evaluate(state, "test", final_metrics=True).items()
     }
     assert found["r2_0_input"] == pytest.approx(1, abs=0.03)
     assert found["r2_1_output"] == pytest.approx(0.5, abs=0.1)
