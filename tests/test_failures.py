@@ -87,8 +87,7 @@ def test_failed_runs_are_retried_only_on_request(failed, experiment):
     said = run(experiment, directory, *asked, "--locate_nan", code=FAILED_RUNS)
     assert "everything is done; the report is written again" in said
     assert "seq2seq: seed 0 failed: loss not finite at step 13" in said
-    where = "the first output that is not finite is that of the loss of net"
-    assert any(where in line for line in said)
+    assert any("loss of net" in line for line in said)
     old = trial(directory, "gan")
     metrics = (old / "metrics.jsonl").read_bytes()
     said = run(experiment, directory, *asked, "--retry_failed", code=FAILED_RUNS)
@@ -148,12 +147,12 @@ def fragile(where, value):
 @pytest.mark.parametrize(
     ("where", "value", "expected"),
     [
-        ("module", -1.0, "that of net/culprit"),
-        ("scan", -1.0, "that of net/culprit/_Root_0"),
-        ("loss", -1.0, "that of the loss of net, after all modules"),
-        ("gradient", 0.0, "every module's output and the loss are finite; a gradient"),
-        ("module", 1.0, "played alone the step is finite"),
-        ("module", np.inf, "the data: x of the batch is not finite"),
+        ("module", -1.0, "net/culprit"),
+        ("scan", -1.0, "net/culprit/_Root_0"),
+        ("loss", -1.0, "loss of net"),
+        ("gradient", 0.0, "gradient"),
+        ("module", 1.0, "manifests"),
+        ("module", np.inf, "'x'"),
     ],
 )
 def test_the_first_module_that_is_not_finite_is_named(where, value, expected):

@@ -54,7 +54,7 @@ def attribution_metrics(net: Net, *, layer: str = "") -> Callable[..., Metrics]:
     METHOD_hit, METHOD_mass: pointing game and mass in the mask, if batches have one.
     METHOD_deletion, METHOD_insertion: areas under the label's probability.
     METHOD_shuffled: rank correlation with the map of the net with shuffled weights; not
-    for "random".
+      for "random".
 
     Args:
       net: images -> logits (b, classes).

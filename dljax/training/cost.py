@@ -1,4 +1,4 @@
-"""What a run costs: its parameters, and the FLOPs of one update as XLA counts them."""
+"""The cost of a run: parameters, and FLOPs of one update as counted by XLA."""
 
 import math
 from typing import Any, NamedTuple
@@ -12,14 +12,19 @@ from dljax.types import Net, Source, Task
 
 
 class Parameters(NamedTuple):
-    """rows: [name, shape, count], one an array. total: of all players."""
+    """The parameters of a task.
+
+    Attributes:
+      rows: one [name, shape, count] per array.
+      total: number of parameters of all players.
+    """
 
     rows: list[list[Any]]
     total: int
 
 
 def format_table(rows: list[list[Any]]) -> str:
-    """`Parameters.rows` as text."""
+    """Formats `Parameters.rows` as a text table."""
     width = max((len(name) for name, _, _ in rows), default=0)
     return "\n".join(
         f"  {name:<{width}}  {'x'.join(map(str, shape)):>16}  {count:>12,}"
@@ -28,7 +33,7 @@ def format_table(rows: list[list[Any]]) -> str:
 
 
 def count_parameters(task: Task) -> Parameters:
-    """The parameters of a task, counted without allocating them."""
+    """Counts the parameters of a task without allocating them."""
     params, _ = jax.eval_shape(task.init, jax.random.key(0))
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     rows = [
@@ -43,9 +48,9 @@ def count_parameters(task: Task) -> Parameters:
 
 
 def count_flops(task: Task, source: Source, batch_size: int) -> float | None:
-    """Floating-point operations of one update; None where XLA does not count.
+    """Counts the FLOPs of one update; returns None if XLA does not count them.
 
-    XLA counts the body of a loop once, however often it runs.
+    XLA counts the body of a loop once, for any number of iterations.
     """
     rows = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
     state = jax.eval_shape(lambda: update.init(task, jax.random.key(0)))
@@ -57,9 +62,12 @@ def count_flops(task: Task, source: Source, batch_size: int) -> float | None:
 
 
 class ForwardCost(NamedTuple):
-    """The cost of one forward pass, an example; a loop's body counts once.
+    """The cost of one forward pass, per example; a loop's body counts once.
 
-    activations: the sum of the sizes of all layers' outputs.
+    Attributes:
+      flops: floating-point operations as counted by XLA.
+      activations: total size of the outputs of all layers.
+      parameters: number of parameters.
     """
 
     flops: float
@@ -68,9 +76,10 @@ class ForwardCost(NamedTuple):
 
 
 def forward_cost(net: Net, example: Any) -> ForwardCost:
-    """The cost of `net.apply` in evaluation, by XLA's count.
+    """Measures the cost of `net.apply` in evaluation mode.
 
     Args:
+      net: the network.
       example: one batch of inputs (b, ...), or its `jax.ShapeDtypeStruct`.
     """
     params, model_state = jax.eval_shape(net.init, jax.random.key(0), example)
@@ -83,10 +92,10 @@ def forward_cost(net: Net, example: Any) -> ForwardCost:
     def add(path, output):
         sizes[path] = output.size
 
-    with record_outputs(add):  # while it is traced
+    with record_outputs(add):  # while JAX traces `apply`
         lowered = jax.jit(apply).lower(params, model_state, example)
     analysis = lowered.cost_analysis() or {}
-    # A module's output is its last layer's, and the top module's is the last layer's.
+    # A module with submodules returns the output of its last layer: count that once.
     parents = {path.rpartition("/")[0] for path in sizes}
     activations = sum(
         size

@@ -1,4 +1,4 @@
-"""Metrics of samples that are computed on the host, by a `SampleEvaluator`."""
+"""Metrics of samples that a `SampleEvaluator` computes on the host."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,15 @@ def score_samples(
     seeds: Sequence[int],
     lengths: Sequence[int],
 ) -> dict[str, Any]:
-    """Scores samples (s, n, ...) run by run: {name: (sum (s,), count (s,))}.
+    """Evaluates samples run by run: {metric: (sum (s,), count (s,))}.
 
-    A run whose samples are not finite scores NaN in every metric.
+    A run with non-finite samples scores NaN in all metrics.
 
     Args:
-      lengths: how many of the n samples each run has; the rest is padding.
+      evaluator: computes the metrics of one run.
+      samples: {name: array (s, n, ...)}.
+      seeds: the seed of each run.
+      lengths: how many of the n samples belong to each run; the rest is padding.
     """
     arrays = jax.device_get(samples)
     scores = []

@@ -21,8 +21,8 @@ from dljax.types import SampleEvaluator, Source
 
 STEPS, BATCH_SIZE = 1000, 64
 NUM_FEATURES = 64
-CHUNK = 1000  # images a forward pass
-MAX_SAMPLES = 1000  # of each kind; precision and recall cost the square of this
+CHUNK = 1000  # images per forward pass
+MAX_SAMPLES = 1000  # per set; precision and recall cost the square of this
 DISTANCES = ("frechet", "kid", "precision", "recall")
 CLASS_SHARES = ("min_class_share", "max_class_share")
 BASELINES = ("real", "gaussian", "noise")
@@ -33,13 +33,18 @@ FeatureFn = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 def train_image_evaluator(
     source: Source, seed: int, *, steps: int = STEPS
 ) -> FeatureFn:
-    """A LeNet, trained deterministically on the seed's training split.
+    """Trains a LeNet deterministically on the seed's training split.
 
-    Seeds of equal training splits get equal weights.
+    Seeds with the same training split get the same weights.
+
+    Args:
+      source: images in [0, 1] with labels.
+      seed: the run's seed.
+      steps: number of updates.
 
     Returns:
-      a function of images (n, h, w, c) in [0, 1] that returns float32 (n, 64), the
-      inputs of the last layer, and int (n,), the predicted classes.
+      a function of images (n, h, w, c) in [0, 1] that returns features, float32 (n,
+      64), the inputs of the last layer, and predicted classes, int (n,).
 
     Raises:
       UserError: the source has no images.
@@ -89,18 +94,18 @@ def first_seed_of_split(source: Source, seed: int) -> int:
 
 
 def baseline_images(real: np.ndarray, gaussian: np.ndarray) -> dict[str, np.ndarray]:
-    """Images that generated ones are compared with, by the names in `BASELINES`.
+    """Images to compare generated ones with, by the names in `BASELINES`.
 
     Args:
       real: test images (n, h, w, c).
-      gaussian: n draws from a Gaussian fitted to the training images.
+      gaussian: n samples of a Gaussian fitted to the training images.
     """
     noise = np.random.default_rng(0).random(real.shape, np.float32)
     return dict(zip(BASELINES, (real, gaussian, noise), strict=True))
 
 
 def distances(features: Any, reference: Any) -> dict[str, float]:
-    """`DISTANCES` of features (n, d) from a reference's (m, d)."""
+    """The metrics in `DISTANCES` of features (n, d) and reference features (m, d)."""
     values = (
         generative_metrics.frechet_distance(features, reference),
         generative_metrics.kernel_distance(features, reference),
@@ -117,23 +122,28 @@ def image_sample_evaluator(
     conditional: bool = False,
     to_images: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> SampleEvaluator:
-    """Evaluates {"generated": images in [0, 1]} by the features of a frozen CNN.
+    """Evaluates {"generated": images in [0, 1]} by the features of a frozen classifier.
 
-    Reference: half of the test images, 1,000 at most. Samples use the other half's
-    labels. `frechet`, `kid`, `precision`, `recall`: see `metrics.generative_metrics`.
-    Each has three baselines: "NAME_real" of the other half of the test images,
-    "NAME_gaussian" of draws from a Gaussian fitted to the training images, and
-    "NAME_noise" of uniform noise. `min_class_share` and `max_class_share`: the smallest
-    and the largest share of a class among all samples. `evaluator_accuracy`: the CNN's
-    accuracy on the reference.
+    The reference is half of the test images, at most 1,000; samples have the labels of
+    the other half. Metrics:
+
+    frechet, kid, precision, recall: see `metrics.generative_metrics`. Baselines have a
+      suffix: "_real" (the other half of the test images), "_gaussian" (samples of a
+      Gaussian fitted to the training images), "_noise" (uniform noise).
+    min_class_share, max_class_share: smallest and largest share of a class among all
+      samples.
+    evaluator_accuracy: the classifier's accuracy on the reference.
+    class_accuracy, class_accuracy_CLASS: with `conditional`, the share of all samples,
+      or of the samples of a class, that are classified as their target class; 0 if a
+      class has no samples.
 
     Args:
-      steps: updates of the CNN.
-      to_images: maps samples, for example of tokens, to such images.
-      other_samples: keys of further samples; their metrics' names end in "_KEY".
-      conditional: samples have "target_class", int (n,). `class_accuracy` is the share
-        of samples that the CNN assigns to their target class, "class_accuracy_CLASS"
-        the share of one class (0 where no sample has the class).
+      source: images in [0, 1] with labels.
+      steps: number of updates of the classifier.
+      other_samples: keys of further samples; their metrics have the suffix "_KEY".
+      conditional: whether samples have "target_class", int (n,).
+      to_images: maps samples, for example of tokens, to images; by default the
+        identity.
 
     Raises:
       UserError: there are too few test images.
@@ -193,15 +203,15 @@ def _check_test_images(source: Source) -> None:
     if (count := len(source.split(0)["test"])) < needed:
         raise UserError(
             "too-few-images",
-            f"--dataset={source.name}: has {count} images to test on, and to judge "
-            f"what is made takes {needed} at least",
+            f"--dataset={source.name}: has {count} test images, and metrics of samples "
+            f"need at least {needed}; give another --dataset",
         )
 
 
 def _class_accuracies(
     source: Source, correct: np.ndarray, samples: Mapping[str, Any]
 ) -> dict[str, float]:
-    """{"class_accuracy_CLASS": ...}; 0 for a class that no sample has as target."""
+    """{"class_accuracy_CLASS": ...}; 0 for a class without samples."""
     accuracies = {}
     for i, name in enumerate(source.classes):
         of_class = correct[samples["target_class"] == i]

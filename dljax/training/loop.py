@@ -1,17 +1,17 @@
-"""The training loop, shared by all model families; it trains all seeds of a trial.
+"""The training loop for all tasks; it trains all runs of a trial together.
 
-At every boundary (a row to log, an evaluation, the end of a shuffle, a save, a stop)
-the order is fixed:
+A boundary is a step at which metrics are logged, the model is evaluated, a shuffle of
+the data ends, the state is saved, or the loop stops. At each boundary, in this order:
 
   1. the updates up to the next boundary are dispatched;
-  2. the report of the boundary before is read, and its rows are written;
-  3. where due, the new state is evaluated on validation data, and replaces the stored
+  2. the report of the previous boundary is read, and its rows are written;
+  3. if due, the new state is evaluated on validation data and replaces the stored
      best state of each run whose score improved;
-  4. where due, all pending rows are written, and the state is saved;
-  5. where requested, the loop stops, having saved.
+  4. if due, all pending rows are written and the state is saved;
+  5. if requested, the loop stops, after a save.
 
-So the device computes while the host reads, and no step waits for the host. The
-placement of boundaries changes no bit: the number of steps is a traced argument.
+Thus the device computes while the host reads, and no step waits for the host. The
+boundaries do not change the results: the number of steps is a traced argument.
 """
 
 import functools
@@ -27,13 +27,15 @@ from dljax.errors import UserError, closest_match
 from dljax.training.programs import Program
 from dljax.types import State
 
-DISPATCH_SECS = 0.5  # of updates in one dispatch at most; bounds the time to stop
+DISPATCH_SECS = 0.5  # longest dispatch of updates; bounds the time to stop
 
 
 class Best(NamedTuple):
-    """Each run's best state by a validation metric.
+    """The best state of each run by a validation metric.
 
-    score: float32 (s,), larger is better; -inf before the first finite one.
+    Attributes:
+      score: float32 (s,), larger is better; -inf before the first finite score.
+      state: the states with these scores.
     """
 
     score: Any
@@ -41,9 +43,11 @@ class Best(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """The state of all runs, and their best states where a metric selects them.
+    """The states of all runs, and their best states; the content of a checkpoint.
 
-    All that the loop continues from, and all that a checkpoint holds.
+    Attributes:
+      state: the current states; leaves (s, ...).
+      best: the best states, or None if no metric selects states.
     """
 
     state: State
@@ -51,18 +55,19 @@ class TrainState(NamedTuple):
 
     @property
     def selected(self) -> State:
-        """The state that is evaluated on test data: the best, or else the last."""
+        """The state to evaluate on test data: the best, else the last."""
         return self.state if self.best is None else self.best.state
 
 
 class Hooks(NamedTuple):
-    """Callbacks of the loop; by default none does anything.
+    """Callbacks of the loop; by default they do nothing.
 
-    write(rows): rows are (index of the run, row of metrics.jsonl without the variant).
-    save(step, train_state): called with all earlier rows written.
-    save_due(): whether it is time to save.
-    stop(): whether a stop was requested.
-    progress(step, {name: mean over runs}): called at each logged step.
+    Attributes:
+      write: takes rows: (index of the run, row of metrics.jsonl without the variant).
+      save: takes step and train_state, after all earlier rows are written.
+      save_due: whether it is time to save.
+      stop: whether a stop is requested.
+      progress: takes step and {metric: mean over runs} at each logged step.
     """
 
     write: Callable[[Iterable[tuple[int, dict]]], None] = lambda rows: None
@@ -76,7 +81,16 @@ NO_HOOKS = Hooks()
 
 
 class Outcome(NamedTuple):
-    """step: the last one done. train_secs: updates and evaluation, not compilation."""
+    """The result of `train`.
+
+    Attributes:
+      step: the last step done.
+      train_state: the states after it.
+      stopped: whether a stop was requested before the last step.
+      compile_secs: seconds of compilation.
+      train_secs: seconds of updates and evaluations.
+      save_secs: seconds of saving.
+    """
 
     step: int
     train_state: TrainState
@@ -87,7 +101,13 @@ class Outcome(NamedTuple):
 
 
 class TrainReport(NamedTuple):
-    """`Program.train_steps`'s report at a step; logged: whether it becomes rows."""
+    """A report of `Program.train_steps`.
+
+    Attributes:
+      step: the step of the report.
+      report: see `Program.train_steps`.
+      logged: whether rows are written for it.
+    """
 
     step: int
     report: Any
@@ -95,7 +115,13 @@ class TrainReport(NamedTuple):
 
 
 class EvalReport(NamedTuple):
-    """Metrics of a split. step: one int for all runs, or int (s,), one per run."""
+    """Metrics of a split.
+
+    Attributes:
+      split: the split's name.
+      step: one int for all runs, or int (s,), one per run.
+      metrics: {name: (sum (s,), count (s,))}.
+    """
 
     split: str
     step: Any
@@ -103,7 +129,7 @@ class EvalReport(NamedTuple):
 
 
 def init_train_state(program: Program, best_by: tuple[str, bool] | None) -> TrainState:
-    """The state before the first update; `best_by` as in `train`."""
+    """The state before the first update; for `best_by` see `train`."""
     state = program.init()
     if best_by is None:
         return TrainState(state, None)
@@ -114,12 +140,17 @@ def init_train_state(program: Program, best_by: tuple[str, bool] | None) -> Trai
 def warm_up(
     program: Program, train_state: TrainState, *, test: bool = True
 ) -> tuple[TrainState, np.ndarray]:
-    """Compiles what the loop calls, without an update.
+    """Compiles all functions that the loop calls, without an update.
+
+    Args:
+      program: the compiled functions.
+      train_state: its buffers are donated.
+      test: whether the loop will evaluate test data.
 
     Returns:
       the state, and bool (s,), which runs are alive.
     """
-    if train_state.best is not None:  # a copy: `train_steps` uses up the state
+    if train_state.best is not None:  # a copy: `train_steps` donates the state
         best = jax.tree.map(jnp.copy, train_state.best)
         train_state = train_state._replace(best=best)
     permutations = program.shuffle(train_state.state, 0)
@@ -146,14 +177,25 @@ def train(
     required_metrics: Sequence[str] = (),
     hooks: Hooks = NO_HOOKS,
 ) -> Outcome:
-    """Trains from `step` to `steps`; rows are logged where step is a multiple.
+    """Trains from `step` to `steps`.
 
-    The last step is always logged, evaluated on "valid" and, where `test`, on "test",
-    and saved. With best_by=(metric, higher is better) the test is of each run's state
-    that was best on "valid", and the row's step is that state's.
+    The last step is always logged, evaluated on "valid" and, with `test`, on "test",
+    and saved.
+
+    Args:
+      program: the compiled functions.
+      train_state: the states at `step`.
+      step, steps: the first and the last step.
+      log_every: number of steps between logged rows.
+      eval_every: number of steps between evaluations on "valid".
+      best_by: (metric, higher is better): tests each run's state that is best on
+        "valid"; the row's step is that of this state. None: tests the last state.
+      test: whether to evaluate test data after the last step.
+      required_metrics: metrics that the task must measure.
+      hooks: callbacks.
 
     Raises:
-      UserError: `best_by`'s or a required metric is not one of the task's.
+      UserError: the task does not measure `best_by`'s metric or a required metric.
     """
     started = time.perf_counter()
     _check_metrics(program, train_state.state, best_by, required_metrics, test=test)
@@ -178,7 +220,7 @@ def train(
         last = step == steps
         logged = last or step % log_every == 0
         reports.add(TrainReport(step, report, logged))
-        if last:  # shown before the test, which may take long
+        if last:  # before the test, which may take long
             reports.write()
         if last or step % eval_every == 0:  # 3
             metrics = program.evaluate(state, "valid")
@@ -201,7 +243,7 @@ def train(
 
 @functools.partial(jax.jit, static_argnames="higher")
 def _better(best: Best, state: State, metric: Any, *, higher: bool) -> Best:
-    """The better of `best` and `state`, run by run; never a non-finite one."""
+    """The better of `best` and `state` per run; a non-finite score is never better."""
     total, count = metric
     score = (total / count) * (1 if higher else -1)
     wins = jnp.isfinite(score) & (score > best.score) & state.alive
@@ -213,7 +255,7 @@ def _better(best: Best, state: State, metric: Any, *, higher: bool) -> Best:
 
 
 def _test(program: Program, train_state: TrainState, step: int) -> EvalReport:
-    """The final metrics: of the test split, and as train_NAME of `train_eval`."""
+    """Final metrics: of the test split and, prefixed `train_`, of "train_eval"."""
     state = train_state.selected
     metrics = program.evaluate(state, "test", final_metrics=True, samples=True)
     if "train_eval" in program.eval_splits:
@@ -253,29 +295,30 @@ def _require(metrics: Iterable[str], names: Sequence[str]) -> None:
             hint = f"; did you mean {near}?" if near else ""
             raise UserError(
                 "metric-not-measured",
-                f"the task measures {', '.join(names)}, and not {metric}{hint}",
+                f"metric {metric}: not measured by the task{hint}; it measures "
+                f"{', '.join(names)}",
             )
 
 
 class _Reports:
-    """Reports that the device may still compute, and the rows made of them.
+    """Reports that the device may still be computing, and their rows.
 
     A class, because it holds which runs are alive and the rate of updates.
     """
 
     def __init__(self, program: Program, hooks: Hooks, alive: np.ndarray, step: int):
-        self.steps_per_sec = 0.0  # at the last report that was read
+        self.steps_per_sec = 0.0  # at the last report read
         self._program, self._hooks = program, hooks
         self._alive = alive
         self._pending: list[TrainReport | EvalReport] = []
         self._read_step, self._read_at = step, time.perf_counter()
 
     def add(self, report: TrainReport | EvalReport) -> None:
-        """Adds a report to the pending ones; does not wait for the device."""
+        """Adds a pending report, without waiting for the device."""
         self._pending.append(report)
 
     def write(self) -> None:
-        """Waits for all pending reports, and writes their rows."""
+        """Waits for all pending reports and writes their rows."""
         for report in self._pending:
             if isinstance(report, EvalReport):
                 self._hooks.write(_eval_rows(self._program, report, self._alive))
@@ -301,8 +344,10 @@ Rows = list[tuple[int, dict[str, Any]]]
 def _train_rows(
     program: Program, train_report: TrainReport, alive: np.ndarray
 ) -> tuple[Rows, np.ndarray]:
-    """Rows of the runs that are alive, where logged, or have just failed; and the
-    updated `alive` mask.
+    """Rows of runs that are alive, if logged, or have just failed.
+
+    Returns:
+      the rows, and the updated `alive` mask.
     """
     count = len(program.seeds)
     report = train_report.report
@@ -321,7 +366,7 @@ def _eval_rows(program: Program, report: EvalReport, alive: np.ndarray) -> Rows:
 def _rows(
     program: Program, split: str, steps: np.ndarray, metrics: Any, written: np.ndarray
 ) -> Rows:
-    """A row of each run where `written` is true."""
+    """One row per run where `written` is true."""
     count = len(program.seeds)
     values = {name: divide(*pair)[:count] for name, pair in metrics.items()}
     rows = []
@@ -333,13 +378,13 @@ def _rows(
 
 
 def divide(total: Any, count: Any) -> np.ndarray:
-    """Sum over count, as float32; nan where nothing was counted."""
+    """Sum over count as float32; NaN where the count is 0."""
     with np.errstate(all="ignore"):
         return np.asarray(total, np.float32) / np.asarray(count, np.float32)
 
 
 def _number(value: np.float32) -> float | None:
-    """The shortest decimal that reads back as this float32; null if not finite."""
+    """The shortest decimal that reads back as this float32; None if not finite."""
     return float(str(value)) if np.isfinite(value) else None
 
 

@@ -1,7 +1,8 @@
-"""Where a step that froze a run is first not finite: in which module, loss or gradient.
+"""Locates the first non-finite value of the step that froze a run.
 
-The state of a frozen run is its last finite one and every batch is a pure function of
-(key, step), so the step can be replayed with every module's output recorded.
+The state of a frozen run is its last finite one, and every batch is a pure function of
+(key, step). The step can therefore be replayed with the outputs of all modules
+recorded.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ from dljax.types import ORDER, Source, State, Task, Turn, fold
 
 
 def take_run(states: State, index: int) -> State:
-    """The state of one run, of host states with a leading seed axis."""
+    """Selects the state of one run from host states with a leading run axis."""
     state = jax.tree.map(lambda leaf: leaf[index], states)
     return state._replace(key=jax.random.wrap_key_data(jnp.asarray(state.key)))
 
@@ -24,16 +25,21 @@ def take_run(states: State, index: int) -> State:
 def locate(
     task: Task, source: Source, state: State, rows: Any, *, batch_size: int
 ) -> str:
-    """Replays the step after `state`; names the first output that is not finite.
+    """Replays the step after `state` and names the first non-finite output.
 
     Args:
-      state: of one run, frozen or not.
+      task, source: of the run.
+      state: the state of one run, frozen or not.
       rows: int32 (n,), the run's training examples.
+      batch_size: examples per step.
+
+    Returns:
+      one sentence that names a batch array, a module, a loss or a gradient.
     """
     batch = _batch(source, state, np.asarray(rows, np.int32), batch_size)
     for name, values in batch.items():
         if not _finite(values):
-            return f"the data: {name} of the batch is not finite"
+            return f"the batch's {name!r} is not finite"
     names: list[str] = []
     bad: set[int] = set()
 
@@ -51,21 +57,21 @@ def locate(
     after, _ = replay(state._replace(alive=jnp.bool_(True)), batch)
     jax.effects_barrier()
     if bad:
-        return f"the first output that is not finite is that of {names[min(bad)]}"
+        return f"the first non-finite output is that of {names[min(bad)]}"
     if after.alive:
-        return "played alone the step is finite; compare the manifests"
-    return "every module's output and the loss are finite; a gradient is not"
+        return "the step replays as finite; compare the manifests of the trials"
+    return "all outputs and the loss are finite; a gradient is not"
 
 
 def _record_outputs(turn: Turn, record: Any) -> Turn:
-    """The turn with every module's output recorded, and then its loss."""
+    """The turn with all its modules' outputs recorded, then its loss."""
 
     def loss(params, model_state, batch, key, step):
         with record_outputs(lambda path, output: record(f"{turn.name}/{path}", output)):
             value, (metrics, model_state) = turn.loss(
                 params, model_state, batch, key, step
             )
-        record(f"the loss of {turn.name}, after all modules", (value, metrics))
+        record(f"the loss of {turn.name}", (value, metrics))
         return value, (metrics, model_state)
 
     return turn._replace(loss=loss)

@@ -13,9 +13,15 @@ from dljax.ops.backend_forms import update_where
 def warmup_cosine(
     peak: Any, steps: int, *, warmup: int = 0, end: float = 0.0
 ) -> optax.Schedule:
-    """Linear from 0 to `peak` over `warmup` updates, then a half cosine to end * peak.
+    """Linear warmup from 0 to `peak`, then half a cosine down to end * peak.
 
-    `peak` may be traced. Source: Loshchilov and Hutter 2017.
+    Args:
+      peak: the largest learning rate; may be traced.
+      steps: number of updates.
+      warmup: number of updates of the warmup.
+      end: final learning rate over `peak`.
+
+    Source: Loshchilov and Hutter 2017.
     """
 
     def schedule(step):
@@ -28,14 +34,19 @@ def warmup_cosine(
 
 
 class ScheduledState(NamedTuple):
-    """count: int32, the updates done. learning_rate: float32, of the last update."""
+    """State of `scale_by_learning_rate`.
 
-    count: jax.Array  # type: ignore[assignment]  # Optax has this name
+    Attributes:
+      count: int32, the number of updates done.
+      learning_rate: float32, of the last update.
+    """
+
+    count: jax.Array  # type: ignore[assignment]  # the name in Optax
     learning_rate: jax.Array
 
 
 def scale_by_learning_rate(schedule: optax.Schedule | float) -> Any:
-    """Multiplies by -learning_rate, and stores the rate in the state for the log."""
+    """Multiplies updates by -learning_rate; the state stores the rate for the log."""
     schedule_fn = schedule if callable(schedule) else lambda _: jnp.float32(schedule)
 
     def init(params):
@@ -52,9 +63,15 @@ def scale_by_learning_rate(schedule: optax.Schedule | float) -> Any:
 
 
 class ParamsEmaState(NamedTuple):
-    """Averages of one player's parameters and of the run's model_state."""
+    """State of `params_ema`.
 
-    count: jax.Array  # type: ignore[assignment]  # Optax has this name
+    Attributes:
+      count: int32, the number of updates done.
+      params: moving average of one player's params.
+      model_state: moving average of the run's model_state.
+    """
+
+    count: jax.Array  # type: ignore[assignment]  # the name in Optax
     params: Any
     model_state: Any
 
@@ -63,7 +80,7 @@ def params_ema(decay: float) -> optax.GradientTransformationExtraArgs:
     """Exponential moving average of params and model_state; the last link of a chain.
 
     ema <- d * ema + (1 - d) * new with d = min(decay, (1 + t) / (10 + t)), which
-    forgets the start early. (`optax.ema` averages updates instead.)
+    forgets the first updates early. (`optax.ema` averages updates instead.)
     """
 
     def init(params):
@@ -89,9 +106,9 @@ def params_ema(decay: float) -> optax.GradientTransformationExtraArgs:
 
 
 def init_ema_model_state(opt_state: Any, model_state: Any) -> Any:
-    """Puts the initial model_state into every `ParamsEmaState` of an optimizer state.
+    """Sets the initial model_state in each `ParamsEmaState` of an optimizer state.
 
-    An Optax `init` is given the params alone.
+    Optax's `init` takes the params only.
     """
     return jax.tree.map(
         lambda s: (
@@ -109,19 +126,25 @@ def ema_params(opt_state: Any) -> tuple[Any, Any] | None:
 
 
 def learning_rate(opt_state: Any) -> jax.Array | None:
-    """The learning rate of the last update, where the chain stores it."""
+    """The learning rate of the last update; None if the chain does not store it."""
     scheduled = _find(opt_state, ScheduledState)
     return None if scheduled is None else scheduled.learning_rate
 
 
 def _find(opt_state: Any, record: type) -> Any:
-    """The first such record in an optimizer state, or None."""
+    """The first state of a type in an optimizer state, or None."""
     leaves = jax.tree.leaves(opt_state, is_leaf=lambda s: isinstance(s, record))
     return next((leaf for leaf in leaves if isinstance(leaf, record)), None)
 
 
 class MultiStepsState(NamedTuple):
-    """mini_step: int32, the number of gradients in the sum `acc_grads`."""
+    """State of `multi_steps`.
+
+    Attributes:
+      mini_step: int32, the number of gradients in the sum.
+      acc_grads: the sum of gradients.
+      inner_opt_state: state of the inner optimizer.
+    """
 
     mini_step: jax.Array
     acc_grads: Any
@@ -131,10 +154,10 @@ class MultiStepsState(NamedTuple):
 def multi_steps(
     inner: optax.GradientTransformationExtraArgs, every_k: int
 ) -> optax.GradientTransformationExtraArgs:
-    """`inner` on the mean of every k gradients; other updates are zero.
+    """Applies `inner` to the mean of every k gradients; other updates are zero.
 
-    A sum, divided once: `optax.MultiSteps` keeps a running mean, whose last bits depend
-    on how XLA fuses it, and so on what else is in the program.
+    Sums gradients and divides once. `optax.MultiSteps` keeps a running mean, whose last
+    bits depend on how XLA fuses it and hence on the rest of the program.
     """
 
     def init(params):
@@ -177,14 +200,15 @@ def adamw(
     ema: float = 0.0,
     accumulate: int = 1,
 ) -> optax.GradientTransformationExtraArgs:
-    """Adam with decoupled weight decay on `weight_decay_mask`.
+    """Adam with decoupled weight decay of kernels.
 
     Args:
       learning_rate: a number, possibly traced, or a schedule of the update count.
-      weight_decay: 0 for none; may be traced.
-      clip: largest global norm of the gradient; 0 for none.
-      ema: decay of the moving average of params; 0 for none.
-      accumulate: steps whose gradients are averaged into one update.
+      weight_decay: 0 for none; may be traced; see `weight_decay_mask`.
+      clip: largest global norm of the gradient; 0: no clipping.
+      b1, b2: decay rates of the first and second moment.
+      ema: decay of the moving average of params; 0: no average.
+      accumulate: number of steps whose gradients are averaged for one update.
 
     Source: Kingma and Ba 2015; Loshchilov and Hutter 2019.
     """
@@ -204,10 +228,11 @@ def adamw(
 def sgd(
     learning_rate: optax.Schedule | float, *, momentum: float = 0.0
 ) -> optax.GradientTransformationExtraArgs:
-    """Gradient descent; momentum > 0 is Polyak's.
+    """Stochastic gradient descent.
 
     Args:
       learning_rate: a number, possibly traced, or a schedule of the update count.
+      momentum: decay of the trace of gradients (Polyak 1964); 0: no momentum.
     """
     links = [optax.trace(momentum)] if momentum else []
     chain = optax.chain(*links, scale_by_learning_rate(learning_rate))

@@ -1,8 +1,8 @@
-"""The compiled functions of a trial: all its runs at once, on all its devices.
+"""The compiled functions of a trial: all its runs together, on all its devices.
 
-A run is one seed, or one seed with one level of each numeric factor: numbers that
-differ by run are an array axis, as seeds are. `update.py` computes one run;
-`strategies.py` compiles a function of one run for many.
+A run is one seed, or one seed with one level of each vmapped factor: levels are an
+array axis, as seeds are. `update.py` computes one run; `strategies.py` compiles a
+function of one run for many runs.
 """
 
 import dataclasses
@@ -18,16 +18,21 @@ from dljax.training import strategies, update
 from dljax.training.host_metrics import score_samples
 from dljax.types import Source, State, Task
 
-MIN_STEPS_PER_SHUFFLE = 256  # short epochs are permuted several at once
+MIN_STEPS_PER_SHUFFLE = 256  # several short epochs are permuted in one call
 
 
 class Inputs(NamedTuple):
-    """Arguments of the compiled functions besides the state; s counts padded runs.
+    """Arguments of the compiled functions other than the state.
 
-    keys: (s,), the root key of each run. numbers: {name: float32 (s,)}. arrays: of the
-    source. train_rows: int32 (s, n). eval_rows: {split: int32 (s, batches, size)}, on
-    the host, where -1 is padding. split_rows: {split: one int array a run}, on the
-    host.
+    The run axis s includes padding: every device computes the same number of runs.
+
+    Attributes:
+      keys: (s,), the root key of each run.
+      numbers: {vmapped factor: its level in each run, float32 (s,)}.
+      arrays: the source's arrays.
+      train_rows: int32 (s, n), example indices.
+      eval_rows: {split: int32 (s, batches, size)} on the host, where -1 is padding.
+      split_rows: {split: one int array of example indices per run} on the host.
     """
 
     keys: jax.Array
@@ -39,15 +44,19 @@ class Inputs(NamedTuple):
 
 
 class Functions(NamedTuple):
-    """Compiled functions with a leading run axis.
+    """Compiled functions of states with a leading run axis.
 
-    init(keys, numbers) -> State
-    shuffle(key, rows, first_epoch) -> permutations
-    train_steps(state, numbers, permutations, arrays, offset, num_steps)
-      -> (State, report); uses up the state
-    evaluate: {with final_metrics: function(state, numbers, rows, arrays) -> metrics}
-    sample(state, numbers, rows, arrays) -> batch and samples
-    evaluate_run: {with final_metrics: `evaluate` of one run, not compiled}
+    `evaluate` and `evaluate_run` map False and True to functions without and with
+    `Task.final_metrics`.
+
+    Attributes:
+      init: (keys, numbers) -> State.
+      shuffle: (key, rows, first_epoch) -> permutations.
+      train_steps: (state, numbers, permutations, arrays, offset, num_steps) -> (State,
+        report); donates the state.
+      evaluate: {with final metrics: (state, numbers, rows, arrays) -> metrics}.
+      sample: (state, numbers, rows, arrays) -> batch and samples.
+      evaluate_run: `evaluate` of one run, not compiled.
     """
 
     init: Callable[..., State]
@@ -63,9 +72,13 @@ class Program:
     """A trial's compiled functions; states have a leading run axis (s, ...).
 
     Attributes:
-      task: of the first run.
-      seeds: of each run.
+      task: the task of the first run.
+      seeds: the seed of each run.
+      steps_per_epoch: updates per epoch.
       epochs_per_shuffle: epochs that one call of `shuffle` permutes.
+      inputs: arguments of the functions.
+      functions: the compiled functions.
+      run_placement: the device or sharding of arrays with a run axis.
     """
 
     task: Task
@@ -78,7 +91,7 @@ class Program:
 
     @property
     def steps_per_shuffle(self) -> int:
-        """Updates that the permutations of one `shuffle` last for."""
+        """Number of updates that the permutations of one `shuffle` cover."""
         return self.steps_per_epoch * self.epochs_per_shuffle
 
     @property
@@ -87,7 +100,7 @@ class Program:
         return tuple(self.inputs.eval_rows)
 
     def init(self) -> State:
-        """The states before the first update."""
+        """Returns the states before the first update."""
         state = self.functions.init(self.inputs.keys, self.inputs.numbers)
         return jax.device_put(state, self.run_placement)
 
@@ -95,6 +108,7 @@ class Program:
         """Permutations (s, epochs, n) of the training examples.
 
         Args:
+          state: the states, for their keys.
           index: shuffle i covers the updates from i * steps_per_shuffle on.
         """
         first_epoch = np.int32(index * self.epochs_per_shuffle)
@@ -103,10 +117,16 @@ class Program:
     def train_steps(
         self, state: State, permutations: Any, offset: int, num_steps: int
     ) -> tuple[State, dict[str, Any]]:
-        """`num_steps` updates from update `offset` of a shuffle on; uses up the state.
+        """Does `num_steps` updates; donates the state.
+
+        Args:
+          state: the states.
+          permutations: from `shuffle`.
+          offset: number of updates already done with these permutations.
+          num_steps: number of updates.
 
         Returns:
-          the state, and {"metrics": of the last update, "alive", "step"}, each (s,).
+          the states, and {"metrics": of the last update, "alive", "step"}, each (s,).
         """
         return self.functions.train_steps(
             state,
@@ -128,8 +148,10 @@ class Program:
         """Metrics over all examples of a split: {name: (sum (s,), count (s,))}.
 
         Args:
-          final_metrics: also the metrics of `Task.final_metrics`.
-          samples: also the metrics of `Task.sample_evaluator`, computed on the host.
+          state: the states.
+          split: one of `eval_splits`.
+          final_metrics: also computes `Task.final_metrics`.
+          samples: also computes the metrics of `Task.sample_evaluator`, on the host.
         """
         metrics = self.functions.evaluate[final_metrics](
             *self._evaluate_args(state, split)
@@ -145,7 +167,7 @@ class Program:
     def compile_evaluate(
         self, state: State, split: str, *, final_metrics: bool = False
     ) -> None:
-        """Compiles `evaluate`, and runs nothing."""
+        """Compiles `evaluate` without running it."""
         arguments = self._evaluate_args(state, split)
         self.functions.evaluate[final_metrics].lower(*arguments).compile()
 
@@ -157,7 +179,7 @@ class Program:
         final_metrics: bool = False,
         samples: bool = False,
     ) -> tuple[str, ...]:
-        """The names that `evaluate` returns; compiles nothing."""
+        """The names of the metrics that `evaluate` returns; compiles nothing."""
         function = self.functions.evaluate_run[final_metrics]
         metrics = jax.eval_shape(
             jax.vmap(function, in_axes=(0, 0, 0, None)),
@@ -169,9 +191,14 @@ class Program:
     def sample(
         self, state: State, num_examples: int | None, split: str = "test"
     ) -> dict[str, Any]:
-        """Batch and samples (s, num_examples, ...) of examples of a split.
+        """Batch and samples (s, num_examples, ...) for examples of a split.
 
-        The examples come in a fixed shuffled order; None means all of them.
+        The examples are in a fixed shuffled order.
+
+        Args:
+          state: the states.
+          num_examples: number of examples; None: all.
+          split: the split's name.
         """
         chosen = [_shuffled(r)[:num_examples] for r in self.inputs.split_rows[split]]
         rows = update.batches(chosen, max(map(len, chosen)), 1)[:, 0]
@@ -180,16 +207,16 @@ class Program:
         return self.functions.sample(state, inputs.numbers, rows, inputs.arrays)
 
     def to_host(self, tree: Any) -> Any:
-        """Host arrays of exactly the runs in `seeds`, of a tree with a run axis.
+        """Copies a tree with a run axis to the host; drops the padding of the run axis.
 
-        The arrays do not depend on how the runs were spread over devices. The key of
-        every `State` becomes its uint32 data.
+        The arrays do not depend on the distribution of runs over devices. Keys of
+        states become their uint32 data.
         """
         host = jax.device_get(_map_keys(jax.random.key_data, tree))
         return jax.tree.map(lambda leaf: leaf[: len(self.seeds)], host)
 
     def to_devices(self, tree: Any) -> Any:
-        """The inverse of `to_host`."""
+        """Inverts `to_host`."""
         missing = len(self.inputs.keys) - len(self.seeds)
         padded = jax.tree.map(
             lambda leaf: np.concatenate([leaf, *[leaf[-1:]] * missing]), tree
@@ -214,17 +241,21 @@ def make_program(
     eval_batch_size: int = 500,
     devices: Sequence[Any] | None = None,
 ) -> Program:
-    """Makes the compiled functions of a trial.
+    """Compiles the functions of a trial.
 
     Args:
-      task: the task, or a function of {name: number, traced} that makes it.
-      seeds: of each run.
-      strategy: map, cores, vmap, shard or pmap; see `strategies`.
-      numbers: {name: one number a run}, which `task` is called with.
-      devices: all by default.
+      task: the task, or a function of {vmapped factor: level, traced} that returns it.
+      source: where batches come from.
+      seeds: the seed of each run.
+      strategy: "map", "cores", "vmap", "shard" or "pmap"; see `strategies`.
+      batch_size: examples per step.
+      numbers: {vmapped factor: one level per run}, the argument of `task`.
+      eval_batch_size: examples per batch of evaluation.
+      devices: the devices to use; by default all.
 
     Raises:
-      UserError: the batch does not fit the data or the mesh, or pmap the devices.
+      UserError: the batch size does not fit the data, the turns or the devices, or the
+        runs do not fit the devices of "pmap".
     """
     make_task = (lambda numbers: task) if isinstance(task, Task) else task
     numbers = numbers or {}
@@ -241,7 +272,7 @@ def make_program(
         raise UserError(
             "batch-too-large",
             f"--batch_size={batch_size}: larger than the "
-            f"{inputs.train_rows.shape[1]} training examples",
+            f"{inputs.train_rows.shape[1]} training examples; give a smaller one",
         )
     epochs_per_shuffle = -(-MIN_STEPS_PER_SHUFFLE // steps_per_epoch)
     functions = _compile(
@@ -266,13 +297,14 @@ def _check_batch_size(batch_size: int, task: Task, mesh: jax.sharding.Mesh) -> N
     if task.split_batch and batch_size < (turns := len(task.turns)):
         raise UserError(
             "batch-too-small",
-            f"--batch_size={batch_size}: smaller than the {turns} turns that share it",
+            f"--batch_size={batch_size}: smaller than the {turns} turns that share it; "
+            "give a larger one",
         )
     if batch_size % (devices := mesh.shape["data"]):
         raise UserError(
             "batch-not-divisible",
             f"--batch_size={batch_size}: not divisible by the {devices} devices that "
-            "share a batch",
+            "share a batch; give a multiple",
         )
 
 
@@ -284,9 +316,10 @@ def _make_inputs(
     placements: tuple[Any, Any],
     eval_batch_size: int,
 ) -> Inputs:
-    """Splits, keys and numbers of each run, and the data, on the devices.
+    """Puts the splits, keys and numbers of each run, and the data, on the devices.
 
-    Every device gets as many runs: the last run is repeated, and dropped by `to_host`.
+    Every device gets the same number of runs: the last run is repeated, and `to_host`
+    drops the copies.
     """
     missing = -len(seeds) % mesh.shape["seed"]
     padded_seeds = [*seeds, *[seeds[-1]] * missing]
@@ -369,12 +402,12 @@ def _compile(
 
 
 def _shuffled(rows: np.ndarray) -> np.ndarray:
-    """The rows in a fixed random order: files are often sorted by class."""
+    """The rows in a fixed random order, because files are often sorted by class."""
     return np.random.default_rng(0).permutation(rows)
 
 
 def _map_keys(function: Callable, tree: Any) -> Any:
-    """The tree with `function` applied to the key of every state in it."""
+    """Applies `function` to the key of each `State` in a tree."""
     return jax.tree.map(
         lambda s: s._replace(key=function(s.key)) if isinstance(s, State) else s,
         tree,

@@ -1,12 +1,12 @@
 """Strategies: how a function of one run is compiled for many runs and devices.
 
-map    a compiled loop over the runs, one after another; the reference: a run's bits
-       are those of a run trained alone
-cores  the same, the runs spread over the devices (CPU: one device a core)
-vmap   the runs as an array axis of every operation
+map    a compiled loop over the runs, one after another; the reference: the bits of a
+       run are those of the run trained alone
+cores  as map, with the runs distributed over devices (on CPU one device per core)
+vmap   the runs are an array axis of each operation
 shard  jit over a mesh (seed, data): runs over devices; the remaining devices share
        each batch
-pmap   the legacy map over devices, one run on each
+pmap   the legacy map over devices, one run per device
 """
 
 import math
@@ -22,13 +22,20 @@ from jax.sharding import PartitionSpec as P
 from dljax.errors import UserError
 from dljax.ops.backend_forms import compiler_options
 
-VMAP_LIMIT = 200_000_000  # parameters of all runs together, on an accelerator
+VMAP_LIMIT = 200_000_000  # parameters of all runs together; on accelerators
 
 
 def resolve(
     strategy: str, *, backend: str, devices: int, seeds: int, parameters: int
 ) -> str:
-    """The strategy that "auto" stands for: a fixed table, never a timing."""
+    """Returns the strategy that "auto" stands for: by a fixed table, not by timing.
+
+    Args:
+      strategy: a strategy, returned as it is, or "auto".
+      backend: "cpu", "gpu" or "tpu".
+      devices, seeds: number of devices and of runs.
+      parameters: number of parameters of one run.
+    """
     if strategy != "auto":
         return strategy
     if backend == "cpu":
@@ -39,22 +46,25 @@ def resolve(
 
 
 def kind(strategy: str, devices: int) -> str:
-    """The part of a strategy that can change a run's bits: map and cores are equal."""
+    """The part of a strategy that can change a run's bits.
+
+    "map" and "cores" give equal bits.
+    """
     same = {"cores": "map", "map": "map", "vmap": "vmap"}
     return same.get(strategy, f"{strategy}-{devices}")
 
 
 def make_mesh(strategy: str, runs: int, devices: Sequence[Any]) -> jax.sharding.Mesh:
-    """The mesh ("seed", "data") of a strategy; (1, 1) for map and vmap.
+    """Returns the mesh ("seed", "data") of a strategy; (1, 1) for "map" and "vmap".
 
     Raises:
-      UserError: pmap has more runs than devices.
+      UserError: "pmap" with more runs than devices.
     """
     if strategy == "pmap" and runs > len(devices):
         raise UserError(
             "too-few-devices",
-            f"--seeds_by=pmap: puts one seed on each device, and {runs} seeds "
-            f"are more than {len(devices)} devices; use shard or vmap",
+            f"--seeds_by=pmap: needs one device per seed, and there are {runs} seeds "
+            f"and {len(devices)} devices; give --seeds_by=shard or --seeds_by=vmap",
         )
     if strategy == "shard":
         over_runs = math.gcd(runs, len(devices))
@@ -68,7 +78,7 @@ def make_mesh(strategy: str, runs: int, devices: Sequence[Any]) -> jax.sharding.
 
 
 def placements(strategy: str, mesh: jax.sharding.Mesh) -> tuple[Any, Any]:
-    """Where arrays with a leading run axis go, and arrays that all runs use."""
+    """Placements of arrays with a leading run axis, and of arrays shared by runs."""
     if strategy in ("map", "vmap"):
         device = mesh.devices.flat[0]
         return device, device
@@ -86,8 +96,12 @@ def jit_over_runs(
     """Compiles a function of one run for a leading run axis.
 
     Args:
-      in_axes: 0 for an argument with a run axis, None for one that all runs use.
-      donate: the first argument's buffers are used up.
+      function: of one run.
+      in_axes: 0 for an argument with a run axis, None for an argument shared by all
+        runs.
+      strategy: see this module's docstring.
+      mesh: see `make_mesh`.
+      donate: donates the buffers of the first argument.
     """
     donate_argnums = (0,) if donate else ()
     axes = tuple(in_axes)
@@ -119,7 +133,7 @@ def jit_over_runs(
 
 
 def _map_over_runs(function: Callable, in_axes: Sequence[int | None]) -> Callable:
-    """`jax.vmap`'s signature for leading axes, computed by `jax.lax.map`."""
+    """As `jax.vmap` over leading axes, computed by `jax.lax.map`."""
 
     def run(*args):
         def function_of_one_run(mapped):
@@ -142,7 +156,7 @@ def _map_over_runs(function: Callable, in_axes: Sequence[int | None]) -> Callabl
 
 
 def shard_batches(gather: Callable, mesh: jax.sharding.Mesh) -> Callable:
-    """A `Source.gather` whose batches are spread over the mesh's "data" axis."""
+    """Wraps a `Source.gather`: batches are sharded over the mesh's "data" axis."""
 
     def gather_sharded(arrays, rows):
         batch = gather(arrays, rows)

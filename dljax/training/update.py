@@ -1,6 +1,6 @@
 """One run as pure functions: init, update (a fold over the turns), evaluate.
 
-This file knows one seed, and neither devices nor files.
+These functions are independent of devices, files and other runs.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from dljax.types import Batch, Metrics, Source, State, Task, Turn, fold
 
 
 def init(task: Task, key: jax.Array) -> State:
-    """The state before the first update."""
+    """Returns the state before the first update."""
     params, model_state = task.init(fold(key, 0, types.INIT))
     players = {turn.name: turn for turn in reversed(task.turns)}
     opt = {
@@ -31,11 +31,19 @@ def init(task: Task, key: jax.Array) -> State:
 
 
 def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
-    """Plays every turn once: state and batch of a step -> next state, metrics.
+    """Plays every turn once.
 
-    Metrics are those of the losses, and per player `loss`, `grad_norm` and
-    `learning_rate`; in a game of several players each name begins with the player's. A
-    state whose loss or gradient is not finite is frozen: it stays as it was before.
+    A state whose loss or gradient is not finite is frozen: it keeps its values from
+    before the update.
+
+    Args:
+      task: the objective.
+      state: the state of one run.
+      batch: the step's batch.
+
+    Returns:
+      the next state; the losses' metrics and, per player, `loss`, `grad_norm` and
+      `learning_rate`. With several players each name is prefixed by "PLAYER_".
     """
     turns = len(task.turns)
     batches = _split_batch(batch, turns) if task.split_batch else [batch] * turns
@@ -48,7 +56,7 @@ def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
             turn_metrics = {f"{turn.name}_{k}": v for k, v in turn_metrics.items()}
         _add(metrics, turn_metrics)
     params, opt, model_state = now.params, now.opt, now.model_state
-    if turns > 1:  # a later turn may have failed after an earlier one moved
+    if turns > 1:  # a later turn may fail after an earlier one changed the state
         new = (params, opt, model_state)
         old = (state.params, state.opt, state.model_state)
         params, opt, model_state = update_where(now.alive, lambda: new, old)
@@ -59,7 +67,7 @@ def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
 def _play(
     turn: Turn, state: State, batch: Batch, key: jax.Array
 ) -> tuple[State, Metrics]:
-    """One turn: a gradient and an optimizer update of one player's params."""
+    """Plays one turn: a gradient and an optimizer update of one player's params."""
 
     def loss(params):
         all_params = {**state.params, turn.name: params}
@@ -100,7 +108,7 @@ def _play(
 
 
 def _norm(tree: Any) -> jax.Array:
-    # vdot is a library call on CPU; a sum of squares is a slow scalar loop there.
+    # On CPU vdot is a library call, a sum of squares a slow scalar loop.
     return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
 
 
@@ -129,13 +137,16 @@ def train_steps(
     *,
     batch_size: int,
 ) -> tuple[State, Metrics]:
-    """`num_steps` updates in one compiled loop.
+    """Does `num_steps` updates in one compiled loop.
 
     Args:
+      task, source: of the run.
+      state: the state of one run.
       permutations: int32 (epochs, n), of the training examples.
-      offset: the number of updates already done with these permutations.
-      num_steps: traced, so that one program serves every number.
-      batch_size: examples a step; an epoch's last, smaller batch is not used.
+      arrays: the source's arrays.
+      offset: number of updates already done with these permutations.
+      num_steps: number of updates; traced, so that one program serves every number.
+      batch_size: examples per step; the last, smaller batch of an epoch is dropped.
 
     Returns:
       the state, and the metrics of the last update.
@@ -152,7 +163,7 @@ def train_steps(
         start = (epoch, index * batch_size)
         rows = jax.lax.dynamic_slice(permutations, start, (1, batch_size))[0]
         new_state, new_metrics = step(state, rows, arrays)
-        # A frozen run's metrics stay those that froze it.
+        # A frozen run keeps the metrics of the step that froze it.
         metrics = jax.tree.map(
             lambda new, old: jnp.where(state.alive, new, old), new_metrics, metrics
         )
@@ -163,7 +174,7 @@ def train_steps(
 
 
 def _trace_once(function: Any) -> Any:
-    """`function`, traced in Python once and inlined wherever it is called."""
+    """Makes JAX trace `function` once and inline it at each call."""
     return jax.jit(function, inline=True)
 
 
@@ -174,7 +185,7 @@ def _zeros(shapes: Any) -> Any:
 def permutations(
     source: Source, key: jax.Array, rows: Any, first_epoch: Any, num_epochs: int
 ) -> Any:
-    """Permutations of `rows` (n,), an epoch each: int32 (num_epochs, n)."""
+    """Permutations of `rows` (n,), one per epoch: int32 (num_epochs, n)."""
 
     def permute(epoch):
         return source.order(fold(key, epoch, types.ORDER), rows)
@@ -183,9 +194,9 @@ def permutations(
 
 
 def eval_params(task: Task, state: State) -> tuple[dict[str, Any], Any]:
-    """The (params, model_state) that evaluation and sampling use.
+    """Returns the (params, model_state) for evaluation and sampling.
 
-    The moving averages of the players whose optimizer has a `params_ema`.
+    They are moving averages for players whose optimizer has a `params_ema`.
     """
     params, model_state = dict(state.params), state.model_state
     for turn in task.turns:
@@ -204,12 +215,17 @@ def evaluate(
     *,
     final_metrics: bool = False,
 ) -> Metrics:
-    """Metrics over the examples `rows`, int32 (batches, size), where -1 is padding.
-
-    Every example counts exactly once.
+    """Metrics over the examples `rows`; every example counts exactly once.
 
     Args:
+      task, source: of the run.
+      state: the state of one run.
+      rows: int32 (batches, size), where -1 is padding.
+      arrays: the source's arrays.
       final_metrics: also computes `Task.final_metrics`.
+
+    Returns:
+      {name: (sum, count)}.
     """
     params, model_state = eval_params(task, state)
 
@@ -234,9 +250,13 @@ def evaluate(
 
 
 def batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
-    """Rows of unequal length as int32 (s, batches, size), padded with -1.
+    """Packs rows of unequal length into int32 (s, batches, size), padded with -1.
 
-    `size` shrinks to what the longest needs, and is a multiple of `multiple`.
+    Args:
+      rows: s arrays of example indices.
+      size: the largest batch size; reduced to the smallest one with the same number of
+        batches.
+      multiple: the batch size is a multiple of this number.
     """
     max_len = max(len(r) for r in rows)
     count = -(-max_len // size)
@@ -251,7 +271,7 @@ def batches(rows: Sequence[np.ndarray], size: int, multiple: int) -> np.ndarray:
 
 
 def sample(task: Task, source: Source, state: State, rows: Any, arrays: Any) -> Batch:
-    """The batch of the examples `rows`, and the task's samples for this batch."""
+    """The batch of the examples `rows`, and the task's samples for it."""
     params, model_state = eval_params(task, state)
     batch = source.gather(arrays, rows)
     samples = dict(batch)
