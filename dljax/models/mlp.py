@@ -84,7 +84,9 @@ def mlp(
       KeyError: an unknown activation.
       ValueError: an unknown bias.
     """
-    ACTIVATIONS[activation], BIASES.index(bias)
+    ACTIVATIONS[activation]
+    if bias not in BIASES:
+        raise ValueError(f"bias {bias}: must be one of {BIASES}")
     return net(Mlp(tuple(hidden), outputs, activation, bias, dropout))
 
 
