@@ -8,12 +8,14 @@ import jax
 import numpy as np
 import pytest
 from study_fixtures import assert_equal_trees, read_lines, run, trials
+from user_errors import user_error
 
 from dljax.commands import evaluate, replay
-from dljax.errors import DONE, FAILED_RUNS, UserError
+from dljax.errors import DONE, FAILED_RUNS
 from dljax.sources.loading import load_source
 from dljax.studies.experiment import import_experiment
 from dljax.training import programs
+from dljax.trials.compare import IDENTICAL
 from dljax.types import Task
 
 RATES = (0.001, 0.003, 0.01, 0.03)
@@ -98,18 +100,27 @@ def test_array_factor_equals_constants(mapped):
 SHORT = ("--steps=40", "--seeds=2", "--log_every=20")
 
 
+def times_of_finish(directory):
+    """{name of a finished trial: when}."""
+    return {
+        name: (path / "DONE").stat().st_mtime_ns
+        for name, path in trials(directory).items()
+    }
+
+
 def test_added_levels_become_another_trial(tmp_path, packed):
     run(packed, tmp_path, *SHORT, "--learning_rate=0.01,0.001")
-    first = set(trials(tmp_path))
-    assert sorted(name.rsplit("-", 1)[0] for name in first) == [
+    assert sorted(name.rsplit("-", 1)[0] for name in trials(tmp_path)) == [
         "4-learning_rate",
         "8-learning_rate",
     ]
-    lines = run(packed, tmp_path, *SHORT)
-    assert sum("done already" in line for line in lines) == 2
-    assert len(trials(tmp_path)) == 4
-    lines = run(packed, tmp_path, *SHORT, "--learning_rate=0.001")
-    assert sum("done already" in line for line in lines) == 2
+    finished = times_of_finish(tmp_path)
+    run(packed, tmp_path, *SHORT)
+    extended = times_of_finish(tmp_path)
+    assert len(extended) == 4
+    assert finished.items() <= extended.items(), "no trial runs again"
+    run(packed, tmp_path, *SHORT, "--learning_rate=0.001")
+    assert times_of_finish(tmp_path) == extended
     names = {r.split(",")[0] for r in (tmp_path / "results.csv").read_text().split()}
     assert names == {"variant", "4/0.001", "8/0.001"}
 
@@ -131,7 +142,11 @@ def test_rows_and_report_name_every_run(tmp_path, packed, capsys):
     place = next(iter(trials(tmp_path).values()))
     assert len(read_lines(place / "metrics.jsonl")) % 8 == 0
     assert evaluate.main([str(place)]) == DONE
-    assert capsys.readouterr().out.count("(as recorded)") == 8
+    printed = capsys.readouterr().out
+    rows = [r for r in read_lines(place / "metrics.jsonl") if r["split"] == "test"]
+    assert len(rows) == 8
+    for row in rows:
+        assert f"accuracy {row['accuracy']:.6g} " in printed
     assert (tmp_path / "figures/effects.svg").is_file()
 
 
@@ -154,9 +169,7 @@ def test_branch_on_traced_number_raises_user_error(tmp_path, packed):
             return digits_experiment.task(config, source, numbers)
         return None
 
-    with pytest.raises(
-        UserError, match=r"STUDY.vmapped_factors: .*test_array.py:\d+ .*traced"
-    ):
+    with user_error("number-is-traced", "STUDY.vmapped_factors", "test_array.py:"):
         run(packed._replace(task=task), tmp_path, *SHORT)
 
 
@@ -164,7 +177,7 @@ def test_unread_number_raises_user_error(tmp_path, packed):
     def task(config, source, numbers):
         return digits_experiment.task(config, source, {})
 
-    with pytest.raises(UserError, match=r"task: does not read .*'learning_rate'"):
+    with user_error("number-not-read", "learning_rate", "STUDY.vmapped_factors"):
         run(packed._replace(task=task), tmp_path, *SHORT)
 
 
@@ -173,4 +186,4 @@ def test_trial_of_array_factor_replays_identically(tmp_path, capsys):
     run(import_experiment(str(script)), tmp_path, *SHORT, "--width=8", "--smoke")
     place = next(d for name, d in trials(tmp_path).items() if "tuning" in name)
     assert replay.main([str(place)]) == DONE
-    assert ": identical, " in capsys.readouterr().out
+    assert f": {IDENTICAL}" in capsys.readouterr().out

@@ -32,10 +32,10 @@ def uphill(x, labels, first, second):
 
 
 def test_fgsm_of_linear_net_is_sign_of_weight_difference():
-    found = attack.fgsm(linear, X, LABELS, epsilon=0.1)
+    actual = attack.fgsm(linear, X, LABELS, epsilon=0.1)
     away = np.sign(W[:, 1] - W[:, 0]).reshape(1, 3, 4, 1)
     sign = np.where(LABELS == 0, 1, -1).reshape(6, 1, 1, 1)
-    np.testing.assert_allclose(found, X + 0.1 * sign * away, rtol=1e-6)
+    np.testing.assert_allclose(actual, X + 0.1 * sign * away, rtol=1e-6)
 
 
 def test_pgd_equals_fgsm_on_linear_net():
@@ -66,8 +66,8 @@ def test_attacks_of_nonlinear_net_equal_numpy(reduce):
     for _ in range(6):
         at = at + 0.04 * uphill(at, labels, first, second)
         at = np.clip(np.clip(at, x - 0.1, x + 0.1), 0, 1)
-    found = attack.pgd(KEY, loss, x, labels, **PGD)
-    np.testing.assert_allclose(found, at, atol=1e-6)
+    actual = attack.pgd(KEY, loss, x, labels, **PGD)
+    np.testing.assert_allclose(actual, at, atol=1e-6)
 
 
 def test_attack_stays_in_ball_and_range():
@@ -128,6 +128,6 @@ def test_attack_has_no_gradient_by_parameters(traced):
         return loss(w, worst(w, steps))
 
     gradient = jax.grad(robust)
-    found = (jax.jit(gradient) if traced else gradient)(W, 6)
+    actual = (jax.jit(gradient) if traced else gradient)(W, 6)
     expected = jax.grad(loss)(W, worst(W, 6))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)

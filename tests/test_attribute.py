@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from user_errors import user_error
 
-from dljax.errors import UserError
 from dljax.interpret import attribute
 from dljax.models.cnn import cnn
 from dljax.models.layers import Conv
@@ -37,9 +37,9 @@ def logit(model, params, model_state, labels):
 def test_saliency_of_linear_net_is_its_weights():
     model, labels = mlp((), 4), np.array([2, 0, 3])
     params, model_state = model.init(jax.random.key(0), IMAGES)
-    found = attribute.saliency(logit(model, params, model_state, labels), IMAGES)
+    attribution = attribute.saliency(logit(model, params, model_state, labels), IMAGES)
     kernel = np.asarray(params["Dense_0"]["kernel"])
-    close(found, np.stack([kernel[:, k].reshape(6, 5, 2) for k in labels]))
+    close(attribution, np.stack([kernel[:, k].reshape(6, 5, 2) for k in labels]))
 
 
 def test_channels_are_reduced_by_max_or_sum():
@@ -67,21 +67,23 @@ def test_integrated_gradients_sum_to_the_difference_of_scores():
     model, labels = mlp((16, 16), 3, activation="tanh"), np.array([0, 1, 2])
     params, model_state = model.init(jax.random.key(0), IMAGES)
     score = logit(model, jax.tree.map(lambda w: 2 * w, params), model_state, labels)
-    found = attribute.integrated_gradients(score, IMAGES, baseline=0.5, steps=64)
-    total = found.sum((1, 2, 3))
+    attribution = attribute.integrated_gradients(score, IMAGES, baseline=0.5, steps=64)
+    total = attribution.sum((1, 2, 3))
     close(total, score(IMAGES) - score(jnp.full_like(IMAGES, 0.5)), rtol=1e-3)
     at_once = attribute.integrated_gradients(score, IMAGES, baseline=0.5, steps=1)
     assert np.abs(at_once.sum((1, 2, 3)) - total).max() > 0.01
 
 
 def test_stride_above_patch_size_is_an_error():
-    with pytest.raises(ValueError, match="a stride of 3 leaves gaps"):
+    with pytest.raises(ValueError, match=r"stride 3\b"):
         attribute.occlusion(linear, IMAGES, size=2, stride=3)
 
 
 @pytest.mark.parametrize(("size", "stride"), [(2, None), (3, 2), (5, 1), (1, 1)])
 def test_occlusion_of_linear_score_is_sum_over_patch(size, stride):
-    found = attribute.occlusion(linear, IMAGES, size=size, stride=stride, fill=0.2)
+    attribution = attribute.occlusion(
+        linear, IMAGES, size=size, stride=stride, fill=0.2
+    )
     drops, counts = np.zeros((3, 6, 5)), np.zeros((6, 5))
     step = stride or size
     for i in sorted({min(i, 6 - size) for i in range(0, 6, step)}):
@@ -91,11 +93,11 @@ def test_occlusion_of_linear_score_is_sum_over_patch(size, stride):
             drops[:, *at] += hidden[:, None, None]
             counts[at] += 1
     assert counts.min() >= 1
-    close(found, drops / counts, rtol=1e-3, atol=1e-4)
+    close(attribution, drops / counts, rtol=1e-3, atol=1e-4)
 
 
 def test_patch_larger_than_image_is_refused():
-    with pytest.raises(ValueError, match="6 pixels is larger than 5"):
+    with pytest.raises(ValueError, match=r"size 6\b.*\b5\b"):
         attribute.occlusion(linear, IMAGES, size=6)
 
 
@@ -110,13 +112,13 @@ class _OneChannel(nn.Module):
 def test_grad_cam_is_the_only_used_channel():
     model, labels = net(_OneChannel()), np.array([3, 1, 1])
     params, model_state = model.init(jax.random.key(0), IMAGES)
-    found = attribute.grad_cam(
+    attribution = attribute.grad_cam(
         model, params, model_state, IMAGES, labels, layer="Conv_9"
     )
     features = np.asarray(conv(IMAGES, params["Conv_9"]["kernel"]))
     chosen = np.stack([f[..., k] for f, k in zip(features, labels, strict=True)])
-    close(found, np.maximum(chosen, 0) * 5 / 30)
-    assert (found > 0).any()
+    close(attribution, np.maximum(chosen, 0) * 5 / 30)
+    assert (attribution > 0).any()
 
 
 def test_grad_cam_of_cnn_equals_numpy():
@@ -139,28 +141,25 @@ def test_grad_cam_of_cnn_equals_numpy():
         slope = (head(features + moved) - head(features - moved)) / 2e-2
         weights[n, k] = slope[n, labels[n]] / 4
     by_hand = np.maximum((features * weights[:, None, None, :]).sum(-1), 0)
-    found = attribute.grad_cam(
+    attribution = attribute.grad_cam(
         model, params, model_state, images, labels, layer="Conv_1"
     )
     assert by_hand.max() > 0
     resized = jax.image.resize(by_hand, (3, 4, 4), "bilinear")
-    close(found, resized, rtol=1e-2, atol=1e-4)
+    close(attribution, resized, rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("layer", "said"),
+    ("layer", "error_id", "names"),
     [
-        (
-            "Conv_7",
-            "layer Conv_7: did you mean Conv_0. the net has Conv_0, Conv_1, Dense_0",
-        ),
-        ("Dense_0", "layer Dense_0: has no spatial axes"),
+        ("Conv_7", "unknown-layer", ["Conv_0", "Conv_1", "Dense_0"]),
+        ("Dense_0", "layer-without-space", ["(3, 4)"]),
     ],
 )
-def test_layer_without_feature_map_is_refused(layer, said):
+def test_layer_without_feature_map_is_refused(layer, error_id, names):
     model = cnn((2, 2), 4, 2)
     params, model_state = model.init(jax.random.key(0), IMAGES)
-    with pytest.raises(UserError, match=said):
+    with user_error(error_id, f"layer {layer}", *names):
         attribute.grad_cam(
             model, params, model_state, IMAGES, np.array([0, 1, 0]), layer=layer
         )

@@ -39,16 +39,16 @@ def test_pca_is_fitted_to_the_training_images():
         lambda leaf: leaf[0], program.to_host(state).model_state["moments"]
     )
     mean, basis = principal_components(moments, 2)
-    seen = x[:96].reshape(96, -1)
-    np.testing.assert_allclose(mean, seen.mean(0), rtol=1e-4)
-    _, _, rows = np.linalg.svd(seen - seen.mean(0), full_matrices=False)
+    train_images = x[:96].reshape(96, -1)
+    np.testing.assert_allclose(mean, train_images.mean(0), rtol=1e-4)
+    _, _, rows = np.linalg.svd(train_images - train_images.mean(0), full_matrices=False)
     np.testing.assert_allclose(np.abs(rows[:2] @ basis), np.eye(2), atol=1e-3)
-    found = program.evaluate(state, "test", final_metrics=True)
-    rest = x[116:].reshape(-1, 12) - seen.mean(0)
+    metrics = program.evaluate(state, "test", final_metrics=True)
+    rest = x[116:].reshape(-1, 12) - train_images.mean(0)
     residual = ((rest - rest @ rows[:2].T @ rows[:2]) ** 2).mean()
-    total, count = found["pca_mse"]
+    total, count = metrics["pca_mse"]
     assert float(total[0] / count[0]) == pytest.approx(residual, rel=1e-3)
-    assert float(found["beyond_pca"][0][0]) > 0
+    assert float(metrics["beyond_pca"][0][0]) > 0
 
 
 def test_importance_weighted_bound_is_tighter():
@@ -56,9 +56,9 @@ def test_importance_weighted_bound_is_tighter():
     program = programs.make_program(
         f.task, f.source, (0,), strategy="map", batch_size=16
     )
-    found = program.evaluate(program.init(), "test", final_metrics=True)
+    metrics = program.evaluate(program.init(), "test", final_metrics=True)
     bound, tighter = (
-        float(found[k][0][0] / found[k][1][0]) for k in ("nelbo", "iw_nll")
+        float(metrics[k][0][0] / metrics[k][1][0]) for k in ("nelbo", "iw_nll")
     )
     assert tighter < bound
 
@@ -87,8 +87,8 @@ def test_the_importance_weighted_bound_converges_to_the_likelihood():
     options = {"likelihood": "gaussian", "importance_samples": 5000}
     options |= {"metric_suffix": "grey"}
     task, params, stats, batch = linear_vae_of(x, **options)
-    found = jax.jit(task.final_metrics)(params, stats, batch, jax.random.key(2))
-    bound, tighter = (float(found[k][0]) / 20 for k in ("bound_grey", "iw_nll_grey"))
+    metrics = jax.jit(task.final_metrics)(params, stats, batch, jax.random.key(2))
+    bound, tighter = (float(metrics[k][0]) / 20 for k in ("bound_grey", "iw_nll_grey"))
     decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
     weights, scale = decoder["kernel"], jnp.exp(params["net"]["log_scale"])
     covariance = weights.T @ weights + scale**2 * jnp.eye(12)
@@ -102,13 +102,13 @@ def test_dynamic_binarization_samples_pixels_by_their_grey_value():
     x = np.full((400, 3, 4, 1), 0.3, np.float32)
     task, params, stats, batch = linear_vae_of(x, dynamic_binarization=True)
     draw = jax.jit(task.sample)
-    one, other = (
+    first, second = (
         np.asarray(draw(params, stats, batch, jax.random.key(k))["binarised"])
         for k in (0, 1)
     )
-    assert set(np.unique(one)) == {0, 1}
-    assert (one != other).any()
-    assert one.mean() == pytest.approx(0.3, abs=0.03)
+    assert set(np.unique(first)) == {0, 1}
+    assert (first != second).any()
+    assert first.mean() == pytest.approx(0.3, abs=0.03)
     a, b = (
         task.turns[0].loss(params, stats, batch, jax.random.key(k), 0)[0]
         for k in (0, 1)
@@ -119,11 +119,11 @@ def test_dynamic_binarization_samples_pixels_by_their_grey_value():
 def test_code_plane_is_one_image():
     x = images(4)
     task, params, stats, batch = linear_vae_of(x)
-    made = task.sample(params, stats, batch, jax.random.key(0))
+    samples = task.sample(params, stats, batch, jax.random.key(0))
     source = show_images(
         table({"image": x, "label": np.zeros(4, np.int32)}), code_plane=True
     )
-    (plane,) = of_kind(source.render({"image": x, **made}), CodePlane)
+    (plane,) = of_kind(source.render({"image": x, **samples}), CodePlane)
     assert plane.pixels.shape == (10, 10, 3, 4, 1)
     picture = sample_figures.tile(plane.pixels)
     assert picture.shape == (40, 50, 1)
@@ -131,12 +131,12 @@ def test_code_plane_is_one_image():
     # The third row's fifth: the quantiles of 0.25 downwards and 0.45 to the right, of
     # the number that differs most to the right.
     z = jax.scipy.stats.norm.ppf(jnp.array([0.45, 0.25]))
-    z = z[jnp.argsort(jnp.argsort(-made["latent_mean"].var(0)))][None]
+    z = z[jnp.argsort(jnp.argsort(-samples["latent_mean"].var(0)))][None]
     decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
     expected = jax.nn.sigmoid(z @ decoder["kernel"] + decoder["bias"][None])
-    found = plane.pixels[2, 4].reshape(1, -1)
-    np.testing.assert_array_equal(picture[8:11, 20:24].reshape(1, -1), found)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    image = plane.pixels[2, 4].reshape(1, -1)
+    np.testing.assert_array_equal(picture[8:11, 20:24].reshape(1, -1), image)
+    np.testing.assert_allclose(image, expected, atol=1e-5)
 
 
 def test_ppca_is_the_maximum_likelihood_model():
@@ -173,7 +173,7 @@ def test_binarizations_of_grey_pixels():
     assert set(np.unique(static)) == {0, 1}
     dark = static[(x > 0.25) & (x < 0.35)]
     assert 0.2 < dark.mean() < 0.4
-    with pytest.raises(ValueError, match="binarization twice"):
+    with pytest.raises(ValueError, match="twice"):
         binarized("twice")
 
 

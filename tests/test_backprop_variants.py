@@ -21,8 +21,8 @@ NET = mlp((5, 7), 4)
 
 @pytest.fixture(scope="module")
 def params():
-    made, _ = NET.init(KEY, X)
-    return jax.tree.map(lambda leaf: leaf + 0.1, made)  # biases too
+    initial, _ = NET.init(KEY, X)
+    return jax.tree.map(lambda leaf: leaf + 0.1, initial)  # biases too
 
 
 def loss(params):
@@ -49,20 +49,20 @@ def test_finite_differences_equal_jax_grad(params):
 def test_feedback_changes_all_layers_but_the_last(params):
     other, _ = NET.init(jax.random.key(5), X)
     feedback = {name: layer["kernel"] for name, layer in other.items()}
-    found = mlp_gradient(params, X, error, feedback)
+    gradient = mlp_gradient(params, X, error, feedback)
     true = jax.grad(loss)(params)
-    close(found["Dense_2"], true["Dense_2"], 1e-6)
+    close(gradient["Dense_2"], true["Dense_2"], 1e-6)
     for layer in ("Dense_0", "Dense_1"):
-        assert np.abs(found[layer]["kernel"] - true[layer]["kernel"]).max() > 0.01
+        assert np.abs(gradient[layer]["kernel"] - true[layer]["kernel"]).max() > 0.01
     # Through the weights themselves it is the gradient.
     same = {name: layer["kernel"] for name, layer in params.items()}
     close(mlp_gradient(params, X, error, same), true, 1e-6)
 
 
 def test_with_gradient_replaces_the_gradient(params):
-    given = jax.tree.map(lambda leaf: jnp.full_like(leaf, 3.0), params)
-    value, found = jax.value_and_grad(lambda p: with_gradient(loss(p), p, given))(
+    target = jax.tree.map(lambda leaf: jnp.full_like(leaf, 3.0), params)
+    value, gradient = jax.value_and_grad(lambda p: with_gradient(loss(p), p, target))(
         params
     )
     np.testing.assert_allclose(value, loss(params), rtol=1e-6)
-    close(found, given, 0)
+    close(gradient, target, 0)

@@ -28,8 +28,8 @@ def test_higher_severity_changes_more(name):
     np.testing.assert_array_equal(several[0], X)
     assert several.min() >= 0
     assert several.max() <= 1
-    for level, one in zip(levels, several, strict=True):
-        close(one, corrupted(level))
+    for level, image in zip(levels, several, strict=True):
+        close(image, corrupted(level))
     # In noise the shortest move is as far as any; a disc bright on one side tells.
     y, x = np.mgrid[:12, :12] - 5.5
     disc = (np.hypot(y, x) < 5) * (1 + np.cos(np.arctan2(y, x))) / 2
@@ -76,8 +76,8 @@ def test_rotation_equals_scipy(degrees):
         for side in (1, -1)
     )
     sides = [
-        (np.allclose(one, a, atol=1e-5), np.allclose(one, b, atol=1e-5))
-        for one, a, b in zip(y, left, right, strict=True)
+        (np.allclose(image, a, atol=1e-5), np.allclose(image, b, atol=1e-5))
+        for image, a, b in zip(y, left, right, strict=True)
     ]
     assert set(sides) == {(True, False), (False, True)}
 
@@ -130,12 +130,12 @@ def test_occlusion_is_square_at_random_position(size):
 @EVERY
 def test_severities_increase(name):
     for side in range(12, 65):
-        found = severities(name, side)
-        assert len(found) == 5
-        assert (np.diff(found) > 0).all()
-        assert found[0] > 0
+        values = severities(name, side)
+        assert len(values) == 5
+        assert (np.diff(values) > 0).all()
+        assert values[0] > 0
         if name in ("shift", "occlusion"):
-            assert all(level == int(level) < side for level in found)
+            assert all(level == int(level) < side for level in values)
 
 
 def test_table_lists_every_corruption():

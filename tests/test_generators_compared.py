@@ -32,8 +32,10 @@ def test_models_match_in_weights_and_operations(dataset, kind):
     task = compared.task(config, source, {})
     diffusion = compared.Config(dataset=dataset)
     expected = compared.task(diffusion, compared.source(diffusion), {})
-    weights, others = (cost.count_parameters(one).total for one in (task, expected))
-    assert weights == pytest.approx(others, rel=0.05)
+    weights, expected_weights = (
+        cost.count_parameters(t).total for t in (task, expected)
+    )
+    assert weights == pytest.approx(expected_weights, rel=0.05)
     updates = config.updates(0)
     counted = cost.count_flops(task, source, config.batch_size)
     assert counted is not None

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from families import table
+from user_errors import user_error
 
-from dljax.errors import UserError
 from dljax.models.cnn import cnn
 from dljax.tasks.classification import classification
 from dljax.training import programs
@@ -42,13 +42,15 @@ def test_test_images_sorted_by_class_score_as_shuffled_ones():
     )
     program = programs.make_program(task, source, (0,), strategy="map", batch_size=16)
     measured = program.evaluate(program.init(), "test", samples=True)
-    found = {name: float(value[0]) for name, (value, _) in measured.items()}
-    assert found["evaluator_accuracy"] > 0.95
-    assert found["min_class_share"] > 0.3
-    assert found["frechet_real"] < 0.1 * found["frechet_noise"]
-    assert found["frechet_real"] < found["frechet_gaussian"] < found["frechet_noise"]
-    assert found["frechet"] < found["frechet_gaussian"]
-    assert found["precision"] > 0.5 > found["precision_noise"]
+    metrics = {name: float(value[0]) for name, (value, _) in measured.items()}
+    assert metrics["evaluator_accuracy"] > 0.95
+    assert metrics["min_class_share"] > 0.3
+    assert metrics["frechet_real"] < 0.1 * metrics["frechet_noise"]
+    assert (
+        metrics["frechet_real"] < metrics["frechet_gaussian"] < metrics["frechet_noise"]
+    )
+    assert metrics["frechet"] < metrics["frechet_gaussian"]
+    assert metrics["precision"] > 0.5 > metrics["precision_noise"]
 
 
 def test_what_is_asked_for_is_recognised_class_by_class():
@@ -58,18 +60,18 @@ def test_what_is_asked_for_is_recognised_class_by_class():
     )
     rows = np.random.default_rng(0).permutation(source.split(0)["test"])
     image, label = (source.arrays[name][rows] for name in ("image", "label"))
-    asked = np.where(np.arange(len(rows)) % 2, label, 0)
-    found = evaluator.score(
+    target_class = np.where(np.arange(len(rows)) % 2, label, 0)
+    metrics = evaluator.score(
         {"image": image, "label": label, "generated": image, "worse": 0 * image}
-        | {"target_class": asked},
+        | {"target_class": target_class},
         0,
     )
-    assert set(found) == set(evaluator.names)
-    assert found["class_accuracy_below"] > 0.95
-    wrong = ((asked == 0) & (label == 1)).sum() / (asked == 0).sum()
-    assert found["class_accuracy_above"] == pytest.approx(1 - wrong, abs=0.05)
-    assert found["frechet"] == found["frechet_real"] < found["frechet_worse"]
-    assert found["min_class_share"] == pytest.approx(label.mean(), abs=0.05)
+    assert set(metrics) == set(evaluator.names)
+    assert metrics["class_accuracy_below"] > 0.95
+    wrong = ((target_class == 0) & (label == 1)).sum() / (target_class == 0).sum()
+    assert metrics["class_accuracy_above"] == pytest.approx(1 - wrong, abs=0.05)
+    assert metrics["frechet"] == metrics["frechet_real"] < metrics["frechet_worse"]
+    assert metrics["min_class_share"] == pytest.approx(label.mean(), abs=0.05)
 
 
 def test_each_fold_has_an_image_evaluator_trained_on_its_own_split():
@@ -81,8 +83,8 @@ def test_each_fold_has_an_image_evaluator_trained_on_its_own_split():
     folds = [np.arange(0, 135), np.arange(135, 270)]
 
     def split(seed):
-        own, other = folds[seed % 2], folds[(seed + 1) % 2]
-        return {"train": own, "valid": own[:4], "test": other}
+        fold, other_fold = folds[seed % 2], folds[(seed + 1) % 2]
+        return {"train": fold, "valid": fold[:4], "test": other_fold}
 
     source = source._replace(arrays={"image": image, "label": label}, split=split)
     assert [first_seed_of_split(source, seed) for seed in range(5)] == [0, 1, 0, 1, 0]
@@ -100,15 +102,15 @@ def test_a_run_whose_samples_are_not_finite_is_not_judged():
     evaluator = SampleEvaluator(
         ("mean",), lambda sample, seed: {"mean": float(sample["generated"].mean())}
     )
-    made = np.ones((3, 2, 4), np.float32)
-    made[1, 0, 2] = np.nan
-    value, count = score_samples(evaluator, {"generated": made}, [3, 4, 5], [2, 2, 1])[
-        "mean"
-    ]
+    images = np.ones((3, 2, 4), np.float32)
+    images[1, 0, 2] = np.nan
+    value, count = score_samples(
+        evaluator, {"generated": images}, [3, 4, 5], [2, 2, 1]
+    )["mean"]
     np.testing.assert_array_equal(value, [1, np.nan, 1])
     np.testing.assert_array_equal(count, 1)
 
 
 def test_too_few_images_are_refused_before_anything_is_trained():
-    with pytest.raises(UserError, match="has 6 images to test on.* takes 8 at least"):
+    with user_error("too-few-images", "--dataset=table", "6", "8"):
         image_sample_evaluator(blots(76))

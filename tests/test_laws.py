@@ -203,14 +203,14 @@ def test_evaluation_counts_every_example_once_in_any_batch(family, expected, fas
     for split in ("valid", "test"):
         sizes = [len(f.source.split(seed)[split]) for seed in SEEDS]
         final_metrics = split == "test"
-        found = compiled.evaluate(state, split, final_metrics=final_metrics)
+        metrics = compiled.evaluate(state, split, final_metrics=final_metrics)
         whole = programs.make_program(
             f.task, f.source, SEEDS, strategy="map", batch_size=f.batch_size
         ).evaluate(state, split, final_metrics=final_metrics)
         if name := MASKS.get(family):
             rows = [f.source.split(seed)[split] for seed in SEEDS]  # tokens are counted
             sizes = [f.source.gather(f.source.arrays, r)[name].sum() for r in rows]
-        for name, (total, count) in found.items():
+        for name, (total, count) in metrics.items():
             if name != "beyond_pca":  # a share of PCA's error
                 np.testing.assert_array_equal(np.asarray(count), sizes)
             if family not in NOISY:
@@ -226,11 +226,13 @@ def test_the_order_of_examples_changes_no_evaluation(family):
     state = update.init(f.task, jax.random.key(1))
     rows = np.arange(100, 124, dtype=np.int32)
     args = (f.task, f.source, state)
-    one = update.evaluate(*args, rows.reshape(3, 8), f.source.arrays)
+    in_order = update.evaluate(*args, rows.reshape(3, 8), f.source.arrays)
     shuffled = np.random.default_rng(0).permutation(rows)
     padded = np.concatenate([shuffled, -np.ones(6, np.int32)]).reshape(5, 6)
-    two = update.evaluate(*args, padded, f.source.arrays)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), one, two)
+    reordered = update.evaluate(*args, padded, f.source.arrays)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), in_order, reordered
+    )
 
 
 @pytest.mark.parametrize("strategy", ["map", "cores", "vmap"])
@@ -240,10 +242,10 @@ def test_each_run_is_judged_by_its_own_samples(strategy):
     f = build("vae")
 
     def score(sample, seed):
-        return {"images": len(sample["image"]), "told": seed}
+        return {"images": len(sample["image"]), "seed": seed}
 
     task = f.task._replace(
-        sample_evaluator=SampleEvaluator(("images", "told"), score, max_examples=10**6)
+        sample_evaluator=SampleEvaluator(("images", "seed"), score, max_examples=10**6)
     )
     compiled = programs.make_program(
         task,
@@ -253,10 +255,10 @@ def test_each_run_is_judged_by_its_own_samples(strategy):
         batch_size=f.batch_size,
         devices=jax.devices()[: 1 if strategy == "map" else 2],
     )
-    found = compiled.evaluate(compiled.init(), "test", samples=True)
+    metrics = compiled.evaluate(compiled.init(), "test", samples=True)
     tests = [len(f.source.split(seed)["test"]) for seed in SEEDS]
-    np.testing.assert_array_equal(found["images"][0], tests)
-    np.testing.assert_array_equal(found["told"][0], SEEDS)
+    np.testing.assert_array_equal(metrics["images"][0], tests)
+    np.testing.assert_array_equal(metrics["seed"][0], SEEDS)
 
 
 def test_a_loss_that_is_not_finite_freezes_that_seed_alone():

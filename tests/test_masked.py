@@ -53,9 +53,9 @@ def test_generation_follows_the_distribution_and_leaves_no_mask(steps):
     ours = task(steps)
     params, model_state = ours.init(jax.random.key(0))
     batch = {"y": jnp.zeros((500, LENGTH), jnp.int32)}
-    made = ours.sample(params, model_state, batch, jax.random.key(1))["prediction"]
-    assert made.shape == (500, LENGTH)
-    counts = np.bincount(np.asarray(made).reshape(-1), minlength=4)
+    samples = ours.sample(params, model_state, batch, jax.random.key(1))["prediction"]
+    assert samples.shape == (500, LENGTH)
+    counts = np.bincount(np.asarray(samples).reshape(-1), minlength=4)
     assert counts[3] == 0
     np.testing.assert_allclose(counts[:3] / counts.sum(), SHARES, atol=0.03)
 
@@ -87,13 +87,13 @@ def test_text_is_compared_with_real_chained_and_shuffled_text():
     text = np.array([i % 5 for i in range(2000)]).reshape(100, 20)
     source = table({"y": text}, train=100, valid=0)
     evaluator = ngrams.text_sample_evaluator(source, max_examples=100, lengths=(1, 2))
-    found = evaluator.score({"y": text, "prediction": text}, 0)
-    assert set(found) == set(evaluator.names)
-    assert found["ngrams"] == found["ngrams_real"] == 0
-    assert found["ngram1_shuffled"] == 0  # of single characters nothing is changed
-    assert found["ngram2_shuffled"] > 0.3
+    scores = evaluator.score({"y": text, "prediction": text}, 0)
+    assert set(scores) == set(evaluator.names)
+    assert scores["ngrams"] == scores["ngrams_real"] == 0
+    assert scores["ngram1_shuffled"] == 0  # of single characters nothing is changed
+    assert scores["ngram2_shuffled"] > 0.3
     rng = np.random.default_rng(1)
     mixed = rng.permutation(text.reshape(-1)).reshape(text.shape)
-    found = evaluator.score({"y": text, "prediction": mixed}, 0)
-    assert found["ngrams"] == pytest.approx(found["ngrams_shuffled"], rel=0.1)
-    assert found["ngrams_chain"] < 0.1 * found["ngrams"]  # it knows what follows
+    scores = evaluator.score({"y": text, "prediction": mixed}, 0)
+    assert scores["ngrams"] == pytest.approx(scores["ngrams_shuffled"], rel=0.1)
+    assert scores["ngrams_chain"] < 0.1 * scores["ngrams"]  # it knows what follows

@@ -110,9 +110,9 @@ def test_the_average_is_of_weights_and_stats():
         d = min(decay, (1 + t) / (10 + t))
         expected = jax.tree.map(lambda a, b, d=d: d * a + (1 - d) * b, expected, params)
         mean = d * mean + (1 - d) * (t + 1)
-    found, model_state = optimizers.ema_params(opt)
+    averages, model_state = optimizers.ema_params(opt)
     jax.tree.map(
-        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), found, expected
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), averages, expected
     )
     assert float(model_state["mean"]) == pytest.approx(mean)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from families import table
 from flax import linen as nn
+from user_errors import user_error
 
-from dljax.errors import UserError
 from dljax.interpret import layers
 from dljax.models.cnn import cnn
 from dljax.models.layers import Conv
@@ -28,28 +28,28 @@ IMAGES = np.random.default_rng(0).random((3, 6, 5, 1)).astype(np.float32)
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
-def made(model):
+def initialized(model):
     return model, *model.init(jax.random.key(0), IMAGES)
 
 
 def test_recorded_activations_equal_numpy():
-    model, params, model_state = made(cnn((2, 3), 4, 2, dropout=0.5))
+    model, params, model_state = initialized(cnn((2, 3), 4, 2, dropout=0.5))
     outputs = layers.activations(model, params, model_state, IMAGES)
     values = layers.layer_inputs(model, params, model_state, IMAGES)
     x = jnp.asarray(IMAGES)
-    given, put_out = {"input": x}, {}
+    inputs, expected_outputs = {"input": x}, {}
     for name in ("Conv_0", "Conv_1"):
-        put_out[name] = conv(x, params[name]["kernel"])
-        x = max_pool(jax.nn.relu(put_out[name]))
-        given["before_Conv_1" if name == "Conv_0" else "before_Dense_0"] = x
-    given["before_Dense_0"] = x = x.reshape(3, -1)
-    put_out["Dense_0"] = x @ params["Dense_0"]["kernel"]
-    given["before_Dense_1"] = x = jax.nn.relu(put_out["Dense_0"])
-    put_out["Dense_1"] = given["output"] = x @ params["Dense_1"]["kernel"]
-    assert list(outputs) == list(put_out)
-    assert list(values) == list(given)
-    jax.tree.map(close, outputs, put_out)
-    jax.tree.map(close, values, given)
+        expected_outputs[name] = conv(x, params[name]["kernel"])
+        x = max_pool(jax.nn.relu(expected_outputs[name]))
+        inputs["before_Conv_1" if name == "Conv_0" else "before_Dense_0"] = x
+    inputs["before_Dense_0"] = x = x.reshape(3, -1)
+    expected_outputs["Dense_0"] = x @ params["Dense_0"]["kernel"]
+    inputs["before_Dense_1"] = x = jax.nn.relu(expected_outputs["Dense_0"])
+    expected_outputs["Dense_1"] = inputs["output"] = x @ params["Dense_1"]["kernel"]
+    assert list(outputs) == list(expected_outputs)
+    assert list(values) == list(inputs)
+    jax.tree.map(close, outputs, expected_outputs)
+    jax.tree.map(close, values, inputs)
 
 
 class _Block(nn.Module):
@@ -75,23 +75,23 @@ class _Twice(nn.Module):
 
 
 def test_nested_and_repeated_layers_have_names():
-    model, params, model_state = made(net(_Twice()))
-    found = layers.activations(model, params, model_state, IMAGES)
-    assert list(found) == ["Shared", "_Place_0", "Shared#2", "Block"]
+    model, params, model_state = initialized(net(_Twice()))
+    metricsts = layers.activations(model, params, model_state, IMAGES)
+    assert list(metricsts) == ["Shared", "_Place_0", "Shared#2", "Block"]
     values = layers.layer_inputs(model, params, model_state, IMAGES)
     assert list(values) == ["input", "before_Shared#2", "before_Block", "output"]
-    close(values["before_Shared#2"], found["Shared"] + found["_Place_0"])
+    close(values["before_Shared#2"], metricsts["Shared"] + metricsts["_Place_0"])
     inner = "Block/Dense_1"
     chosen = layers.activations(model, params, model_state, IMAGES, layers=[inner])
-    close(chosen[inner], found["Block"])
-    with pytest.raises(UserError, match="layer Shared: is called 2 times"):
+    close(chosen[inner], metricsts["Block"])
+    with user_error("layer-called-twice", "layer Shared"):
         layers.as_function_of_layer(model, params, model_state, IMAGES, layer="Shared")
-    with pytest.raises(UserError, match=r"layer Share: did you mean Shared\?"):
+    with user_error("unknown-layer", "layer Share:", "Shared?"):
         layers.activations(model, params, model_state, IMAGES, layers=["Share"])
 
 
 def test_the_net_as_a_function_of_a_layers_output():
-    model, params, model_state = made(mlp((4,), 2))
+    model, params, model_state = initialized(mlp((4,), 2))
     values, output = layers.as_function_of_layer(
         model, params, model_state, IMAGES, layer="Dense_0"
     )
@@ -127,46 +127,50 @@ def measured(task, steps=250):
     state = program.init()
     start = program.to_host(state)
     state, _ = program.train_steps(state, program.shuffle(state, 0), 0, steps)
-    found = program.evaluate(state, "test", final_metrics=True)
-    shares = {k: np.asarray(total / count) for k, (total, count) in found.items()}
+    metricscs = program.evaluate(state, "test", final_metrics=True)
+    shares = {k: np.asarray(total / count) for k, (total, count) in metricscs.items()}
     return shares, start, program.to_host(state)
 
 
 def test_linear_probe_learns_xor_only_after_hidden_layer():
-    found, _, _ = measured(task())
+    metricss, _, _ = measured(task())
     deeper = [
         "accuracy_1_before_Dense_1",
         "accuracy_2_before_Dense_2",
         "accuracy_3_output",
     ]
-    assert set(found) == {"loss", "accuracy", "accuracy_0_input", *deeper}
-    assert (found["accuracy_0_input"] < 0.8).all(), "a line divides 3 of 4 corners"
+    assert set(metricss) == {"loss", "accuracy", "accuracy_0_input", *deeper}
+    assert (metricss["accuracy_0_input"] < 0.8).all(), "a line divides 3 of 4 corners"
     for name in ("accuracy", *deeper):
-        assert (found[name] > 0.95).all(), name
+        assert (metricss[name] > 0.95).all(), name
 
 
 def test_probes_may_have_another_target():
-    found, _, _ = measured(task(label="first"))
-    assert (found["accuracy_0_input"] > 0.95).all()
+    metricss, _, _ = measured(task(label="first"))
+    assert (metricss["accuracy_0_input"] > 0.95).all()
 
 
 def test_untrained_net_keeps_initial_parameters():
-    found, start, end = measured(task(train_net=False), 100)
+    metricss, start, end = measured(task(train_net=False), 100)
     jax.tree.map(np.testing.assert_array_equal, start.params["net"], end.params["net"])
-    np.testing.assert_array_equal(found["accuracy"], found["accuracy_3_output"])
-    assert (found["accuracy_1_before_Dense_1"] > found["accuracy_0_input"]).all()
+    np.testing.assert_array_equal(metricss["accuracy"], metricss["accuracy_3_output"])
+    assert (metricss["accuracy_1_before_Dense_1"] > metricss["accuracy_0_input"]).all()
 
 
 def test_probes_do_not_change_the_net():
     options = {"example": jnp.zeros((1, 1, 2, 1))}
     alone = classification(mlp((16, 8), 2), adamw(0.02), **options)
     batch = {k: v[:16] for k, v in xor().items()}
-    one, two = (update.init(t, jax.random.key(0)) for t in (alone, task()))
+    trained, probed = (update.init(t, jax.random.key(0)) for t in (alone, task()))
     for _ in range(3):
-        one, _ = update.update(alone, one, batch)
-        two, _ = update.update(task(), two, batch)
-    jax.tree.map(np.testing.assert_array_equal, one.params["net"], two.params["net"])
-    assert np.abs(two.params["probes"]["0_input"]["kernel"]).max() > 0
+        trained, _ = update.update(alone, trained, batch)
+        probed, _ = update.update(task(), probed, batch)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        trained.params["net"],
+        probed.params["net"],
+    )
+    assert np.abs(probed.params["probes"]["0_input"]["kernel"]).max() > 0
 
 
 def test_probe_features_are_normalised():
@@ -206,10 +210,10 @@ def test_pixels_are_decoded_only_from_layers_that_keep_them():
     state = program.init()
     orders = program.shuffle(state, 0)
     state, _ = program.train_steps(state, orders, 0, program.steps_per_shuffle)
-    found = {
+    metrics = {
         k: float(s[0] / n[0])
         for k, (s, n) in program.evaluate(state, "test", final_metrics=True).items()
     }
-    assert found["r2_0_input"] == pytest.approx(1, abs=0.03)
-    assert found["r2_1_output"] == pytest.approx(0.5, abs=0.1)
-    assert found["r2"] == found["r2_1_output"]
+    assert metrics["r2_0_input"] == pytest.approx(1, abs=0.03)
+    assert metrics["r2_1_output"] == pytest.approx(0.5, abs=0.1)
+    assert metrics["r2"] == metrics["r2_1_output"]

@@ -48,8 +48,10 @@ def test_two_training_steps_equal_pytorch(golden):
     net = resnet(8, 3, width=2)
     params, model_state = trees(golden, "resnet_before")
     x = golden["resnet_x"]
-    made = jax.eval_shape(net.init, jax.random.key(0), x)
-    assert jax.tree.map(np.shape, made) == jax.tree.map(np.shape, (params, model_state))
+    shapes = jax.eval_shape(net.init, jax.random.key(0), x)
+    assert jax.tree.map(np.shape, shapes) == jax.tree.map(
+        np.shape, (params, model_state)
+    )
     y, _ = applied(net, train=True)(params, model_state, x)
     close(y, golden["resnet_y"])
     optimizer = optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.1, 0.9))
@@ -80,8 +82,10 @@ def test_resnet_20_and_its_step_equal_pytorch():
     labels = rng.integers(0, 10, 8)
     params, model_state = trees(resnet_arrays("before", theirs), "before")
     net = resnet(20, 10)
-    made = jax.eval_shape(net.init, jax.random.key(0), x)
-    assert jax.tree.map(np.shape, made) == jax.tree.map(np.shape, (params, model_state))
+    shapes = jax.eval_shape(net.init, jax.random.key(0), x)
+    assert jax.tree.map(np.shape, shapes) == jax.tree.map(
+        np.shape, (params, model_state)
+    )
 
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1, weight_decay=1e-4)
     expected = theirs(torch.tensor(x).permute(0, 3, 1, 2))
@@ -118,7 +122,7 @@ def test_resnet_has_published_number_of_parameters(depth, count):
 
 @pytest.mark.parametrize("depth", [2, 18, 21])
 def test_other_depths_are_refused(depth):
-    with pytest.raises(ValueError, match=rf"depth {depth}\b"):
+    with pytest.raises(ValueError, match=rf"\b{depth}\b"):
         resnet(depth, 10)
 
 
@@ -146,12 +150,12 @@ def test_running_averages_stay_float32_and_move_a_tenth_of_the_way():
             variables, jnp.asarray(x, dtype), train=True, mutable=["batch_stats"]
         )
         assert y.dtype == dtype
-        kept = new["batch_stats"]
-        assert {leaf.dtype for leaf in kept.values()} == {jnp.dtype("float32")}
+        averages = new["batch_stats"]
+        assert {leaf.dtype for leaf in averages.values()} == {jnp.dtype("float32")}
         flat = x.reshape(-1, 3)
-        np.testing.assert_allclose(kept["mean"], 0.1 * flat.mean(0), rtol=close)
+        np.testing.assert_allclose(averages["mean"], 0.1 * flat.mean(0), rtol=close)
         variance = 0.9 + 0.1 * flat.var(0, ddof=1)
-        np.testing.assert_allclose(kept["var"], variance, rtol=close)
+        np.testing.assert_allclose(averages["var"], variance, rtol=close)
         y = np.asarray(y, np.float32).reshape(-1, 3)
         np.testing.assert_allclose(y.mean(0), 0, atol=close)
         np.testing.assert_allclose(y.std(0), 1, atol=close)

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from families import plain
 from study_fixtures import read_lines, run, trials
+from user_errors import user_error
 
 import dljax
 from dljax.commands import evaluate
-from dljax.errors import DONE, UserError
+from dljax.errors import DONE
 from dljax.training import loop, programs
 from dljax.trials import checkpoint
 
@@ -19,8 +20,8 @@ SHORT = ("--family=classifier", "--log_every=50", "--eval_every=7", "--seeds=3")
 def trial(tmp_path_factory, experiment):
     directory = tmp_path_factory.mktemp("study")
     run(experiment, directory, *SHORT, "--steps=100")
-    (found,) = trials(directory).values()
-    return found
+    (directory_of_trial,) = trials(directory).values()
+    return directory_of_trial
 
 
 def test_each_run_is_tested_where_its_validation_was_best(trial):
@@ -54,7 +55,11 @@ def test_loading_and_evaluating_use_the_best_state(trial, capsys):
     assert (np.asarray(loaded.state.step) == 100).all()
     assert not (np.asarray(loaded.tested.step) == 100).all()
     assert evaluate.main([str(trial)]) == DONE
-    assert capsys.readouterr().out.count("(as recorded)") == 3
+    printed = capsys.readouterr().out.splitlines()
+    for row in read_lines(trial / "metrics.jsonl"):
+        if row["split"] == "test":
+            (line,) = (r for r in printed if r.startswith(f"seed {row['seed']}: "))
+            assert f"loss {row['loss']:.6g} " in line
 
 
 def better(score, total, *, higher, alive=True):
@@ -63,9 +68,9 @@ def better(score, total, *, higher, alive=True):
     program = programs.make_program(
         f.task, f.source, (0,), strategy="map", batch_size=16
     )
-    kept = loop.init_train_state(program, ("mse", higher))
-    best = kept.best._replace(score=jnp.float32([score]))
-    state = kept.state._replace(alive=jnp.array([alive]))
+    train_state = loop.init_train_state(program, ("mse", higher))
+    best = train_state.best._replace(score=jnp.float32([score]))
+    state = train_state.state._replace(alive=jnp.array([alive]))
     pair = (jnp.float32([total]), jnp.float32([2.0]))
     return float(loop._better(best, state, pair, higher=higher).score[0])
 
@@ -89,5 +94,5 @@ def test_a_measure_that_no_task_has_is_named(tmp_path, experiment):
     wrong = experiment._replace(
         study=experiment.study._replace(primary_metric="accuray")
     )
-    with pytest.raises(UserError, match="measures loss, and not accuray"):
+    with user_error("metric-not-measured", "accuray", "loss"):
         run(wrong, tmp_path, "--family=gan", "--steps=2")

@@ -23,28 +23,28 @@ def values():
 
 
 def built(architecture, cell="lstm", **options):
-    given = values() if architecture == "one_to_many" else sentences()
+    inputs = values() if architecture == "one_to_many" else sentences()
     options = {} if architecture == "one_to_many" else OPTIONS | options
     net = recurrent(architecture, cell, H, W, **options)
-    params, model_state = net.init(jax.random.key(0), given)
+    params, model_state = net.init(jax.random.key(0), inputs)
     params = jax.tree.map(lambda p: 4 * p, params)  # so that answers differ
-    return net, params, given
+    return net, params, inputs
 
 
-def logits_of(net, params, given):
-    return net.apply(params, {}, given, key=None, train=False)[0]
+def logits_of(net, params, inputs):
+    return net.apply(params, {}, inputs, key=None, train=False)[0]
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("architecture", GENERATIVE)
 def test_what_is_made_is_the_likeliest_after_what_was_made(architecture, cell):
-    net, params, given = built(architecture, cell)
-    actual = net.generate(params, {}, given, steps=T, key=None)
+    net, params, inputs = built(architecture, cell)
+    actual = net.generate(params, {}, inputs, steps=T, key=None)
     generated = actual["prediction"]
     assert generated.shape == ((B, T, W) if architecture == "one_to_many" else (B, T))
-    first = given["decoder_inputs"][:, :1]
+    first = inputs["decoder_inputs"][:, :1]
     decoder_inputs = jnp.concatenate([first, generated[:, :-1]], 1)
-    y = logits_of(net, params, given | {"decoder_inputs": decoder_inputs})
+    y = logits_of(net, params, inputs | {"decoder_inputs": decoder_inputs})
     likeliest = y > 0 if architecture == "one_to_many" else jnp.argmax(y, -1)
     np.testing.assert_array_equal(generated, likeliest)
     assert len(np.unique(generated)) > 1
@@ -52,24 +52,24 @@ def test_what_is_made_is_the_likeliest_after_what_was_made(architecture, cell):
 
 @pytest.mark.parametrize("architecture", GENERATIVE)
 def test_no_step_sees_by_gradient_what_is_made_after_it(architecture):
-    net, params, given = built(architecture)
+    net, params, inputs = built(architecture)
     if architecture == "one_to_many":
 
         def at(decoder_inputs):
-            changed = given | {"decoder_inputs": decoder_inputs}
+            changed = inputs | {"decoder_inputs": decoder_inputs}
             return logits_of(net, params, changed)[:, 1].sum()
 
-        grad = jax.grad(at)(given["decoder_inputs"])
+        grad = jax.grad(at)(inputs["decoder_inputs"])
         assert (grad[:, 2:] == 0).all()
         assert (grad[:, :2] != 0).any(-1).all()
         return
     # Each token is one of its own, so that its embedding is no other's.
-    one = jax.tree.map(lambda array: array[:1], given)
-    one |= {"decoder_inputs": jnp.arange(T)[None]}
+    first = jax.tree.map(lambda array: array[:1], inputs)
+    first |= {"decoder_inputs": jnp.arange(T)[None]}
 
     def logits(embedding):
         changed = {**params, "embed_y": {"embedding": embedding}}
-        return logits_of(net, changed, one)[0]
+        return logits_of(net, changed, first)[0]
 
     gradient = jax.jacrev(logits)(params["embed_y"]["embedding"])  # (t, k, tokens, w)
     reach = jnp.abs(gradient[:, :, :T]).sum((1, 3)) > 0
@@ -78,23 +78,23 @@ def test_no_step_sees_by_gradient_what_is_made_after_it(architecture):
 
 @pytest.mark.parametrize("architecture", ["encoder_decoder", "attention"])
 def test_padding_changes_nothing(architecture):
-    net, params, given = built(architecture)
-    pad = {name: jnp.pad(given[name], ((0, 0), (0, 3))) for name in ("x", "mask")}
-    a, b = (logits_of(net, params, g) for g in (given, given | pad))
+    net, params, inputs = built(architecture)
+    pad = {name: jnp.pad(inputs[name], ((0, 0), (0, 3))) for name in ("x", "mask")}
+    a, b = (logits_of(net, params, g) for g in (inputs, inputs | pad))
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_attention_adds_up_to_one_and_looks_at_no_padding():
-    net, params, given = built("attention")
-    given["mask"] = given["mask"].at[:, 3:].set(0)
-    weights = net.generate(params, {}, given, steps=T, key=None)["attention"]
+    net, params, inputs = built("attention")
+    inputs["mask"] = inputs["mask"].at[:, 3:].set(0)
+    weights = net.generate(params, {}, inputs, steps=T, key=None)["attention"]
     assert weights.shape == (B, T, S)
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
     assert (weights[..., 3:] == 0).all()
 
 
 def test_attention_is_by_hand_what_luong_wrote():
-    net, params, given = built("attention", layers=1)
+    net, params, inputs = built("attention", layers=1)
     del net
     rng = np.random.default_rng(0)
     y, encoded = rng.normal(size=(T, H)), rng.normal(size=(S, 2 * H))
@@ -129,9 +129,9 @@ def test_attention_is_by_hand_what_luong_wrote():
 
 
 def test_a_draw_is_by_its_key_and_by_the_logits():
-    net, params, given = built("one_to_many")
+    net, params, inputs = built("one_to_many")
     a, b, c = (
-        net.generate(params, {}, given, steps=50, key=jax.random.key(k))["prediction"]
+        net.generate(params, {}, inputs, steps=50, key=jax.random.key(k))["prediction"]
         for k in (0, 0, 1)
     )
     np.testing.assert_array_equal(a, b)
@@ -151,14 +151,14 @@ def test_a_sequence_that_is_only_in_the_source_is_learned():
     optimizer = optax.adam(1e-2)
     opt = optimizer.init(params)
 
-    def given(x):
+    def inputs(x):
         y = x[:, ::-1]
         decoder_inputs = jnp.concatenate([jnp.zeros_like(y[:, :1]), y[:, :-1]], 1)
         return {"x": x, "mask": jnp.ones(x.shape), "decoder_inputs": decoder_inputs}, y
 
     @jax.jit
     def step(params, opt, key):
-        now, y = given(draw(key))
+        now, y = inputs(draw(key))
 
         def loss(params):
             z = logits_of(net, params, now)
@@ -169,6 +169,6 @@ def test_a_sequence_that_is_only_in_the_source_is_learned():
 
     for i in range(300):
         params, opt = step(params, opt, jax.random.key(i))
-    now, y = given(draw(jax.random.key(10_000)))
+    now, y = inputs(draw(jax.random.key(10_000)))
     generated = net.generate(params, {}, now, steps=S, key=None)["prediction"]
     assert (generated == y).mean() > 0.95

@@ -36,9 +36,9 @@ def test_an_update_is_the_perceptrons_rule():
             w, b = w + sign * row[:, None], b + sign
         batch = {"image": jnp.asarray(row[None]), "label": jnp.asarray([bit])}
         state, _ = update.update(task, state, batch)
-        found = state.params["net"]["Dense_0"]
-        np.testing.assert_allclose(found["kernel"], w, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(found["bias"], b, rtol=1e-5, atol=1e-6)
+        neuron_params = state.params["net"]["Dense_0"]
+        np.testing.assert_allclose(neuron_params["kernel"], w, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(neuron_params["bias"], b, rtol=1e-5, atol=1e-6)
 
 
 def test_an_output_at_the_threshold_does_not_fire_and_learns():
@@ -93,7 +93,7 @@ def test_pairs_share_no_image_between_parts(gate, data_dir):
     for seed in range(5):
         parts = source.split(seed)
         assert sum(map(len, parts.values())) == 200
-        seen = {
+        halves = {
             name: {
                 np.ascontiguousarray(half).tobytes()
                 for image in images[rows]
@@ -101,5 +101,5 @@ def test_pairs_share_no_image_between_parts(gate, data_dir):
             }
             for name, rows in parts.items()
         }
-        for a, b in itertools.combinations(seen, 2):
-            assert not seen[a] & seen[b]
+        for a, b in itertools.combinations(halves, 2):
+            assert not halves[a] & halves[b]

@@ -157,8 +157,9 @@ def test_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
     params, model_state = initialized(net, inputs)
     prompt = inputs if architecture == "decoder" else inputs["decoder_inputs"]
     # Each token is one of its own, so that its embedding is no other's.
-    own = jnp.arange(T)[None] % TOKENS
-    inputs = own if architecture == "decoder" else {**inputs, "decoder_inputs": own}
+    distinct = jnp.arange(T)[None] % TOKENS
+    is_decoder = architecture == "decoder"
+    inputs = distinct if is_decoder else {**inputs, "decoder_inputs": distinct}
     inputs = jax.tree.map(lambda array: array[:1], inputs)
     assert prompt.shape[1] == T
 
