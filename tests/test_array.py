@@ -1,4 +1,4 @@
-"""Numeric factors as an array axis: the runs one by one, packed as declared."""
+"""Vmapped factors: equal to single runs, and named in rows, reports and errors."""
 
 import json
 import pathlib
@@ -25,7 +25,7 @@ CLOSE = {"rtol": 2e-3, "atol": 2e-5}
 
 @pytest.fixture(scope="module")
 def packed():
-    """The small experiment with learning rates as a factor, an array axis."""
+    """The small experiment with the learning rate as a vmapped factor."""
     experiment = import_experiment(digits_experiment.__file__)
     study = experiment.study._replace(
         factors={"width": (4, 8), "learning_rate": RATES},
@@ -37,7 +37,7 @@ def packed():
 
 
 def program(strategy, rates, seeds, *, traced=True):
-    """Compiled for every rate with every seed; one rate may be a constant."""
+    """A program of all rates and seeds; with traced=False the rate is a constant."""
     config = digits_experiment.Config(width=6)
     source = load_source(config)
 
@@ -90,7 +90,7 @@ def test_vmap_equals_map_within_tolerance(mapped, strategy):
     close(mapped, trained(program(strategy, RATES, SEEDS)))
 
 
-def test_array_factor_equals_constants(mapped):
+def test_vmapped_factor_equals_constants(mapped):
     for i, rate in enumerate(RATES):
         for j, seed in enumerate(SEEDS):
             alone = trained(program("map", (rate,), (seed,), traced=False))
@@ -101,7 +101,7 @@ SHORT = ("--steps=40", "--seeds=2", "--log_every=20")
 
 
 def times_of_finish(directory):
-    """{name of a finished trial: when}."""
+    """{name of a finished trial: time of its end}."""
     return {
         name: (path / "DONE").stat().st_mtime_ns
         for name, path in trials(directory).items()
@@ -181,7 +181,7 @@ def test_unread_number_raises_user_error(tmp_path, packed):
         run(packed._replace(task=task), tmp_path, *SHORT)
 
 
-def test_trial_of_array_factor_replays_identically(tmp_path, capsys):
+def test_trial_of_vmapped_factor_replays_identically(tmp_path, capsys):
     script = pathlib.Path(digits_experiment.__file__)
     run(import_experiment(str(script)), tmp_path, *SHORT, "--width=8", "--smoke")
     place = next(d for name, d in trials(tmp_path).items() if "tuning" in name)

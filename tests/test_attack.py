@@ -1,4 +1,4 @@
-"""Attacks on nets whose worst case is known, and against steps by hand in numpy."""
+"""Attacks on nets with a known worst case, and against steps by hand in NumPy."""
 
 import jax
 import jax.numpy as jnp

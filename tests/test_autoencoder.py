@@ -1,4 +1,4 @@
-"""Autoencoders: PCA of what was seen, bounds, and what is done to grey pixels."""
+"""Autoencoders: PCA of the training images, VAE bounds, binarization."""
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ def test_pca_is_fitted_to_the_training_images():
         nets, adamw(0.01), example=jnp.zeros((1, 3, 4, 1)), pca_components=2
     )
     program = programs.make_program(task, source, (0,), strategy="map", batch_size=16)
-    state = program.init()  # 96 of them, six updates an epoch
+    state = program.init()  # 96 training images, six updates per epoch
     state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 6)
     moments = jax.tree.map(
         lambda leaf: leaf[0], program.to_host(state).model_state["moments"]
@@ -64,7 +64,7 @@ def test_importance_weighted_bound_is_tighter():
 
 
 def linear_vae_of(x, **options):
-    """A linear VAE of 2 numbers, its parameters drawn, and measures of images x."""
+    """A linear VAE with 2 latents, random parameters, and a batch of images x."""
     nets = autoencoder("linear", x.shape[1:], 2, codes=2)
     task = of_vae(nets, adamw(0.01), example=x[:1], latent_size=2, **options)
     params, stats = task.init(jax.random.key(0))
@@ -80,7 +80,7 @@ def linear_vae_of(x, **options):
 
 
 def test_the_importance_weighted_bound_converges_to_the_likelihood():
-    """Of a linear decoder that is a Gaussian's, of covariance W W' + s^2 I."""
+    """With a linear decoder images are Gaussian, with covariance W W' + s^2 I."""
     from scipy import stats as of
 
     x = images(20)
@@ -95,7 +95,7 @@ def test_the_importance_weighted_bound_converges_to_the_likelihood():
     exact = of.multivariate_normal(decoder["bias"], covariance)
     expected = -exact.logpdf(x.reshape(20, -1)).mean()
     assert tighter == pytest.approx(expected, abs=0.02)
-    assert bound > expected + 0.2  # its encoder is not the true posterior
+    assert bound > expected + 0.2  # the encoder is not the true posterior
 
 
 def test_dynamic_binarization_samples_pixels_by_their_grey_value():
@@ -128,8 +128,8 @@ def test_code_plane_is_one_image():
     picture = sample_figures.tile(plane.pixels)
     assert picture.shape == (40, 50, 1)
     assert (picture[3::4] == sample_figures.GAP).all()
-    # The third row's fifth: the quantiles of 0.25 downwards and 0.45 to the right, of
-    # the number that differs most to the right.
+    # Row 3, column 5 are the prior's quantiles 0.25 and 0.45; the latent of largest
+    # variance varies over columns.
     z = jax.scipy.stats.norm.ppf(jnp.array([0.45, 0.25]))
     z = z[jnp.argsort(jnp.argsort(-samples["latent_mean"].var(0)))][None]
     decoder = params["net"]["decoder"]["Mlp_0"]["Dense_0"]
@@ -148,7 +148,7 @@ def test_ppca_is_the_maximum_likelihood_model():
     covariance = linear_vae.ppca(np.cov(x, rowvar=False, bias=True), 2)
     model = stats.multivariate_normal(x.mean(0), covariance)
     best = model.logpdf(x).mean()
-    for scale in (0.98, 1.02):  # no other of its kind is likelier
+    for scale in (0.98, 1.02):  # any other scale is less likely
         other = stats.multivariate_normal(x.mean(0), scale * covariance)
         assert other.logpdf(x).mean() < best
     values = np.linalg.eigvalsh(covariance)

@@ -1,4 +1,4 @@
-"""Gradients by other ways than jax.grad, against it."""
+"""Gradients computed without jax.grad, against jax.grad."""
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,7 @@ def test_feedback_changes_all_layers_but_the_last(params):
     close(gradient["Dense_2"], true["Dense_2"], 1e-6)
     for layer in ("Dense_0", "Dense_1"):
         assert np.abs(gradient[layer]["kernel"] - true[layer]["kernel"]).max() > 0.01
-    # Through the weights themselves it is the gradient.
+    # With the weights as feedback it is the gradient.
     same = {name: layer["kernel"] for name, layer in params.items()}
     close(mlp_gradient(params, X, error, same), true, 1e-6)
 

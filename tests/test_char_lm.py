@@ -1,4 +1,4 @@
-"""char_lm's recurrent nets are as large as its Transformer."""
+"""char_lm: recurrent nets match the Transformer in weights or operations."""
 
 import pytest
 

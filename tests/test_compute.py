@@ -59,7 +59,7 @@ def test_bfloat16_is_close_and_keeps_float32_params(name):
         np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
         for tree in ((y, old), (z, new), gradient, other)
     ]
-    # Of so small a ResNet, 0.07 to 0.15 by the draw of x.
+    # For a ResNet this small, 0.07 to 0.15 depending on x.
     most = 0.2 if name == "resnet" else 0.1
     for a, b, share in ((*flat[:2], 0.02), (*flat[2:], most)):
         assert np.linalg.norm(a - b) < share * np.linalg.norm(a)

@@ -1,4 +1,4 @@
-"""Corruptions against SciPy; severity 0 changes nothing and more changes more."""
+"""Corruptions against SciPy; higher severity changes images more."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def test_higher_severity_changes_more(name):
     assert several.max() <= 1
     for level, image in zip(levels, several, strict=True):
         close(image, corrupted(level))
-    # In noise the shortest move is as far as any; a disc bright on one side tells.
+    # A disc that is brighter on one side: in noise all shifts are equally far.
     y, x = np.mgrid[:12, :12] - 5.5
     disc = (np.hypot(y, x) < 5) * (1 + np.cos(np.arctan2(y, x))) / 2
     disc = jnp.repeat(jnp.asarray(disc, jnp.float32).reshape(1, 12, 12, 1), 64, 0)
@@ -52,7 +52,7 @@ def test_gradients_are_finite_and_linear_ones_transposes(name):
     g = np.random.default_rng(1).random(X.shape).astype(np.float32)
     pulled = back(jnp.asarray(g))[0]
     assert np.isfinite(pulled).all()
-    if name not in ("noise", "occlusion"):  # which are linear but for what they add
+    if name not in ("noise", "occlusion"):  # these two are affine
         np.testing.assert_allclose(np.vdot(y, g), np.vdot(X, pulled), rtol=1e-5)
 
 

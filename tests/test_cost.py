@@ -1,4 +1,4 @@
-"""What a net costs, against counting by hand."""
+"""The cost of nets, against counts by hand."""
 
 import jax.numpy as jnp
 import pytest
@@ -17,7 +17,7 @@ def test_mlp_costs_two_flops_per_weight():
 
 
 def test_cnn_costs_its_kernel_at_every_position():
-    # Of 16 features and less two columns are made at a time, with zeros among them.
+    # Convolutions with 16 features or fewer also multiply zeros: see ops/conv.py.
     counted = forward_cost(cnn((20, 24), 16, 10), jnp.zeros((2, 12, 12, 1)))
     assert counted.parameters == cnn_parameters((12, 12, 1), (20, 24), 16, 10)
     assert counted.activations == 12 * 12 * 20 + 6 * 6 * 24 + 16 + 10

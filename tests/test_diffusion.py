@@ -26,7 +26,7 @@ def test_schedules_run_from_the_image_to_noise():
     alpha_bar = diffusion.alpha_bar_schedule("linear")
     assert alpha_bar[0] == pytest.approx(1 - 1e-4)
     assert alpha_bar[-1] / alpha_bar[-2] == pytest.approx(1 - 0.02)
-    # Nichol and Dhariwal 2021: half of the variance is gone at half of the time.
+    # Nichol and Dhariwal 2021: half of the variance at half of the time.
     assert diffusion.alpha_bar_schedule("cosine")[499] == pytest.approx(0.49, abs=0.01)
     with pytest.raises(ValueError, match="square"):
         diffusion.alpha_bar_schedule("square")
@@ -58,7 +58,7 @@ def test_samplers_have_the_moments_of_the_exact_recursion(schedule):
         x = np.asarray(2 * samples[name] - 1, np.float64)
         assert abs(x.mean() - mean) < 4 * (variance / x.size) ** 0.5
         assert abs(x.var() / variance - 1) < 4 * (2 / x.size) ** 0.5
-        if name == "ancestral":  # of all steps: near to the data's
+        if name == "ancestral":  # with all steps: close to the data's
             assert variance == pytest.approx(exact.DEVIATION**2, rel=0.2)
 
 
@@ -94,7 +94,7 @@ def test_ancestral_sampling_of_all_steps_equals_ddpm():
 
 
 def test_guidance_extrapolates_from_the_unconditional_prediction():
-    """Of a net that tells its label, which of none is 2."""
+    """The net outputs its label; no label is 2."""
 
     def apply(params, model_state, inputs, *, key, train):
         del key, train
@@ -131,7 +131,7 @@ def test_guidance_extrapolates_from_the_unconditional_prediction():
 
 
 def test_timesteps_are_independent_of_the_position_in_the_batch():
-    """Of a net that tells the time; its error is that squared and the noise squared."""
+    """The net outputs the time t; its mean squared error is t^2 plus the noise's."""
 
     def apply(params, model_state, inputs, *, key, train):
         del params, key, train
@@ -148,12 +148,12 @@ def test_timesteps_are_independent_of_the_position_in_the_batch():
         float(task.metrics({"net": {}}, {}, batch, jax.random.key(k))["mse"][0])
         for k in range(20)
     ]
-    assert min(errors) < 1.3  # at times below 1/8 alone no more than 1 + 1/64 + noise
+    assert min(errors) < 1.3  # for times below 1/8 only, at most 1 + 1/64 + noise
     assert max(errors) > 1.5
 
 
 @pytest.mark.parametrize("size", [(8, 8, 1), (7, 5, 3)])
-def test_a_unet_gives_images_of_any_size_and_knows_time_and_label(size):
+def test_unet_takes_any_image_size_and_depends_on_time_and_label(size):
     net = unet((8, 16), classes=3)
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(2, *size)), jnp.float32)
@@ -175,8 +175,8 @@ def test_a_unet_gives_images_of_any_size_and_knows_time_and_label(size):
         assert np.abs(first[1] - other[1]).max() > 1e-3
 
 
-def test_a_dit_puts_squares_back_where_they_were():
-    """Where its blocks add nothing, a square changes what comes out in its place."""
+def test_dit_keeps_patches_in_place():
+    """Without contributions of blocks, a patch changes only the same patch."""
     net = dit(2, 4, depth=1)
     x = np.zeros((1, 4, 6, 1), np.float32)
     inputs = {"x": jnp.asarray(x), "t": jnp.zeros(1)}
@@ -194,8 +194,8 @@ def test_a_dit_puts_squares_back_where_they_were():
     np.testing.assert_array_equal(moved > 0, x[0, ..., 0] > 0)
 
 
-def test_samples_are_of_the_averaged_weights():
-    """Of the last weights nothing is asked."""
+def test_samples_use_the_averaged_weights():
+    """They do not depend on the last weights."""
     family = families.diffusion()
     state = update.init(family.task, jax.random.key(0))
     rows = jnp.arange(3)

@@ -1,4 +1,4 @@
-"""Attributions judged: planted evidence, curves and ranks, each known by hand."""
+"""Metrics of attributions, against values by hand."""
 
 import functools
 
@@ -20,7 +20,7 @@ IMAGES = RNG.random((5, 6, 8, 2)).astype(np.float32)
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
-def test_marks_have_equal_mass():
+def test_patterns_have_equal_mass():
     marks = evidence.class_patterns(10, 4)
     assert len({mark.tobytes() for mark in marks}) == 10
     assert set(marks.sum((1, 2))) == {9.0}
@@ -31,7 +31,7 @@ def test_marks_have_equal_mass():
         evidence.class_patterns(3, 2)
 
 
-def test_plant_writes_only_the_labels_mark():
+def test_planting_pastes_only_the_labels_pattern():
     planted = jax.jit(lambda k: evidence.plant_patterns(IMAGES, k, classes=3, size=3))(
         jax.random.key(0)
     )
@@ -69,7 +69,7 @@ def maps(*pictures):
     return jnp.asarray(pictures, jnp.float32)
 
 
-def test_corners_are_uniform_and_hold_the_mark():
+def test_corners_are_uniform_and_hold_the_pattern():
     images = jnp.zeros((4000, 9, 12, 1))
     planted = evidence.plant_patterns(
         images, jax.random.key(4), classes=3, size=4, corners=True
@@ -78,7 +78,7 @@ def test_corners_are_uniform_and_hold_the_mark():
     assert (mask.sum((1, 2)) == 16).all()
     counts = [
         mask[:, row, column].sum() for row in (0, 8) for column in (0, 11)
-    ]  # each mark covers one of the four
+    ]  # each pattern covers one corner
     assert sum(counts) == 4000
     assert scipy_stats.chisquare(counts).pvalue > 0.01
 

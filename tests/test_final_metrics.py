@@ -1,4 +1,4 @@
-"""What besides the measure is measured, compared and drawn."""
+"""Metrics other than the primary one: measured, compared and drawn."""
 
 import json
 import types
@@ -95,7 +95,7 @@ def test_contrasts_of_other_metrics_and_of_numbers(study):
     assert comparisons["one"]["difference"] == pytest.approx(digits)
 
 
-def test_probes_are_of_the_test_data(study, experiment, data_dir):
+def test_final_metrics_are_of_the_test_data(study, experiment, data_dir):
     config = study_fixtures.parse(experiment, f"--data_dir={data_dir}").config
     source = digits_experiment.source(config)
     for seed, row in finals(study, "4").items():
@@ -133,7 +133,7 @@ def test_clips_are_shown_as_a_few_frames():
     )
 
 
-def test_a_factor_that_another_goes_with_is_one_line():
+def test_factor_that_determines_another_is_one_line():
     rows = [{"context": 2**i, "batch": 64 // 2**i} for i in (1, 3, 5)]
     variants = {f"{row['context']}/{row['batch']}": row for row in rows}
     levels = {name: [row[name] for row in rows] for name in rows[0]}

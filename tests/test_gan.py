@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 
 def task(objective, slope=2.0, shift=0.5):
-    """The critic scores slope * x + shift; the generator makes 1."""
+    """The critic scores slope * x + shift; the generator outputs 1."""
 
     def scores(params, model_state, x, *, key, train):
         del key, train
@@ -44,7 +44,7 @@ def task(objective, slope=2.0, shift=0.5):
 @pytest.mark.parametrize(
     ("objective", "of_critic", "of_generator"),
     [
-        # Scores: of what is real, 3: 6.5; of what is made, 1: 2.5.
+        # Scores: 6.5 for real examples (3), 2.5 for generated ones (1).
         (
             "nonsaturating",
             np.log1p(np.exp(-6.5)) + np.log1p(np.exp(2.5)),
@@ -67,7 +67,7 @@ def test_objectives_by_hand(objective, of_critic, of_generator):
 
 
 @pytest.mark.parametrize(("distance", "over"), [(1, 1.054), (2, 1.105), (4, 1.203)])
-def test_the_best_gap_is_beyond_the_distance(distance, over):
+def test_penalized_optimum_exceeds_the_wasserstein_distance(distance, over):
     gap = wgan_critic.best_gap(float(distance))
     assert gap / distance == pytest.approx(over, abs=1e-3)
     free = wgan_critic.best_gap(float(distance), penalty=1e9)
@@ -79,7 +79,7 @@ def test_spectral_norm_makes_the_largest_singular_value_1():
     x = jnp.asarray(np.random.default_rng(0).random((3, 4, 4, 1)), jnp.float32)
     params, model_state = net.init(jax.random.key(0), x)
     params = jax.tree.map(lambda p: 3 * p, params)
-    for _ in range(30):  # power iterations, one a training pass
+    for _ in range(30):  # power iterations, one per training pass
         _, model_state = net.apply(params, model_state, x, key=None, train=True)
     tall = jax.tree.map(lambda p: 7 * p, params)
     biases = jax.tree_util.tree_map_with_path(
@@ -92,8 +92,8 @@ def test_spectral_norm_makes_the_largest_singular_value_1():
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_spectral_norm_divides_by_what_svd_finds():
-    """Of the kernel as a matrix to its outputs (Miyato et al. 2018, section 2.1)."""
+def test_spectral_norm_divides_by_the_largest_singular_value():
+    """The kernel is a matrix (inputs, outputs) (Miyato et al. 2018, section 2.1)."""
     net = of_module(ConvStack((4,), 3, norm="spectral", activation=lambda x: x))
     x = np.random.default_rng(0).random((3, 4, 4, 2)).astype(np.float32)
     params, model_state = net.init(jax.random.key(0), x)
@@ -119,7 +119,7 @@ def test_spectral_norm_divides_by_what_svd_finds():
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (7, 5, 3)])
-def test_a_generator_makes_images_of_a_shape(shape):
+def test_generator_outputs_images_of_the_given_shape(shape):
     net = generator(shape, (8, 4))
     z = jax.random.normal(jax.random.key(1), (3, 5))
     params, model_state = net.init(jax.random.key(0), z)

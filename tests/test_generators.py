@@ -30,7 +30,7 @@ NETS = {
 
 @pytest.fixture(scope="module", params=["kept", "live"])
 def arrays(request):
-    """What PyTorch made."""
+    """Golden arrays of PyTorch."""
     return golden_arrays(request.param, "generators.npz", "make_generators")
 
 

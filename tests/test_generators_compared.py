@@ -1,4 +1,4 @@
-"""generators_compared's four kinds are equal in weights, and in operations."""
+"""generators_compared: all models match in weights and operations."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SHAPES = {"digits": (8, 16), "mnist": (28, 255)}  # side, and the largest value
 
 @pytest.fixture(params=SHAPES)
 def dataset(request, monkeypatch):
-    """The name of a data set, of which there are only sixty random images."""
+    """The name of a data set, replaced by sixty random images."""
     side, largest = SHAPES[request.param]
     rng, rows = np.random.default_rng(0), np.arange(60)
     images = rng.integers(0, largest + 1, (60, side, side, 1)).astype(np.uint8)

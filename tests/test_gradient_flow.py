@@ -1,4 +1,4 @@
-"""Gradients through time where algebra says what they are."""
+"""Gradients through time, against closed forms."""
 
 import jax
 import jax.numpy as jnp

@@ -20,7 +20,7 @@ from dljax.types import SampleEvaluator
 
 
 def blots(count):
-    """Images that are light above or below; those to test on come sorted by class."""
+    """Images that are light above or below; test images are sorted by class."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, count).astype(np.int32)
     label[70:] = np.sort(label[70:])
@@ -53,7 +53,7 @@ def test_test_images_sorted_by_class_score_as_shuffled_ones():
     assert metrics["precision"] > 0.5 > metrics["precision_noise"]
 
 
-def test_what_is_asked_for_is_recognised_class_by_class():
+def test_class_accuracy_compares_predicted_and_target_classes():
     source = blots(270)
     evaluator = image_sample_evaluator(
         source, steps=60, other_samples=("worse",), conditional=True
@@ -98,7 +98,7 @@ def test_each_fold_has_an_image_evaluator_trained_on_its_own_split():
         assert accuracy["train"] > 0.9 > 0.75 > accuracy["test"]  # random labels
 
 
-def test_a_run_whose_samples_are_not_finite_is_not_judged():
+def test_run_with_nonfinite_samples_scores_nan():
     evaluator = SampleEvaluator(
         ("mean",), lambda sample, seed: {"mean": float(sample["generated"].mean())}
     )
@@ -111,6 +111,6 @@ def test_a_run_whose_samples_are_not_finite_is_not_judged():
     np.testing.assert_array_equal(count, 1)
 
 
-def test_too_few_images_are_refused_before_anything_is_trained():
+def test_too_few_images_are_refused_before_training():
     with user_error("too-few-images", "--dataset=table", "6", "8"):
         image_sample_evaluator(blots(76))

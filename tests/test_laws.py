@@ -1,4 +1,4 @@
-"""What every task must obey, however it is compiled, and on however many devices."""
+"""Laws of every task, for every strategy and number of devices."""
 
 import functools
 
@@ -14,7 +14,11 @@ from dljax.types import SampleEvaluator, State
 
 SEEDS = (3, 4, 5)
 STEPS = 15
-NOISY = ("vae", "diffusion", "masked")  # in evaluation, by place in the batch
+NOISY = (
+    "vae",
+    "diffusion",
+    "masked",
+)  # evaluation draws noise by position in the batch
 MASKS = {"seq2seq": "mask", "transformer": "y_mask", "masked": "y_mask"}
 EVERY = pytest.mark.parametrize("family", list(FAMILIES))
 # What a network can break; sharding is vmap over a mesh. Bits are those of programs
@@ -95,7 +99,7 @@ def mean(pair):
 
 
 @EVERY
-def test_training_makes_it_better_and_stays_finite(family):
+def test_training_lowers_the_loss_and_stays_finite(family):
     compiled = program(family, "map")
     start = compiled.to_devices(compiled.to_host(compiled.init()))
     before = mean(compiled.evaluate(start, "test")[build(family).better])
@@ -221,7 +225,7 @@ def test_evaluation_counts_every_example_once_in_any_batch(family, expected, fas
 @pytest.mark.usefixtures("fast")
 def test_the_order_of_examples_changes_no_evaluation(family):
     if family in NOISY:
-        pytest.skip("its noise goes by place in the batch")
+        pytest.skip("evaluation draws noise by position in the batch")
     f = build(family)
     state = update.init(f.task, jax.random.key(1))
     rows = np.arange(100, 124, dtype=np.int32)
@@ -237,8 +241,8 @@ def test_the_order_of_examples_changes_no_evaluation(family):
 
 @pytest.mark.parametrize("strategy", ["map", "cores", "vmap"])
 @pytest.mark.usefixtures("fast")
-def test_each_run_is_judged_by_its_own_samples(strategy):
-    """On two devices three runs are four, of which the last is there for its shape."""
+def test_sample_evaluator_gets_the_samples_of_its_run(strategy):
+    """On two devices three runs are padded to four."""
     f = build("vae")
 
     def score(sample, seed):

@@ -20,7 +20,7 @@ def close(a, b):
     np.testing.assert_allclose(a, b, **CLOSE)
 
 
-def test_one_training_step_is_pytorchs(golden):
+def test_one_training_step_equals_pytorch(golden):
     net = cnn.net(_Small())
     task = classification(net, adamw(0.01), example=jnp.zeros((1, 6, 6, 1)))
     state = update.init(task, jax.random.key(0))
@@ -41,7 +41,7 @@ def test_one_training_step_is_pytorchs(golden):
 
 
 class _Small(cnn.nn.Module):
-    """The network of tests/golden/make.py."""
+    """The net of tests/golden/make.py."""
 
     @cnn.nn.compact
     def __call__(self, x, *, train: bool = False):
@@ -80,7 +80,7 @@ def test_activations_by_name(name):
 @pytest.mark.parametrize("pool", list(POOLS))
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_a_cnn_pools_after_its_activation(pool, activation):
-    """Or before it, where that gives the same values."""
+    """Or before it, if the values are the same."""
     net = cnn.cnn((2,), 4, 3, pool=pool, activation=activation)
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype(np.float32)
     params, model_state = net.init(jax.random.key(0), x)
@@ -102,7 +102,7 @@ def test_parameter_counts_and_equal_sizes():
     assert abs(mlp.mlp_parameters(64, (width,), 10) / counted - 1) < 0.05
 
 
-def test_a_cnn_with_the_mean_of_all_places_takes_other_sizes():
+def test_cnn_with_global_average_pooling_takes_other_sizes():
     net = cnn.cnn((2,), 0, 3, head="average")
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype(np.float32)
     params, model_state = net.init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)))
@@ -118,7 +118,7 @@ def test_an_unknown_head_is_an_error_at_once():
         cnn.cnn((2,), 0, 3, head="tail")
 
 
-def test_dropout_keeps_the_mean_takes_a_traced_rate_and_rests_in_evaluation():
+def test_dropout_keeps_the_mean_takes_a_traced_rate_and_is_off_in_evaluation():
     def dropped(rate):
         layer = layers.Dropout(rate)
         return layer.apply({}, jnp.ones(20_000), train=True, rngs={"noise": key})

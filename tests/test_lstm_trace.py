@@ -1,4 +1,4 @@
-"""The picture of an LSTM's five steps, of a run."""
+"""lstm_trace: the gates of a trained LSTM."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def piece(tmp_path_factory):
 def test_trace_of_one_to_many_net_follows_the_real_piece(piece):
     parts, labels = lstm_trace.trace(lstm_trace.Config(run=str(piece)))
     assert {name for _, name in STEPS} - parts.keys() == {"previous_cell"}
-    assert len(labels) == len(parts["output"]) == 20  # that many after the first
+    assert len(labels) == len(parts["output"]) == 20  # all steps but the first
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Masked diffusion of tokens, and distances of texts, against what is known."""
+"""Masked diffusion of tokens, and distances between texts, by closed forms."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ LENGTH = 12
 
 
 def task(steps=6):
-    """Of a net that tells how often each token is, whatever it sees."""
+    """The net outputs the tokens' frequencies for any input."""
 
     def init(key, example):
         del key, example
@@ -90,10 +90,12 @@ def test_text_is_compared_with_real_chained_and_shuffled_text():
     scores = evaluator.score({"y": text, "prediction": text}, 0)
     assert set(scores) == set(evaluator.names)
     assert scores["ngrams"] == scores["ngrams_real"] == 0
-    assert scores["ngram1_shuffled"] == 0  # of single characters nothing is changed
+    assert scores["ngram1_shuffled"] == 0  # single characters do not change
     assert scores["ngram2_shuffled"] > 0.3
     rng = np.random.default_rng(1)
     mixed = rng.permutation(text.reshape(-1)).reshape(text.shape)
     scores = evaluator.score({"y": text, "prediction": mixed}, 0)
     assert scores["ngrams"] == pytest.approx(scores["ngrams_shuffled"], rel=0.1)
-    assert scores["ngrams_chain"] < 0.1 * scores["ngrams"]  # it knows what follows
+    assert (
+        scores["ngrams_chain"] < 0.1 * scores["ngrams"]
+    )  # a chain has the text's bigrams

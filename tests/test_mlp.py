@@ -34,7 +34,7 @@ def test_a_bias_is_an_input_that_is_always_1():
         assert np.abs(of_bias["bias"]).min() > 0
 
 
-def test_without_a_bias_nothing_comes_of_nothing():
+def test_without_bias_zero_maps_to_zero():
     params = trained("none")
     assert [list(layer) for layer in params.values()] == [["kernel"]] * 3
     net = mlp((8, 8), 5, bias="none")
@@ -42,6 +42,6 @@ def test_without_a_bias_nothing_comes_of_nothing():
     np.testing.assert_array_equal(y, 0)
 
 
-def test_an_unknown_form_is_refused():
+def test_unknown_bias_is_refused():
     with pytest.raises(ValueError, match="maybe"):
         mlp((8,), 5, bias="maybe")

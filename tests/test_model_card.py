@@ -91,7 +91,9 @@ def test_attributions_hit_evidence_in_the_mask(batch):
         assert metrics[f"{method}_mass"] == pytest.approx(1)
         assert metrics[f"{method}_deletion"] < metrics["random_deletion"]
         assert metrics[f"{method}_insertion"] > metrics["random_insertion"]
-        assert metrics[f"{method}_shuffled"] == pytest.approx(1)  # it has no parameters
+        assert metrics[f"{method}_shuffled"] == pytest.approx(
+            1
+        )  # the net has no parameters to shuffle
     assert metrics["random_mass"] == pytest.approx(9 / 64, abs=0.03)
 
 
@@ -101,7 +103,7 @@ def test_hit_needs_a_mask(batch):
     assert not any(name.endswith(("hit", "mass")) for name in metrics)
 
 
-def test_answers_equal_the_nets_log_probabilities(batch):
+def test_classifier_equals_the_nets_log_probabilities(batch):
     net = cnn((2,), 4, 2, pool="average")
     task = classification(net, adamw(0.01), example=batch["image"][:1])
     params, model_state = task.init(KEY)

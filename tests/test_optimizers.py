@@ -1,4 +1,4 @@
-"""Schedules, clipping, decay, accumulation and averages, against numbers by hand."""
+"""Schedules, clipping, decay, accumulation and averages, against values by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -51,14 +51,14 @@ def test_descent_with_and_without_momentum():
     np.testing.assert_allclose(params["w"], by_hand, rtol=1e-5)
 
 
-def test_adamw_is_optax_adam_and_says_its_rate():
+def test_adamw_equals_optax_adam_and_stores_its_rate():
     a, opt = walk(optimizers.adamw(0.01), some(5))
     b, _ = walk(optax.adam(0.01), some(5))
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), a, b)
     assert float(optimizers.learning_rate(opt)) == pytest.approx(0.01)
 
 
-def test_decay_is_of_matrices_only():
+def test_weight_decay_is_for_kernels_only():
     zero = [jax.tree.map(jnp.zeros_like, g) for g in some(1)]
     start = {"w": jnp.ones((2, 2)), "b": jnp.ones(2)}
     after, _ = walk(optimizers.adamw(0.1, weight_decay=0.5), zero, start)
@@ -66,7 +66,7 @@ def test_decay_is_of_matrices_only():
     np.testing.assert_allclose(after["b"], 1.0)
 
 
-def test_decay_is_of_the_same_weights_in_a_scan_over_layers():
+def test_weight_decay_is_for_the_same_arrays_in_a_scan_over_layers():
     from dljax.models.transformer import transformer
 
     def total(scan):
@@ -96,7 +96,7 @@ def test_accumulation_is_one_update_of_the_mean_gradient():
     assert float(optimizers.learning_rate(opt)) == pytest.approx(0.1)
 
 
-def test_the_average_is_of_weights_and_stats():
+def test_ema_averages_params_and_model_state():
     decay = 0.5
     gradients = some(4)
     optimizer = optimizers.adamw(0.1, ema=decay)
@@ -117,7 +117,7 @@ def test_the_average_is_of_weights_and_stats():
     assert float(model_state["mean"]) == pytest.approx(mean)
 
 
-def test_the_average_moves_with_updates_not_with_accumulated_steps():
+def test_ema_changes_with_updates_not_with_accumulated_steps():
     optimizer = optimizers.adamw(0.1, ema=0.5, accumulate=2)
     _, opt = walk(optimizer, some(4), model_state={"mean": jnp.float32(0)})
     _, twice = walk(
@@ -129,7 +129,7 @@ def test_the_average_moves_with_updates_not_with_accumulated_steps():
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), a, b)
 
 
-def test_without_an_average_there_is_none():
+def test_without_ema_there_are_no_averages():
     _, opt = walk(optimizers.adamw(0.1), some(1))
     assert optimizers.ema_params(opt) is None
 

@@ -1,4 +1,4 @@
-"""What flows between layers, and what linear classifiers find in it."""
+"""Activations of layers, and linear probes of them."""
 
 import functools
 
@@ -60,7 +60,7 @@ class _Block(nn.Module):
 
 
 class _Place(nn.Module):
-    """A layer that is given nothing, as positions of a Transformer are."""
+    """A layer without inputs, like a Transformer's position embeddings."""
 
     @nn.compact
     def __call__(self):
@@ -76,14 +76,14 @@ class _Twice(nn.Module):
 
 def test_nested_and_repeated_layers_have_names():
     model, params, model_state = initialized(net(_Twice()))
-    metricsts = layers.activations(model, params, model_state, IMAGES)
-    assert list(metricsts) == ["Shared", "_Place_0", "Shared#2", "Block"]
+    outputs = layers.activations(model, params, model_state, IMAGES)
+    assert list(outputs) == ["Shared", "_Place_0", "Shared#2", "Block"]
     values = layers.layer_inputs(model, params, model_state, IMAGES)
     assert list(values) == ["input", "before_Shared#2", "before_Block", "output"]
-    close(values["before_Shared#2"], metricsts["Shared"] + metricsts["_Place_0"])
+    close(values["before_Shared#2"], outputs["Shared"] + outputs["_Place_0"])
     inner = "Block/Dense_1"
     chosen = layers.activations(model, params, model_state, IMAGES, layers=[inner])
-    close(chosen[inner], metricsts["Block"])
+    close(chosen[inner], outputs["Block"])
     with user_error("layer-called-twice", "layer Shared"):
         layers.as_function_of_layer(model, params, model_state, IMAGES, layer="Shared")
     with user_error("unknown-layer", "layer Share:", "Shared?"):
@@ -127,34 +127,34 @@ def measured(task, steps=250):
     state = program.init()
     start = program.to_host(state)
     state, _ = program.train_steps(state, program.shuffle(state, 0), 0, steps)
-    metricscs = program.evaluate(state, "test", final_metrics=True)
-    shares = {k: np.asarray(total / count) for k, (total, count) in metricscs.items()}
+    metrics = program.evaluate(state, "test", final_metrics=True)
+    shares = {k: np.asarray(total / count) for k, (total, count) in metrics.items()}
     return shares, start, program.to_host(state)
 
 
 def test_linear_probe_learns_xor_only_after_hidden_layer():
-    metricss, _, _ = measured(task())
+    shares, _, _ = measured(task())
     deeper = [
         "accuracy_1_before_Dense_1",
         "accuracy_2_before_Dense_2",
         "accuracy_3_output",
     ]
-    assert set(metricss) == {"loss", "accuracy", "accuracy_0_input", *deeper}
-    assert (metricss["accuracy_0_input"] < 0.8).all(), "a line divides 3 of 4 corners"
+    assert set(shares) == {"loss", "accuracy", "accuracy_0_input", *deeper}
+    assert (shares["accuracy_0_input"] < 0.8).all(), "a line divides 3 of 4 corners"
     for name in ("accuracy", *deeper):
-        assert (metricss[name] > 0.95).all(), name
+        assert (shares[name] > 0.95).all(), name
 
 
 def test_probes_may_have_another_target():
-    metricss, _, _ = measured(task(label="first"))
-    assert (metricss["accuracy_0_input"] > 0.95).all()
+    shares, _, _ = measured(task(label="first"))
+    assert (shares["accuracy_0_input"] > 0.95).all()
 
 
 def test_untrained_net_keeps_initial_parameters():
-    metricss, start, end = measured(task(train_net=False), 100)
+    shares, start, end = measured(task(train_net=False), 100)
     jax.tree.map(np.testing.assert_array_equal, start.params["net"], end.params["net"])
-    np.testing.assert_array_equal(metricss["accuracy"], metricss["accuracy_3_output"])
-    assert (metricss["accuracy_1_before_Dense_1"] > metricss["accuracy_0_input"]).all()
+    np.testing.assert_array_equal(shares["accuracy"], shares["accuracy_3_output"])
+    assert (shares["accuracy_1_before_Dense_1"] > shares["accuracy_0_input"]).all()
 
 
 def test_probes_do_not_change_the_net():
@@ -187,7 +187,7 @@ def test_probe_features_are_normalised():
 
 
 def test_pixels_are_decoded_only_from_layers_that_keep_them():
-    """Of its input all; of a layer that adds pixels in pairs their sums, one half."""
+    """All of the input; after a layer that adds pairs of pixels, one half."""
     rng = np.random.default_rng(2)
     images = rng.normal(size=(400, 2, 2, 1)).astype(np.float32)
     source = table({"image": images, "label": np.zeros(400, np.int32)}, train=300)

@@ -1,4 +1,4 @@
-"""Weights taken away: exactly as many as asked for, and those."""
+"""Pruning: the number of pruned weights, and which ones."""
 
 import jax
 import jax.numpy as jnp

@@ -116,7 +116,7 @@ def test_only_projections_and_carry_are_saved_for_the_gradient(name):
 
 
 def test_one_feature_equals_two_with_zeros():
-    """Its product is computed otherwise; with a second one of zeros nothing changes."""
+    """Its product is computed with a second feature of zeros."""
     layer, params, x = layer_of("lstm")
     narrow = {**params, "input_kernel": params["input_kernel"][:1]}
     two = {**params, "input_kernel": params["input_kernel"][:2]}

@@ -29,9 +29,7 @@ def applied(net, *, train):
 
 
 def trees(golden, name):
-    """(params, model_state) of PyTorch's net; of its paths the last names are the
-    kinds.
-    """
+    """(params, model_state) of PyTorch's net, from arrays at PATH/KIND."""
     params, model_state = {}, {"batch_stats": {}}
     for path, value in golden.items():
         if path.startswith(f"{name}/"):
@@ -108,7 +106,7 @@ def test_resnet_20_and_its_step_equal_pytorch():
     )
     batch = {"image": x, "label": jnp.asarray(labels)}
     after, _ = jax.jit(lambda state: update.update(task, state, batch))(start)
-    # Twenty normalisations by eight images each enlarge what a last bit makes.
+    # Twenty normalizations over eight images amplify differences of last bits.
     expected = trees(resnet_arrays("a", theirs), "a")
     close((after.params["net"], after.model_state), expected, atol=5e-4)
 

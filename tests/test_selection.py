@@ -1,4 +1,4 @@
-"""`best_valid`: the state that is tested is each run's best on validation data."""
+"""`best_valid`: each run is tested in its best state on validation data."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,9 +37,7 @@ def test_each_run_is_tested_where_its_validation_was_best(trial):
     assert len(tested) == 3
 
 
-def test_the_best_state_is_what_a_run_of_so_many_steps_ends_with(
-    trial, tmp_path, experiment
-):
+def test_best_state_equals_the_last_state_of_a_shorter_run(trial, tmp_path, experiment):
     best = checkpoint.read(trial / "checkpoints", log=pytest.fail).leaves
     step = int(best["best.state.step"][1])
     run(experiment, tmp_path, *SHORT, f"--steps={step}")
@@ -63,7 +61,7 @@ def test_loading_and_evaluating_use_the_best_state(trial, capsys):
 
 
 def better(score, total, *, higher, alive=True):
-    """The score of the best of 1 run after one more evaluation."""
+    """The best score of a single run after one more evaluation."""
     f = plain()
     program = programs.make_program(
         f.task, f.source, (0,), strategy="map", batch_size=16
@@ -76,7 +74,7 @@ def better(score, total, *, higher, alive=True):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_never_best(bad):
+def test_nonfinite_scores_are_never_best(bad):
     for higher in (True, False):
         assert better(-np.inf, bad, higher=higher) == -np.inf
         assert better(0.5, bad, higher=higher) == 0.5
@@ -90,7 +88,7 @@ def test_better_is_higher_or_lower_and_of_a_live_run():
     assert better(0.5, 1.2, higher=True, alive=False) == 0.5
 
 
-def test_a_measure_that_no_task_has_is_named(tmp_path, experiment):
+def test_primary_metric_that_no_task_measures_is_refused(tmp_path, experiment):
     wrong = experiment._replace(
         study=experiment.study._replace(primary_metric="accuray")
     )

@@ -1,4 +1,4 @@
-"""Nets that make sequences: what they make is what training taught, step by step."""
+"""Recurrent decoders: generation equals teacher forcing, step by step."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from dljax.models.recurrent import GENERATIVE, recurrent
 
-B, S, T, H, V, W = 3, 5, 4, 6, 7, 8  # W: tokens that are made
+B, S, T, H, V, W = 3, 5, 4, 6, 7, 8  # W: output tokens
 OPTIONS = {"vocabulary": V, "embedding": 4, "layers": 2, "bidirectional": True}
 
 
@@ -27,7 +27,7 @@ def built(architecture, cell="lstm", **options):
     options = {} if architecture == "one_to_many" else OPTIONS | options
     net = recurrent(architecture, cell, H, W, **options)
     params, model_state = net.init(jax.random.key(0), inputs)
-    params = jax.tree.map(lambda p: 4 * p, params)  # so that answers differ
+    params = jax.tree.map(lambda p: 4 * p, params)  # so that outputs differ
     return net, params, inputs
 
 
@@ -37,7 +37,9 @@ def logits_of(net, params, inputs):
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("architecture", GENERATIVE)
-def test_what_is_made_is_the_likeliest_after_what_was_made(architecture, cell):
+def test_greedy_generation_takes_the_likeliest_token_given_the_generated_ones(
+    architecture, cell
+):
     net, params, inputs = built(architecture, cell)
     actual = net.generate(params, {}, inputs, steps=T, key=None)
     generated = actual["prediction"]
@@ -51,7 +53,7 @@ def test_what_is_made_is_the_likeliest_after_what_was_made(architecture, cell):
 
 
 @pytest.mark.parametrize("architecture", GENERATIVE)
-def test_no_step_sees_by_gradient_what_is_made_after_it(architecture):
+def test_decoder_is_causal_by_gradient(architecture):
     net, params, inputs = built(architecture)
     if architecture == "one_to_many":
 
@@ -63,7 +65,7 @@ def test_no_step_sees_by_gradient_what_is_made_after_it(architecture):
         assert (grad[:, 2:] == 0).all()
         assert (grad[:, :2] != 0).any(-1).all()
         return
-    # Each token is one of its own, so that its embedding is no other's.
+    # All tokens differ, so that each position has its own embedding.
     first = jax.tree.map(lambda array: array[:1], inputs)
     first |= {"decoder_inputs": jnp.arange(T)[None]}
 
@@ -84,7 +86,7 @@ def test_padding_changes_nothing(architecture):
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_attention_adds_up_to_one_and_looks_at_no_padding():
+def test_attention_sums_to_one_and_ignores_padding():
     net, params, inputs = built("attention")
     inputs["mask"] = inputs["mask"].at[:, 3:].set(0)
     weights = net.generate(params, {}, inputs, steps=T, key=None)["attention"]
@@ -93,7 +95,7 @@ def test_attention_adds_up_to_one_and_looks_at_no_padding():
     assert (weights[..., 3:] == 0).all()
 
 
-def test_attention_is_by_hand_what_luong_wrote():
+def test_attention_equals_luong_by_hand():
     net, params, inputs = built("attention", layers=1)
     del net
     rng = np.random.default_rng(0)
@@ -128,7 +130,7 @@ def test_attention_is_by_hand_what_luong_wrote():
     np.testing.assert_allclose(where[0], weights, atol=1e-5)
 
 
-def test_a_draw_is_by_its_key_and_by_the_logits():
+def test_samples_depend_on_the_key():
     net, params, inputs = built("one_to_many")
     a, b, c = (
         net.generate(params, {}, inputs, steps=50, key=jax.random.key(k))["prediction"]
@@ -139,8 +141,8 @@ def test_a_draw_is_by_its_key_and_by_the_logits():
     assert set(np.unique(a)) == {0, 1}
 
 
-def test_a_sequence_that_is_only_in_the_source_is_learned():
-    """Reversal: without a look at the source no token could be known."""
+def test_reversal_is_learned_through_the_encoder():
+    """Without the source no token could be predicted."""
     import optax
 
     net = recurrent("attention", "gru", 32, V, vocabulary=V, embedding=16)

@@ -1,4 +1,4 @@
-"""One neuron past a threshold: the perceptron's rule, and the pairs it learns from."""
+"""The perceptron's rule for one neuron, and pairs of digits for logic gates."""
 
 import itertools
 
@@ -23,7 +23,7 @@ def neuron():
     return threshold(mlp((), 1), sgd(1.0), example=jnp.zeros((1, 2)))
 
 
-def test_an_update_is_the_perceptrons_rule():
+def test_update_is_the_perceptron_rule():
     task = neuron()
     state = update.init(task, jax.random.key(0))
     w, b = (np.asarray(state.params["net"]["Dense_0"][k]) for k in ("kernel", "bias"))

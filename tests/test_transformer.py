@@ -1,4 +1,4 @@
-"""Transformers: causality, padding, and what is kept of the past."""
+"""Transformers: causality, padding, and the key-value cache."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def tokens(*shape, seed=0):
 
 
 def initialized(net, example):
-    """Parameters away from their small beginnings, so that everything is in play."""
+    """Larger parameters than the initial ones, so that all parts have an effect."""
     params, model_state = net.init(jax.random.key(0), example)
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
@@ -42,7 +42,7 @@ def initialized(net, example):
 
 
 def inputs_of(architecture):
-    """What a net of an architecture takes."""
+    """Inputs of a net of an architecture."""
     if architecture == "decoder":
         return tokens(3, T)
     mask = jnp.ones((3, T)).at[1, 3:].set(0)
@@ -60,7 +60,7 @@ def options_of(architecture):
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
 def test_cached_decoding_equals_the_full_sequence(architecture, norm, positions):
-    """Token by token, the logits are those of the whole; and so is what is made."""
+    """Token by token, logits and generated tokens equal those of the full sequence."""
     net = make(architecture, norm=norm, positions=positions, **options_of(architecture))
     inputs = inputs_of(architecture)
     params, model_state = initialized(net, inputs)
@@ -83,7 +83,7 @@ EACH = [{"norm": "post"}, {"scan": True}, *({"positions": p} for p in POSITIONS)
 @pytest.mark.parametrize("options", EACH)
 @pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
 def test_cached_logits_equal_those_of_the_full_sequence(architecture, options):
-    """Under jit, at a position that is traced, in a cache of max_len positions."""
+    """Under jit, at a traced position, with a cache of max_len positions."""
     net = make(architecture, **options_of(architecture), **options)
     inputs = inputs_of(architecture)
     params, model_state = initialized(net, inputs)
@@ -137,7 +137,7 @@ def test_generation_beyond_max_len_restarts_from_the_last_half():
     samples = net.generate(params, model_state, x, steps=3 * T, key=None)
     generated = samples["prediction"]
     assert generated.shape == (3, 3 * T)
-    # T + 1 - 2 are made of the first window, then the last T // 2 are gone on from.
+    # The first window gives T + 1 - 2 tokens; then the last T // 2 are continued.
     half = jnp.concatenate([x, generated], 1)[:, T + 1 - T // 2 : T + 1]
     again = net.generate(params, model_state, half, steps=T - T // 2 + 1, key=None)
     actual = generated[:, T - 1 : T - 1 + T - T // 2 + 1]
@@ -147,16 +147,14 @@ def test_generation_beyond_max_len_restarts_from_the_last_half():
 @pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
 @pytest.mark.parametrize("options", EACH)
 def test_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
-    """An embedded token has no gradient from the logits of those before it; also where
-    attention is computed for some places at a time.
-    """
+    """Logits have no gradient by later tokens, also with attention in chunks."""
     chunk = 2 if options == EACH[-1] else T
     monkeypatch.setattr(attention, "MIN_CHUNK", chunk)
     net = make(architecture, **options_of(architecture), **options)
     inputs = inputs_of(architecture)
     params, model_state = initialized(net, inputs)
     prompt = inputs if architecture == "decoder" else inputs["decoder_inputs"]
-    # Each token is one of its own, so that its embedding is no other's.
+    # All tokens differ, so that each position has its own embedding.
     distinct = jnp.arange(T)[None] % TOKENS
     is_decoder = architecture == "decoder"
     inputs = distinct if is_decoder else {**inputs, "decoder_inputs": distinct}
@@ -190,7 +188,7 @@ def test_padding_changes_nothing(architecture):
 
 
 def stacked(params):
-    """The blocks' arrays as a scan has them: one each, of all blocks."""
+    """Params with the arrays of all blocks stacked, as for `scan`."""
     actual = {}
     for name, part in params.items():
         if name in ("encoder", "decoder"):

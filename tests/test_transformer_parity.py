@@ -34,12 +34,12 @@ PARITY = {
 
 @pytest.fixture(scope="module", params=["kept", "live"])
 def arrays(request):
-    """PyTorch's arrays: those kept in the repository, and made anew where it is."""
+    """PyTorch's arrays: stored in the repository, or computed if it is installed."""
     return golden_arrays(request.param, "transformer.npz", "make_transformer")
 
 
 def tree(arrays, prefix):
-    """Those below a path, as nested dicts."""
+    """The arrays below a path, as nested dicts."""
     nested = {}
     for path, value in arrays.items():
         if path.startswith(prefix):

@@ -1,4 +1,4 @@
-"""The order of examples, and of players."""
+"""The order of examples and of players."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from families import FAMILIES
 from dljax.training import update
 
 
-def test_each_epoch_is_a_permutation_of_its_own():
+def test_each_epoch_has_another_permutation():
     f = FAMILIES["plain"]()
     key, rows = jax.random.key(0), np.arange(96, dtype=np.int32)
     orders = np.asarray(update.permutations(f.source, key, rows, 2, 3))
@@ -18,7 +18,7 @@ def test_each_epoch_is_a_permutation_of_its_own():
     np.testing.assert_array_equal(orders[1], later[0])
 
 
-def test_players_keep_optimisers_of_their_own_and_take_turns():
+def test_players_have_separate_optimizers_and_take_turns():
     f = FAMILIES["gan"]()
     state = update.init(f.task, jax.random.key(0))
     batch = f.source.gather(f.source.arrays, jnp.arange(24))
