@@ -1,24 +1,30 @@
 """The command `dljax`: `dljax COMMAND ...`, or `python -m dljax COMMAND ...`."""
 
 import importlib
+import os
 import sys
 from typing import Any
 
-COMMANDS = ("report", "record", "replay", "evaluate", "sample", "judge")
+COMMANDS = ("list", "report", "record", "replay", "evaluate", "sample", "judge")
 
 
 def main() -> None:
     """Runs a command of `dljax.commands` and exits with its code."""
     from dljax.cli import guarded
 
+    if not {"", os.getcwd()} & set(sys.path):  # the console script, unlike python -m
+        sys.path.insert(0, os.getcwd())  # experiments of the current project
     sys.exit(guarded(lambda: run(sys.argv[1:])))
 
 
 def run(arguments: list[str]) -> int:
-    """Runs the command that the first argument names; returns its exit code.
+    """Runs a command and returns the exit code.
+
+    Args:
+      arguments: the command's name, then its arguments and flags.
 
     Raises:
-      UserError: an unknown command; see `main` of the command, too.
+      UserError: an unknown command, or an error of the command.
     """
     from dljax.errors import DONE, UserError, closest_match
 
@@ -30,41 +36,52 @@ def run(arguments: list[str]) -> int:
         near = closest_match(name, COMMANDS)
         hint = f"did you mean {near}? " if near else ""
         raise UserError(
-            "unknown-command", f"dljax {name}: {hint}commands: {', '.join(COMMANDS)}"
+            "unknown-command",
+            f"dljax {name}: unknown command; {hint}commands are {', '.join(COMMANDS)}",
         )
     command = importlib.import_module(f"dljax.commands.{name}")
     if {"--help", "-h"} & set(rest):
-        print(_help(command))
+        print(_help(name, command))
         return DONE
     return command.main(rest)
 
 
 def refuse_old_form(name: str) -> None:
-    """Answers `python -m dljax.NAME`, the form of earlier versions; exit code 2."""
-    from dljax.errors import USAGE
+    """Exits with an error that names the command in place of `python -m dljax.NAME`."""
+    from dljax.cli import guarded
+    from dljax.errors import UserError
 
-    old = f"python -m dljax.{name}"
-    print(f"error: {old}: the command is now `dljax {name}`", file=sys.stderr)
-    sys.exit(USAGE)
+    def refuse() -> int:
+        raise UserError(
+            "renamed-command", f"python -m dljax.{name}: renamed; use `dljax {name}`"
+        )
+
+    sys.exit(guarded(refuse))
 
 
 def _overview() -> str:
-    """Every command with the first line of its help."""
-    lines = ["usage: dljax COMMAND ...; dljax COMMAND --help says more", ""]
+    """The help of `dljax`: every command with one sentence."""
+    lines = ["usage: dljax COMMAND [ARGUMENTS] [--FLAG=VALUE]", ""]
     for name in COMMANDS:
         doc = importlib.import_module(f"dljax.commands.{name}").__doc__ or ""
-        lines.append(f"  {doc.splitlines()[0]}")
+        lines.append(f"  {name:<10}{doc.splitlines()[0]}")
+    lines += ["", "dljax COMMAND --help describes the arguments and the flags."]
     return "\n".join(lines)
 
 
-def _help(command: Any) -> str:
-    """A command's docstring, and the flags of its Config where it has one."""
+def _help(name: str, command: Any) -> str:
+    """The help of one command; see `dljax.commands.arguments`."""
     from dljax import config as configs
+    from dljax.errors import EXIT_CODES, USAGE
 
-    text = command.__doc__.strip()
+    parts = [f"usage: dljax {name} {command.USAGE}", command.__doc__.strip()]
     if hasattr(command, "Config"):
-        text += f"\n\n{configs.describe(command.Config, {})}"
-    return text
+        parts.append(configs.describe(command.Config, {}))
+    codes = {**command.EXIT_CODES, USAGE: EXIT_CODES[USAGE]}
+    lines = [f"  {code:<4}{codes[code]}" for code in sorted(codes)]
+    parts.append("\n".join(["Exit codes:", *lines]))
+    parts.append("\n".join(["Examples:", *(f"  {line}" for line in command.EXAMPLES)]))
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

@@ -362,7 +362,11 @@ def parse(
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}
     types = _types(cls)
-    texts = _texts(arguments, fields, types)
+    texts, words = _texts(arguments, fields, types)
+    if words:
+        raise UserError(
+            "not-a-flag", f"{words[0]}: flags begin with --; --help lists the flags"
+        )
     explicit = {
         name: parse_value(fields[name], types[name], text)
         for name, text in texts.items()
@@ -379,6 +383,26 @@ def parse(
     return StudyRequest(cls(**values), levels, frozenset(texts))
 
 
+def parse_words(cls: type, arguments: Sequence[str]) -> tuple[list[str], Any]:
+    """Parses a command line that has arguments besides the flags, in any order.
+
+    Args:
+      cls: a frozen dataclass whose fields are declared with `flag`.
+      arguments: the command line without the program's name.
+
+    Returns:
+      the arguments that are no flags, and an instance of `cls`.
+
+    Raises:
+      UserError: an unknown flag or an invalid value.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    types = _types(cls)
+    texts, words = _texts(arguments, fields, types)
+    values = {k: parse_value(fields[k], types[k], text) for k, text in texts.items()}
+    return words, cls(**values)
+
+
 def _levels(field: dataclasses.Field, kind: type, text: str) -> tuple[Any, ...]:
     """Parses a comma-separated list of levels; repeated levels are dropped."""
     parts = [part for part in text.split(",") if part]
@@ -389,16 +413,17 @@ def _levels(field: dataclasses.Field, kind: type, text: str) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(parse_value(field, kind, part) for part in parts))
 
 
-def _texts(arguments, fields, types) -> dict[str, str]:
-    """Splits a command line into {field: text}, by absl's syntax."""
+def _texts(arguments, fields, types) -> tuple[dict[str, str], list[str]]:
+    """Splits a command line, by absl's syntax, into {field: text} and other words."""
     parser = flags.FlagValues()
+    parser.set_gnu_getopt(True)  # flags may follow other words
     for name in fields:
         if types[name] is bool:
             flags.DEFINE_boolean(name, None, "", flag_values=parser)
         else:
             flags.DEFINE_string(name, None, "", flag_values=parser)
     try:
-        rest = parser(["", *arguments])[1:]
+        words = parser(["", *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
         for name, field in fields.items():
             if field.metadata.get("formerly") == error.flagname:
@@ -419,15 +444,11 @@ def _texts(arguments, fields, types) -> dict[str, str]:
         ) from None
     except flags.Error as error:
         raise UserError("flag-syntax", " ".join(str(error).split())) from None
-    if rest:
-        raise UserError(
-            "not-a-flag", f"{rest[0]}: flags begin with --; --help lists the flags"
-        )
     texts = {name: str(parser[name].value) for name in fields if parser[name].present}
     for name, text in texts.items():
         if text == "" and types[name] is not str:
             raise UserError("flag-without-value", f"--{name}=: give a value")
-    return texts
+    return texts, words
 
 
 def describe(cls: type, factors: Mapping[str, Sequence[Any]]) -> str:

@@ -1,4 +1,4 @@
-"""User errors, each one line, and the exit codes of every command."""
+"""User errors, each one line on the terminal, and the exit codes of every command."""
 
 import difflib
 import importlib
@@ -7,20 +7,32 @@ from collections.abc import Iterable
 from typing import Any
 
 DONE = 0
-FAILED_RUNS = 1  # finished, but runs failed, no checkpoint is usable, or bits differ
-USAGE = 2  # bad flags or config, or a data set that is not prepared
+FAILED_RUNS = 1  # also: no checkpoint is usable, or a replay differs
+USAGE = 2
 DAMAGED_DATA = 66
 LOCKED = 73
-DISK = 74  # a directory that cannot be written, or a full disk
-PREEMPTED = 75  # stopped by a signal; the same command resumes
+DISK = 74
+PREEMPTED = 75
+
+EXIT_CODES = {
+    DONE: "done",
+    FAILED_RUNS: "a run failed",
+    USAGE: "wrong flags, or a data set that is not prepared",
+    DAMAGED_DATA: "a damaged file",
+    LOCKED: "the directory is locked by another process",
+    DISK: "a full disk, or a directory that is not writable",
+    PREEMPTED: "stopped by a signal; the same command resumes",
+}
 
 
 class UserError(Exception):
-    """A mistake of the user or a fault of the machine: one line, never a traceback.
+    """A mistake of the user or a fault of the machine, shown without a traceback.
+
+    The terminal shows `error[ERROR_ID]: MESSAGE`.
 
     Args:
-      error_id: names the kind of error; stable between versions, shown in brackets.
-      message: names the flag or path, and says what to do.
+      error_id: the kind of error, stable between versions.
+      message: one line: the flag or path, the fault, and what to do.
       code: the exit code of the process.
     """
 
@@ -33,7 +45,14 @@ class UserError(Exception):
 def closest_match(
     word: str, known: Iterable[str], *, cutoff: float = 0.5
 ) -> str | None:
-    """The known word that `word` may be a typo of; common prefixes count more."""
+    """Returns the known word that `word` is probably a typo of.
+
+    Args:
+      word: the unknown word.
+      known: the valid words.
+      cutoff: the smallest similarity of a match: 1 for equal words, plus up to 0.3 for
+        a common prefix.
+    """
 
     def similarity(other: str) -> float:
         prefix = len(os.path.commonprefix([word, other])) / max(len(other), 1)
@@ -46,18 +65,23 @@ def closest_match(
 def import_extra(name: str, *, extra: str, purpose: str) -> Any:
     """Imports a package of an optional extra.
 
+    Args:
+      name: the package.
+      extra: the extra of dljax that installs the package.
+      purpose: the flag or the feature that needs the package.
+
     Raises:
-      UserError: the package is not installed; names `purpose` and the pip command.
+      UserError: the package is not installed.
     """
     try:
         return importlib.import_module(name)
     except ImportError:
         raise UserError(
             "extra-not-installed",
-            f"{purpose} needs {name}: pip install 'dljax[{extra}]'",
+            f"{purpose} needs {name}; run: pip install 'dljax[{extra}]'",
         ) from None
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type where there is none."""
+    """Returns the first line of an error's message, or its type if that is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

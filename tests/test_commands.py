@@ -1,43 +1,57 @@
 """The command `dljax`: its help, its mistakes, and the form of earlier versions."""
 
+import importlib
 import subprocess
 import sys
 
 import pytest
+from user_errors import check_stderr, user_error
 
 from dljax import __main__ as dljax_command
-from dljax.errors import DONE, USAGE, UserError
+from dljax.errors import DONE, USAGE
+
+OLD_FORMS = ("report", "replay", "evaluate", "sample", "judge")
+
+
+def command_module(name):
+    return importlib.import_module(f"dljax.commands.{name}")
 
 
 @pytest.mark.parametrize("name", dljax_command.COMMANDS)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_every_command_answers_help(name, flag, capsys):
     assert dljax_command.run([name, flag]) == DONE
-    assert capsys.readouterr().out.startswith(f"dljax {name} ")
+    text = capsys.readouterr().out
+    module = command_module(name)
+    assert text.startswith(f"usage: dljax {name} {module.USAGE}\n")
+    assert module.__doc__.strip() in text
+    codes = [line.split()[0] for line in text.splitlines() if line[2:3].isdigit()]
+    assert {int(code) for code in codes} == {*module.EXIT_CODES, USAGE}
+    assert all(line.startswith("dljax ") for line in module.EXAMPLES)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_help_lists_every_command(arguments, capsys):
     assert dljax_command.run(arguments) == DONE
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    lines = capsys.readouterr().out.splitlines()
     for name in dljax_command.COMMANDS:
-        assert any(line.startswith(f"dljax {name} ") for line in lines)
+        sentence = command_module(name).__doc__.splitlines()[0]
+        assert f"  {name:<10}{sentence}" in lines
 
 
 def test_an_unknown_command_names_the_nearest():
-    with pytest.raises(UserError, match="did you mean replay?") as raised:
-        dljax_command.run(["reply", "RUN"])
-    assert raised.value.code == USAGE
+    with user_error("unknown-command", "dljax reply", "replay"):
+        dljax_command.run(["reply", "TRIAL"])
 
 
-@pytest.mark.parametrize("name", ["report", "replay", "evaluate", "sample", "judge"])
+@pytest.mark.parametrize("name", OLD_FORMS)
 def test_the_old_form_names_the_new_one(name):
     done = subprocess.run(
-        [sys.executable, "-m", f"dljax.{name}", "RUN"], capture_output=True, text=True
+        [sys.executable, "-m", f"dljax.{name}", "TRIAL"], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (USAGE, "")
-    assert f"dljax {name}" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    check_stderr(done.stderr, "renamed-command", f"dljax.{name}", f"dljax {name}")
 
 
 def test_help_needs_no_jax():

@@ -1,10 +1,11 @@
-"""dljax judge DIR --dataset=NAME: compares a folder of images with real ones.
+"""Compares a folder of generated images with the real images of a data set.
 
-A small CNN is trained deterministically on the data set's training images. In its
-features the folder's PNG files, of the data set's size, are compared with as many
-held-out images: Frechet and kernel distance, precision and recall. Baselines: as many
-other real images, draws of a Gaussian fitted to the training pixels, and noise. Last,
-the share of each class. `dljax sample RUN --n=1000 --out=DIR` makes such a folder.
+DIR is a folder of PNG files of the data set's image size, for example of
+`dljax sample TRIAL --n=1000 --out=DIR`. The command trains a small CNN on the data
+set's training images, deterministically, and compares the features of DIR's images with
+those of as many test images. It prints the Frechet distance, the kernel distance (KID),
+precision and recall, and the share of each class among DIR's images. Baselines are
+other test images, samples of a Gaussian fitted to the training pixels, and noise.
 """
 
 import dataclasses
@@ -13,36 +14,43 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from dljax import config as configs
+from dljax.commands.arguments import parse
 from dljax.config import flag
-from dljax.errors import DONE, UserError
+from dljax.errors import DAMAGED_DATA, DONE, UserError
+from dljax.errors import EXIT_CODES as MEANINGS
+
+USAGE = "DIR --dataset=NAME"
+EXIT_CODES = {code: MEANINGS[code] for code in (DONE, DAMAGED_DATA)}
+EXAMPLES = (
+    "dljax sample runs/STUDY/TRIAL --n=1000 --out=samples",
+    "dljax judge samples --dataset=digits",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Flags."""
+    """Flags of `dljax judge`."""
 
-    dataset: str = flag("digits", "the data set of the real images")
-    data_dir: str = flag("", "where data sets are prepared")
-    manual_dir: str = flag("", "a folder with the data set's original files")
-    download: bool = flag(False, "fetch the data set from the network if need be")
-    resize: int = flag(0, "images become NxN pixels; 0: as they are", low=0)
-    seed: int = flag(0, "the seed whose split is used", low=0)
+    dataset: str = flag("digits", "name of the data set of the real images")
+    data_dir: str = flag(
+        "", "directory of prepared data sets (default: $TFDS_DATA_DIR, else TFDS's)"
+    )
+    manual_dir: str = flag("", "directory with the data set's original files")
+    download: bool = flag(False, "download the data set if it is not prepared")
+    resize: int = flag(0, "resize images to N x N pixels (0: keep their size)", low=0)
+    seed: int = flag(0, "seed of the data split and of the CNN", low=0)
     evaluator_steps: int = flag(
-        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+        1000, "updates of the CNN that computes features", low=1, formerly="recogniser"
     )
 
 
 def main(arguments: list[str]) -> int:
-    """Prints a table of distances and the shares of the classes; exit code 0.
+    """Runs `dljax judge`; returns the exit code.
 
     Raises:
       UserError: the data set is missing, or the images are too few or of another size.
     """
-    if not arguments or arguments[0].startswith("-"):
-        raise UserError("usage", "usage: dljax judge DIR --dataset=NAME")
-    folder, *flags = arguments
-    config = configs.parse(Config, flags, factors={}).config
+    (folder,), config = parse("judge", USAGE, arguments, Config)
     from dljax import backend
 
     backend.prepare()
@@ -84,10 +92,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _check_count(folder: str, count: int, generated: int, test: int) -> None:
-    """Warns of few images.
+    """Checks the number of images, and warns if it is smaller than the features'.
 
     Raises:
-      UserError: there are too few for the metrics of nearest neighbours.
+      UserError: too few images for the nearest neighbours of precision and recall.
     """
     from dljax.metrics.generative_metrics import NEIGHBOURS
     from dljax.training.image_evaluator import NUM_FEATURES
@@ -95,19 +103,19 @@ def _check_count(folder: str, count: int, generated: int, test: int) -> None:
     if count <= NEIGHBOURS:
         raise UserError(
             "too-few-images",
-            f"{folder}: {generated} images, of {test} to test on, are too "
-            f"few: more than {NEIGHBOURS} are compared with half of the test images",
+            f"{folder}: {generated} images and {test} test images are too few; give "
+            f"more than {NEIGHBOURS} images and twice as many test images",
         )
     if count <= NUM_FEATURES:
         print(
-            f"{count} images are few: distances of {NUM_FEATURES} features are to be "
-            "read beside those of the baselines only",
+            f"warning: {count} images for {NUM_FEATURES} features; compare the "
+            "distances with the baselines' only",
             file=sys.stderr,
         )
 
 
 def _print_distances(images: Mapping[str, Any], real: Any, feature_fn: Any) -> None:
-    """A row of distances to the real images for each array (n, h, w, c)."""
+    """Prints a row of distances to the real images for each array (n, h, w, c)."""
     from dljax.training.image_evaluator import distances
 
     reference, _ = feature_fn(real)
@@ -121,10 +129,14 @@ def _print_distances(images: Mapping[str, Any], real: Any, feature_fn: Any) -> N
 
 
 def _read_images(folder: pathlib.Path, shape: tuple[int, ...]) -> Any:
-    """The PNG files of a folder as float32 (n, h, w, c) in [0, 1], by number.
+    """Reads a folder's PNG files as float32 (n, h, w, c) in [0, 1], sorted by number.
+
+    Args:
+      folder: the folder.
+      shape: (h, w, c) of the data set's images.
 
     Raises:
-      UserError: there are none, or an image has another size.
+      UserError: no PNG file, or an image of another size.
     """
     import numpy as np
 
@@ -132,7 +144,9 @@ def _read_images(folder: pathlib.Path, shape: tuple[int, ...]) -> Any:
 
     files = sorted(folder.glob("*.png"), key=lambda path: (len(path.stem), path.stem))
     if not files:
-        raise UserError("no-image-files", f"{folder}: no PNG files there")
+        raise UserError(
+            "no-image-files", f"{folder}: no PNG files; give a folder that has some"
+        )
     images = []
     for path in files:
         with open_image(path, path) as image:
@@ -143,7 +157,8 @@ def _read_images(folder: pathlib.Path, shape: tuple[int, ...]) -> Any:
             )
             raise UserError(
                 "image-size-differs",
-                f"{path}: is {size}, and the data set's images are {expected}",
+                f"{path}: {size} pixels, but the data set has {expected}; give images "
+                "of that size, or --resize=N",
             )
         images.append(array.reshape(shape).astype(np.float32) / 255)
     return np.stack(images)

@@ -1,27 +1,41 @@
-"""dljax record WORKDIR [--out=DIR]: writes a finished study's result as one JSON file.
+"""Writes the result of a finished study as one JSON file.
 
-WORKDIR is a study's directory. The file is DIR/NAME-DATASET.json: the spec, the values
-per seed, intervals, contrasts and the verdict, with versions, hardware, minutes and
-date. DIR is experiments/results by default. Only a study that its rule decides on is
+WORKDIR is a study's directory. The file is DIR/NAME-DATASET.json; it holds the spec,
+the values per seed, intervals, contrasts and the verdict, with versions, hardware,
+minutes and date. Tables and figures of the documentation are generated from these
+files, and `dljax list` shows their verdicts. Only a study whose rule gives a verdict is
 recorded: of the full size, finished, without failed runs, under an unchanged rule.
 """
 
+import dataclasses
 import pathlib
 
-from absl import flags
+from dljax.commands.arguments import parse
+from dljax.config import flag
+from dljax.errors import DAMAGED_DATA, DISK, DONE
+from dljax.errors import EXIT_CODES as MEANINGS
 
-RESULTS = "experiments/results"
+USAGE = "WORKDIR [--out=DIR]"
+EXIT_CODES = {code: MEANINGS[code] for code in (DONE, DAMAGED_DATA, DISK)}
+EXAMPLES = ("dljax record runs/cnn_vs_mlp-digits",)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Flags of `dljax record`."""
+
+    out: str = flag("experiments/results", "directory of the file")
 
 
 def main(arguments: list[str]) -> int:
-    """Records a study's result; returns the exit code.
+    """Runs `dljax record`; returns the exit code.
 
     Raises:
       UserError: WORKDIR holds no study, or no verdict is given on it.
     """
-    from dljax.errors import DONE, UserError
+    (workdir,), config = parse("record", USAGE, arguments, Config)
+    from dljax.errors import UserError
 
-    workdir, out = _parse(arguments)
     directory = pathlib.Path(workdir).expanduser().absolute()
     if not directory.is_dir():
         raise UserError(
@@ -39,25 +53,10 @@ def main(arguments: list[str]) -> int:
             "not-a-study", f"{directory}: no study.json there; give a study's directory"
         )
     result = record_study(import_experiment(spec.module), directory, spec)
-    folder = pathlib.Path(out).expanduser()
+    folder = pathlib.Path(config.out).expanduser()
     check_writable(folder, "out")
     path = folder / f"{result.name}.json"
     with explain_disk_errors(folder):
         recorded_results.write(path, result)
     print(f"{result.verdict}: {path}")
     return DONE
-
-
-def _parse(arguments: list[str]) -> tuple[str, str]:
-    from dljax.errors import UserError
-
-    usage = "usage: dljax record WORKDIR [--out=DIR]"
-    parser = flags.FlagValues()
-    flags.DEFINE_string("out", RESULTS, "", flag_values=parser)
-    try:
-        names = parser(["", *arguments])[1:]
-    except flags.Error as error:
-        raise UserError("usage", f"{' '.join(str(error).split())}; {usage}") from None
-    if len(names) != 1:
-        raise UserError("usage", usage)
-    return names[0], str(parser["out"].value)

@@ -1,25 +1,52 @@
-"""dljax replay RUN [--data_dir=DIR]: trains a finished trial again and compares.
+"""Trains a finished trial again and compares the metrics and the state.
 
-RUN is a trial's directory; it is not changed. The trial is trained again in a scratch
-directory, and every row of its metrics and every array of its last state are compared.
-Prints "identical" (bit for bit), "within tolerance" (rtol 1e-3, atol 1e-5; and
-how far) or "different" (the first row and array that differ), and warns where versions,
-cores or device are not those of the manifest. --data_dir says where the data are now.
+TRIAL is a trial's directory; it is not changed. The trial is trained again in a
+temporary directory; every row of metrics.jsonl and every array of the final state are
+compared. The command prints "identical" (bit for bit), "within tolerance" (rtol 1e-3,
+atol 1e-5) or "different", with the first difference. It warns where package versions,
+cores or devices differ from the manifest's.
 """
 
+import dataclasses
 import pathlib
 import sys
 import tempfile
 
-from absl import flags
+from dljax.commands.arguments import parse
+from dljax.config import flag
+from dljax.errors import DONE, FAILED_RUNS, PREEMPTED
+
+USAGE = "TRIAL [--data_dir=DIR]"
+EXIT_CODES = {
+    DONE: "identical, or within tolerance",
+    FAILED_RUNS: "different, or without a usable checkpoint",
+    PREEMPTED: "stopped by a signal",
+}
+EXAMPLES = (
+    "dljax replay runs/STUDY/TRIAL",
+    "dljax replay runs/STUDY/TRIAL --data_dir=/data/tfds",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Flags of `dljax replay`."""
+
+    data_dir: str = flag(
+        "", "directory of prepared data sets (default: the trial's --data_dir)"
+    )
 
 
 def main(arguments: list[str]) -> int:
-    """Replays a trial; exit code 0 if identical or within tolerance, else 1."""
-    run, data_dir = _parse(arguments)
+    """Runs `dljax replay`; returns the exit code.
+
+    Raises:
+      UserError: the trial is not finished, or has no checkpoint; see `loading.find`.
+    """
+    (run,), config = parse("replay", USAGE, arguments, Config)
     from dljax import backend
     from dljax.cli import stop_on_signals
-    from dljax.errors import DONE, FAILED_RUNS, PREEMPTED, UserError
+    from dljax.errors import UserError
     from dljax.studies import loading
     from dljax.trials import checkpoint, compare, disk, manifest, metrics_log
     from dljax.trials.progress import TerminalProgress
@@ -28,26 +55,29 @@ def main(arguments: list[str]) -> int:
 
     stop = stop_on_signals()
     backend.prepare()
-    stored = loading.find(run, data_dir=data_dir)
+    stored = loading.find(run, data_dir=config.data_dir)
     directory, trial = stored.directory, stored.trial
     if status(directory).kind in ("new", "half done"):
         raise UserError(
             "trial-not-finished",
-            f"{run}: is not finished; the study's command resumes it",
+            f"{run}: the trial is not finished; run the study's command to resume it",
         )
     recorded = disk.read_json(directory / "manifest.json")
     if recorded is None:
-        _warn("manifest.json is missing or damaged; what it says cannot be compared")
+        _warn("manifest.json is missing or damaged; versions are not compared")
     else:
         for line in manifest.differences(recorded, manifest.environment(trial.config)):
-            _warn(f"{line}; the bits may differ")
+            _warn(f"{line}; bit-identical results are not guaranteed")
     if status(directory).kind == "changed":
-        _warn("metrics.jsonl is not what it was when the trial was done")
+        _warn("metrics.jsonl was changed after the trial was done")
 
     state = checkpoint.read(directory / "checkpoints", log=_warn)
     if state is None:
         raise UserError(
-            "no-checkpoint", f"{run}: no checkpoint in it to compare with", FAILED_RUNS
+            "no-checkpoint",
+            f"{run}: no usable checkpoint to compare with; run the study again in "
+            "another --workdir",
+            FAILED_RUNS,
         )
     with tempfile.TemporaryDirectory(prefix="dljax-replay-") as scratch:
         replayed_directory = pathlib.Path(scratch, trial.name)
@@ -61,7 +91,7 @@ def main(arguments: list[str]) -> int:
             progress=progress,
         )
         if outcome.stopped:
-            progress.log("stopped; a replay starts from the first step")
+            progress.log("stopped; the next replay starts at step 0 again")
             return PREEMPTED
         replayed = checkpoint.read(replayed_directory / "checkpoints", log=_warn)
         assert replayed is not None, "a finished trial has a checkpoint"
@@ -78,21 +108,6 @@ def main(arguments: list[str]) -> int:
         if part.first_difference:
             print(f"  {part.first_difference}")
     return FAILED_RUNS if worse.outcome == compare.DIFFERENT else DONE
-
-
-def _parse(arguments: list[str]) -> tuple[str, str]:
-    from dljax.errors import UserError
-
-    usage = "usage: dljax replay RUN [--data_dir=DIR]"
-    parser = flags.FlagValues()
-    flags.DEFINE_string("data_dir", "", "", flag_values=parser)
-    try:
-        runs = parser(["", *arguments])[1:]
-    except flags.Error as error:
-        raise UserError("usage", f"{' '.join(str(error).split())}; {usage}") from None
-    if len(runs) != 1:
-        raise UserError("usage", usage)
-    return runs[0], str(parser["data_dir"].value)
 
 
 def _warn(line: str) -> None:

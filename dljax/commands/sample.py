@@ -1,10 +1,9 @@
-"""dljax sample RUN --prompt=TEXT --n=5: samples of a finished run's network.
+"""Samples texts, images, sounds or music from a trained network.
 
-RUN is a trial's directory. A language model continues the prompt, a translator
-translates it; for a network that generates images or sounds by class it is a class.
-Tokens are drawn one by one, or with --greedy each is the likeliest. Texts are printed;
-images, sounds and music are written to --out as PNG, WAV and MIDI files. Music begins
-with the first chord of a test piece.
+TRIAL is a trial's directory. A language model continues the prompt, and a translation
+model translates it; for a class-conditional generator the prompt is a class. Texts are
+printed. Images, sounds and music are written to --out as PNG, WAV and MIDI files. Music
+begins with the first chord of a test piece.
 """
 
 import dataclasses
@@ -13,9 +12,10 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from dljax import config as configs
+from dljax.commands.arguments import parse as parse_arguments
 from dljax.config import flag
-from dljax.errors import DONE, UserError
+from dljax.errors import DISK, DONE, FAILED_RUNS, UserError
+from dljax.errors import EXIT_CODES as MEANINGS
 from dljax.rendering import (
     Audio,
     Images,
@@ -27,35 +27,47 @@ from dljax.rendering import (
     of_kind,
 )
 
+USAGE = "TRIAL [--prompt=TEXT] [--n=N] [--out=DIR]"
+EXIT_CODES = {
+    DONE: MEANINGS[DONE],
+    FAILED_RUNS: "no checkpoint is usable",
+    DISK: MEANINGS[DISK],
+}
+EXAMPLES = (
+    "dljax sample runs/STUDY/TRIAL --prompt='The ' --length=200",
+    "dljax sample runs/STUDY/TRIAL --prompt=3 --n=100 --out=threes",
+)
 TOKEN_FLAGS = ("length", "temperature", "top_k", "top_p", "greedy")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Flags."""
+    """Flags of `dljax sample`."""
 
-    prompt: str = flag("", "text to continue or translate; or a class")
+    prompt: str = flag("", "text to continue or translate, or a class")
     n: int = flag(5, "number of samples", low=1)
-    length: int = flag(0, "tokens of a text; 0: as many as an example has", low=0)
+    length: int = flag(0, "tokens per text (0: the length of an example)", low=0)
     temperature: float = flag(
-        1.0, "logits are divided by it: below 1 the likely become likelier", low=0.01
+        1.0, "divisor of the logits; below 1 favours likely tokens", low=0.01
     )
-    top_k: int = flag(0, "draw from the k likeliest tokens; 0: from all", low=0)
+    top_k: int = flag(0, "sample from the k most likely tokens (0: all)", low=0)
     top_p: float = flag(
-        1.0, "draw from the likeliest tokens that have this share together", low=0.01
+        1.0,
+        "sample from the most likely tokens with this total probability",
+        low=0.01,
     )
-    greedy: bool = flag(False, "the likeliest token each time")
-    variant: str = flag("", "variant of the trial; default its first")
-    seed: int = flag(-1, "seed of the trial; -1: its first", low=-1)
+    greedy: bool = flag(False, "always take the most likely token")
+    variant: str = flag("", "variant of the run (default: the trial's first)")
+    seed: int = flag(-1, "seed of the run (-1: the trial's first)", low=-1)
     sampling_seed: int = flag(0, "seed of the samples", low=0, formerly="draw")
-    out: str = flag("", "directory of the files; default RUN/samples")
+    out: str = flag("", "directory of the files (default: TRIAL/samples)")
 
 
 def main(arguments: list[str]) -> int:
-    """Prints texts, or the paths of the files; exit code 0.
+    """Runs `dljax sample`; returns the exit code.
 
     Raises:
-      UserError: --out has files already; see `generate` and `write`.
+      UserError: --out is not empty; see `parse`, `generate` and `write`.
     """
     run, config = parse(arguments)
     from dljax import backend
@@ -65,8 +77,7 @@ def main(arguments: list[str]) -> int:
     if count := len(list(folder.glob("*"))):
         raise UserError(
             "directory-not-empty",
-            f"--out={folder}: has {count} files already, among which these would be "
-            "lost; give another",
+            f"--out={folder}: has {count} files already; give another directory",
         )
     renderings = generate(run, config)
     for record in of_kind(renderings, Texts):
@@ -78,15 +89,12 @@ def main(arguments: list[str]) -> int:
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, Config]:
-    """The trial's directory, and the flags.
+    """Parses a command line; returns the trial's directory and the flags.
 
     Raises:
-      UserError: there is no directory, or a flag is wrong.
+      UserError: no directory, or an invalid flag.
     """
-    if not arguments or arguments[0].startswith("-"):
-        raise UserError("usage", "usage: dljax sample RUN [--prompt=TEXT] [--n=N]")
-    run, *flags = arguments
-    config = configs.parse(Config, flags, factors={}).config
+    (run,), config = parse_arguments("sample", USAGE, arguments, Config)
     if config.top_p > 1:
         raise UserError(
             "flag-out-of-range", f"--top_p={config.top_p}: must be at most 1"
@@ -95,11 +103,15 @@ def parse(arguments: Sequence[str]) -> tuple[str, Config]:
 
 
 def generate(run: str, config: Config) -> Renderings:
-    """Renderings of what a trial's network generates.
+    """Samples from one run of a trial; returns renderings.
+
+    Args:
+      run: the trial's directory.
+      config: the flags.
 
     Raises:
-      UserError: see `loading.load`; the trial has no such seed or variant, its network
-        generates nothing, or the prompt is none of its classes.
+      UserError: the trial has no such seed or variant, the network generates nothing,
+        or the prompt is not a class; see `loading.load`, too.
     """
     import jax
 
@@ -118,28 +130,48 @@ def generate(run: str, config: Config) -> Renderings:
 
 
 def find_run(run: str, config: Config, runs: Sequence[tuple[str, int]]) -> int:
-    """The index of the run of --variant and --seed among a trial's (variant, seed)."""
+    """Returns the index of --variant and --seed in a trial's runs.
+
+    Args:
+      run: the trial's directory, for errors.
+      config: the flags.
+      runs: (variant, seed) of each run.
+
+    Raises:
+      UserError: no run has this variant and seed.
+    """
     variants = list(dict.fromkeys(variant for variant, _ in runs))
     if config.variant and config.variant not in variants:
         known = ", ".join(variants)
         raise UserError(
             "unknown-variant",
-            f"--variant={config.variant}: the variants of {run} are {known}",
+            f"--variant={config.variant}: not in {run}; variants are {known}",
         )
     variant = config.variant or variants[0]
     seeds = [seed for name, seed in runs if name == variant]
     if config.seed >= 0 and config.seed not in seeds:
         raise UserError(
-            "unknown-seed", f"--seed={config.seed}: the seeds of {run} are {seeds}"
+            "unknown-seed",
+            f"--seed={config.seed}: not in {run}; "
+            f"seeds are {', '.join(map(str, seeds))}",
         )
     return runs.index((variant, config.seed if config.seed >= 0 else seeds[0]))
 
 
 def continue_prompts(config: Config, task: Any, source: Any, state: Any) -> Renderings:
-    """What a network generates from the prompt, token by token.
+    """Continues --prompt token by token with an autoregressive network.
+
+    Args:
+      config: the flags.
+      task: has `generate`.
+      source: has `encode_prompts` and `render`.
+      state: the state of one run.
+
+    Returns:
+      --n renderings: texts, or images and sounds of pixel tokens.
 
     Raises:
-      UserError: --length of images; see `Source.encode_prompts`.
+      UserError: --length for images; see `Source.encode_prompts`.
     """
     import jax
     import numpy as np
@@ -150,7 +182,7 @@ def continue_prompts(config: Config, task: Any, source: Any, state: Any) -> Rend
 
     if config.length and "pixels" in source.arrays:
         raise UserError(
-            "flag-not-applicable", "--length: is of texts; an image has all its pixels"
+            "flag-not-applicable", "--length: images have a fixed size; omit the flag"
         )
     batch = source.encode_prompts([config.prompt] * config.n)
     draw = functools.partial(
@@ -173,11 +205,18 @@ def continue_prompts(config: Config, task: Any, source: Any, state: Any) -> Rend
 def generate_images(
     run: str, config: Config, task: Any, source: Any, state: Any
 ) -> Renderings:
-    """Images and their sound, of a task whose samples are "generated".
+    """Generates --n images, and their sounds where images are spectrograms.
+
+    Args:
+      run: the trial's directory, for errors.
+      config: the flags.
+      task: `task.sample` returns "generated".
+      source: a source of images.
+      state: the state of one run.
 
     Raises:
-      UserError: there are none, a flag is of tokens, or the prompt is not a class that
-        images are generated for.
+      UserError: the task generates no images, a flag applies to tokens only, or the
+        prompt is not a class that the network is conditioned on.
     """
     import numpy as np
 
@@ -190,7 +229,8 @@ def generate_images(
     if config.prompt and config.prompt not in source.classes:
         raise UserError(
             "unknown-class",
-            f"--prompt={config.prompt}: must be one of {', '.join(source.classes)}",
+            f"--prompt={config.prompt}: unknown class; classes are "
+            f"{', '.join(source.classes)}",
         )
     label = np.arange(config.n, dtype=np.int32) % len(source.classes)
     if config.prompt:
@@ -202,7 +242,7 @@ def generate_images(
     if config.prompt and "target_class" not in samples:
         raise UserError(
             "not-conditional",
-            f"--prompt: {run} makes images of no class that is asked for",
+            f"--prompt: the network of {run} is unconditional; omit the flag",
         )
     return render_images(
         source,
@@ -216,11 +256,20 @@ def generate_images(
 def continue_examples(
     run: str, config: Config, task: Any, source: Any, state: Any
 ) -> Renderings:
-    """Texts or music of a task that takes no prompt: its samples of n of seed 0's test
-    examples.
+    """Generates texts or music from test examples with a task that takes no prompt.
+
+    Args:
+      run: the trial's directory, for errors.
+      config: the flags.
+      task: `task.sample` returns "prediction".
+      source: has `render`.
+      state: the state of one run.
+
+    Returns:
+      --n renderings, each of a random test example of seed 0's split.
 
     Raises:
-      UserError: there are none, or a flag is of prompts and tokens.
+      UserError: the task generates neither, or a flag applies to prompts or tokens.
     """
     import numpy as np
 
@@ -231,7 +280,7 @@ def continue_examples(
     rows = source.split(0)["test"]
     rows = np.resize(np.random.default_rng(0).permutation(rows), config.n)
     samples = _sample(config, task, state, source.gather(source.arrays, rows))
-    if np.ndim(samples.get("prediction", 0)) < 2:  # a class is an answer, not a text
+    if np.ndim(samples.get("prediction", 0)) < 2:  # classes, not texts
         raise _nothing_to_sample(run)
     renderings = tuple(
         record
@@ -244,13 +293,14 @@ def continue_examples(
     _refuse_token_flags(run, config)
     if config.prompt:
         raise UserError(
-            "flag-not-applicable", f"--prompt: {run} goes on from nothing of yours"
+            "flag-not-applicable",
+            f"--prompt: the network of {run} takes no prompt; omit the flag",
         )
     return renderings
 
 
 def _sample(config: Config, task: Any, state: Any, batch: Any) -> dict[str, Any]:
-    """Host arrays of a batch and of the task's samples of it."""
+    """Returns a batch and the task's samples for it, as NumPy arrays."""
     import jax
     import numpy as np
 
@@ -269,7 +319,8 @@ def _is_generated(record: Rendering) -> bool:
 def _nothing_to_sample(run: str) -> UserError:
     return UserError(
         "nothing-to-sample",
-        f"{run}: its network makes no text, images or sounds that can be asked for",
+        f"{run}: the network generates no texts, images, sounds or music; give another "
+        "trial",
     )
 
 
@@ -278,17 +329,18 @@ def _refuse_token_flags(run: str, config: Config) -> None:
         if getattr(config, name) != getattr(Config(), name):
             raise UserError(
                 "flag-not-applicable",
-                f"--{name}: is of what is drawn token by token from a prompt, which "
-                f"{run} does not",
+                f"--{name}: {run} generates no tokens from a prompt; omit the flag",
             )
 
 
 def write(renderings: Renderings, folder: pathlib.Path) -> list[pathlib.Path]:
-    """Writes N.png of images, N.wav of sounds, N.mid and N.wav of music; returns the
-    paths of the files.
+    """Writes images to N.png, sounds to N.wav, music to N.mid and N.wav.
+
+    Returns:
+      the paths of the files.
 
     Raises:
-      UserError: the directory cannot be written, or for music the extra is missing.
+      UserError: the directory is not writable, or the extra for music is missing.
     """
     from dljax.reporting import audio_files
     from dljax.trials import disk
@@ -313,7 +365,7 @@ def write(renderings: Renderings, folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _write_image(pixels: Any, path: pathlib.Path) -> pathlib.Path:
-    """Writes (h, w, c) in [0, 1] as a PNG file."""
+    """Writes pixels (h, w, c) in [0, 1] as a PNG file; returns the path."""
     import numpy as np
     from PIL import Image
 

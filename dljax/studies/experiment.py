@@ -5,10 +5,12 @@ import importlib.util
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dljax import config as configs
 from dljax.errors import UserError
+from dljax.studies import shipped_experiments
 from dljax.studies.check import check
 from dljax.studies.rule import task_hash
 from dljax.studies.study import Study
@@ -131,20 +133,43 @@ class Numbers(dict):
 
 
 def import_experiment(name: str) -> Experiment:
-    """The experiment of a study.json's "module": a module's name or a script's path."""
-    if not name.endswith(".py"):
-        try:
-            return of_module(importlib.import_module(name))
-        except ModuleNotFoundError as error:
-            raise UserError(
-                "no-experiment", f"{name}: {error}; run from where it can be imported"
-            ) from None
-    spec = importlib.util.spec_from_file_location(pathlib.Path(name).stem, name)
-    if spec is None or spec.loader is None or not pathlib.Path(name).is_file():
+    """Imports the experiment that a study.json names.
+
+    Args:
+      name: a module's name or a script's path. `experiments.NAME`, as a checkout of
+        dljax records it, is also found where dljax is installed.
+
+    Raises:
+      UserError: there is no such module or script.
+    """
+    if name.endswith(".py"):
+        return of_module(import_script(pathlib.Path(name)))._replace(module=name)
+    try:
+        return of_module(importlib.import_module(name))
+    except ModuleNotFoundError as error:
+        short = name.removeprefix(f"{shipped_experiments.PACKAGE}.")
+        short = short.removeprefix("experiments.")
+        if short != name and shipped_experiments.has(short):
+            return of_module(shipped_experiments.import_module(short))
         raise UserError(
-            "no-experiment", f"{name}: the experiment's script is not there"
+            "no-experiment",
+            f"{name}: {error}; run the command in the directory of the experiment's "
+            "project",
+        ) from None
+
+
+def import_script(path: pathlib.Path) -> ModuleType:
+    """Imports an experiment's script by its path.
+
+    Raises:
+      UserError: there is no such script.
+    """
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UserError(
+            "no-experiment", f"{path}: no such script; move the experiment back there"
         )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return of_module(module)._replace(module=name)
+    return module
