@@ -63,7 +63,10 @@ class Config(RunConfig):
         2e-3, "Adam's peak learning rate; a quarter for a GAN", low=0
     )
     evaluator_steps: int = flag(
-        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+        1000,
+        "updates of the classifier that scores samples",
+        low=1,
+        formerly="recogniser",
     )
     seeds: int = flag(4, "number of seeds", low=1)
     steps: int = flag(80, "updates; five times as many for a VAE and a GAN", low=1)

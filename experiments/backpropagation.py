@@ -1,27 +1,23 @@
-"""What is backpropagation good for?
+"""What does backpropagation add to training the output layer alone?
 
 Claim: "Backpropagation lets hidden layers learn, by sending the error back."
 
-One feed-forward net of two hidden layers, trained by five ways to a gradient:
-backprop    jax.grad, that is, backpropagation
-by_hand     the backward pass written out; it has to be the same
-difference  finite differences, one weight at a time: the same gradient without any
-            error sent back, from 2,964 forward passes an update
-alignment   feedback alignment: the error is sent back through fixed random weights
-last_layer  the output layer alone learns, hidden layers stay as they were drawn
+An MLP with two hidden layers is trained with the gradient of one of five methods:
 
-    python -m experiments.backpropagation
+    backprop    `jax.grad`
+    by_hand     the backward pass written out: the same gradient
+    difference  finite differences, one weight at a time: the same gradient from 2,964
+                forward passes per update, without any error sent back
+    alignment   feedback alignment: the error is sent back through fixed random weights
+                (Lillicrap et al. 2016)
+    last_layer  the gradient of the output layer; the hidden layers keep their initial
+                weights
 
-Digits, 10 seeds over five folds, 90 seconds on 2 x86-64 cores, of which finite
-differences take 79: supported. Test accuracy with 95 % intervals: backpropagation, by
-jax.grad and by hand, 96.3 % (95.3 to 97.3), finite differences 96.2 % (95.2 to 97.3),
-feedback alignment 94.9 % (93.1 to 96.8), the last layer alone 62.4 % (55.1 to 69.7).
-Simultaneous intervals, in points: backpropagation over the last layer alone +33.9
-(+24.7 to +43.1), over feedback alignment +1.4 (-0.6 to +3.4), by hand 0, finite
-differences -0.1 (-0.4 to +0.3). An update by finite differences costs 137 MFLOP (2,964
-passes of 16 examples and 1,440 weights), one by backpropagation 0.1. That hidden layers
-can learn from an error sent back through random weights, too, is a result of Lillicrap
-et al. 2016.
+The rule compares the test accuracy of backpropagation with that of the last layer
+alone, and demands equivalence with the first two others. Feedback alignment is
+reported, and decides nothing.
+
+    python -m experiments.backpropagation  # 2 minutes on 2 cores
 """
 
 import dataclasses
@@ -79,14 +75,14 @@ STUDY = Study(
 
 
 def source(config):
-    """The digits."""
+    """Images of the data set."""
     from dljax.sources.loading import load_source
 
     return load_source(config)
 
 
 def task(config, source, numbers):
-    """Classification by two hidden layers, its gradient from where the config says."""
+    """Classification by two hidden layers, with the gradient of the chosen method."""
     import jax
     import jax.numpy as jnp
 
@@ -115,7 +111,7 @@ def task(config, source, numbers):
     def gradient(params, model_state, batch, key, step):
         labels = jax.nn.one_hot(batch["label"], outputs)
 
-        def error(logits):  # of the mean cross-entropy, by the logits
+        def error(logits):  # gradient of the mean cross-entropy
             return (jax.nn.softmax(logits) - labels) / len(labels)
 
         if config.gradient == "difference":

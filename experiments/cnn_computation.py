@@ -1,20 +1,15 @@
-"""What does a CNN cost to compute?
+"""How much computation does a CNN need?
 
 Claim: "CNNs are limited by computation."
 
-A CNN and an MLP of as many parameters, on images of 8, 16 and 32 pixels a side, the CNN
-of 8, 16 and 32 channels too. Counted are the floating-point operations of one example
-forward and the numbers that the layers hold; measured is the time of a train step, all
-variants in turn. All are logarithms to base 2: a difference of 1 is a factor of 2.
+A CNN is compared with an MLP that has as many parameters, on images of 8, 16 and 32
+pixels per side; the CNN also has 8, 16 and 32 channels. The time of a training step is
+measured in rounds, in each of which every variant is timed once. The floating-point
+operations and the activations of a forward pass are counted per example. All are
+logarithms to base 2: a difference of 1 is a factor of 2. A first measurement, in rounds
+of 20 updates instead of 200, was too noisy for a verdict.
 
-    python -m experiments.cnn_computation
-
-Ten rounds, half a minute on 2 x86-64 cores: supported. Simultaneous intervals: a train
-step of the CNN on 16x16 pixels takes 8.4 times the time (6.7 to 10.6) of that of an MLP
-of as many parameters, and 8.7 times its operations; twice the side takes 4.0 times as
-long (3.8 to 4.2), twice the channels 2.6 times (2.2 to 3.0). A first measurement, in
-rounds of 20 updates instead of 200, was undecided: twice the channels took 2.1 times as
-long (1.6 to 2.7).
+    python -m experiments.cnn_computation  # 3 minutes on 2 cores
 """
 
 import dataclasses
@@ -36,7 +31,7 @@ class Config(RunConfig):
     hidden: int = flag(64, "width of the CNN's fully connected layer", low=1)
     seeds: int = flag(10, "number of rounds", low=1)
     batch_size: int = flag(64, "examples in a batch", low=1)
-    steps: int = flag(200, "updates in a round", low=1)
+    steps: int = flag(200, "updates per round", low=1)
 
 
 def rule(time, operations, by_side, by_channels):
@@ -81,7 +76,7 @@ STUDY = Study(
 
 
 def source(config):
-    """The digits on a square of the side; times do not depend on folds."""
+    """Images on a canvas of the given side; times do not depend on folds."""
     from dljax.sources.loading import load_source
     from dljax.sources.transforms import on_canvas
 
@@ -89,7 +84,7 @@ def source(config):
 
 
 def network(config, source):
-    """The CNN, or an MLP of one hidden layer and as many parameters; and an example."""
+    """The network, and an example. The MLP has about as many parameters as the CNN."""
     from dljax.models.cnn import cnn, cnn_parameters
     from dljax.models.mlp import mlp, width_for
     from dljax.sources.examples import image_example
@@ -114,7 +109,7 @@ def task(config, source, numbers):
 
 
 def measure(config, task, source):
-    """The time of `steps` updates, and what does not change from round to round."""
+    """A function that times one round, and adds the constant costs of the network."""
     import math
     import time
 
@@ -132,7 +127,7 @@ def measure(config, task, source):
     state, _ = program.train_steps(state, orders, 0, 1)
 
     def time_round(seed):
-        del seed  # a round; the weights make no difference
+        del seed  # the number of the round; weights do not change the time
         nonlocal state
         jax.block_until_ready(state)
         start = time.perf_counter()

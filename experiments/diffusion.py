@@ -83,7 +83,10 @@ class Config(RunConfig):
     sampling_steps: int = flag(15, "sampling steps", low=5, formerly="sampling")
     learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
     evaluator_steps: int = flag(
-        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+        1000,
+        "updates of the classifier that scores samples",
+        low=1,
+        formerly="recogniser",
     )
     seeds: int = flag(4, "number of seeds", low=1)
     steps: int = flag(300, "updates", low=1)

@@ -85,7 +85,10 @@ class Config(RunConfig):
     channels: int = flag(32, "channels of the critic's first convolution", low=1)
     learning_rate: float = flag(5e-4, "Adam's learning rate of both players", low=0)
     evaluator_steps: int = flag(
-        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+        1000,
+        "updates of the classifier that scores samples",
+        low=1,
+        formerly="recogniser",
     )
     seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(1500, "updates of the generator", low=1)

@@ -65,7 +65,10 @@ class Config(RunConfig):
         100, "training cost of a run in 10^9 operations", low=1, formerly="operations"
     )
     evaluator_steps: int = flag(
-        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+        1000,
+        "updates of the classifier that scores samples",
+        low=1,
+        formerly="recogniser",
     )
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     batch_size: int = flag(32, "images in a batch", low=1)

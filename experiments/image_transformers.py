@@ -1,12 +1,14 @@
-"""Decoders on images as sequences of tokens, as several experiments train them.
+"""Decoders on images as sequences of tokens, for several experiments.
 
-Their sources are of `dljax.sources.image_tokens`.
+Their sources are made by `dljax.sources.image_tokens`.
 """
 
 
 def image_transformer(source, width, **options):
-    """A decoder of an image's tokens; `options` as of
-    `dljax.models.transformer.transformer`.
+    """A decoder of the tokens of an image.
+
+    Args:
+      options: of `dljax.models.transformer.transformer`.
     """
     from dljax.models.transformer import transformer
 
@@ -17,10 +19,10 @@ def image_transformer(source, width, **options):
 
 
 def next_pixel(net, optimizer, source, sample_evaluator, *, complete=True):
-    """The task of predicting each token of an image from all before it, in bits.
+    """The task of predicting each token of an image from all tokens before it.
 
-    Samples are whole images and, where `complete`, completions of an image's first
-    half.
+    Measures bits per token. Samples are whole images and, with `complete`, test images
+    whose second half is generated.
     """
     from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens

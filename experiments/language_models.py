@@ -1,13 +1,13 @@
-"""Decoders on windows of running text, as several experiments train them."""
+"""Decoders on windows of running text, for several experiments."""
 
 
 def rotary_transformer(config, source, **changes):
-    """A decoder with rotary positions and tied embeddings.
+    """A decoder with rotary positions and tied embeddings, unless changed.
 
     Args:
       config: has `width`, `depth`, `heads` and `context`.
-      source: windows, of `dljax.sources.lm_windows`.
-      changes: options of `dljax.models.transformer.transformer` that differ.
+      source: windows made by `dljax.sources.lm_windows`.
+      changes: options of `dljax.models.transformer.transformer`.
     """
     from dljax.models.transformer import transformer
 
@@ -23,9 +23,9 @@ def rotary_transformer(config, source, **changes):
 
 
 def next_token(net, optimizer, source, *, max_new_tokens):
-    """The task of predicting each token of a window from all before it.
+    """The task of predicting each token of a window from all tokens before it.
 
-    Samples are `max_new_tokens` long, drawn by their likelihood.
+    Samples have `max_new_tokens` tokens, drawn from the predicted distribution.
     """
     from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens
@@ -41,7 +41,7 @@ def next_token(net, optimizer, source, *, max_new_tokens):
 
 
 def clipped_adam(learning_rate, steps):
-    """Adam with 50 warm-up updates, a cosine to a tenth and gradients clipped at 1."""
+    """Adam with 50 warm-up updates, cosine decay to a tenth, and clipping to norm 1."""
     from dljax.training.optimizers import adamw, warmup_cosine
 
     rate = warmup_cosine(learning_rate, steps, warmup=50, end=0.1)

@@ -1,21 +1,15 @@
-"""What can one neuron compute, and what not?
+"""Which logic gates can a single neuron compute?
 
 Claim: "A neuron fires past a threshold; layers of them compute what one cannot."
 
-A neuron that fires where a weighted sum passes its threshold divides its inputs by a
-plane. AND and OR of two bits lie on two sides of one; XOR does not (Minsky and Papert
-1969), and at most three rows in four of its truth table can be right. Here the bits are
-pictures: pairs of handwritten zeros and ones, side by side. One neuron learns by the
-perceptron's rule; the other net has one hidden layer of the same inputs.
+A neuron that outputs 1 where a weighted sum exceeds a threshold separates its inputs by
+a hyperplane. AND and OR of two bits can be separated in this way. XOR cannot: a
+hyperplane is right on at most three of the four rows of its truth table (Minsky and
+Papert 1969). A bit is here an image of a handwritten zero or one, and an input is two
+images side by side. A single neuron, trained by the perceptron rule, and a network with
+one hidden layer learn each gate. The test accuracy decides.
 
-    python -m experiments.threshold_neuron
-
-Digits, 10 seeds over five folds, under half a minute on 2 x86-64 cores: supported.
-Test accuracy with 95 % intervals: one neuron at AND 99.5 % (98.8 to 100), OR 99.6 %
-(98.9 to 100), XOR 50.3 % (48.3 to 52.2), which is chance; a hidden layer of 32 at XOR
-100 %. Simultaneous intervals, in points: AND over XOR +49.2 (+46.3 to +52.2), OR over
-XOR +49.4 (+46.7 to +52.1), layer over neuron at XOR +49.8 (+47.0 to +52.5), the
-layer's XOR over the neuron's AND +0.5 (-0.5 to +1.5).
+    python -m experiments.threshold_neuron  # half a minute on 2 cores
 """
 
 import dataclasses
@@ -31,7 +25,9 @@ class Config(RunConfig):
     network: str = flag("neuron", "network", choices=("neuron", "hidden_layer"))
     gate: str = flag("and", "logic gate of the two bits", choices=("and", "or", "xor"))
     hidden: int = flag(32, "width of the hidden layer", low=1)
-    learning_rate: float = flag(3e-3, "Adam's learning rate, hidden layer", low=0)
+    learning_rate: float = flag(
+        3e-3, "Adam's learning rate; `hidden_layer` only", low=0
+    )
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(30.0, "passes over the training data", low=0)
     batch_size: int = flag(16, "examples in a batch", low=1)
@@ -65,14 +61,14 @@ STUDY = Study(
     rule=rule,
     smoke={"steps": 3, "seeds": 2, "hidden": 2},
     default_is_full={
-        "digits": "that XOR is beyond a plane is a theorem; 2,000 pairs of 360 images "
-        "show it on real pictures"
+        "digits": "that no hyperplane separates XOR is a theorem; 2,000 pairs of 360 "
+        "images illustrate it"
     },
 )
 
 
 def source(config):
-    """Pairs of zeros and ones of the digits, and what the gate makes of them."""
+    """Pairs of images of zeros and ones; the label is the output of the gate."""
     from dljax.sources.loading import load_source
     from dljax.sources.logic_gates import digit_pairs
 
@@ -80,7 +76,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """One neuron by the perceptron's rule, or a hidden layer by its hinge loss."""
+    """Perceptron rule for the neuron, hinge loss for the hidden layer."""
     import jax.numpy as jnp
 
     from dljax.models.mlp import mlp

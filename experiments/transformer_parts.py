@@ -1,33 +1,20 @@
-r"""Which parts of a Transformer does it need?
+r"""Which components of a Transformer does it need?
 
 Claim: "Every part of a Transformer makes it predict text better."
 
-One part at a time is taken away from a Transformer that tells each character of a text
-from those before it: the rotation that tells positions, all heads but one, all blocks
-but one, the sum with what a part was given, normalisation, and attention itself,
-without which a character can only be told from the one before it. Nothing is put in a
-part's place: without attention a third fewer weights are left, with one block two
-thirds fewer. Every variant makes as many updates and has its learning rate tuned on
-validation data.
+One component at a time is removed from a decoder that predicts the next character:
+rotary positions, all heads but one, all blocks but one, the residual connections,
+normalisation, and attention, without which a prediction depends on the last character
+alone. Nothing replaces the component: without attention a third of the parameters is
+gone, with one block two thirds. Every variant has the same number of updates, and its
+learning rate is tuned on validation data. The test loss in nats per character decides.
 
     python -m experiments.transformer_parts  # 4 minutes on 2 cores
     python -m experiments.transformer_parts --dataset=tiny_shakespeare \
         --manual_dir=DIR --full
 
-By default the text is Python's reference; DIR has input.txt; or --dataset=text_file and
-your own.
-
-Undecided: without normalisation it is not known to be worse. Tiny Shakespeare, 8 seeds,
-1,000 updates, 87 minutes on one x86-64 core beside other work, nats a character, and
-how many more than with all parts (simultaneous intervals):
-
-    none          1.830 (1.819 to 1.841)   rate 0.01
-    norm          1.843 (1.830 to 1.856)   +0.013 (-0.015 to +0.042), rate 0.01
-    heads         1.864 (1.844 to 1.885)   +0.035 (+0.007 to +0.062), rate 0.003
-    depth         1.982 (1.971 to 1.993)   +0.152 (+0.127 to +0.177), rate 0.003
-    residual      2.111 (2.074 to 2.149)   +0.282 (+0.224 to +0.339), rate 0.001
-    positions     2.121 (2.094 to 2.149)   +0.291 (+0.244 to +0.339), rate 0.003
-    attention     2.489 (2.487 to 2.490)   +0.659 (+0.642 to +0.676), rate 0.003
+The default text is Python's language reference. DIR has input.txt. --dataset=text_file
+reads a text file.
 """
 
 import dataclasses
@@ -64,7 +51,7 @@ class Config(RunConfig):
     context: int = flag(64, "context length in characters", low=2)
     width: int = flag(64, "model width", low=4)
     depth: int = flag(3, "number of blocks", low=1)
-    heads: int = flag(4, "attention heads of a block", low=1)
+    heads: int = flag(4, "attention heads per block", low=1)
     learning_rate: float = flag(
         3e-3, "Adam's peak learning rate, after 50 warm-up updates", low=0
     )
@@ -106,7 +93,7 @@ STUDY = Study(
 
 
 def source(config):
-    """Windows as numbers of characters."""
+    """Windows of text as token ids."""
     from dljax.sources import loading
     from dljax.sources.lm_windows import lm_windows
 
@@ -114,7 +101,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """The next character, from all before it in its window."""
+    """Prediction of the next token of a window."""
     learning_rate = numbers.get("learning_rate", config.learning_rate)
     net = rotary_transformer(config, source, **CHANGES[config.ablate])
     optimizer = clipped_adam(learning_rate, config.steps)

@@ -80,7 +80,10 @@ class Config(RunConfig):
     )
     learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
     evaluator_steps: int = flag(
-        1000, "updates of the image evaluator", low=1, formerly="recogniser"
+        1000,
+        "updates of the classifier that scores samples",
+        low=1,
+        formerly="recogniser",
     )
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(3000, "updates", low=1)

@@ -62,14 +62,14 @@ STUDY = Study(
 
 
 def source(config):
-    """Sequences, of one length."""
+    """Sequences of the given length."""
     from dljax.sources.synthetic import adding
 
     return adding(config.length)
 
 
 def task(config, source, numbers):
-    """The sum, from the memory after the last step."""
+    """Prediction of the sum from the hidden state after the last step."""
     import jax.numpy as jnp
 
     from dljax.models.recurrent import recurrent

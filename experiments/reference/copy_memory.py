@@ -65,14 +65,14 @@ STUDY = Study(
 
 
 def source(config):
-    """Sequences, of one length."""
+    """Sequences of the given length."""
     from dljax.sources.synthetic import copying
 
     return copying(config.length)
 
 
 def task(config, source, numbers):
-    """The symbols of each step, from the hidden state after it."""
+    """Prediction of the symbol of each step, by a recurrent network."""
     import optax
 
     optimizer = optax.chain(

@@ -81,7 +81,7 @@ STUDY = Study(
 
 
 def source(config):
-    """Sentences and their translations, as numbers."""
+    """Sentence pairs as token ids."""
     from dljax.sources import loading
     from dljax.sources.translation_pairs import translation_pairs
 

@@ -48,7 +48,7 @@ class Config(RunConfig):
     )
     width: int = flag(256, "model width", low=2)
     depth: int = flag(3, "blocks of the encoder and of the decoder", low=1)
-    heads: int = flag(8, "attention heads of a block", low=1)
+    heads: int = flag(8, "attention heads per block", low=1)
     dropout: float = flag(0.1, "dropout rate of each residual branch", low=0, below=1)
     learning_rate: float = flag(5e-4, "Adam's learning rate", low=0)
     seeds: int = flag(1, "number of seeds", low=1)

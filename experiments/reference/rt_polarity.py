@@ -62,7 +62,7 @@ STUDY = Study(
 
 
 def source(config):
-    """Sentences as numbers, and their labels."""
+    """Labelled sentences as token ids."""
     from dljax.sources import loading
     from dljax.sources.sentences import labelled_sentences
 

@@ -47,7 +47,7 @@ class Config(RunConfig):
         "transformer", "network", choices=("transformer",), formerly="net"
     )
     depth: int = flag(4, "number of blocks", low=1)
-    heads: int = flag(4, "attention heads of a block", low=1)
+    heads: int = flag(4, "attention heads per block", low=1)
     width: int = flag(128, "model width", low=2)
     context: int = flag(64, "context length in characters", low=2)
     dropout: float = flag(0.0, "dropout rate of each residual branch", low=0, below=1)
@@ -100,7 +100,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """The next character, from all before it in its window."""
+    """Prediction of the next token of a window."""
     from dljax.models.net import with_compute_dtype
     from dljax.models.transformer import transformer
     from dljax.training.optimizers import adamw, warmup_cosine
