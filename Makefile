@@ -3,7 +3,7 @@
 # make test-all  the long ones too
 # make lint      ruff and mypy
 # make bench     the tables of BUILD.md, against PyTorch
-# make claims    README's tables of claims and numbers, from claims.toml
+# make tables    pages, figures and README's claims, from experiments/results
 # make golden    AGAINST=COMMIT: does that commit compute the same numbers?
 # make lock      resolve requirements.lock anew
 
@@ -11,7 +11,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 SPREAD := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all lint bench claims golden lock clean
+.PHONY: demo test test-all lint bench tables golden lock clean
 
 demo: .venv/installed
 	$(PY) -m experiments.cnn_vs_mlp
@@ -35,8 +35,8 @@ bench: .venv/installed
 	$(PY) -m experiments.bench.array_time
 	$(PY) -m experiments.bench.decode_time
 
-claims: .venv/installed
-	$(PY) -m dljax.reporting.readme_tables
+tables: .venv/installed
+	$(PY) -m dljax.reporting.result_tables
 
 golden: .venv/installed
 	$(PY) tests/compare_commits.py $(AGAINST)

@@ -17,7 +17,6 @@ from user_errors import user_error
 
 from dljax.config import COMMON_FIELDS, HELP_WIDTH, parse
 from dljax.datasets.registry import REGISTRY
-from dljax.reporting import readme_tables
 from dljax.studies import verdict
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -196,25 +195,6 @@ def test_full_sizes_have_enough_seeds_for_a_verdict(name):
         seeds = sizes.get("seeds", usual.seeds)
         few = verdict.too_few_seeds(study, seeds)
         assert bool(few) == ((name, dataset) in DESCRIPTIVE), (dataset, few)
-
-
-def test_readme_tables_are_current():
-    readme = (ROOT / "README.md").read_text()
-    assert readme == readme_tables.replace_tables(readme, readme_tables.read_claims())
-
-
-def test_claims_name_existing_experiments():
-    for claim in readme_tables.read_claims()["claim"]:
-        assert claim["sentence"]
-        assert claim["experiment"] in EXPERIMENTS
-        assert claim["verdict"] in ("supported", "refuted", "undecided")
-        assert claim["rule"]
-        assert claim["evidence"]
-
-
-def test_reference_table_is_complete():
-    named = [row["experiment"] for row in readme_tables.read_claims()["reference"]]
-    assert sorted(named) == [name for name in EXPERIMENTS if "reference" in name]
 
 
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
