@@ -176,7 +176,7 @@ def test_a_metric_is_shown_by_its_name(metric, scale, log2):
         (axis_of("accuracy"), (0.0, None, None), "0"),
         (axis_of("mse"), (0.11, 0.06, 0.15), "+0.11 (+0.06 to +0.15)"),
         (axis_of("mse"), (0.1652, None, None), "+0.165"),
-        (axis_of("log2_flop"), (0.77, 0.74, 0.79), "1.71 (1.67 to 1.73)"),
+        (axis_of("log2_flop"), (0.77, 0.74, 0.79), "1.705 (1.670 to 1.729)"),
         (MetricAxis("x", "x"), (1e-7, -1e-7, 3e-7), "+1.0e−07 (−1.0e−07 to +3.0e−07)"),
     ],
 )
