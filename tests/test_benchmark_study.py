@@ -1,14 +1,16 @@
-"""Studies whose numbers are times: measured in turns, judged as all others."""
+"""Benchmark studies: interleaved rounds, and a verdict by the same rules."""
 
 import json
+import re
 import sys
 
 import digits_experiment
 import pytest
 import study_fixtures
 from conftest import Quiet
+from user_errors import user_error
 
-from dljax.errors import PREEMPTED, UserError
+from dljax.errors import PREEMPTED
 from dljax.launch.run_study import run_study
 from dljax.studies import loading
 from dljax.studies.experiment import of_module
@@ -17,7 +19,7 @@ TURNS = []
 
 
 def measure(config, task, source):
-    """A clock of its own: every round takes as many seconds as the layer is wide."""
+    """Measures the width of the layer as seconds per round."""
     assert task.turns
     assert source.split(0)
 
@@ -65,15 +67,14 @@ def test_variants_are_interleaved_and_judged(
         sys.modules["digits_experiment"], "measure", measure, raising=False
     )
     (trial, *_) = study_fixtures.trials(tmp_path).values()
-    with pytest.raises(UserError, match="holds measured times"):
+    with user_error("nothing-to-load", trial):
         loading.load(str(trial))
 
 
 def test_added_seeds_measure_all_variants_again(experiment, tmp_path):
     study_fixtures.run(experiment, tmp_path, "--seeds=8", "--width=8")
-    lines = study_fixtures.run(experiment, tmp_path, "--seeds=8")
+    study_fixtures.run(experiment, tmp_path, "--seeds=8")
     assert [(width, seed) for seed in range(8) for width in (8, 16)] == TURNS[8:]
-    assert any("1 that are done are measured again, in turns" in line for line in lines)
 
 
 def test_stopped_benchmark_writes_nothing(experiment, tmp_path):
@@ -86,7 +87,8 @@ def test_stopped_benchmark_writes_nothing(experiment, tmp_path):
 
 def test_plan_measures_nothing(experiment, tmp_path, capsys):
     study_fixtures.run(experiment, tmp_path, "--plan")
-    assert "trials are measured in turns" in capsys.readouterr().out
+    names = re.findall(r"^(\d+)-[0-9a-f]{10}\b", capsys.readouterr().out, re.M)
+    assert names == ["8", "16"]
     assert not TURNS
 
 
@@ -96,17 +98,17 @@ def test_plan_measures_nothing(experiment, tmp_path, capsys):
 )
 def test_flags_against_interleaving_are_refused(experiment, tmp_path, flag):
     request = study_fixtures.parse(experiment, flag, f"--workdir={tmp_path}")
-    with pytest.raises(UserError, match="its trials take turns"):
+    with user_error("flag-not-applicable", flag.split("=")[0]):
         run_study(experiment, request, stop=lambda: False, progress=Quiet())
 
 
 def test_missing_metric_is_refused(experiment, tmp_path):
     wrong = experiment._replace(study=experiment.study._replace(primary_metric="secz"))
-    with pytest.raises(UserError, match="gives secs, other, and no secz"):
+    with user_error("metric-not-measured", "measure", "secs", "secz"):
         study_fixtures.run(wrong, tmp_path, "--seeds=2")
 
 
 def test_benchmark_study_refuses_tuning(experiment, tmp_path):
     tuned = experiment.study._replace(tune={"learning_rate": (0.1, 0.2)})
-    with pytest.raises(UserError, match="STUDY.tune: a study of times"):
+    with user_error("study-cannot-tune", "STUDY.tune"):
         study_fixtures.run(experiment._replace(study=tuned), tmp_path)

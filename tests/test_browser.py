@@ -47,7 +47,7 @@ def page(tmp_path_factory):
 
 
 def browse(path, folder, *flags):
-    """What it prints, and what the console says."""
+    """(stdout of the browser, lines of its console)."""
     done = subprocess.run(
         [CHROMIUM, *QUIET, f"--user-data-dir={folder / 'profile'}", *flags]
         + [path.as_uri()],
@@ -59,7 +59,7 @@ def browse(path, folder, *flags):
 
 
 def probe(text, folder, *flags):
-    """What the page says of itself, once it has loaded."""
+    """Loads a page; returns its size, images, requests and console lines."""
     path = folder / "probed.html"
     path.write_text(text + PROBE)
     printed, console = browse(path, folder, "--dump-dom", *flags)
@@ -74,10 +74,10 @@ def assert_complete(result):
     assert result["wide"] <= 0
 
 
-def test_console_errors_and_requests_are_noticed(tmp_path):
+def test_console_errors_and_requests_are_detected(tmp_path):
     bad = "<script>fetch('http://127.0.0.1:9/x').catch(() => 0); nothing()</script>"
     result = probe(bad, tmp_path)
-    assert any("nothing is not defined" in line for line in result["console"])
+    assert any("nothing" in line for line in result["console"])
     assert result["requests"] == ["http://127.0.0.1:9/x"]
 
 
@@ -90,7 +90,7 @@ def test_page_renders_in_light_and_dark(page, tmp_path, scheme):
     shades = np.asarray(Image.open(picture).convert("L"), int)
     paper = np.median(shades)
     assert (paper < 60) == (scheme == "dark")
-    assert (np.abs(shades - paper) > 120).mean() > 0.005, "what is drawn is seen"
+    assert (np.abs(shades - paper) > 120).mean() > 0.005, "the page is almost empty"
 
 
 def test_page_fits_a_phone(page, tmp_path):

@@ -49,19 +49,19 @@ def test_damage_is_one_line_or_no_harm(
     }
     if file == "T/metrics.jsonl":
         commands = {"replay": lambda: replay.main([str(trial)]), **commands}
-    refused = {}
+    errors = {}
     for name, command in commands.items():
         try:
             command()
-        except UserError as refusal:
-            refused[name] = refusal
-    for refusal in refused.values():
-        assert "\n" not in str(refusal)
-        assert str(work) in str(refusal)
-    codes = {name: refusal.code for name, refusal in refused.items()}
+        except UserError as error:
+            errors[name] = error
+    for error in errors.values():
+        assert "\n" not in str(error)
+        assert str(work) in str(error)
+    codes = {name: error.code for name, error in errors.items()}
     if file == "T/metrics.jsonl":
         assert {"report", "study"} <= codes.keys()
-        assert "evaluate" in codes or content == "empty"  # nothing recorded
+        assert "evaluate" in codes or content == "empty"  # no rows to compare with
         assert codes["study"] == DAMAGED_DATA
         assert "replay" not in codes
     if file == "study.json" and content != "gone":

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from study_fixtures import assert_equal_trees, run, trials
+from user_errors import check_error
 
 import dljax
 from dljax.errors import DAMAGED_DATA, DISK, FAILED_RUNS, PREEMPTED, UserError
@@ -168,7 +169,7 @@ def test_a_lost_end_of_the_log_costs_a_checkpoint(tmp_path, whole, experiment):
     log.write_bytes(log.read_bytes()[: page["metrics"]["bytes"]])
     said = run(experiment, tmp_path / "work", *SHORT)
     if page["metrics"]["bytes"] < _vouched(trial, newest):
-        assert any("metrics.jsonl has" in line for line in said)
+        assert any("metrics.jsonl" in line for line in said)
         assert f"gan: resuming at step {before} of 60" in said
     assert_equal(tmp_path / "work", whole)
 
@@ -188,9 +189,8 @@ def test_a_log_that_no_checkpoint_knows_is_refused_by_name(tmp_path, experiment)
     (trial / "metrics.jsonl").write_bytes(raw)
     for _ in range(2):
         error = refusal(experiment, tmp_path, *SHORT)
-        assert error.code == FAILED_RUNS
-        assert f"{trial}: no usable checkpoint is left" in str(error)
-        assert "metrics.jsonl is not what it was: put that back" in str(error)
+        names = (trial, "metrics.jsonl")
+        check_error(error, "no-usable-checkpoint", *names, code=FAILED_RUNS)
     raw[20] ^= 1
     (trial / "metrics.jsonl").write_bytes(raw)
     said = run(experiment, tmp_path, *SHORT)
@@ -217,7 +217,7 @@ def test_damaged_checkpoints_of_a_run_cost_no_bit(tmp_path, whole, experiment):
             path.write_bytes(raw)
     said = run(experiment, tmp_path / "work", *SHORT)
     assert f"gan: resuming at step {before} of 60" in said
-    assert any("is damaged" in line and str(trial) in line for line in said)
+    assert any(str(trial / "damaged") in line for line in said)
     assert_equal(tmp_path / "work", whole)
 
 

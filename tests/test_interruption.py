@@ -1,4 +1,4 @@
-"""Real training processes, killed at random moments, end with the same bits."""
+"""Real training processes, killed at random moments, produce the same bits."""
 
 import concurrent.futures
 import json
@@ -21,8 +21,9 @@ from dljax.trials import checkpoint
 
 STEPS = {"classifier": 15_000, "dcgan": 6_000, "diffusion": 2_500}
 STEPS |= {"transformer": 3_000, "gan": 15_000, "seq2seq": 3_000}
-SHORTLY = ("dcgan",)  # in the short test
-# Processes are forked from one that has imported everything, which halves their lives.
+SHORT_FAMILIES = ("dcgan",)  # of the short test
+# Processes are forked from one that has imported all modules, which halves their time.
+OUTPUT = "output.txt"  # stdout and stderr of the processes
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
@@ -37,7 +38,7 @@ def _work(directory, family, *more):
 
     from dljax import cli
 
-    log = os.open(directory.parent / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(directory.parent / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     cli.main(
@@ -56,12 +57,12 @@ def start(directory, family, *more):
 
 
 def saved(directory):
-    """What a life leaves behind when it saves."""
+    """The steps of all checkpoints of each trial."""
     return [checkpoint.steps(p) for p in directory.glob("*/checkpoints")]
 
 
 def kill(process, directory, number, draw):
-    """Sends a signal at a random moment; False if the process was done before it."""
+    """Sends a signal at a random moment; False if the process finished before."""
     until = time.monotonic() + draw.uniform(0, 1.5)
     before = saved(directory)
     if draw.random() < 0.75:  # while it trains and saves, rather than starts
@@ -75,12 +76,12 @@ def kill(process, directory, number, draw):
         return False
     os.kill(process.pid, number)
     process.join(60)
-    # A process may end by itself, or be signalled before it listens, at that moment.
+    # The process may have ended, or may not handle signals yet, at that moment.
     expected = {
         signal.SIGKILL: {-signal.SIGKILL, DONE},
         signal.SIGTERM: {PREEMPTED, DONE, -signal.SIGTERM},
     }[number]
-    assert process.exitcode in expected, (directory.parent / "said").read_text()
+    assert process.exitcode in expected, (directory.parent / OUTPUT).read_text()
     return process.exitcode != DONE
 
 
@@ -88,8 +89,8 @@ def result(directory):
     """(bytes of metrics.jsonl, step, {name: array} of the last and the best state)."""
     (trial,) = directory.glob("*/DONE")
     metrics = (trial.parent / "metrics.jsonl").read_bytes()
-    kept = checkpoint.read(trial.parent / "checkpoints", log=pytest.fail)
-    return metrics, kept.step, kept.leaves
+    newest = checkpoint.read(trial.parent / "checkpoints", log=pytest.fail)
+    return metrics, newest.step, newest.leaves
 
 
 def assert_same(a, b):
@@ -100,37 +101,37 @@ def assert_same(a, b):
 
 
 def interrupt(family, root, kills, terms):
-    """Trains once in peace, then with interruptions; the results must be the same."""
+    """Trains once without and then with interruptions; compares the results."""
     root.mkdir()
-    peace = start(root / "peace", family)
-    peace.join()
-    assert peace.exitcode == DONE, (root / "said").read_text()
-    expected = result(root / "peace")
+    reference = start(root / "reference", family)
+    reference.join()
+    assert reference.exitcode == DONE, (root / OUTPUT).read_text()
+    expected = result(root / "reference")
     draw = random.Random(family)
     numbers = [signal.SIGKILL] * kills + [signal.SIGTERM] * terms
     draw.shuffle(numbers)
     ends = resumed = 0
-    place = root / "work"
+    directory = root / "work"
     queue = iter([*numbers, None])
     number = next(queue)
     while True:
-        process = start(place, family)
+        process = start(directory, family)
         if number is None:
             process.join()
-        elif kill(process, place, number, draw):
-            resumed += any(saved(place))
+        elif kill(process, directory, number, draw):
+            resumed += any(saved(directory))
             number = next(queue)
             continue
-        assert process.exitcode == DONE, (root / "said").read_text()
-        assert_same(result(place), expected)
+        assert process.exitcode == DONE, (root / OUTPUT).read_text()
+        assert_same(result(directory), expected)
         ends += 1
-        shutil.rmtree(place)
+        shutil.rmtree(directory)
         if number is None:
             break
-    said = (root / "said").read_text()
-    assert "Traceback" not in said, said
-    assert "damaged" not in said, said
-    assert "resuming at step" in said
+    output = (root / OUTPUT).read_text()
+    assert "Traceback" not in output, output
+    assert "damaged" not in output, output
+    assert "resuming" in output
     return {"family": family, "ends": ends, "resumed": resumed}
 
 
@@ -144,22 +145,22 @@ def interrupt_all(families, root, kills, terms):
 
 
 def test_kills_and_terminations_change_no_bit(tmp_path):
-    for found in interrupt_all(SHORTLY, tmp_path, kills=2, terms=2):
-        assert found["resumed"] > 1, found
+    for counts in interrupt_all(SHORT_FAMILIES, tmp_path, kills=2, terms=2):
+        assert counts["resumed"] > 1, counts
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR2"])
 def test_a_signal_while_it_compiles_is_a_clean_stop(tmp_path, name):
     process = start(tmp_path / "work", "gan")
-    said = tmp_path / "said"
-    while not (said.is_file() and "parameters" in said.read_text()):
+    output = tmp_path / OUTPUT
+    while not (output.is_file() and "parameters" in output.read_text()):
         assert process.is_alive()
         time.sleep(0.01)
     os.kill(process.pid, getattr(signal, name))
     process.join()
     assert process.exitcode == PREEMPTED
-    assert "stopped; the same command resumes in" in said.read_text()
-    assert max(saved(tmp_path / "work")) == [1]  # it finished the step, and saved
+    assert str(tmp_path / "work") in output.read_text().splitlines()[-1]
+    assert max(saved(tmp_path / "work")) == [1]  # the step was finished and saved
 
 
 def test_a_second_ctrl_c_ends_at_once():
@@ -175,26 +176,24 @@ def test_a_second_ctrl_c_ends_at_once():
     command = [sys.executable, "-c", "\n".join(lines)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == PREEMPTED
-    first, second = ended.stderr.splitlines()
-    assert first.startswith("stopping, ")
-    assert second == "interrupted"
+    assert len(ended.stderr.splitlines()) == 2
 
 
-def test_run_prints_only_its_own_lines(tmp_path):
+def test_run_prints_no_line_of_a_library(tmp_path):
     process = start(tmp_path / "work", "gan", "--steps=2000")
     process.join()
     assert process.exitcode == DONE
     expected = (
-        r"families_experiment: 1 trial of|gan: |  \w+/Dense_|variant|gan  |contrast"
+        r"families_experiment: |gan: |  \w+/Dense_|variant|gan  |contrast"
         r"|gap  |claim|verdict|report  |$"
     )
-    output = (tmp_path / "said").read_text()
+    output = (tmp_path / OUTPUT).read_text()
     lines = output.splitlines()
     assert not [line for line in lines if not re.match(expected, line)], output
 
 
 @pytest.mark.long
 def test_three_hundred_kills_change_no_bit(tmp_path):
-    for found in interrupt_all(STEPS, tmp_path, kills=100, terms=20):
-        assert found["resumed"] > 60, found
-        print(json.dumps(found), file=sys.stderr)
+    for counts in interrupt_all(STEPS, tmp_path, kills=100, terms=20):
+        assert counts["resumed"] > 60, counts
+        print(json.dumps(counts), file=sys.stderr)

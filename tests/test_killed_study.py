@@ -1,4 +1,4 @@
-"""A study killed with all its processes, again and again, ends as one never killed."""
+"""A study whose processes are killed repeatedly has the results of one never killed."""
 
 import os
 import random
@@ -34,22 +34,22 @@ JOBS = ("--jobs=2", "--retries=5")
 @pytest.mark.long
 @pytest.mark.parametrize("more", [(), JOBS], ids=["one", "jobs"])
 def test_killed_study_has_identical_results(tmp_path, more):
-    """3 x 2 variants, 8 seeds each, tuned before; killed whole five times."""
-    begun = time.monotonic()
+    """Kills all processes of a tuned study of 3 x 2 variants and 8 seeds five times."""
+    start_time = time.monotonic()
     whole = start(tmp_path / "whole")
-    said = whole.communicate()[0]
-    assert whole.returncode == DONE, said
-    secs = time.monotonic() - begun
+    output = whole.communicate()[0]
+    assert whole.returncode == DONE, output
+    secs = time.monotonic() - start_time
     rng = random.Random(len(more))
     for _ in range(KILLS):
         process = start(tmp_path / "killed", *more)
         time.sleep(STARTING_SECS + rng.random() * secs / (KILLS + 3))
-        assert process.poll() is None, "done before it was killed"
+        assert process.poll() is None, "finished before it was killed"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     process = start(tmp_path / "killed", *more)
-    said = process.communicate()[0]
-    assert process.returncode == DONE, said
+    output = process.communicate()[0]
+    assert process.returncode == DONE, output
     for file in ("results.csv", "report.json"):
         expected = (tmp_path / "whole" / file).read_bytes()
         assert (tmp_path / "killed" / file).read_bytes() == expected

@@ -1,4 +1,4 @@
-"""One writer a directory."""
+"""One writer per directory."""
 
 import json
 import os
@@ -8,8 +8,9 @@ import sys
 
 import psutil
 import pytest
+from user_errors import user_error
 
-from dljax.errors import LOCKED, UserError
+from dljax.errors import LOCKED
 from dljax.trials.lock import locked
 
 HOLD = """
@@ -22,31 +23,28 @@ with locked(pathlib.Path(sys.argv[1]), break_lock=False, log=print):
 
 
 def take(directory, **options):
-    said = []
-    options = {"break_lock": False, "log": said.append, **options}
+    """(content of the lock while it is held, logged lines)."""
+    lines = []
+    options = {"break_lock": False, "log": lines.append, **options}
     with locked(directory, **options):
-        holder = json.loads((directory / "LOCK").read_text())
-    return holder, said
+        record = json.loads((directory / "LOCK").read_text())
+    return record, lines
 
 
-def holder(directory, **page):
-    page = {"host": platform.node(), "pid": os.getpid(), **page}
-    (directory / "LOCK").write_text(json.dumps(page))
+def write_lock(directory, **record):
+    record = {"host": platform.node(), "pid": os.getpid(), **record}
+    (directory / "LOCK").write_text(json.dumps(record))
 
 
-def refusal(directory):
-    with pytest.raises(UserError) as raised:
+def check_refused(directory, *names):
+    with user_error("locked", directory, "--break_lock", *names, code=LOCKED):
         take(directory)
-    assert raised.value.code == LOCKED
-    assert "--break_lock" in str(raised.value)
-    assert str(directory) in str(raised.value)
-    return str(raised.value)
 
 
 def test_a_lock_names_its_holder_and_is_gone_afterwards(tmp_path):
-    page, said = take(tmp_path)
-    assert (page["host"], page["pid"]) == (platform.node(), os.getpid())
-    assert not said
+    record, lines = take(tmp_path)
+    assert (record["host"], record["pid"]) == (platform.node(), os.getpid())
+    assert not lines
     assert not (tmp_path / "LOCK").exists()
     take(tmp_path)
 
@@ -57,52 +55,52 @@ def test_a_live_process_keeps_its_lock_until_it_dies(tmp_path):
     )
     with process:
         assert process.stdout.readline() == "held\n"
-        assert f"process {process.pid} on {platform.node()}" in refusal(tmp_path)
+        check_refused(tmp_path, process.pid, platform.node())
         process.kill()
-    page, said = take(tmp_path)
-    assert page["pid"] == os.getpid()
-    assert f"taken over from process {process.pid}" in said[0]
+    record, lines = take(tmp_path)
+    assert record["pid"] == os.getpid()
+    assert str(process.pid) in lines[0]
 
 
 def test_live_pid_holds_lock_without_flock(tmp_path):
-    holder(tmp_path, pid=os.getppid())
-    assert f"process {os.getppid()}" in refusal(tmp_path)
+    write_lock(tmp_path, pid=os.getppid())
+    check_refused(tmp_path, os.getppid())
 
 
 def test_dead_pid_of_this_host_releases_lock(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    holder(tmp_path, pid=gone.pid)
-    assert "which is gone" in take(tmp_path)[1][0]
+    write_lock(tmp_path, pid=gone.pid)
+    assert str(gone.pid) in take(tmp_path)[1][0]
 
 
 def test_reused_pid_releases_lock(tmp_path):
     parent = psutil.Process(os.getppid())
-    holder(tmp_path, pid=parent.pid, started=parent.create_time() - 100)
-    assert "which is gone" in take(tmp_path)[1][0]
-    holder(tmp_path, pid=parent.pid, started=parent.create_time())
-    refusal(tmp_path)
+    write_lock(tmp_path, pid=parent.pid, started=parent.create_time() - 100)
+    assert str(parent.pid) in take(tmp_path)[1][0]
+    write_lock(tmp_path, pid=parent.pid, started=parent.create_time())
+    check_refused(tmp_path)
 
 
 def test_lock_of_another_host_holds_until_broken(tmp_path):
-    holder(tmp_path, host="elsewhere", pid=7)
-    assert "process 7 on elsewhere" in refusal(tmp_path)
-    page, said = take(tmp_path, break_lock=True)
-    assert page["pid"] == os.getpid()
-    assert "broken; it was of process 7 on elsewhere" in said[0]
+    write_lock(tmp_path, host="elsewhere", pid=7)
+    check_refused(tmp_path, 7, "elsewhere")
+    record, lines = take(tmp_path, break_lock=True)
+    assert record["pid"] == os.getpid()
+    assert "elsewhere" in lines[0]
 
 
 def test_requeued_slurm_job_takes_its_lock(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "41")
-    holder(tmp_path, host="elsewhere", pid=7, job="40")
-    assert "process 7 on elsewhere" in refusal(tmp_path)
-    holder(tmp_path, host="elsewhere", pid=7, job="41")
-    page, said = take(tmp_path)
-    assert page["job"] == "41"
-    assert "taken over from process 7 on elsewhere" in said[0]
+    write_lock(tmp_path, host="elsewhere", pid=7, job="40")
+    check_refused(tmp_path, 7, "elsewhere")
+    write_lock(tmp_path, host="elsewhere", pid=7, job="41")
+    record, lines = take(tmp_path)
+    assert record["job"] == "41"
+    assert "elsewhere" in lines[0]
     monkeypatch.delenv("SLURM_JOB_ID")
-    holder(tmp_path, host="elsewhere", pid=7, job=None)
-    refusal(tmp_path)
+    write_lock(tmp_path, host="elsewhere", pid=7, job=None)
+    check_refused(tmp_path)
 
 
 def test_owner_of_broken_lock_keeps_the_new_one(tmp_path):
@@ -116,7 +114,7 @@ def test_owner_of_broken_lock_keeps_the_new_one(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"host": 3}'])
 def test_an_unreadable_lock_holds_nothing_or_is_refused(tmp_path, text):
     (tmp_path / "LOCK").write_text(text)
-    if text == '{"host": 3}':  # of some host, at any rate not of this one
-        refusal(tmp_path)
+    if text == '{"host": 3}':  # a host other than this one
+        check_refused(tmp_path)
     else:
         take(tmp_path)

@@ -5,9 +5,10 @@ import typing
 
 import numpy as np
 import pytest
+from user_errors import user_error
 
 from dljax import rendering
-from dljax.errors import DAMAGED_DATA, UserError
+from dljax.errors import DAMAGED_DATA
 from dljax.rendering import (
     Audio,
     CodePlane,
@@ -82,9 +83,8 @@ def test_every_kind_is_stored_without_loss(tmp_path):
 def test_another_file_is_refused_in_a_line(tmp_path, entries):
     path = tmp_path / "samples.npz"
     np.savez(path, **{name: np.array(text) for name, text in entries.items()})
-    with pytest.raises(UserError, match="is damaged, or of an earlier version") as info:
+    with user_error("damaged-samples", path, code=DAMAGED_DATA):
         samples.read(path)
-    assert info.value.code == DAMAGED_DATA
 
 
 def test_every_kind_is_drawn():

@@ -3,11 +3,10 @@
 import dataclasses
 import types
 
-import pytest
+from user_errors import user_error
 
 from dljax.config import RunConfig
 from dljax.datasets import loading
-from dljax.errors import UserError
 from dljax.sources.loading import load_source
 from dljax.sources.transforms import on_canvas
 from dljax.studies.experiment import bind_task
@@ -71,11 +70,11 @@ def test_a_source_that_reads_the_config_later_is_refused(data_dir):
         return images._replace(order=lambda key, rows: rows[: config.canvas])
 
     shared = StudySources(source)(Config(data_dir=data_dir))
-    with pytest.raises(UserError, match=r"source: .* reads config.canvas"):
+    with user_error("source-reads-config", "source", "config.canvas"):
         shared.order(None, [0, 1, 2])
 
 
-def test_a_task_without_array_fields_is_built_once(data_dir):
+def test_a_task_without_vmapped_factors_is_built_once(data_dir):
     numbers_of_calls = []
 
     def task(config, source, numbers):

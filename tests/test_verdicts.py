@@ -1,15 +1,17 @@
-"""What may not lead to a verdict: a rule, a script or a setting changed on the way."""
+"""No verdict is given if a rule, a script or a setting changed after the runs."""
 
 import dataclasses
 import json
+import re
 import shutil
 
 import digits_experiment
 import pytest
 from study_fixtures import run, trials
+from user_errors import user_error
 
 from dljax.config import flag
-from dljax.errors import FAILED_RUNS, UserError
+from dljax.errors import FAILED_RUNS
 from dljax.studies import results, verdict
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash, rule_text, task_hash
@@ -57,12 +59,9 @@ def test_the_study_as_declared_is_judged(judged):
 def test_a_rule_that_is_changed_after_the_runs_decides_nothing(
     experiment, judged, tmp_path
 ):
-    reason, _ = again(experiment, judged, tmp_path, rule=wider_by_margin)
-    assert "the rule, or what it decides by, was changed" in reason
-    reason, _ = again(
-        experiment, judged, tmp_path / "b", contrasts={"wider": ("0", "16")}
-    )
-    assert "the rule, or what it decides by, was changed" in reason
+    for change in ({"rule": wider_by_margin}, {"contrasts": {"wider": ("0", "16")}}):
+        reason, _ = again(experiment, judged, tmp_path / "-".join(change), **change)
+        assert "rule" in reason
 
 
 def never(**contrasts):
@@ -71,12 +70,12 @@ def never(**contrasts):
     return "undecided"
 
 
-def test_seeds_too_few_for_the_contrasts_are_told_before_they_run(
+def test_seeds_too_few_for_the_contrasts_are_reported_before_they_run(
     experiment, judged, tmp_path
 ):
     many = {f"wider_{i}": ("16", "0") for i in range(9)}
     _, lines = again(experiment, judged, tmp_path, rule=never, contrasts=many)
-    assert "8 seeds, and 9 comparisons need 10: it will be undecided" in lines[0]
+    assert {"undecided", "8", "9", "10"} <= set(re.findall(r"\w+", lines[0]))
 
 
 def test_a_size_that_is_changed_after_the_runs_decides_nothing(
@@ -89,9 +88,9 @@ def test_a_size_that_is_changed_after_the_runs_decides_nothing(
     reason, _ = again(experiment, judged, tmp_path, "--full", **other)
     assert reason == ""
     for changed in ({"sizes": {"digits": {"seeds": 9}}}, {"default_is_full": {}}):
-        place = tmp_path / "-".join(changed)
-        reason, _ = again(experiment, judged, place, "--seeds=8", **changed)
-        assert "the size that it is judged at was changed after trials beg" in reason
+        folder = tmp_path / "-".join(changed)
+        reason, _ = again(experiment, judged, folder, "--seeds=8", **changed)
+        assert "size" in reason
 
 
 def test_seeds_without_a_number_are_not_left_out(experiment, judged):
@@ -101,7 +100,8 @@ def test_seeds_without_a_number_are_not_left_out(experiment, judged):
     compared = verdict.comparisons(experiment.study, collected)
     decided, reason = verdict.decide(experiment.study, collected, compared)
     assert decided == "undecided"
-    assert "7 of 8 seeds have all numbers of wider" in reason
+    assert "7 of 8 seeds" in reason
+    assert "wider" in reason
 
 
 def test_contrasts_of_undeclared_variants_are_undecided(experiment, judged):
@@ -113,16 +113,17 @@ def test_contrasts_of_undeclared_variants_are_undecided(experiment, judged):
     collected.final["16"].clear()
     compared = verdict.comparisons(experiment.study, collected)
     decided, reason = verdict.decide(experiment.study, collected, compared)
-    assert (decided, reason) == ("undecided", "not compared at this size: wider")
+    assert decided == "undecided"
+    assert "wider" in reason
 
 
-def test_a_trial_whose_rule_is_not_known_decides_nothing(experiment, judged, tmp_path):
+def test_a_trial_whose_rule_is_unknown_decides_nothing(experiment, judged, tmp_path):
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)
     (trial, *_) = trials(directory).values()
     (trial / "manifest.json").unlink()
     run(experiment, directory)
-    assert f"{trial.name}/manifest.json, which has its rule, is miss" in why(directory)
+    assert f"{trial.name}/manifest.json" in why(directory)
 
 
 def test_levels_that_are_not_combined_are_refused(experiment, tmp_path):
@@ -134,21 +135,23 @@ def test_levels_that_are_not_combined_are_refused(experiment, tmp_path):
             {"width": 16, "activation": "tanh"},
         ],
     )
-    with pytest.raises(UserError, match="the study has 0/relu, 16/tanh"):
-        run(
-            experiment._replace(study=study), tmp_path, "--width=0", "--activation=tanh"
-        )
+    flags = ("--width=0", "--activation=tanh")
+    names = ("--width", "--activation", "0/relu", "16/tanh")
+    with user_error("unknown-variant", *names):
+        run(experiment._replace(study=study), tmp_path, *flags)
 
 
-def test_a_data_set_without_a_declared_size_is_not_judged(experiment, judged, tmp_path):
+def test_a_data_set_without_a_declared_size_has_no_verdict(
+    experiment, judged, tmp_path
+):
     reason, _ = again(
         experiment, judged, tmp_path, "--full", default_is_full={}, full={"x": {}}
     )
-    assert "no full size is declared for digits" in reason
+    assert "digits" in reason
     reason, _ = again(
         experiment, judged, tmp_path / "b", default_is_full={}, full={"digits": {}}
     )
-    assert "not the full size (--full)" in reason
+    assert "--full" in reason
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,12 +165,13 @@ def test_a_flag_added_later_changes_no_study_at_its_default(
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)
     later = experiment._replace(config=LaterConfig)
+    before = {p: p.read_bytes() for p in directory.glob("*/timing.jsonl")}
     for _ in range(2):
-        lines = run(later, directory)
-        assert sum("done already" in line for line in lines) == 2
+        run(later, directory)
+        assert before == {p: p.read_bytes() for p in directory.glob("*/timing.jsonl")}
         assert why(directory) == ""
         assert "warmup" not in read_spec(directory).fixed
-    with pytest.raises(UserError, match=r"--warmup=3 \(there: no such setting\)"):
+    with user_error("settings-differ", "--warmup=3", "--workdir"):
         run(later, directory, "--warmup=3")
 
 
@@ -180,11 +184,11 @@ def test_a_constant_of_the_rule_is_part_of_it(monkeypatch):
     assert rule_hash(study._replace(tune_seeds=5)) != rule_hash(study)
 
 
-def test_seeds_of_two_scripts_are_not_judged_together(experiment, judged, tmp_path):
+def test_seeds_of_two_scripts_have_no_common_verdict(experiment, judged, tmp_path):
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)
     run(experiment._replace(task_sha256="another"), directory, "--seeds=10")
-    assert "what the script computes was changed between trials" in why(directory)
+    assert "script" in why(directory)
 
 
 SCRIPT = '''
@@ -210,50 +214,52 @@ def task(config, source, numbers):
         ("config.x", "config.y", False),
     ],
 )
-def test_what_of_a_script_makes_its_numbers(old, new, same):
+def test_task_hash_covers_code_that_computes(old, new, same):
     changed = SCRIPT.replace(old, new)
     assert changed != SCRIPT
     assert (task_hash(SCRIPT, "rule") == task_hash(changed, "rule")) == same
 
 
-def test_other_settings_than_declared_are_not_judged(experiment, tmp_path):
+def test_other_settings_than_declared_have_no_verdict(experiment, tmp_path):
     run(experiment, tmp_path / "rate", "--learning_rate=0.3", "--log_every=7")
-    reason = "reduced: other settings: learning_rate 0.3 (declared 0.01)"
-    assert why(tmp_path / "rate") == reason
+    reason = why(tmp_path / "rate")
+    assert "learning_rate=0.3" in reason
+    assert "0.01" in reason
+    assert "log_every" not in reason
     run(experiment, tmp_path / "seed", "--seed=5")
-    assert why(tmp_path / "seed") == "reduced: other settings: seed 5 (declared 0)"
+    assert "seed=5" in why(tmp_path / "seed")
 
 
 def test_verdicts_and_tuning_share_no_seed(experiment, tmp_path):
-    with pytest.raises(UserError, match="--seeds: the last has to be below 1000000"):
+    with user_error("flag-out-of-range", "--seeds", "1000000"):
         run(experiment, tmp_path, "--seed=999995")
 
 
-def test_a_reduced_report_says_what_it_replaces(experiment, judged, tmp_path):
+def test_a_reduced_report_names_the_verdict_it_replaces(experiment, judged, tmp_path):
     reason, lines = again(experiment, judged, tmp_path, "--width=16")
-    assert reason == "reduced: without width 0"
-    assert any("this report replaces the whole study's (undecided)" in s for s in lines)
+    assert "width=0" in reason
+    command = read_spec(judged).command
+    assert any("undecided" in line and command in line for line in lines)
 
 
 def test_trials_of_other_environments_are_noted(experiment, judged, tmp_path):
     directory = tmp_path / "study"
     shutil.copytree(judged, directory)
-    place = next(iter(trials(directory).values()))
-    manifest = json.loads((place / "manifest.json").read_text())
-    changed = json.dumps(manifest | {"python": "3.0", "code_sha256": "x"})
-    (place / "manifest.json").write_text(changed)
+    path = next(iter(trials(directory).values())) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"python": "3.0", "code_sha256": "x"}))
     run(experiment, directory)
     report = json.loads((directory / "report.json").read_text())
-    assert report["notes"] == [
-        "The trials differ in python, the code of dljax or of the experiment."
-    ]
-    assert report["notes"][0] in (directory / "report.html").read_text()
+    (note,) = report["notes"]
+    assert "python" in note
+    assert "code" in note
+    assert note in (directory / "report.html").read_text()
 
 
 def test_a_metric_that_the_task_lacks_is_refused(experiment, tmp_path):
     study = experiment.study._replace(primary_metric="acuracy")
     wrong = experiment._replace(study=study)
-    with pytest.raises(UserError, match="and not acuracy; did you mean accuracy"):
+    with user_error("metric-not-measured", "acuracy", "accuracy"):
         run(wrong, tmp_path)
 
 
@@ -262,7 +268,7 @@ def test_a_hook_that_fails_ends_itself_alone(experiment, tmp_path):
         raise RuntimeError("nobody listens")
 
     lines = run(experiment._replace(log=log), tmp_path, "--width=0", "--seeds=2")
-    assert sum("log(): RuntimeError: nobody listens" in line for line in lines) == 1
+    assert sum("nobody listens" in line for line in lines) == 1
     assert len(trials(tmp_path)) == 1
 
 
@@ -272,4 +278,8 @@ def test_failed_runs_are_counted(experiment, tmp_path):
     )
     study = study._replace(contrasts={"wider": ("1e+38", "0.01")})
     run(experiment._replace(study=study), tmp_path, code=FAILED_RUNS)
-    assert why(tmp_path) == "failed runs: 8 of 1e+38"
+    reason = why(tmp_path)
+    assert "8" in reason
+    assert "1e+38" in reason
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [row["seed"] for row in report["failed"]] == [*range(8)]

@@ -1,10 +1,11 @@
-"""Trials that are measured instead of trained: their metrics are times.
+"""Benchmark studies: trials that are timed instead of trained.
 
-The script has, beside `task`, measure(config, task, source) -> round, where round(seed)
-gives {metric: number}. Rounds are interleaved, seed by seed and variant by variant, so
-background load affects all variants equally; before the first round each variant is
-built and warmed up. A round is a run, and its numbers are test metrics. Interrupted
-rounds start again. Such a trial has no checkpoints and cannot be replayed.
+The experiment's script defines measure(config, task, source) -> round in addition to
+`task`; round(seed) returns {metric: number}. Each variant is built and warmed up before
+the first round. Rounds are interleaved, seed by seed and variant by variant, so that
+background load affects all variants equally. A round is a run, and its numbers are test
+metrics. Interrupted rounds start again. The trials of a benchmark study have no
+checkpoints and cannot be replayed.
 """
 
 import json
@@ -21,27 +22,31 @@ from dljax.trials.lock import locked
 from dljax.trials.progress import Progress
 from dljax.trials.trial import status
 
-# Flags that only training has, or that would run trials one after another.
+# Flags that concern training only, or that would separate the trials.
 TRAINING_FLAGS = ("trial", "jobs", "launcher", "seeds_by", "profile", "tensorboard")
 
 Round = Callable[[int], dict[str, float]]
 
 
 def check(study: Study, request: StudyRequest) -> None:
-    """Raises UserError where rounds would not be interleaved, or a flag of training is
-    set.
+    """Checks that a benchmark study can interleave its rounds.
+
+    Raises:
+      UserError: the study tunes, or a flag of `TRAINING_FLAGS` is set.
     """
     if study.tune:
         raise UserError(
-            "study-cannot-tune", "STUDY.tune: a study of times has nothing to tune by"
+            "study-cannot-tune",
+            "STUDY.tune: a benchmark study has no validation metric to tune by; remove "
+            "tune or measure",
         )
     defaults = field_defaults(request.config)
     for name in TRAINING_FLAGS:
         if getattr(request.config, name) != defaults[name]:
             raise UserError(
                 "flag-not-applicable",
-                f"--{name}: this study measures times; its trials take turns in one "
-                "process",
+                f"--{name}: does not apply to a benchmark study, whose trials "
+                f"alternate in one process; omit --{name}",
             )
 
 
@@ -53,8 +58,15 @@ def run(
     stop: Callable[[], bool],
     progress: Progress,
 ) -> int:
-    """Measures the trials that are not done, and with them all of the same seeds, so
-    that their rounds are interleaved.
+    """Measures all trials of the seeds that have an unfinished trial.
+
+    Finished trials of these seeds are measured again, interleaved with the others.
+
+    Args:
+      measure: the script's `measure`.
+      trials: the trials of the study.
+      directory: the study's directory.
+      stop: returns True once a signal has requested a stop.
 
     Returns:
       the exit code.
@@ -64,13 +76,13 @@ def run(
         return DONE
     if repeated:
         progress.log(
-            f"{repeated} that are done are measured again, in turns with the others"
+            f"measuring {repeated} finished trials again, interleaved with the others"
         )
     start = time.time()
     rounds, setup_secs = _set_up(measure, selected, progress)
     measured = _measure(selected, rounds, stop, progress)
     if measured is None:
-        progress.log("stopped; rounds are begun anew by the same command")
+        progress.log("stopped; the same command starts all rounds again")
         return PREEMPTED
     lines, round_secs = measured
     for bound in selected:
@@ -87,7 +99,7 @@ def run(
 def _select(
     trials: Sequence[BoundTrial], directory: pathlib.Path
 ) -> tuple[list[BoundTrial], int]:
-    """The trials to measure, and how many of them are done already."""
+    """Returns the trials to measure, and how many of them are already finished."""
     unfinished = [b for b in trials if not status(directory / b.trial.name).finished]
     seeds = {seed for bound in unfinished for seed in bound.trial.seeds}
     selected = [bound for bound in trials if seeds & set(bound.trial.seeds)]
@@ -97,11 +109,11 @@ def _select(
 def _set_up(
     measure: Callable[..., Round], trials: Sequence[BoundTrial], progress: Progress
 ) -> tuple[dict[str, Round], dict[str, float]]:
-    """{trial: its round}, built and warmed up, and {trial: the seconds it took}."""
+    """Builds and warms up all trials; returns {trial: round} and {trial: seconds}."""
     rounds, secs = {}, {}
     for bound in trials:
         trial = bound.trial
-        progress.log(f"{trial.variant}: made ready")
+        progress.log(f"{trial.variant}: compiling and warming up")
         task = bound.task(trial.runs[0].numbers)
         start = time.perf_counter()
         rounds[trial.name] = measure(trial.config, task, bound.source)
@@ -115,10 +127,13 @@ def _measure(
     stop: Callable[[], bool],
     progress: Progress,
 ) -> tuple[dict[str, list[str]], dict[str, float]] | None:
-    """{trial: its lines of metrics.jsonl} and {trial: seconds}; None when stopped.
+    """Runs all rounds.
+
+    Returns:
+      {trial: lines of metrics.jsonl} and {trial: seconds}; None if stopped.
 
     Raises:
-      UserError: a round lacks a metric that the verdict depends on.
+      UserError: a round does not return a metric that the verdict depends on.
     """
     lines: dict[str, list[str]] = {name: [] for name in rounds}
     secs = dict.fromkeys(rounds, 0.0)
@@ -136,7 +151,8 @@ def _measure(
                 if lacking := [m for m in trial.required_metrics if m not in metrics]:
                     raise UserError(
                         "metric-not-measured",
-                        f"measure: gives {', '.join(metrics)}, and no {lacking[0]}",
+                        f"measure: returns {', '.join(metrics)}, but not {lacking[0]}; "
+                        "return it, or rename STUDY.primary_metric",
                     )
                 row = {"step": step, "seed": seed, "variant": trial.variant}
                 lines[trial.name].append(
@@ -151,7 +167,7 @@ def _measure(
 def _write(
     bound: BoundTrial, lines: list[str], path: pathlib.Path, timing: dict[str, float]
 ) -> None:
-    """Writes the files of a trained trial, without checkpoints."""
+    """Writes the files of a finished trial, without checkpoints."""
     trial, source = bound.trial, bound.source
     task = bound.task(trial.runs[0].numbers)
     record = manifest.environment(trial.config) | run_trial.describe_trial(

@@ -1,4 +1,4 @@
-"""A script's declaration, refused in one line where it cannot be meant."""
+"""Validation of an experiment's script: one-line errors for mistakes in STUDY."""
 
 import dataclasses
 import inspect
@@ -12,15 +12,22 @@ from dljax.studies.study import DESIGNS, SELECTIONS, Study, variants
 
 
 def check(module: Any) -> Study:
-    """The STUDY of an experiment's script, its levels and candidates as their fields'
-    types.
+    """Validates an experiment's script.
+
+    Args:
+      module: the imported script, with Config, STUDY, task and source.
+
+    Returns:
+      its STUDY, with levels and candidates converted to the types of their fields.
 
     Raises:
-      UserError: names the part of the script and what is wrong with it.
+      UserError: names the part of the script and its mistake.
     """
     for name in ("Config", "STUDY", "task", "source"):
         if not hasattr(module, name):
-            raise UserError("bad-experiment", f"{module.__file__}: has no {name}")
+            raise UserError(
+                "bad-experiment", f"{module.__file__}: has no {name}; define it"
+            )
     config, study = module.Config, module.STUDY
     if not issubclass(config, RunConfig):
         raise UserError("bad-experiment", "Config: must extend dljax.config.RunConfig")
@@ -41,7 +48,7 @@ def _check_signature(function: Any, name: str, arguments: Sequence[str]) -> None
 
 
 def check_study(study: Study, config: type) -> Study:
-    """Checks a study and its Config, see `check`."""
+    """Validates a study against its Config class; see `check`."""
     fields = {f.name: f for f in dataclasses.fields(config)}
     types = typing.get_type_hints(config)
     _check_names("factors", study.factors, fields)
@@ -56,24 +63,24 @@ def check_study(study: Study, config: type) -> Study:
         if types[name] is not float:
             raise UserError(
                 "bad-study",
-                f"STUDY.vmapped_factors: {name} is not a float, and cannot be traced",
+                f"STUDY.vmapped_factors: {name} must be a field of type float",
             )
     for size in (*study.sizes.values(), *study.full.values(), study.smoke):
         _check_names("sizes, full and smoke", size, fields)
     if repeated := study.factors.keys() & study.tune.keys():
         names = ", ".join(sorted(repeated))
-        raise UserError("bad-study", f"STUDY.tune: {names} is a factor already")
+        raise UserError(
+            "bad-study", f"STUDY.tune: {names} is also in STUDY.factors; remove one"
+        )
     study = study._replace(
         factors=_typed("factors", study.factors, fields, types),
         tune=_typed("tune", study.tune, fields, types),
         contrasts=study.parsed_contrasts,
     )
     if study.tune_seeds < 1:
-        raise UserError("bad-study", "STUDY.tune_seeds: at least 1")
+        raise UserError("bad-study", "STUDY.tune_seeds: must be at least 1")
     if list(study.looks) != sorted(set(study.looks)):
-        raise UserError(
-            "bad-study", "STUDY.looks: numbers of seeds, each more than the one before"
-        )
+        raise UserError("bad-study", "STUDY.looks: must be increasing numbers of seeds")
     if study.select not in SELECTIONS:
         raise UserError(
             "bad-study", f"STUDY.select: must be one of {', '.join(SELECTIONS)}"
@@ -81,7 +88,8 @@ def check_study(study: Study, config: type) -> Study:
     if isinstance(study.design, str) and study.design not in DESIGNS:
         raise UserError(
             "bad-study",
-            f"STUDY.design: must be one of {', '.join(DESIGNS)}, or a list of variants",
+            f"STUDY.design: must be one of {', '.join(DESIGNS)}, or a list of "
+            "{factor: level}",
         )
     _check_rule(study)
     _check_contrasts(study)
@@ -104,12 +112,12 @@ def _typed(
     fields: Mapping[str, dataclasses.Field],
     types: Mapping[str, type],
 ) -> dict[str, tuple[Any, ...]]:
-    """{field: values}, each what the field's flag would make of it."""
+    """Returns {field: values}, each value parsed as the field's flag parses it."""
     values_of = {}
     for name, values in levels.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise UserError(
-                "bad-study", f"STUDY.{part}: {name} needs values, as in (a, b)"
+                "bad-study", f"STUDY.{part}: {name} must be a tuple of values, (a, b)"
             )
         try:
             typed = [parse_value(fields[name], types[name], str(v)) for v in values]
@@ -121,23 +129,23 @@ def _typed(
 
 def _check_rule(study: Study) -> None:
     if not study.contrasts:
-        raise UserError("bad-study", "STUDY.contrasts: a rule needs at least one")
+        raise UserError("bad-study", "STUDY.contrasts: declare at least one contrast")
     if not inspect.getdoc(study.rule):
         raise UserError(
-            "bad-study", "STUDY.rule: needs a docstring that says the rule in words"
+            "bad-study", "STUDY.rule: add a docstring that states the rule in words"
         )
     try:
         inspect.signature(study.rule).bind(**study.contrasts)
     except TypeError as error:
         raise UserError(
             "bad-study",
-            f"STUDY.rule: is called with the contrasts {', '.join(study.contrasts)}, "
-            f"by name; {error}",
+            "STUDY.rule: must take the contrasts as keyword arguments "
+            f"({', '.join(study.contrasts)}); {error}",
         ) from None
 
 
 def _check_contrasts(study: Study) -> None:
-    """Every variant of a contrast is there, where that depends on no data set."""
+    """Checks that all variants of the contrasts exist, unless the data set decides."""
     sizes = [*study.sizes.values(), *study.full.values()]
     if any(name in study.factors for size in sizes for name in size):
         return
@@ -145,7 +153,8 @@ def _check_contrasts(study: Study) -> None:
     for name, contrast in study.parsed_contrasts.items():
         if not contrast.terms:
             raise UserError(
-                "bad-study", f"STUDY.contrasts: {name} compares numbers alone"
+                "bad-study",
+                f"STUDY.contrasts: {name} compares two numbers; name a variant",
             )
         for variant in (term.variant for _, term in contrast.terms):
             if variant not in names:
@@ -153,6 +162,6 @@ def _check_contrasts(study: Study) -> None:
                 hint = f"did you mean {near}? " if near else ""
                 raise UserError(
                     "bad-study",
-                    f"STUDY.contrasts: {name} has no variant {variant}; {hint}"
-                    f"variants are {', '.join(names)}",
+                    f"STUDY.contrasts: {name} names the unknown variant {variant}; "
+                    f"{hint}variants are {', '.join(names)}",
                 )

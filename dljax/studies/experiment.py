@@ -1,4 +1,4 @@
-"""An experiment's script, read as a record; and found again by its name."""
+"""An experiment's script as a record, and its import by name."""
 
 import importlib
 import importlib.util
@@ -15,19 +15,26 @@ from dljax.studies.check import check
 from dljax.studies.rule import task_hash
 from dljax.studies.study import Study
 
-if TYPE_CHECKING:  # a wrong flag is answered before jax is imported
+if TYPE_CHECKING:  # wrong flags are reported before jax is imported
     from dljax.types import Source, Task
 
 Sink = Callable[[pathlib.Path, list[dict[str, Any]]], None]
 
 
 class Experiment(NamedTuple):
-    """A script's particulars: its name, how to import it again, and what it defines.
+    """The definitions of an experiment's script.
 
-    log(directory, rows), which a script may have: is given the rows that a trial's
-    metrics.jsonl gets, as it gets them, to send them elsewhere; after a resume those
-    again that came after the checkpoint. measure, which a script whose numbers are
-    times has: see `benchmark_study`. task_sha256: of what makes its numbers.
+    name: the file's name without ".py". module: the name or path to import it by.
+    doc: the docstring of the script.
+    config: the Config class. study: the validated STUDY.
+    task: task(config, source, numbers) -> Task. numbers: the levels of the vmapped
+      factors, traced.
+    source: source(config) -> Source.
+    log: the script's optional log(directory, rows). Called with the rows appended to a
+      trial's metrics.jsonl, for example to send them to another service; after a
+      resume, called again with the rows since the checkpoint.
+    task_sha256: see `rule.task_hash`.
+    measure: the optional `measure` of a benchmark study; see `benchmark_study`.
     """
 
     name: str
@@ -43,10 +50,10 @@ class Experiment(NamedTuple):
 
 
 def of_module(module: Any) -> Experiment:
-    """Reads an experiment's script: its Config, STUDY, task and source.
+    """Returns the experiment that an imported script defines.
 
     Raises:
-      UserError: it cannot be meant; see `check`.
+      UserError: the script has a mistake; see `check`.
     """
     study = check(module)
     spec = getattr(module, "__spec__", None)
@@ -69,10 +76,13 @@ def of_module(module: Any) -> Experiment:
 def parse_request(
     experiment: Experiment, arguments: Sequence[str]
 ) -> configs.StudyRequest:
-    """Reads an experiment's command line, without the program's name.
+    """Parses the arguments of an experiment's command line.
+
+    Args:
+      arguments: the command line without the name of the program.
 
     Raises:
-      UserError: see `config.parse`.
+      UserError: a flag is unknown or has a bad value; see `config.parse`.
     """
     study, dataset = experiment.study, experiment.config().dataset
     return configs.parse(
@@ -86,16 +96,20 @@ def parse_request(
 def bind_task(
     experiment: Experiment, config: Any, source: "Source", numbers: Mapping[str, Any]
 ) -> "Callable[[Mapping[str, Any]], Task]":
-    """{array field: number, traced or not} -> the task of `config` and `source`.
+    """Binds an experiment's task to a config and a source.
 
-    Without array fields the task is built once, before anything is traced.
+    Without vmapped factors the task is built once, before tracing.
 
     Args:
-      numbers: of any run of the trial, for their names.
+      numbers: the levels of the vmapped factors of any run; only the names are used.
+
+    Returns:
+      a function of `numbers`, the levels of the vmapped factors, traced or not, that
+      returns the task.
 
     Raises:
-      UserError: the task does not read one of the numbers, so that all levels of that
-        field would train alike.
+      UserError: by the returned function, if the task does not read one of `numbers`:
+        all levels of that factor would train the same network.
     """
     if not numbers:
         task = experiment.task(config, source, numbers)
@@ -107,8 +121,8 @@ def bind_task(
         if unread := numbers.keys() - read.names:
             raise UserError(
                 "number-not-read",
-                f"task: does not read numbers[{min(unread)!r}], which "
-                "STUDY.vmapped_factors names",
+                f"task: does not read numbers[{min(unread)!r}]; read it, or remove the "
+                "name from STUDY.vmapped_factors",
             )
         return task
 
@@ -116,7 +130,7 @@ def bind_task(
 
 
 class Numbers(dict):
-    """{array field: number}, which records what is read from it: `names`."""
+    """The levels of the vmapped factors; records the `names` that are read."""
 
     def __init__(self, numbers: Mapping[str, Any]):
         super().__init__(numbers)
@@ -127,7 +141,7 @@ class Numbers(dict):
         return super().__getitem__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The number, or the default where the field has no array axis."""
+        """Returns the level, or the default if the field is not a vmapped factor."""
         self.names.add(name)
         return super().get(name, default)
 

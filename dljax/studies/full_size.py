@@ -1,12 +1,9 @@
-"""Reasons why an experiment's default size decides as well as a full size would.
+"""Reasons why a study's default size is its full size: `Study.default_is_full`."""
 
-They are values of `Study.default_is_full`, and the report states them.
-"""
-
-ALL_DIGITS = "there are no more than these 1,797 images"
-DIGITS_TWICE = f"{ALL_DIGITS}; two rounds of five folds test on every one of them twice"
-WHOLE_DATA_SET = "it is the whole set; --full asks for nothing more"
-WHOLE_TASK = "it is the whole task; --full asks for nothing more"
-PUBLISHED_SIZE = "it is the published size; --full asks for nothing more"
-KNOWN_EXACTLY = "what is right is known exactly"
-TIMES = "what is measured is time; the images are there to be computed on"
+ALL_DIGITS = "the data set has only these 1,797 images"
+DIGITS_TWICE = f"{ALL_DIGITS}; two rounds of five folds test each image twice"
+WHOLE_DATA_SET = "the default size uses the whole data set; --full adds nothing"
+WHOLE_TASK = "the default size is the whole task; --full adds nothing"
+PUBLISHED_SIZE = "the default size is the published size; --full adds nothing"
+KNOWN_EXACTLY = "the correct answer is known exactly"
+TIMES = "the study measures times; the images serve as input only"

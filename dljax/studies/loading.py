@@ -1,4 +1,4 @@
-"""A trial's directory as Python values again: for notebooks, evaluation and replay."""
+"""Loads a trial from its directory, for notebooks, evaluation and replay."""
 
 import dataclasses
 import pathlib
@@ -16,13 +16,16 @@ from dljax.trials.run_trial import MakeTask, make_trial_program, restore
 from dljax.trials.trial import Run, TrialSpec
 from dljax.types import Source, State, Task
 
-# Of config.json.
+# Keys that config.json must have.
 KEYS = {"variant", "runs", "config", "fixed", "strategy", "best_by", "test"}
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredTrial:
-    """A trial as its directory declares it, the maker of its tasks, and its data."""
+    """A trial as its directory declares it.
+
+    task: maps the levels of the vmapped factors to a task. source: the data set.
+    """
 
     directory: pathlib.Path
     trial: TrialSpec
@@ -32,14 +35,16 @@ class StoredTrial:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """A trial, loaded.
+    """A loaded trial, as `dljax.load` returns it.
 
-    runs: the variant and the seed of each. config: the frozen dataclass of the first,
-      and `task` its task.
-    program: the compiled functions.
-    step: of the newest checkpoint. state: the last state of all runs, on the device,
-      with a leading axis of runs. tested: the state that is evaluated at the end (the
-      last, or each run's best), on `split`: "test", or "valid" where the trial tunes.
+    runs: the variant and seed of each run.
+    config: the config of the first run. task: the task of the first run.
+    program: the compiled functions, for all runs together.
+    step: the step of the newest checkpoint.
+    state: the last state of all runs, on the device; each array has a leading axis of
+      runs, which may be padded at its end.
+    tested: the state that is evaluated at the end: the last, or each run's best.
+    split: the data it is evaluated on: "test", or "valid" if the trial tunes.
     metrics: the rows of metrics.jsonl.
     """
 
@@ -57,38 +62,43 @@ class Loaded:
     metrics: Rows
 
 
-def find(run: str, *, data_dir: str = "") -> StoredTrial:
-    """Finds the trial of a directory, RUNS/STUDY/TRIAL, and its experiment's source.
+def find(path: str, *, data_dir: str = "") -> StoredTrial:
+    """Reads a trial's declaration and opens its data set, without its checkpoint.
 
     Args:
-      data_dir: where the data set is prepared now; default where it was.
+      path: the trial's directory, for example runs/STUDY/TRIAL.
+      data_dir: the directory of the prepared data set; "" for the recorded one.
 
     Raises:
-      UserError: it is not a trial's directory, or the data set has changed since.
+      UserError: the directory is not a trial's, or the data set has changed.
     """
-    directory = pathlib.Path(run).expanduser().absolute()
-    stored = _read_config(run, directory)
+    directory = pathlib.Path(path).expanduser().absolute()
+    stored = _read_config(directory)
     spec = read_spec(directory.parent)
     if spec is None:
         raise UserError(
             "not-a-study",
-            f"{directory.parent}: no study.json there; a trial needs its study",
+            f"{directory.parent}: no study.json in it; give a trial inside its study's "
+            "directory, as in runs/STUDY/TRIAL",
         )
     experiment = import_experiment(spec.module)
     if experiment.measure:
         raise UserError(
             "nothing-to-load",
-            f"{run}: holds measured times, and no network; nothing to load",
+            f"{path}: a trial of a benchmark study has times and no network; give a "
+            "trial of another study",
         )
     fields = field_names(experiment.config, "science", "logging", "environment")
     if unknown := ", ".join(sorted(stored["config"].keys() - fields)):
         raise UserError(
-            "config-changed", f"{run}: {spec.module} had other flags then: {unknown}"
+            "config-changed",
+            f"{path}: recorded with the flags {unknown}, which {spec.module} no longer "
+            "has; use the commit in the trial's manifest.json",
         )
     changed = {"data_dir": data_dir} if data_dir else {}
     config = experiment.config(**stored["config"] | changed)
     source = experiment.source(config)
-    _check_data(run, stored["fixed"]["data"], source)
+    _check_data(directory, stored["fixed"]["data"], source)
     trial = TrialSpec(
         name=directory.name,
         variant=stored["variant"],
@@ -105,64 +115,77 @@ def find(run: str, *, data_dir: str = "") -> StoredTrial:
     return StoredTrial(directory, trial, task, source)
 
 
-def _read_config(run: str, directory: pathlib.Path) -> dict[str, Any]:
-    """The content of config.json; raises UserError where there is none."""
+def _read_config(directory: pathlib.Path) -> dict[str, Any]:
+    """Reads config.json; raises UserError if it is missing or damaged."""
     path = directory / "config.json"
     if not path.is_file():
         raise UserError(
-            "not-a-trial", f"{run}: no config.json there; give the directory of a trial"
+            "not-a-trial",
+            f"{directory}: no config.json in it; give a trial, as in runs/STUDY/TRIAL",
         )
     stored = disk.read_json(path)
     if not isinstance(stored, dict) or not stored.keys() >= KEYS:
         raise UserError(
             "damaged-record",
-            f"{path}: is damaged, or of an earlier version; the study's command writes "
-            "it again if DONE is moved away",
+            f"{path}: damaged, or written by an earlier version; delete the file DONE "
+            "beside it, and the command of the study writes it again",
             DAMAGED_DATA,
         )
     return stored
 
 
-def _check_data(run: str, recorded: list[str], source: Source) -> None:
-    """Raises UserError where the data set has changed since the trial was trained."""
+def _check_data(directory: pathlib.Path, recorded: list[str], source: Source) -> None:
+    """Raises UserError if the data set is not the one that the trial was trained on."""
     data = [source.name, source.version, source.fingerprint]
     if data != recorded:
         raise UserError(
             "data-changed",
-            f"{run}: was made from the data {' '.join(recorded)}; here they are "
-            f"{' '.join(data)}",
+            f"{directory}: trained on the data {' '.join(recorded)}, but the data set "
+            f"is now {' '.join(data)}; restore the recorded version",
             DAMAGED_DATA,
         )
 
 
 def writable(run: str) -> pathlib.Path:
-    """The directory that a card's --run names, and writes to.
+    """Returns the trial's directory of a model card's --run, checked to be writable.
 
     Raises:
-      UserError: none is named or there, or it cannot be written to.
+      UserError: --run is empty, or the directory is missing or not writable.
     """
     if not run:
-        raise UserError("usage", "--run: give a trial's directory, RUNS/STUDY/TRIAL")
+        raise UserError("usage", "--run: give a trial, as in --run=runs/STUDY/TRIAL")
     directory = pathlib.Path(run).expanduser().absolute()
     if not directory.is_dir():
-        raise UserError("no-such-directory", f"--run={run}: no such directory")
+        raise UserError(
+            "no-such-directory",
+            f"--run={run}: no such directory; give a trial, as in runs/STUDY/TRIAL",
+        )
     disk.check_writable(directory, "run")
     return directory
 
 
-def load(run: str) -> Loaded:
-    """Loads a trial's directory, RUNS/STUDY/TRIAL, which stays as it is.
+def load(path: str) -> Loaded:
+    """Loads a trial: its config, data, compiled functions, newest state and metrics.
+
+    Nothing in the directory is changed.
+
+    Args:
+      path: the trial's directory, for example runs/STUDY/TRIAL.
 
     Raises:
-      UserError: see `find`; or no whole checkpoint is in it.
+      UserError: the directory is not a trial's, the data set has changed, or no
+        checkpoint is usable.
     """
-    stored = find(run)
+    stored = find(path)
     directory, trial, source = stored.directory, stored.trial, stored.source
     program = make_trial_program(trial, stored.task, source)
     restored = restore(trial, program, directory, log=_warn, resume=False)
     if restored is None:
         raise UserError(
-            "no-checkpoint", f"{directory}: no checkpoint in it", FAILED_RUNS
+            "no-checkpoint",
+            f"{directory}: no checkpoint in it; repeat the command of the study, which "
+            "trains the trial",
+            FAILED_RUNS,
         )
     train_state = program.to_devices(restored.tree)
     return Loaded(

@@ -26,8 +26,9 @@ DIGITS = 6  # significant digits of every number
 class RecordedMetric:
     """A test metric of one variant: the mean over seeds and its 95 % interval.
 
-    ci_low, ci_high: None where unknown. values: one per seed, in the order of the
-    result's seeds, None for a failed run; None for a result of origin "prose".
+    ci_low, ci_high: None if unknown.
+    values: one per seed, in the order of the result's seeds, None for a failed run.
+      The whole field is None for a result of origin "prose".
     """
 
     mean: float
@@ -38,7 +39,10 @@ class RecordedMetric:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordedVariant:
-    """One variant. n: finished runs. metrics: {metric: its mean and values}."""
+    """One variant.
+
+    n: the number of finished runs. metrics: {metric: its mean and values}.
+    """
 
     variant: str
     n: int
@@ -49,9 +53,10 @@ class RecordedVariant:
 class RecordedContrast:
     """One contrast, a minus b, in the units of its metric.
 
-    ci_low, ci_high: the 95 % interval of this difference alone. simultaneous_low,
-    simultaneous_high: the interval that holds together with the study's other ones.
-    All but the name and the difference are None where unknown.
+    ci_low, ci_high: the 95 % interval of this difference alone.
+    simultaneous_low, simultaneous_high: the interval that holds jointly with those of
+      the study's other contrasts.
+    All fields but the name and the difference are None if unknown.
     """
 
     name: str
@@ -68,7 +73,11 @@ class RecordedContrast:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordedSpec:
-    """The size that a study ran at. fixed: {field: value}, "tuned" for a tuned one."""
+    """The size that a study ran at.
+
+    full: whether with --full. factors: {factor: levels}.
+    fixed: {field: value} of all other settings; "tuned" for a tuned field.
+    """
 
     full: bool
     factors: Mapping[str, tuple[Any, ...]]
@@ -79,12 +88,15 @@ class RecordedSpec:
 class RecordedResult:
     """The result of one study: the content of one file.
 
-    experiment: the module's name below `experiments`, "reference.adding".
-    origin: "recorded" by `dljax record`, or "prose": entered by hand from text.
-    date: of the last trial, YYYY-MM-DD (UTC). minutes: wall time of all trials.
-    spec, rule_sha256: None for prose. seeds: of the verdict.
+    experiment: the module's name in the package `experiments`: "reference.adding".
+    origin: "recorded" by `dljax record`, or "prose" if entered by hand from text.
+    date: the day of the last trial, YYYY-MM-DD (UTC).
+    minutes: the wall time of all trials.
+    spec, rule_sha256: None if the origin is "prose".
+    seeds: the seeds of the verdict.
     test_train_ratio: see `statistics.interval`.
-    why: the reason why no verdict is given, or "". notes: remarks without a number.
+    why: the reason why no verdict is given, or "".
+    notes: remarks without a number.
     """
 
     experiment: str
@@ -111,7 +123,7 @@ class RecordedResult:
         return f"{self.experiment}-{self.dataset}"
 
     def values(self, variant: str, metric: str) -> dict[int, float]:
-        """{seed: value} of one metric; empty without values per seed."""
+        """Returns {seed: value} of one metric; empty if values per seed are unknown."""
         rows = {row.variant: row.metrics for row in self.variants}
         recorded = rows.get(variant, {}).get(metric)
         values = (recorded.values if recorded else None) or ()
@@ -120,12 +132,12 @@ class RecordedResult:
 
 
 def read_all(directory: pathlib.Path) -> tuple[RecordedResult, ...]:
-    """The results of all JSON files of a directory, by file name; see `read`."""
+    """Reads the results of all JSON files in a directory, sorted by file name."""
     return tuple(read(path) for path in sorted(directory.glob("*.json")))
 
 
 def read(path: pathlib.Path) -> RecordedResult:
-    """Reads a result.
+    """Reads a result from a JSON file.
 
     Raises:
       UserError: the file is not JSON, or a key is missing, unknown or of another type.
@@ -147,7 +159,7 @@ def read(path: pathlib.Path) -> RecordedResult:
 
 
 def write(path: pathlib.Path, result: RecordedResult) -> None:
-    """Writes a result: keys in the order of the fields, a list of numbers per line."""
+    """Writes a result as JSON: keys in the order of the fields, one metric per line."""
     write_text(path, _format(_rounded(_encode(result))) + "\n")
 
 
@@ -160,14 +172,14 @@ def _damaged(path: pathlib.Path, fault: str) -> UserError:
 
 
 class _BadKey(Exception):
-    """A key whose value cannot be meant, and why."""
+    """A key with an invalid value."""
 
     def __init__(self, key: str, fault: str):
         super().__init__(f"{key or 'the file'}: {fault}")
 
 
 def _check(result: RecordedResult, stem: str) -> None:
-    """Raises _BadKey where the fields do not go together."""
+    """Raises _BadKey if fields contradict each other or the file's name."""
     if result.name != stem:
         raise _BadKey("experiment", f"{result.name!r} is not the file's name")
     if result.origin not in ORIGINS:
@@ -184,7 +196,7 @@ def _check(result: RecordedResult, stem: str) -> None:
 
 
 def _decode(kind: Any, value: Any, key: str) -> Any:
-    """A JSON value as a record, a tuple, a mapping or a plain value of type `kind`."""
+    """Converts a JSON value to a record, tuple, mapping or plain value of a type."""
     if kind is Any:
         return value
     if isinstance(kind, types.UnionType):
@@ -208,7 +220,7 @@ def _decode(kind: Any, value: Any, key: str) -> Any:
 
 
 def _decode_record(kind: Any, value: Any, key: str) -> Any:
-    """A JSON object as a dataclass; a field with a default may be missing."""
+    """Converts a JSON object to a dataclass; fields with a default may be missing."""
     if not isinstance(value, dict):
         raise _BadKey(key, "not an object")
     fields = {field.name: field for field in dataclasses.fields(kind)}
@@ -223,7 +235,7 @@ def _decode_record(kind: Any, value: Any, key: str) -> Any:
 
 
 def _encode(value: Any) -> Any:
-    """A record as JSON values, without the values per seed that it does not have."""
+    """Converts a record to JSON values, without unknown values per seed."""
     if dataclasses.is_dataclass(value):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         if isinstance(value, RecordedMetric) and value.values is None:
@@ -239,7 +251,7 @@ def _encode(value: Any) -> Any:
 
 
 def _rounded(value: Any) -> Any:
-    """The value with every float rounded to `DIGITS` significant digits."""
+    """Rounds every float in a JSON value to `DIGITS` significant digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
@@ -248,7 +260,7 @@ def _rounded(value: Any) -> Any:
 
 
 def _format(value: Any, indent: int = 0) -> str:
-    """JSON with an indent of 1; lists of plain values and metrics on one line."""
+    """Formats JSON with an indent of 1; metrics and plain lists fill one line each."""
     pad = " " * (indent + 1)
     plain = isinstance(value, list) and not any(
         isinstance(v, dict | list) for v in value

@@ -1,4 +1,4 @@
-"""From trial directories to results: values per variant and seed."""
+"""Collects the results of a study from its trials: values per variant and seed."""
 
 import csv
 import dataclasses
@@ -16,12 +16,15 @@ from dljax.trials.manifest import differences
 from dljax.trials.metrics_log import Rows, read_rows
 from dljax.trials.trial import Status, refuse_changed, status
 
-ROW_KEYS = ("step", "seed", "variant", "split")  # of metrics.jsonl, beside the metrics
+ROW_KEYS = ("step", "seed", "variant", "split")  # keys of metrics.jsonl; not metrics
 
 
 @dataclasses.dataclass(frozen=True)
 class FailedRun:
-    """A run whose loss was not finite: the step, and the first such metric."""
+    """A run that stopped because a metric was not finite.
+
+    step: the step at which it stopped. metric: the first metric that was not finite.
+    """
 
     variant: str
     seed: int
@@ -31,14 +34,16 @@ class FailedRun:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
-    """The metrics of a study's finished trials, and what stands against a verdict.
+    """The metrics of a study's finished trials, and reasons against a verdict.
 
-    final: {variant: {seed: {metric: value}}} on test data; None where not finite.
+    final: {variant: {seed: {metric: value}}} on test data; None if not finite.
     curves: {variant: rows of metrics.jsonl of the declared seeds}.
-    unfinished: the labels of trials that are not finished.
-    changed: why the trials may not be judged together, or by this rule.
+    failed: the failed runs.
+    unfinished: the labels of unfinished trials.
+    changed: changes of the rule, the size or the script since trials started; each
+      is a reason against a verdict.
     notes: sentences on other differences between the trials.
-    manifests: {trial: its manifest}, where the file is whole.
+    manifests: {trial: its manifest.json}, without damaged ones.
     """
 
     spec: StudySpec
@@ -51,7 +56,7 @@ class Results:
     manifests: Mapping[str, Mapping[str, Any]]
 
     def values(self, variant: str, metric: str) -> dict[int, float]:
-        """{seed: value} of one test metric; a seed without a value is left out."""
+        """Returns {seed: value} of one test metric, without seeds that lack it."""
         return {
             seed: value
             for seed, metrics in self.final.get(variant, {}).items()
@@ -60,12 +65,16 @@ class Results:
 
     @property
     def test_train_ratio(self) -> float:
-        """Test over training examples where seeds are folds, else 0."""
+        """Test over training examples if seeds are folds, else 0."""
         return self.spec.test_train_ratio
 
 
 def collect(workdir: pathlib.Path, spec: StudySpec, rule_sha256: str) -> Results:
-    """Reads the trials that a study spec lists.
+    """Reads the results of the trials that a study spec lists.
+
+    Args:
+      workdir: the study's directory.
+      rule_sha256: the hash of the experiment's current rule.
 
     Raises:
       UserError: the metrics of a finished trial were changed or removed.
@@ -111,7 +120,7 @@ def collect(workdir: pathlib.Path, spec: StudySpec, rule_sha256: str) -> Results
 def _read_manifests(
     workdir: pathlib.Path, trials: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """{trial: its manifest}, of those whose file is whole."""
+    """Returns {trial: its manifest.json}, without missing or damaged ones."""
     manifests = {name: read_json(workdir / name / "manifest.json") for name in trials}
     return {name: m for name, m in manifests.items() if isinstance(m, dict)}
 
@@ -122,35 +131,41 @@ def _changed(
     manifests: Mapping[str, Mapping[str, Any]],
     statuses: Mapping[str, Status],
 ) -> tuple[str, ...]:
-    """What was changed after trials had begun, and manifests that are missing."""
+    """Lists changes since trials started, and missing manifests."""
     reasons = []
     starts = [start for m in manifests.values() for start in (m, *m.get("starts", []))]
     for key, expected, words in (
-        ("rule_sha256", rule_sha256, "the rule, or what it decides by,"),
-        ("size_sha256", spec.size_sha256, "the size that it is judged at"),
+        ("rule_sha256", rule_sha256, "the decision rule, or what it depends on,"),
+        ("size_sha256", spec.size_sha256, "the size required for a verdict"),
     ):
         if {start[key] for start in starts if start.get(key)} - {expected}:
-            reasons.append(f"{words} was changed after trials began")
+            reasons.append(f"{words} changed after trials had started")
     if len({start["task_sha256"] for start in starts if "task_sha256" in start}) > 1:
-        reasons.append("what the script computes was changed between trials")
+        reasons.append("the code of the experiment's script changed between trials")
     for name, now in statuses.items():
         if now.finished and "rule_sha256" not in manifests.get(name, {}):
-            reasons.append(f"{name}/manifest.json, which has its rule, is missing")
+            reasons.append(f"{name}/manifest.json, which records the rule, is missing")
     return tuple(reasons)
 
 
 def _notes(manifests: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """A sentence on the versions, cores and devices that differ between trials."""
+    """Returns a sentence on versions, cores and devices that differ between trials."""
     first, *others = manifests.values() or [{}]
     names = {
         line.split(" was ")[0] for other in others for line in differences(first, other)
     }
-    return (f"The trials differ in {', '.join(sorted(names))}.",) if names else ()
+    if not names:
+        return ()
+    return (f"The environments of the trials differ in {', '.join(sorted(names))}.",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """What a level of a factor adds to the mean over the grid; 95 % interval."""
+    """The main effect of a factor's level.
+
+    n: the number of seeds. mean: the mean over variants with this level minus the mean
+    over all variants of the grid. low, high: its 95 % interval, None if n < 2.
+    """
 
     factor: str
     level: Any
@@ -161,10 +176,10 @@ class Effect:
 
 
 def effects(study: Study, results: Results) -> tuple[Effect, ...]:
-    """The effect of each level of a grid's factors.
+    """Computes the main effect of each level of a grid's factors.
 
-    Over the seeds that all variants finished: the mean of the variants with that level
-    minus the mean of all. Empty for one factor: there the variants say as much.
+    Uses the seeds that all variants finished. Empty for fewer than two factors, where
+    the variants are the levels.
     """
     variants = results.spec.variants
     factors = {k: v for k, v in results.spec.factors.items() if len(v) > 1}
@@ -188,7 +203,7 @@ def effects(study: Study, results: Results) -> tuple[Effect, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class VariantMean:
-    """The mean of a metric over a variant's seeds; 95 % interval."""
+    """The mean of a metric over a variant's n seeds, and its 95 % interval."""
 
     variant: str
     n: int
@@ -199,14 +214,14 @@ class VariantMean:
 
 @dataclasses.dataclass(frozen=True)
 class MetricMeans:
-    """A test metric of all variants."""
+    """One test metric of all variants."""
 
     metric: str
     variants: tuple[VariantMean, ...]
 
 
 def final_metrics(results: Results) -> tuple[MetricMeans, ...]:
-    """Every test metric, in the order of measuring."""
+    """Computes the means of all test metrics, in the order of metrics.jsonl."""
     runs = [metrics for seeds in results.final.values() for metrics in seeds.values()]
     names = dict.fromkeys(name for metrics in runs for name in metrics)
 
@@ -224,7 +239,7 @@ def final_metrics(results: Results) -> tuple[MetricMeans, ...]:
 
 
 def write_csv(path: pathlib.Path, results: Results) -> None:
-    """results.csv: variant, a column a factor, seed, metric, value."""
+    """Writes results.csv: variant, one column per factor, seed, metric, value."""
     factors = list(results.spec.factors)
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""The rule of a study as text and as a hash, and the hash of what makes its numbers."""
+"""The decision rule of a study as text, and hashes of the rule and of the script."""
 
 import ast
 import hashlib
@@ -9,18 +9,18 @@ from typing import Any
 from dljax.studies.study import Study
 
 SIMPLE = (int, float, str, bool, tuple, list, dict, type(None))
-DECLARING = ("STUDY", "Config")  # names of a script that make no number by themselves
+DECLARING = ("STUDY", "Config")  # names of a script that `task_hash` ignores
 
 
 def rule_text(study: Study) -> str:
-    """The rule as it is written, with what it compares and the names it uses."""
+    """Returns the rule's source code, with its contrasts and the names it uses."""
     contrasts = "\n".join(f"{k} = {c}" for k, c in study.parsed_contrasts.items())
     names = "".join(f"{name} = {value!r}\n" for name, value in _names(study.rule))
     return f"{contrasts}\n\n{names}{inspect.getsource(study.rule)}"
 
 
 def _names(rule: Any) -> list[tuple[str, Any]]:
-    """The constants that a rule uses, and the source of the functions it calls."""
+    """Returns the constants that a rule uses and the source of functions it calls."""
     variables = inspect.getclosurevars(rule)
     names = sorted({**variables.globals, **variables.nonlocals}.items())
     constants = [(k, v) for k, v in names if isinstance(v, SIMPLE)]
@@ -29,12 +29,16 @@ def _names(rule: Any) -> list[tuple[str, Any]]:
 
 
 def rule_words(study: Study) -> str:
-    """The rule in words: its docstring, on one line."""
+    """Returns the rule in words: its docstring, on one line."""
     return " ".join((inspect.getdoc(study.rule) or "").split())
 
 
 def rule_hash(study: Study) -> str:
-    """A hash of what decides: claim, metric, selection, rule, looks and tuning."""
+    """Returns the SHA-256 of all that determines the verdict, except the numbers.
+
+    These are claim, primary metric, selection of the state, contrasts, rule, looks and
+    tuning.
+    """
     parts: list[Any] = [study.claim, study.primary_metric, study.higher, study.select]
     parts.append(rule_text(study))
     if study.looks:
@@ -45,11 +49,13 @@ def rule_hash(study: Study) -> str:
 
 
 def task_hash(source: str, rule: str) -> str:
-    """A hash of a script without what declares: docstrings, STUDY, Config, the rule.
+    """Returns the SHA-256 of a script's code: its functions and constants.
+
+    Docstrings, comments, imports, STUDY, Config and the rule are left out.
 
     Args:
       source: the script's text.
-      rule: the name of its rule.
+      rule: the name of the rule's function.
     """
     statements = []
     for node in ast.parse(source).body:
@@ -65,7 +71,7 @@ def task_hash(source: str, rule: str) -> str:
 
 
 def _plain(node: ast.AST) -> str:
-    """The node without docstrings, comments and layout."""
+    """Returns a node as text, without docstrings, comments and layout."""
     for inner in ast.walk(node):
         body = getattr(inner, "body", None)
         if isinstance(body, list) and len(body) > 1:

@@ -1,12 +1,13 @@
-"""Intervals and tests over seeds, and the verdicts that they allow.
+"""Intervals and tests over seeds.
 
 Three limits:
 
-* an exact paired sign-flip test on n seeds has no p below 2 / 2^n, so a family of m
-  comparisons needs `seeds_needed(m)` seeds for any verdict; fewer are *descriptive*;
-* bootstrap intervals (BCa) of few seeds cover too little; offered from n = 20;
-* seeds that share data (folds) are not independent; their variance is corrected after
-  Nadeau and Bengio 2003 by `test_train_ratio`: test over training examples.
+* The exact paired sign-flip test on n seeds has no p below 2 / 2^n. So a family of m
+  comparisons needs `seeds_needed(m)` seeds for a verdict.
+* Bootstrap intervals (BCa) of few seeds cover less than their nominal level. They are
+  computed from 20 seeds on.
+* Seeds that share data (folds) are not independent. Their variance is corrected after
+  Nadeau and Bengio (2003) by `test_train_ratio`, test over training examples.
 """
 
 import math
@@ -17,12 +18,12 @@ import numpy as np
 from scipy import stats
 
 ALPHA = 0.05
-BCA_FROM = 20  # seeds; at 8 it was measured to cover 0.88 instead of 0.95
-FLIPS = 1 << 17  # sign flips drawn where there are more than these
+BCA_FROM = 20  # seeds; measured coverage with 8 seeds: 0.88 instead of 0.95
+FLIPS = 1 << 17  # sign flips sampled if 2^n is larger
 
 
 class Interval(NamedTuple):
-    """A mean over n seeds and its two-sided t interval; None where n < 2."""
+    """A mean over n seeds and its two-sided t interval; None if n < 2."""
 
     n: int
     mean: float
@@ -36,12 +37,13 @@ def interval(
     confidence: float = 1 - ALPHA,
     test_train_ratio: float = 0.0,
 ) -> Interval:
-    """The t interval of a mean (Student 1908).
+    """Computes the t interval of a mean (Student 1908).
 
     Args:
-      test_train_ratio: test over training examples where seeds share data, else 0.
-        The variance of the mean is then (1/n + test_train_ratio) times that of the
-        values (Nadeau and Bengio 2003, eq. 9).
+      values: one value per seed.
+      test_train_ratio: test over training examples if seeds share data, else 0. The
+        variance of the mean is (1/n + test_train_ratio) times that of the values
+        (Nadeau and Bengio 2003, eq. 9).
     """
     x = np.asarray(values, float)
     n = len(x)
@@ -52,15 +54,18 @@ def interval(
 
 
 def _error(x: np.ndarray, test_train_ratio: float) -> float:
-    """The standard error of the mean."""
+    """Returns the standard error of the mean."""
     return float(x.std(ddof=1) * np.sqrt(1 / len(x) + test_train_ratio))
 
 
 class Summary(NamedTuple):
-    """One variant over its seeds. ci: t interval; bca: bootstrap, None where n < 20.
+    """Statistics of one variant over its seeds.
 
-    solved: the share of ones where all values are 0 or 1, with its exact interval
-    (Clopper and Pearson 1934), else None.
+    n: the number of seeds with a value. sd: the standard deviation.
+    ci_low, ci_high: the 95 % t interval of the mean.
+    bca_low, bca_high: the 95 % bootstrap interval (BCa); None below 20 seeds.
+    solved: if all values are 0 or 1, the share of ones and its exact 95 % interval
+      (Clopper and Pearson 1934); else None.
     """
 
     n: int
@@ -75,7 +80,12 @@ class Summary(NamedTuple):
 
 
 def summarise(values: Sequence[float], *, test_train_ratio: float = 0.0) -> Summary:
-    """A variant's values over its seeds; `test_train_ratio` as for `interval`."""
+    """Summarises a variant's values over its seeds.
+
+    Args:
+      values: one value per seed.
+      test_train_ratio: as for `interval`.
+    """
     x = np.asarray(values, float)
     n, mean, low, high = interval(x, test_train_ratio=test_train_ratio)
     if n == 0:
@@ -96,17 +106,20 @@ def summarise(values: Sequence[float], *, test_train_ratio: float = 0.0) -> Summ
 
 
 class Comparison(NamedTuple):
-    """a minus b, paired by seed.
+    """The comparison a minus b, paired by seed.
 
-    ci: the 95 % t interval. p: of the sign-flip test that there is no difference, exact
-    up to 17 seeds, or where seeds share data of the corrected t test; p_adjusted: after
-    Holm's procedure over the family and its looks. simultaneous_ci: the family's
-    intervals hold together (Bonferroni, at the level `alpha`). effect: Cohen's d of the
-    differences. seeds_for_power: how many seeds would show a difference of this size
-    at 0.05 with power 0.8.
+    differences: one per seed. n: the number of seeds. difference: the mean.
+    ci_low, ci_high: the 95 % t interval of the difference.
+    effect: Cohen's d of the differences.
+    p: two-sided p value of no difference, from the sign-flip test (exact up to 17
+      seeds), or from the corrected t test if seeds share data.
+    seeds_for_power: see `seeds_for_power`.
+    p_adjusted: p after Holm's procedure over the family and its looks.
+    alpha: the level of `simultaneous_ci`: 0.05 over the comparisons and looks.
+    needed: the number of seeds that a verdict needs, see `seeds_needed`.
 
-    Verdicts rest on p_adjusted for a difference from 0, and on `simultaneous_ci` for
-    margins: Holm's own levels make no intervals that hold together.
+    Rules test a difference from 0 by `p_adjusted` and a margin by `simultaneous_ci`,
+    because Holm's procedure has no simultaneous intervals of its own.
     """
 
     a: str
@@ -126,12 +139,12 @@ class Comparison(NamedTuple):
 
     @property
     def decides(self) -> bool:
-        """Whether the seeds are enough for a verdict; else it is descriptive."""
+        """Whether there are enough seeds for a verdict."""
         return self.n >= max(self.needed, 2)
 
     @property
     def simultaneous_ci(self) -> Interval:
-        """The simultaneous interval."""
+        """The interval that holds jointly with the family's others (Bonferroni)."""
         return self._interval(1 - self.alpha)
 
     def _interval(self, confidence: float) -> Interval:
@@ -143,12 +156,16 @@ class Comparison(NamedTuple):
 
     @property
     def in_noise(self) -> bool:
-        """Whether the adjusted p is above 0.05, or the seeds are too few."""
+        """Whether the difference is not significant: adjusted p above 0.05, or too few
+        seeds.
+        """
         significant = self.p_adjusted is not None and self.p_adjusted <= ALPHA
         return not (significant and self.decides)
 
     def above(self, margin: float) -> bool:
-        """Above 0 by the adjusted test, and above `margin` by `simultaneous_ci`."""
+        """Whether a - b is above 0 by the adjusted test and above `margin` by
+        `simultaneous_ci`.
+        """
         if not self.decides or self.simultaneous_ci.low is None:
             return False
         positive = not self.in_noise and self.difference > 0
@@ -158,12 +175,14 @@ class Comparison(NamedTuple):
         return positive or beyond
 
     def below(self, margin: float) -> bool:
-        """Below 0 by the adjusted test, and below `margin` by `simultaneous_ci`."""
+        """Whether a - b is below 0 by the adjusted test and below `margin` by
+        `simultaneous_ci`.
+        """
         return self.negated.above(-margin)
 
     @property
     def negated(self) -> "Comparison":
-        """b minus a."""
+        """The comparison b minus a."""
         return self._replace(
             a=self.b,
             b=self.a,
@@ -172,7 +191,9 @@ class Comparison(NamedTuple):
         )
 
     def within(self, margin: float) -> bool:
-        """Equivalent to 0: two one-sided tests (Schuirmann 1987) at level alpha."""
+        """Whether a - b is equivalent to 0 within `margin`: two one-sided tests
+        (Schuirmann 1987), each at level `alpha`.
+        """
         _, _, low, high = self._interval(1 - 2 * self.alpha)
         if low is None or high is None or not self.decides:
             return False
@@ -182,7 +203,13 @@ class Comparison(NamedTuple):
 def compare(
     a: str, b: str, differences: Sequence[float], *, test_train_ratio: float = 0.0
 ) -> Comparison:
-    """Compares a and b by their per-seed differences; `holm` adjusts a family."""
+    """Compares a and b by their differences per seed; `holm` adjusts a family.
+
+    Args:
+      a, b: names of the two sides.
+      differences: a minus b, one per seed.
+      test_train_ratio: as for `interval`.
+    """
     x = np.asarray(differences, float)
     n, mean, low, high = interval(x, test_train_ratio=test_train_ratio)
     effect = p = power = None
@@ -208,9 +235,13 @@ def compare(
 
 
 def sign_flip(x: np.ndarray) -> float:
-    """p of the paired sign-flip test that the mean is 0, two-sided.
+    """Returns the two-sided p of the paired sign-flip test (Fisher 1935).
 
-    Exact over all 2^n flips up to n = 17, else over 2^17 drawn ones. (Fisher 1935.)
+    The null hypothesis is a mean of 0. All 2^n flips are used up to n = 17, else 2^17
+    sampled ones.
+
+    Args:
+      x: differences, one per seed.
     """
     return float(
         stats.permutation_test(
@@ -238,17 +269,19 @@ def seeds_for_power(
     test_train_ratio: float = 0.0,
     max_seeds: int = 10_000,
 ) -> int | None:
-    """The least number of seeds with which a paired t test at 0.05 has this power.
+    """Returns the least number of seeds for which a paired t test at 0.05 has a power.
 
-    By the noncentral t distribution (Cohen 1988). statsmodels' `TTestPower` has no
-    test_train_ratio, and does not converge for effects above 5.
+    Computed from the noncentral t distribution (Cohen 1988). statsmodels' `TTestPower`
+    has no test_train_ratio, and does not converge for effects above 5.
 
     Args:
       effect: Cohen's d of the differences.
+      power: the required power.
+      test_train_ratio: as for `interval`.
 
     Returns:
-      None where `max_seeds` are too few; seeds that share data never suffice for a
-      small effect.
+      None if more than `max_seeds` are needed. If seeds share data, no number of seeds
+      is enough for a small effect.
     """
 
     def has_power(n):
@@ -258,7 +291,7 @@ def seeds_for_power(
 
     if effect == 0 or not has_power(max_seeds):
         return None
-    low, high = 1, max_seeds  # the least is in (low, high]
+    low, high = 1, max_seeds  # the least number is in (low, high]
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if has_power(middle) else (middle, high)
@@ -266,16 +299,20 @@ def seeds_for_power(
 
 
 def seeds_needed(comparisons: int) -> int:
-    """The least number of seeds whose sign-flip test can pass Holm's first step."""
+    """Returns the least number of seeds for which Holm's first step can reject.
+
+    Args:
+      comparisons: the number of comparisons times the number of looks.
+    """
     return math.ceil(math.log2(2 * comparisons / ALPHA))
 
 
 def holm(comparisons: Sequence[Comparison], *, looks: int = 1) -> list[Comparison]:
-    """Adjusts a family: p values after Holm (1979), intervals after Bonferroni.
+    """Adjusts a family of comparisons: p after Holm (1979), intervals after Bonferroni.
 
     Args:
-      looks: how many times the study may be judged, at declared numbers of seeds. Each
-        look gets an equal share of ALPHA, which keeps the error of all together.
+      looks: the number of declared looks (interim analyses). Each look uses an equal
+        share of ALPHA, so that the error over all looks stays below ALPHA.
     """
     m = len(comparisons)
     p_values = sorted((c.p, i) for i, c in enumerate(comparisons) if c.p is not None)

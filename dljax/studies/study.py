@@ -1,4 +1,4 @@
-"""What a study is: a claim, its factors, and the rule that decides, written before."""
+"""The declaration of a study: claim, factors, contrasts and decision rule."""
 
 import dataclasses
 import itertools
@@ -12,7 +12,7 @@ VERDICTS = ("supported", "refuted", "undecided")
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """A test metric of a variant. metric: "" for the contrast's."""
+    """A test metric of a variant. metric: "" for the metric of the contrast."""
 
     variant: str
     metric: str = ""
@@ -23,7 +23,7 @@ class Term:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A term minus others."""
+    """A term minus one or more other terms."""
 
     minuend: Term
     subtrahends: tuple[Term, ...]
@@ -37,10 +37,10 @@ Side = Term | Difference | float
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-    """What is compared: a minus b, paired by seed.
+    """The comparison a minus b, paired by seed.
 
-    a, b: a variant's metric, a difference of them, or a number (a known limit).
-    metric: the test metric of the terms that name none; "" for the primary metric.
+    a, b: a variant's metric, a difference of metrics, or a number (a known limit).
+    metric: the test metric of terms that name none; "" for the primary metric.
     """
 
     a: Side
@@ -53,7 +53,7 @@ class Contrast:
 
     @property
     def terms(self) -> list[tuple[int, Term]]:
-        """[(sign, term)] of a - b; a term's metric is "" for the primary metric."""
+        """[(sign, term)] of a - b; the metric "" means the primary metric."""
         minus_b = [(-sign, term) for sign, term in _terms(self.b)]
         return [
             (sign, dataclasses.replace(term, metric=term.metric or self.metric))
@@ -62,19 +62,19 @@ class Contrast:
 
     @property
     def constant(self) -> float:
-        """The numbers of a - b."""
+        """The sum of the numbers in a - b."""
         a = self.a if isinstance(self.a, int | float) else 0
         b = self.b if isinstance(self.b, int | float) else 0
         return a - b
 
     @property
     def variants(self) -> set[str]:
-        """The variants that are compared."""
+        """The variants that a and b name."""
         return {term.variant for _, term in self.terms}
 
 
 def _terms(side: Side) -> list[tuple[int, Term]]:
-    """[(sign, term)] of a side; none of a number."""
+    """Returns [(sign, term)] of a side; empty for a number."""
     if isinstance(side, Term):
         return [(1, side)]
     if isinstance(side, Difference):
@@ -86,7 +86,7 @@ ShortContrast = tuple[str | float, str | float]
 
 
 def parse_contrast(contrast: Contrast | ShortContrast) -> Contrast:
-    """The contrast of a short form, (a, b): each side "x@metric - y", or a number."""
+    """Parses the short form (a, b) of a contrast; see `parse_side`."""
     if isinstance(contrast, Contrast):
         return contrast
     a, b = contrast
@@ -94,7 +94,7 @@ def parse_contrast(contrast: Contrast | ShortContrast) -> Contrast:
 
 
 def parse_side(text: str | float) -> Side:
-    """A side of a contrast: "variant", "variant@metric", "x - y", or a number."""
+    """Parses a side of a contrast: "variant", "variant@metric", "x - y" or a number."""
     if not isinstance(text, str):
         return text
     parts = [part.strip().partition("@") for part in text.split(" - ")]
@@ -103,9 +103,9 @@ def parse_side(text: str | float) -> Side:
 
 
 class Profile(NamedTuple):
-    """Test metrics over a number that is not the update: a severity, a lag, a layer.
+    """A figure of test metrics by a number: a severity, a lag or a layer.
 
-    y, x: the labels of the axes. points: {metric: its place on the x axis}.
+    y, x: the labels of the axes. points: {metric: its position on the x axis}.
     """
 
     y: str
@@ -114,37 +114,40 @@ class Profile(NamedTuple):
 
 
 class Study(NamedTuple):
-    """A question, declared.
+    """The declaration of a study, as STUDY in an experiment's script.
 
-    claim: the sentence that is tested.
-    family: the kind of networks that it is about; `dljax list` groups by it.
-    published: the number, and its source, that is computed again; "" where none is.
+    claim: the sentence that the study tests.
     factors: {field of the config: levels}.
-    design: which of their combinations are variants: "grid", all of them;
-      "one_at_a_time", the first levels and each other level alone; or a list of
+    primary_metric: the test metric that the rule compares by default.
+    contrasts: {name: contrast}. The short form of a contrast is (a, b), where each side
+      is a variant or a difference of variants ("cnn/raw - mlp/raw") of the primary
+      metric or of another test metric ("cnn/raw@train_accuracy"), or a number; see
+      `Contrast`.
+    rule: the decision rule. Called with one `statistics.Comparison` per contrast, as
+      keyword arguments; returns one of `VERDICTS`. The docstring states the rule in
+      words.
+    design: the combinations of levels that are variants: "grid" for all of them;
+      "one_at_a_time" for the first levels and each other level alone; or a list of
       {factor: level}.
-    vmapped_factors: numeric fields that are an array axis beside the seeds, in one
-      compiled program, where they are factors or tuned; `task` gets them traced.
-    tune: {field: candidates}: every variant gets all their combinations, each with
-      `tune_seeds` seeds that no verdict uses, and keeps the best by the measure on
-      validation data.
-    primary_metric: the name of the test metric that decides, and `higher` whether more
-      of it is better.
-    contrasts: {name: contrast}, or in short {name: (a, b)}, each side a variant or a
-      difference of variants ("cnn/raw - mlp/raw") of the primary metric or of another
-      test metric ("cnn/raw@train_accuracy"), or a number; see `Contrast`.
-    rule: called with one `statistics.Comparison` per contrast, by name; returns one of
-      `VERDICTS`. Its docstring says the same in words.
-    sizes, full: {data set: {field: value}}: defaults of a data set, and of its full
-      size on top of them.
-    looks: the numbers of seeds at which the study may be judged, if at several; each
-      look has an equal share of the error.
-    select: which state of a run is tested: the "final" one, or "best_valid", its best
-      by the measure on validation data.
-    smoke: {field: value} for --smoke.
-    default_is_full: {data set: why its default size decides as well as a full one}. A
-      data set that is neither here nor in `full` is not judged.
-    profiles: pictures of metrics over something else than the update.
+    vmapped_factors: fields of type float, factors or tuned, whose levels are an array
+      axis of the compiled program, like the seeds; `task` gets them in `numbers`,
+      traced.
+    tune: {field: candidates}. Each variant is trained with every combination of
+      candidates and uses the best by the primary metric on validation data.
+    tune_seeds: the number of seeds per candidate; no verdict uses these seeds.
+    looks: the numbers of seeds at which a verdict may be given, if more than one; each
+      look (interim analysis) uses an equal share of the error.
+    higher: whether a higher primary metric is better.
+    select: the state of a run that is tested: "final", or "best_valid", the best by the
+      primary metric on validation data.
+    sizes: {data set: {field: value}}, the defaults for a data set.
+    full: {data set: {field: value}}, the defaults with --full, on top of `sizes`.
+    smoke: {field: value}, the defaults with --smoke, on top of all others.
+    default_is_full: {data set: reason why its default size is a full size}. No verdict
+      is given on a data set that is neither here nor in `full`.
+    profiles: figures of metrics by a number other than the step.
+    family: the kind of network; `dljax list` groups experiments by it.
+    published: the published number that is reproduced, with its source; "" if none.
     """
 
     claim: str
@@ -169,16 +172,16 @@ class Study(NamedTuple):
 
     @property
     def best_by(self) -> tuple[str, bool] | None:
-        """(metric, higher is better) of `best_valid`, None for `final`."""
+        """(metric, higher is better) for "best_valid", None for "final"."""
         return None if self.select == "final" else (self.primary_metric, self.higher)
 
     @property
     def parsed_contrasts(self) -> dict[str, Contrast]:
-        """The contrasts as values; `check_study` parses those in short form."""
+        """The contrasts, with short forms parsed."""
         return {name: parse_contrast(c) for name, c in self.contrasts.items()}
 
     def decisive_metrics(self, variants: Iterable[str]) -> tuple[str, ...]:
-        """The test metrics of these variants that the verdict depends on."""
+        """Lists the test metrics of these variants that the verdict depends on."""
         names = set(variants)
         compared = [
             term.metric
@@ -189,16 +192,16 @@ class Study(NamedTuple):
         return tuple(dict.fromkeys([self.primary_metric, *compared]))
 
     def uncompared(self, variants: Iterable[str]) -> list[str]:
-        """The contrasts that need other variants than these."""
+        """Lists the contrasts that name a variant other than these."""
         names = set(variants)
         return [k for k, c in self.parsed_contrasts.items() if c.variants - names]
 
     def defaults(self, explicit: Mapping[str, Any], dataset: str) -> dict[str, Any]:
-        """The defaults for a command line.
+        """Returns {field: default} for a command line.
 
         Args:
-          explicit: {field that the command line sets: value}.
-          dataset: where it sets none.
+          explicit: {field set by the command line: value}.
+          dataset: the data set if the command line sets none.
         """
         dataset = explicit.get("dataset", dataset)
         values = dict(self.sizes.get(dataset, {}))
@@ -213,10 +216,11 @@ def variants(
     factors: Mapping[str, Sequence[Any]],
     design: str | Sequence[Mapping[str, Any]] = "grid",
 ) -> dict[str, dict[str, Any]]:
-    """{"cnn/raw": {"network": "cnn", "pixels": "raw"}, ...}, in order of the levels.
+    """Returns the variants, {"cnn/raw": {"network": "cnn", "pixels": "raw"}, ...}.
 
     Args:
-      factors: {factor: levels} of the request; listed rows with others are left out.
+      factors: {factor: levels} of the command line; rows of a listed design that have
+        other levels are left out.
       design: see `Study`.
     """
     names = list(factors)
@@ -235,5 +239,5 @@ def variants(
 
 
 def name_of(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
-    """A variant's name: its levels, in the factors' order."""
+    """Returns a variant's name: its levels, in the order of the factors."""
     return "/".join(str(levels[name]) for name in factors)

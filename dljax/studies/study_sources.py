@@ -1,7 +1,7 @@
-"""The sources of one command: each distinct one is made once, each data set read once.
+"""The sources of one command: each is built once, and each data set is read once.
 
-A script's `source(config)` reads some fields of the config. Variants that agree on the
-fields that were read share one source.
+A script's `source(config)` reads some fields of the config. Variants with equal values
+of these fields share one source.
 """
 
 import dataclasses
@@ -14,9 +14,12 @@ from dljax.types import Source
 
 
 class StudySources:
-    """A script's `source`, called once for all configs that it cannot tell apart.
+    """Caches a script's `source` by the fields of the config that it reads.
 
     The sources live as long as this object, which a command creates.
+
+    Args:
+      make: the script's `source`.
     """
 
     def __init__(self, make: Callable[[Any], Source]):
@@ -25,11 +28,11 @@ class StudySources:
         self._datasets: loading.Datasets = {}
 
     def __call__(self, config: Any) -> Source:
-        """The source of a config.
+        """Returns the source of a config.
 
         Raises:
-          UserError: see the script; or a function of the source reads the config later,
-            though several configs share the source.
+          UserError: the data set is missing or damaged. Functions of the source raise
+            it if they read the config, because several configs may share the source.
         """
         for fields, source in self._sources:
             if all(getattr(config, k) == v for k, v in fields.items()):
@@ -43,9 +46,9 @@ class StudySources:
 
 
 def _recorder(config: Any) -> tuple[Any, dict[str, Any]]:
-    """An equal config, and {field: value} of the fields that are read from it.
+    """Returns a copy of a config, and {field: value} of the fields read from the copy.
 
-    Once its attribute `_sealed` is true, reading a field raises UserError.
+    Once the attribute `_sealed` of the copy is true, reading a field raises UserError.
     """
     names = frozenset(field.name for field in dataclasses.fields(config))
     fields: dict[str, Any] = {}
@@ -59,8 +62,8 @@ def _recorder(config: Any) -> tuple[Any, dict[str, Any]]:
                 if super().__getattribute__("_sealed"):
                     raise UserError(
                         "source-reads-config",
-                        f"source: a function that it returns reads config.{name}; read "
-                        "it before and use its value",
+                        f"source: one of its functions reads config.{name} later; read "
+                        "the field in source(config) and use its value",
                     )
                 fields[name] = value
             return value

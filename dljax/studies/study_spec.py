@@ -1,4 +1,4 @@
-"""study.json: a study as one command line declares it, frozen, and how it is judged."""
+"""study.json: a study as a command line resolves it, and whether a verdict is given."""
 
 import dataclasses
 import hashlib
@@ -25,8 +25,8 @@ from dljax.trials.disk import read_json, write_json
 class TrialGroup:
     """The variants that one compiled program trains.
 
-    levels: the static levels, which all the variants have. variants: {variant: {vmapped
-    factor: number}}, in the order of the program's runs.
+    levels: the static levels, common to all its variants.
+    variants: {variant: {vmapped factor: level}}, in the order of the program's runs.
     """
 
     levels: Mapping[str, Any]
@@ -35,7 +35,10 @@ class TrialGroup:
 
 @dataclasses.dataclass(frozen=True)
 class TrialEntry:
-    """A trial as study.json lists it: its label, its directory and its variants."""
+    """A trial as study.json lists it.
+
+    label: the levels that its runs have in common. name: the name of its directory.
+    """
 
     label: str
     name: str
@@ -46,20 +49,25 @@ class TrialEntry:
 class StudySpec:
     """A study, resolved from a command line: the content of study.json.
 
-    study, module: the experiment's name, and how to import it again.
-    dataset, fixed: the settings that all trials share; a tuned field is "tuned".
+    study: the experiment's name. module: the name or path to import it by.
+    dataset: the name of the data set.
+    fixed: {field: value} of the settings that all trials share; "tuned" for a tuned
+      field.
     factors: {factor: levels}. variants: {variant: {factor: level}}.
-    seeds: of the verdict. seed_batches: the seeds in the order in which they were
-      added to the study; each batch is one trial of a variant.
+    seeds: the seeds of the verdict.
+    seed_batches: the seeds in the order in which they were added to the study; each
+      batch is one trial per trial group.
     trial_groups: the variants in the order in which they were added to the study.
     tune: {field: candidates}.
-    tuning_trials, trials: those that tune, and those that the verdict rests on.
-    test_train_ratio: test over training examples where seeds are folds of one data
-      set, else 0; see `statistics.interval`.
-    shortened: whether it makes fewer updates than the study declares.
-    not_judged_because: why no verdict is given at this size, or "".
-    rule_sha256, size_sha256: of the decision rule, and of the size that is judged.
-    command: the command line that declares the same study. workdir: for commands.
+    tuning_trials: the trials that tune. trials: the trials of the verdict.
+    test_train_ratio: test over training examples if seeds are folds of one data set,
+      else 0; see `statistics.interval`.
+    shortened: whether the study makes fewer updates than its script declares.
+    not_judged_because: the reason why no verdict is given at this size, or "".
+    rule_sha256: hash of the decision rule.
+    size_sha256: hash of the size at which a verdict is given.
+    command: the command line that declares the same study.
+    workdir: the study's directory, as in commands.
     """
 
     study: str
@@ -84,15 +92,15 @@ class StudySpec:
 
 
 def to_json(spec: StudySpec) -> dict[str, Any]:
-    """A study spec as JSON values, in the order of its fields."""
+    """Returns a study spec as JSON values, in the order of its fields."""
     return dataclasses.asdict(spec)
 
 
 def from_json(values: Mapping[str, Any]) -> StudySpec:
-    """The study spec of `to_json`'s values.
+    """Returns the study spec of JSON values, the inverse of `to_json`.
 
     Raises:
-      KeyError, TypeError: a field is missing, or has another form.
+      KeyError, TypeError: a field is missing or has another type.
     """
 
     def entries(name: str) -> tuple[TrialEntry, ...]:
@@ -119,15 +127,15 @@ def from_json(values: Mapping[str, Any]) -> StudySpec:
 
 
 def write_spec(directory: pathlib.Path, spec: StudySpec) -> None:
-    """Writes study.json of a study's directory."""
+    """Writes study.json to a study's directory."""
     write_json(directory / "study.json", to_json(spec))
 
 
 def read_spec(directory: pathlib.Path) -> StudySpec | None:
-    """The study.json of a study's directory, if there is one.
+    """Reads study.json in a study's directory; returns None if there is none.
 
     Raises:
-      UserError: the file is damaged, or of an earlier version.
+      UserError: the file is damaged, or written by an earlier version.
     """
     path = directory / "study.json"
     if not path.is_file():
@@ -137,33 +145,33 @@ def read_spec(directory: pathlib.Path) -> StudySpec | None:
     except (AttributeError, KeyError, TypeError):
         raise UserError(
             "damaged-record",
-            f"{path}: is damaged, or of an earlier version; move it away, and the "
-            "study's command writes it again and goes on with its trials",
+            f"{path}: damaged, or written by an earlier version; delete the file, and "
+            "the command of the study writes it again and keeps the trials",
             DAMAGED_DATA,
         ) from None
 
 
 def workdir(request: StudyRequest, name: str) -> pathlib.Path:
-    """The study's directory: --workdir, or runs/NAME-DATASET."""
+    """Returns the study's directory: --workdir, or runs/NAME-DATASET."""
     config = request.config
     if config.workdir:
         return pathlib.Path(config.workdir).expanduser().absolute()
-    size = "-smoke" if config.smoke else ""  # so that it never replaces a report
+    size = "-smoke" if config.smoke else ""  # keeps the report of the whole study
     return pathlib.Path("runs", f"{name}-{config.dataset}{size}").absolute()
 
 
 def make_spec(
     experiment: Experiment, request: StudyRequest, previous: StudySpec | None
 ) -> StudySpec:
-    """The study that a command line declares; no trials are listed yet.
+    """Resolves a command line to a study spec, without its trials.
 
     Args:
-      previous: the study.json of the same directory: the study keeps the order in which
-        its seeds and variants were added. A shortened one (fewer steps, or smoke) fixes
-        nothing for those that follow.
+      previous: the study.json in the same directory, which the command continues: its
+        seeds and variants keep their order. A shortened study (fewer steps, or --smoke)
+        is replaced instead.
 
     Raises:
-      UserError: it differs from the previous one in the data set or a fixed field.
+      UserError: the data set or a fixed field differs from the previous spec.
     """
     config, study = request.config, experiment.study
     rows = variants(request.factors, study.design)
@@ -171,12 +179,14 @@ def make_spec(
         declared = ", ".join(variants(study.factors, study.design))
         raise UserError(
             "unknown-variant",
-            f"--{', --'.join(study.factors)}: the study has {declared}",
+            f"--{', --'.join(study.factors)}: no variant has these levels; choose from "
+            f"{declared}",
         )
     if config.seed + config.seeds > FIRST_TUNING_SEED:
         raise UserError(
             "flag-out-of-range",
-            f"--seeds: the last has to be below {FIRST_TUNING_SEED}",
+            f"--seeds={config.seeds}: the last seed must be below {FIRST_TUNING_SEED}; "
+            "give a smaller --seed or --seeds",
         )
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     tune = candidates(study, request)
@@ -215,7 +225,7 @@ def make_spec(
 def _fixed_fields(
     request: StudyRequest, tune: Mapping[str, Sequence[Any]]
 ) -> dict[str, Any]:
-    """{field: value} of the settings that all trials share."""
+    """Returns {field: value} of the settings that all trials share."""
     fixed = {
         f.name: getattr(request.config, f.name)
         for f in dataclasses.fields(request.config)
@@ -228,10 +238,10 @@ def _fixed_fields(
 def _without_new_defaults(
     fixed: Mapping[str, Any], stored: Mapping[str, Any], config: type
 ) -> dict[str, Any]:
-    """The fields that a stored study has, or that are not at their default.
+    """Removes fields that a stored study lacks and that have their default value.
 
-    A flag that was added to an experiment after the study began, and is at its default,
-    changes neither the study nor the names of its trials.
+    So a flag that was added to an experiment after the study started changes neither
+    the study nor the names of its trials, as long as it has its default value.
     """
     defaults = field_defaults(config)
     return {k: v for k, v in fixed.items() if k in stored or v != defaults[k]}
@@ -240,26 +250,28 @@ def _without_new_defaults(
 def _continued(
     experiment: Experiment, fixed: Mapping[str, Any], previous: StudySpec | None
 ) -> StudySpec | None:
-    """The previous study, if one of these fixed fields continues it.
+    """Returns the previous study if its fixed fields are equal to these, else None.
 
     Raises:
-      UserError: it does not, and the previous one is not a shortened one.
+      UserError: they differ, and the previous study is not a shortened one.
     """
     if previous is None:
         return None
     fixed = _without_new_defaults(fixed, previous.fixed, experiment.config)
     differences = [
-        f"--{k}={v} (there: {previous.fixed.get(k, 'no such setting')})"
+        f"--{k}={v} (recorded: {previous.fixed.get(k, 'none')})"
         for k, v in fixed.items()
         if k not in previous.fixed or previous.fixed[k] != v
     ]
     if previous.study != experiment.name:
-        differences.insert(0, f"the experiment {experiment.name} ({previous.study})")
+        differences.insert(
+            0, f"experiment {experiment.name} (recorded: {previous.study})"
+        )
     if differences and not previous.shortened:
         raise UserError(
             "settings-differ",
-            "--workdir: holds a study with other settings: "
-            f"{', '.join(differences)}; give the same, or another --workdir",
+            f"--workdir={previous.workdir}: contains a study with other settings: "
+            f"{', '.join(differences)}; give the recorded values, or another --workdir",
         )
     return None if differences else previous
 
@@ -267,14 +279,14 @@ def _continued(
 def _seed_batches(
     batches: tuple[tuple[int, ...], ...], seeds: Sequence[int]
 ) -> tuple[tuple[int, ...], ...]:
-    """The batches of seeds, and one more of the seeds that are new."""
+    """Appends a batch of the seeds that are in no batch yet."""
     batched = {seed for batch in batches for seed in batch}
     new = tuple(seed for seed in seeds if seed not in batched)
     return (*batches, new) if new else batches
 
 
 def candidates(study: Study, request: StudyRequest) -> dict[str, tuple[Any, ...]]:
-    """{field: candidates} to tune; a field that the command line sets is not tuned."""
+    """Returns {field: candidates} to tune, except fields that the command line sets."""
     fields = {
         k: tuple(v) for k, v in study.tune.items() if k not in request.explicit_flags
     }
@@ -286,24 +298,27 @@ def candidates(study: Study, request: StudyRequest) -> dict[str, tuple[Any, ...]
 def seeds_not_judged_because(
     study: Study, seeds: Sequence[int], batches: Sequence[Sequence[int]]
 ) -> str:
-    """Why these seeds may not be judged, or "": `batches` in the order of their runs.
+    """Returns the reason why these seeds give no verdict, or "".
 
     Uncorrected repeated testing inflates the type-I error.
+
+    Args:
+      batches: all seeds of the study, in the order in which they were added.
     """
     started = [seed for batch in batches for seed in batch]
     if study.looks:
         if len(seeds) not in study.looks:
             allowed = " or ".join(map(str, study.looks))
-            return f"{len(seeds)} seeds, and it may be judged at {allowed}"
+            return f"{len(seeds)} seeds; the declared looks are at {allowed} seeds"
         if list(seeds) != started[: len(seeds)]:
-            return "not the seeds that the study began with"
+            return "other seeds than those that the study started with"
     elif list(seeds) != list(batches[0]):
-        return "seeds were added or changed after a look, and it declares no looks"
+        return "seeds added or changed after the first verdict, without declared looks"
     return ""
 
 
 def _default_config(experiment: Experiment, request: StudyRequest) -> Any:
-    """The config as declared for this data set and size."""
+    """Returns the config that the script declares for this data set and size."""
     config, study = request.config, experiment.study
     names = ("dataset", "data_dir", "manual_dir", "full", *study.factors)
     same = {name: getattr(config, name) for name in names}
@@ -313,17 +328,17 @@ def _default_config(experiment: Experiment, request: StudyRequest) -> Any:
 
 
 def _has_judged_size(study: Study, dataset: str) -> bool:
-    """Whether a size is declared at which this data set is judged."""
+    """Whether the study declares a size at which it gives a verdict on a data set."""
     return dataset in {*study.full, *study.default_is_full}
 
 
 def size_hash(
     experiment: Experiment, request: StudyRequest, previous: StudySpec | None = None
 ) -> str:
-    """Hash of the configuration that a verdict on this data set requires.
+    """Returns the hash of the size that a verdict on this data set requires.
 
     Args:
-      previous: the spec of the study that is continued.
+      previous: the spec of the study that the command continues.
     """
     study, dataset = experiment.study, request.config.dataset
     default = _default_config(experiment, request)
@@ -340,7 +355,7 @@ def size_hash(
 
 
 def is_shortened(experiment: Experiment, request: StudyRequest) -> bool:
-    """Whether it makes fewer updates than declared."""
+    """Whether a command line makes fewer updates than the script declares."""
     from dljax.sources.resident import updates
 
     if request.config.smoke:
@@ -351,7 +366,7 @@ def is_shortened(experiment: Experiment, request: StudyRequest) -> bool:
 
 
 def size_not_judged_because(experiment: Experiment, request: StudyRequest) -> str:
-    """Why no verdict is given though every step is made, or ""."""
+    """Returns the reason why no verdict is given although all steps are made, or ""."""
     config, study = request.config, experiment.study
     if not _has_judged_size(study, config.dataset):
         return f"no full size is declared for {config.dataset}"
@@ -360,11 +375,11 @@ def size_not_judged_because(experiment: Experiment, request: StudyRequest) -> st
         return f"{config.seeds} of {default.seeds} seeds"
     for name, levels in study.factors.items():
         if lost := [level for level in levels if level not in request.factors[name]]:
-            return f"without {name} {', '.join(map(str, lost))}"
+            return f"without {name}={','.join(map(str, lost))}"
     if fixed := [name for name in study.tune if name in request.explicit_flags]:
-        return f"{', '.join(fixed)} given, not tuned"
+        return f"{', '.join(fixed)} set by a flag instead of tuned"
     others = [
-        f"{f.name} {getattr(config, f.name)} (declared {getattr(default, f.name)})"
+        f"{f.name}={getattr(config, f.name)} (declared: {getattr(default, f.name)})"
         for f in dataclasses.fields(config)
         if f.name in {*field_names(config, "science"), "seed"} - study.factors.keys()
         and getattr(config, f.name) != getattr(default, f.name)
@@ -372,12 +387,12 @@ def size_not_judged_because(experiment: Experiment, request: StudyRequest) -> st
     if others:
         return f"other settings: {', '.join(others)}"
     if not config.full and config.dataset not in study.default_is_full:
-        return "not the full size (--full)"
+        return "not the full size, which --full selects"
     return ""
 
 
 def command_line(experiment: Experiment, request: StudyRequest) -> str:
-    """The command line that declares the same study."""
+    """Returns the command line that declares the same study."""
     script = experiment.module.endswith(".py")
     parts = ["python", *([] if script else ["-m"]), experiment.module]
     for name in sorted(request.explicit_flags - field_names(request.config, "launch")):

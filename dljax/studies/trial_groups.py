@@ -1,9 +1,9 @@
-"""Which trials make a study: one compiled program each, and with which seeds.
+"""The trials of a study: which variants and seeds each compiled program trains.
 
-Variants that differ in vmapped factors alone are one trial, all their levels beside the
-seeds; every other variant is a trial of its own. Seeds and levels that are added later
-are trials of their own: what a trial trains follows from the declarations, in their
-order, and never from which trials happen to be done.
+Variants that differ only in vmapped factors share a trial, whose runs are all their
+levels times the seeds. Every other variant has a separate trial. Seeds and levels that
+are added later have separate trials, too: the runs of a trial depend on the sequence of
+command lines, never on which trials are already finished.
 """
 
 import dataclasses
@@ -28,7 +28,11 @@ Levels = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class BoundTrial:
-    """A trial, what makes its tasks, its data, and where its rows go besides."""
+    """A trial with the functions and data that train it.
+
+    task: maps the levels of the vmapped factors to a task. source: the data set.
+    sink: the experiment's log(), called with each group of rows.
+    """
 
     trial: TrialSpec
     task: MakeTask
@@ -37,7 +41,7 @@ class BoundTrial:
 
 
 def entries(trials: Sequence[BoundTrial]) -> tuple[TrialEntry, ...]:
-    """The trials as study.json lists them."""
+    """Returns the trials as study.json lists them."""
     return tuple(
         TrialEntry(
             bound.trial.variant,
@@ -51,10 +55,10 @@ def entries(trials: Sequence[BoundTrial]) -> tuple[TrialEntry, ...]:
 def with_trial_groups(
     study: Study, spec: StudySpec, tuned: Mapping[str, Levels]
 ) -> StudySpec:
-    """The spec, its trial groups extended by the variants that are new.
+    """Returns the spec with its trial groups extended by new variants.
 
     Args:
-      tuned: {variant: {field: value}} that tuning chose.
+      tuned: {variant: {field: value}}, the chosen candidates.
     """
     groups = spec.trial_groups
     for group in _groups(study, _rows(spec, tuned)):
@@ -72,12 +76,12 @@ def with_trial_groups(
 def verdict_trials(
     experiment: Experiment, config: Any, spec: StudySpec, tuned: Mapping[str, Levels]
 ) -> list[BoundTrial]:
-    """The trials that a verdict rests on.
+    """Returns the trials that the verdict depends on.
 
     Args:
-      config: of the command line; a variant's levels replace its fields.
-      spec: of `with_trial_groups`.
-      tuned: {variant: {field: value}} that tuning chose.
+      config: the config of the command line; a variant's levels replace its fields.
+      spec: as `with_trial_groups` returns.
+      tuned: {variant: {field: value}}, the chosen candidates.
     """
     batches = [b for b in spec.seed_batches if set(spec.seeds) & set(b)]
     return [
@@ -97,7 +101,12 @@ def tuning_trials(
     rows: Iterable[tuple[str, Levels]],
     seeds: Sequence[int],
 ) -> list[BoundTrial]:
-    """The trials that tune: of rows (name, levels of a variant and a candidate)."""
+    """Returns the trials that tune.
+
+    Args:
+      rows: (name, levels of a variant and a candidate), one per candidate.
+      seeds: the tuning seeds.
+    """
     return [
         _bind(experiment, config, spec, group, seeds, test=False)
         for group in _groups(experiment.study, rows)
@@ -105,7 +114,7 @@ def tuning_trials(
 
 
 def _rows(spec: StudySpec, tuned: Mapping[str, Levels]) -> list[tuple[str, Levels]]:
-    """[(variant, its levels and tuned values)]."""
+    """Returns [(variant, its levels and tuned values)]."""
     return [
         (variant, {**levels, **tuned.get(variant, {})})
         for variant, levels in spec.variants.items()
@@ -113,7 +122,7 @@ def _rows(spec: StudySpec, tuned: Mapping[str, Levels]) -> list[tuple[str, Level
 
 
 def _groups(study: Study, rows: Iterable[tuple[str, Levels]]) -> list[TrialGroup]:
-    """The groups of rows (name, levels) that have the same static levels."""
+    """Groups rows (name, levels) by their static levels."""
     vmapped = study.vmapped_factors
     groups: dict[str, TrialGroup] = {}
     for name, levels in rows:
@@ -133,10 +142,10 @@ def _bind(
     *,
     test: bool = True,
 ) -> BoundTrial:
-    """The trial of a group's variants with these seeds.
+    """Returns the trial that trains a group's variants with these seeds.
 
     Args:
-      test: whether the trial reads test data at its end; one that tunes does not.
+      test: whether the trial evaluates test data; False for tuning.
     """
     study, numbers = experiment.study, [dict(n) for n in group.variants.values()]
     config = dataclasses.replace(config, **group.levels, **numbers[0])
@@ -169,7 +178,7 @@ def _bind(
         variant=label,
         config=config,
         runs=tuple(runs),
-        fixed=json.loads(json.dumps(fixed)),  # as it will be read again
+        fixed=json.loads(json.dumps(fixed)),  # tuples become lists, as when read back
         strategy=strategy,
         rule_sha256=spec.rule_sha256,
         task_sha256=experiment.task_sha256,
@@ -184,7 +193,7 @@ def _bind(
 
 
 def _label(spec: StudySpec, group: TrialGroup, *, test: bool) -> str:
-    """A trial's name for people: vmapped factors stand for their levels."""
+    """Returns a trial's label, where vmapped factors stand for their levels."""
     variant, numbers = next(iter(group.variants.items()))
     if not numbers:
         return variant
@@ -193,22 +202,24 @@ def _label(spec: StudySpec, group: TrialGroup, *, test: bool) -> str:
 
 
 def named(name: str, trials: Sequence[BoundTrial]) -> BoundTrial:
-    """The trial that --trial names; raises UserError where there is none."""
+    """Returns the trial that --trial names; raises UserError if there is none."""
     by_name = {bound.trial.name: bound for bound in trials}
     if name in by_name:
         return by_name[name]
     near = closest_match(name, by_name)
     hint = f"did you mean {near}? " if near else ""
     raise UserError(
-        "unknown-trial", f"--trial={name}: no such trial; {hint}--plan lists them"
+        "unknown-trial", f"--trial={name}: no such trial; {hint}list them by --plan"
     )
 
 
 def unfinished(
     trials: Sequence[BoundTrial], directory: pathlib.Path, *, again: bool = False
 ) -> list[str]:
-    """The names of unfinished trials; with `again`, also of failed ones, tuning
-    excluded.
+    """Returns the names of unfinished trials.
+
+    Args:
+      again: include failed trials, except those that tune.
     """
     names = []
     for trial in (bound.trial for bound in trials):

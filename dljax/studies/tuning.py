@@ -1,8 +1,9 @@
-"""Fair tuning: every variant the same candidates, seeds and updates, on validation.
+"""Tuning with the same candidates, seeds and updates for every variant.
 
-Seeds that tune decide nothing else, and trials that tune never read test data. Where
-seeds are folds of one small data set, one seed's validation images are among another's
-test images: what is chosen there favours all variants alike, by a little.
+Candidates are compared on validation data. The verdict uses none of the tuning seeds,
+and tuning trials never read test data. If seeds are folds of one small data set, some
+validation examples of a tuning seed are test examples of another seed; this bias is
+small and equal for all variants.
 """
 
 import dataclasses
@@ -24,9 +25,13 @@ from dljax.trials.trial import refuse_changed, status
 
 @dataclasses.dataclass(frozen=True)
 class TunedCandidate:
-    """One candidate of one variant: its values, and the mean over its seeds of the
-    primary metric on validation data, None where a run was not finite. edge: the fields
-    whose chosen value is the smallest or largest of more than two candidates.
+    """One candidate of one variant.
+
+    values: {field: value}.
+    score: the mean over seeds of the primary metric on validation data; None if a run
+      failed.
+    chosen: whether the variant uses this candidate.
+    edge: fields whose chosen value is the smallest or largest of more than two.
     """
 
     variant: str
@@ -39,7 +44,7 @@ class TunedCandidate:
 def _candidates(
     variant: str, tune: Mapping[str, Sequence[Any]]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """[(name, values)] of a variant's candidates: every combination."""
+    """Returns [(name, values)] of all candidates of a variant: every combination."""
     combinations = [
         dict(zip(tune, values, strict=True))
         for values in itertools.product(*tune.values())
@@ -51,7 +56,7 @@ def _candidates(
 
 
 def trials(experiment: Experiment, config: Any, spec: StudySpec) -> list[BoundTrial]:
-    """The trials that tune; none where nothing is to be tuned."""
+    """Returns the trials that tune; empty if the spec tunes no field."""
     if not spec.tune:
         return []
     count = 1 if config.smoke else experiment.study.tune_seeds
@@ -67,10 +72,14 @@ def trials(experiment: Experiment, config: Any, spec: StudySpec) -> list[BoundTr
 def scores(
     study: Study, spec: StudySpec, directory: pathlib.Path
 ) -> list[TunedCandidate]:
-    """Every candidate of every variant, from the finished trials; the best is chosen.
+    """Scores all candidates from the finished tuning trials; marks the chosen ones.
+
+    Args:
+      directory: the study's directory.
 
     Raises:
-      UserError: no candidate of a variant stayed finite, or a trial is damaged.
+      UserError: a tuning trial is not finished or damaged, or all candidates of a
+        variant failed.
     """
     values = _validation_values(study, spec, directory)
     scored = []
@@ -81,8 +90,8 @@ def scores(
         if not finite:
             raise UserError(
                 "tuning-failed",
-                f"{variant}: no run of its tuning stayed finite; give it other "
-                "candidates",
+                f"STUDY.tune: all candidates of {variant} failed (not finite); declare "
+                "other candidates",
                 FAILED_RUNS,
             )
         best = means.index(max(finite) if study.higher else min(finite))
@@ -98,7 +107,7 @@ def scores(
 def _validation_values(
     study: Study, spec: StudySpec, directory: pathlib.Path
 ) -> dict[str, list[float]]:
-    """{candidate: the primary metric of each seed on validation data}."""
+    """Returns {candidate: primary metric on validation data, one value per seed}."""
     values: dict[str, list[float]] = {}
     for path in (directory / entry.name for entry in spec.tuning_trials):
         now = status(path)
@@ -106,8 +115,8 @@ def _validation_values(
         if not now.finished:
             raise UserError(
                 "tuning-not-finished",
-                f"{path}: this trial, which tunes, is not finished; the study's "
-                "command runs it",
+                f"{path}: this tuning trial is not finished; repeat the command of the "
+                "study, which trains it",
             )
         for (candidate, _), value in _validated(study, path).items():
             values.setdefault(candidate, []).append(value)
@@ -117,8 +126,9 @@ def _validation_values(
 
 
 def _validated(study: Study, trial: pathlib.Path) -> dict[tuple[str, int], float]:
-    """{(candidate, seed): the primary metric on validation data}: the last value, or
-    the best.
+    """Returns {(candidate, seed): primary metric on validation data}.
+
+    The value is that of the tested state: the last one, or with "best_valid" the best.
     """
     values: dict[tuple[str, int], list[float]] = {}
     for row in read_rows(trial / "metrics.jsonl"):
@@ -148,5 +158,5 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def chosen(scored: Sequence[TunedCandidate]) -> dict[str, dict[str, Any]]:
-    """{variant: {field: value}} of the best candidates."""
+    """Returns {variant: {field: value}} of the chosen candidates."""
     return {row.variant: row.values for row in scored if row.chosen}

@@ -1,4 +1,4 @@
-"""From results to a verdict, by the study's rule."""
+"""Applies a study's decision rule to its results."""
 
 import collections
 import traceback
@@ -13,18 +13,18 @@ from dljax.studies.study_spec import StudySpec
 
 
 class HasValues(Protocol):
-    """Final test metrics per seed: `Results`, or a recorded result."""
+    """Test metrics per variant and seed: `Results` or a recorded result."""
 
     def values(self, variant: str, metric: str) -> Mapping[int, float]:
-        """{seed: value} of one test metric."""
+        """Returns {seed: value} of one test metric."""
 
     @property
     def test_train_ratio(self) -> float:
-        """See `statistics.interval`."""
+        """Test over training examples if seeds are folds, else 0."""
 
 
 def comparisons(study: Study, results: HasValues) -> dict[str, statistics.Comparison]:
-    """{contrast: comparison}, over the seeds that all of its variants finished."""
+    """Computes {contrast: comparison} over the seeds that all its variants finished."""
     compared = {}
     for name, contrast in study.parsed_contrasts.items():
         values = [
@@ -43,7 +43,10 @@ def comparisons(study: Study, results: HasValues) -> dict[str, statistics.Compar
 
 
 class Verdict(NamedTuple):
-    """decision: one of `VERDICTS`. why: why the rule was not applied, or ""."""
+    """A verdict.
+
+    decision: one of `VERDICTS`. why: the reason why no verdict is given, or "".
+    """
 
     decision: str
     why: str
@@ -52,32 +55,35 @@ class Verdict(NamedTuple):
 def decide(
     study: Study, results: Results, compared: Mapping[str, statistics.Comparison]
 ) -> Verdict:
-    """The rule's verdict, or "undecided" where something stands against a verdict."""
+    """Applies the rule; "undecided" if there is a reason against a verdict.
+
+    Raises:
+      UserError: the rule raises, or returns no verdict.
+    """
     spec = results.spec
     if results.unfinished:
         trials = ", ".join(sorted(set(results.unfinished)))
-        return Verdict("undecided", f"unfinished: {trials}")
+        return Verdict("undecided", f"unfinished trials: {trials}")
     why = list(results.changed)
     if results.failed:
         count = collections.Counter(run.variant for run in results.failed)
         runs = ", ".join(f"{n} of {variant}" for variant, n in count.items())
         why.append(f"failed runs: {runs}")
     if spec.not_judged_because:
-        why.append(f"reduced: {spec.not_judged_because}")
+        why.append(f"reduced study: {spec.not_judged_because}")
     seeds = len(spec.seeds)
     lacking = study.uncompared(spec.variants)
     complete = {name: c for name, c in compared.items() if name not in lacking}
     if lacking and not spec.not_judged_because:
-        why.append(f"not compared at this size: {', '.join(lacking)}")
+        why.append(f"contrasts without all their variants: {', '.join(lacking)}")
     short = [(name, c.n) for name, c in complete.items() if c.n < seeds]
     if short and not why:
         name, n = short[0]
-        why.append(f"{n} of {seeds} seeds have all numbers of {name}")
+        why.append(f"only {n} of {seeds} seeds have all values of contrast {name}")
     few = [c for c in complete.values() if not c.decides]
     if few and not why:
         why.append(
-            f"descriptive: {few[0].n} seeds, and {len(compared)} comparisons need "
-            f"{few[0].needed}"
+            f"{few[0].n} seeds; {len(compared)} contrasts need at least {few[0].needed}"
         )
     if why:
         return Verdict("undecided", "; ".join(why))
@@ -85,26 +91,28 @@ def decide(
 
 
 def too_few_seeds(study: Study, seeds: int) -> str:
-    """Why no verdict is possible with so many seeds, or ""."""
+    """Returns the reason why this number of seeds gives no verdict, or ""."""
     m = len(study.contrasts)
     needed = statistics.seeds_needed(m * max(1, len(study.looks)))
     if seeds >= needed:
         return ""
-    return f"{seeds} seeds, and {m} comparisons need {needed}: it will be undecided"
+    return f"{seeds} seeds; {m} contrasts need at least {needed}"
 
 
 def undecided_in_advance(study: Study, spec: StudySpec) -> list[str]:
-    """Why the verdict will be undecided, as far as it is known before training."""
+    """Lists reasons, known before training, why the verdict will be undecided."""
     if spec.not_judged_because:
         return []
     missing = ", ".join(study.uncompared(spec.variants))
-    lines = [f"not compared at this size: {missing}: it will be undecided"]
-    few = too_few_seeds(study, len(spec.seeds))
-    return (lines if missing else []) + ([few] if few else [])
+    reasons = [
+        missing and f"contrasts without all their variants: {missing}",
+        too_few_seeds(study, len(spec.seeds)),
+    ]
+    return [f"the verdict will be undecided: {reason}" for reason in reasons if reason]
 
 
 def check_rule(study: Study) -> None:
-    """Calls the rule on example differences, before anything is trained.
+    """Calls the rule on example differences, before training starts.
 
     Raises:
       UserError: the rule raises, or returns no verdict.
@@ -119,19 +127,19 @@ def check_rule(study: Study) -> None:
 
 
 def _apply_rule(study: Study, compared: Mapping[str, statistics.Comparison]) -> str:
-    """The rule's verdict; raises UserError where it gives none."""
+    """Calls the rule; raises UserError if it raises or returns no verdict."""
     try:
         decision = study.rule(**compared)
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(
             "rule-raised",
-            f"STUDY.rule: {type(error).__name__}: {error} ({line.filename}:"
-            f"{line.lineno})",
+            f"STUDY.rule: raised {type(error).__name__}: {error} ({line.filename}:"
+            f"{line.lineno}); correct the rule",
         ) from None
     if decision not in VERDICTS:
         raise UserError(
             "bad-verdict",
-            f"STUDY.rule: returned {decision!r}, not one of {', '.join(VERDICTS)}",
+            f"STUDY.rule: returned {decision!r}; return one of {', '.join(VERDICTS)}",
         )
     return decision

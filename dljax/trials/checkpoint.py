@@ -1,9 +1,9 @@
-"""Checkpoints of a trial: the only file that imports Orbax, and lazily.
+"""Checkpoints of a trial; the only file that imports Orbax, which it does lazily.
 
-A checkpoint holds the state of all runs as host arrays, independent of how the runs
-were spread over devices. Its metadata is JSON: the step, a digest of every array, what
-determines the numbers, the environment, and the length of metrics.jsonl at that step.
-Orbax restores a flipped bit silently; the digests detect it.
+A checkpoint holds the state of all runs as host arrays, independent of the placement of
+the runs on devices. Its metadata is JSON: the step, a digest of each array, the values
+that determine the results, the environment, and the length of metrics.jsonl at that
+step. Orbax restores a flipped bit silently; the digests detect it.
 """
 
 import contextlib
@@ -31,13 +31,13 @@ from dljax.trials.tree_digests import (
     leaf_differences,
 )
 
-FORMAT = 2  # of the metadata; tests/golden has a checkpoint of it
+FORMAT = 2  # of the metadata; tests/golden holds a checkpoint of this format
 KEEP = 2
 TRASH = ".trash"  # a checkpoint is renamed into it before it is deleted
 
 
 class Checkpoint(NamedTuple):
-    """leaves: {name: host array}."""
+    """A checkpoint as it is stored. leaves: {name: host array}."""
 
     step: int
     leaves: dict[str, np.ndarray]
@@ -45,7 +45,7 @@ class Checkpoint(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """A `Checkpoint` whose arrays are a tree."""
+    """A checkpoint whose arrays are restored to a tree."""
 
     step: int
     tree: Any
@@ -53,17 +53,17 @@ class Restored(NamedTuple):
 
 
 class DamagedError(Exception):
-    """A checkpoint's content is not what was written."""
+    """The content of a checkpoint differs from its digests."""
 
 
 class MismatchError(Exception):
-    """A file that belongs to an undamaged checkpoint is not what it was."""
+    """A file that an undamaged checkpoint refers to has changed since."""
 
 
 class Saver:
-    """Writes the checkpoints of one directory.
+    """Writes the checkpoints of one directory; keeps the newest two.
 
-    A class, because Orbax's manager writes in the background and has to be closed.
+    A class, because Orbax's manager writes in the background and must be closed.
     """
 
     def __init__(self, directory: pathlib.Path):
@@ -86,18 +86,19 @@ class Saver:
         )
 
     def save(self, step: int, tree: Any, metadata: Mapping[str, Any]) -> None:
-        """Starts to write a tree of host arrays; waits for the previous save.
+        """Waits for the previous save, then starts to write a tree of host arrays.
 
-        Raises OSError where the disk refuses either.
+        Raises:
+          OSError: the disk is full or not writable, in this save or the previous one.
         """
         if step in self._manager.all_steps():
-            return  # resumed at the last step: the same bits are there
+            return  # resumed at the last step: this state is already saved
         leaves = flatten_names(tree)
         metadata = {"format": FORMAT, "step": step, **metadata}
         metadata["leaves"] = describe_leaves(leaves)
         metadata["digest"] = _digest_metadata(metadata)
         self._empty_trash()
-        nonempty = {k: v for k, v in leaves.items() if v.size}  # Orbax refuses others
+        nonempty = {k: v for k, v in leaves.items() if v.size}  # Orbax needs size > 0
         args = self._args.Composite(
             state=self._args.StandardSave(nonempty),
             metadata=self._args.JsonSave(metadata),
@@ -105,12 +106,12 @@ class Saver:
         call_orbax(lambda: self._manager.save(step, args=args, force=True))
 
     def wait(self) -> None:
-        """Waits until everything is on disk; raises as `save`."""
+        """Waits until every save is on disk; raises as `save`."""
         call_orbax(self._manager.wait_until_finished)
 
     def close(self) -> None:
-        """Ends the background's work and removes unfinished saves."""
-        with contextlib.suppress(Exception):  # `save` and `wait` have raised it
+        """Ends the background writes and removes unfinished checkpoints."""
+        with contextlib.suppress(Exception):  # already raised by `save` or `wait`
             self._manager.close()
         if sys.exc_info()[0] is not None:
             wait_for_threads()
@@ -122,13 +123,13 @@ class Saver:
             shutil.rmtree(part, ignore_errors=True)
 
     def _empty_trash(self) -> None:
-        # Not the folder itself: the background may be about to move something there.
+        # Not the folder itself: Orbax may be about to move a checkpoint into it.
         for removed in self._directory.glob(f"{TRASH}/*"):
             shutil.rmtree(removed, ignore_errors=True)
 
 
 def steps(directory: pathlib.Path) -> list[int]:
-    """The steps of the checkpoints in a directory, newest first."""
+    """Lists the steps of the checkpoints in a directory, newest first."""
     if not directory.is_dir():
         return []
     names = [path.name for path in directory.iterdir()]
@@ -142,27 +143,28 @@ def read(
     check: Callable[[dict[str, Any]], None] = lambda metadata: None,
     set_aside: bool = False,
 ) -> Checkpoint | None:
-    """The newest undamaged checkpoint; needs no network to read it into.
+    """Reads the newest undamaged checkpoint as named arrays, without a network.
 
     Args:
-      log: called with a line for every damaged checkpoint.
+      directory: the checkpoints/ directory of a trial.
+      log: called with one line per checkpoint that is skipped.
       check: called with the metadata before the arrays are read; may raise
-        `MismatchError` or `UserError`.
-      set_aside: move unusable checkpoints to `damaged` beside the directory. Only the
-        holder of the trial's lock may.
+        `MismatchError` (skip this checkpoint) or `UserError`.
+      set_aside: move unusable checkpoints to damaged/ beside the directory. Only the
+        holder of the trial's lock may do this.
 
     Returns:
-      None if no checkpoint was ever there.
+      None if no checkpoint has ever been saved.
 
     Raises:
-      UserError: none that is or was there can be used, or it is of another format.
+      UserError: no checkpoint is usable, or the newest one has another format.
     """
     damaged = directory.parent / "damaged"
     mismatched: list[tuple[pathlib.Path, str]] = []
 
     def skip(path, reason):
-        where = f"set aside in {_move(path, damaged)}" if set_aside else "passed over"
-        log(f"checkpoint {path} {reason}; {where}")
+        where = f"moved to {_move(path, damaged)}" if set_aside else "skipped"
+        log(f"checkpoint {path}: {reason}; {where}")
 
     for step in steps(directory):
         path = directory / f"{step:08d}"
@@ -170,23 +172,23 @@ def read(
             metadata = _read_metadata(path)
             check(metadata)
             saved = Checkpoint(step, _read_leaves(path, metadata), metadata)
-        except MismatchError as error:  # may be repaired: wait for an older one
+        except MismatchError as error:  # moved only if an older checkpoint is usable
             mismatched.append((path, str(error)))
         except DamagedError as error:
-            if path.is_dir():  # else a process at work there has just removed it
-                skip(path, f"is damaged ({error})")
+            if path.is_dir():  # else the process that trains here just removed it
+                skip(path, f"damaged ({error})")
         else:
             for skipped, reason in mismatched:
-                skip(skipped, f"does not go with what is there ({reason})")
+                skip(skipped, f"does not match the trial's files ({reason})")
             return saved
     if mismatched or damaged.is_dir() or steps(directory):
-        reason = (
-            f"; {mismatched[0][1]}: put that back as it was, or" if mismatched else ";"
-        )
+        fault, way_out = "", ""
+        if mismatched:
+            fault, way_out = f" ({mismatched[0][1]})", "restore that file, or "
         raise UserError(
             "no-usable-checkpoint",
-            f"{directory.parent}: no usable checkpoint is left in it{reason} delete it,"
-            " and the study's command runs this trial from its start",
+            f"{directory.parent}: no usable checkpoint left{fault}; {way_out}delete "
+            "the directory, and the command of the study trains the trial again",
             FAILED_RUNS,
         )
     return None
@@ -201,16 +203,19 @@ def restore(
     check: Callable[[dict[str, Any]], None] = lambda metadata: None,
     set_aside: bool = True,
 ) -> Restored | None:
-    """The newest undamaged checkpoint, as host arrays in the structure of `like`.
+    """Reads the newest undamaged checkpoint into the tree structure of `like`.
 
     Args:
-      like: a tree of arrays, or of anything with a shape and a dtype.
-      fixed: what determines the numbers; must be what the checkpoint was saved with.
+      like: a tree whose leaves have a shape and a dtype.
+      fixed: the values that determine the results; must equal those of the checkpoint.
       log, check, set_aside: as for `read`.
 
+    Returns:
+      host arrays in the structure of `like`; None if no checkpoint was ever saved.
+
     Raises:
-      UserError: as `read`; or the checkpoint is of another config or network, every
-        difference named.
+      UserError: as `read`; or the checkpoint has another config or network. The message
+        names each difference.
     """
 
     def check_all(metadata):
@@ -219,8 +224,8 @@ def restore(
         if differences:
             raise UserError(
                 "checkpoint-differs",
-                f"{directory}: is of another config or network: "
-                f"{'; '.join(differences)}; give what it was made with, or another "
+                f"{directory}: saved with another config or network: "
+                f"{'; '.join(differences)}; give the saved values, or another "
                 "--workdir",
             )
         check(metadata)
@@ -240,11 +245,11 @@ def _digest_metadata(metadata: Mapping[str, Any]) -> str:
 
 
 def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
-    """The metadata of a checkpoint.
+    """Reads the metadata of a checkpoint.
 
     Raises:
-      DamagedError: it is not what was written.
-      UserError: it is of another format.
+      DamagedError: the metadata differ from their digest.
+      UserError: the metadata have another format.
     """
     import orbax.checkpoint as ocp
 
@@ -256,7 +261,7 @@ def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
     if not isinstance(metadata, dict) or metadata.get("digest") != _digest_metadata(
         metadata
     ):
-        raise DamagedError("its metadata is not what was written")
+        raise DamagedError("its metadata differ from their digest")
     if metadata["format"] != FORMAT:
         raise _format_error(path, metadata["format"])
     return metadata
@@ -265,7 +270,7 @@ def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
 def _format_error(path: pathlib.Path, number: int) -> UserError:
     return UserError(
         "checkpoint-format",
-        f"{path}: is of checkpoint format {number}, and this version of dljax reads "
+        f"{path}: has checkpoint format {number}, and this version of dljax reads "
         f"format {FORMAT}; use the version that wrote it, or another --workdir",
     )
 
@@ -273,7 +278,7 @@ def _format_error(path: pathlib.Path, number: int) -> UserError:
 def _read_leaves(
     path: pathlib.Path, metadata: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """The arrays, with every digest checked; raises DamagedError."""
+    """Reads the arrays of a checkpoint; raises DamagedError if a digest differs."""
     import orbax.checkpoint as ocp
 
     expected = metadata["leaves"]
@@ -287,12 +292,12 @@ def _read_leaves(
     leaves = zeros | {name: np.asarray(array) for name, array in arrays.items()}
     actual = describe_leaves(leaves)
     if bad := [name for name in zeros if actual.get(name) != expected[name]]:
-        raise DamagedError(f"{', '.join(bad)}: not what was written")
+        raise DamagedError(f"{', '.join(bad)}: differs from its digest")
     return leaves
 
 
 def _move(path: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
-    """Moves a checkpoint into a folder under a name that is free; returns its path."""
+    """Moves a checkpoint into a folder, under an unused name; returns its new path."""
     folder.mkdir(exist_ok=True)
     names = [path.name, *(f"{path.name}-{i}" for i in range(2, 1000))]
     target = next(folder / name for name in names if not (folder / name).exists())

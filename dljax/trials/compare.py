@@ -1,4 +1,4 @@
-"""Compares two records of one trial: identical, within tolerance, or different."""
+"""Compares two records of one trial: identical, within tolerance or different."""
 
 import json
 import pathlib
@@ -7,26 +7,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-RTOL, ATOL = 1e-3, 1e-5  # what other versions, devices or numbers of cores may change
+RTOL, ATOL = 1e-3, 1e-5  # for other versions, devices or numbers of cores
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
 
 
 class Comparison(NamedTuple):
-    """outcome: one of the three. first_difference: in words."""
+    """The result of a comparison.
+
+    outcome: IDENTICAL, WITHIN or DIFFERENT. first_difference: a sentence, or "".
+    """
 
     outcome: str
     first_difference: str = ""
 
 
 def worse(a: Comparison, b: Comparison) -> Comparison:
-    """The comparison that is farther from identical; `a` if both are equally far."""
+    """Returns the comparison with the larger difference; `a` if they are equal."""
     order = (IDENTICAL, WITHIN, DIFFERENT)
     return max(a, b, key=lambda c: order.index(c.outcome))
 
 
 def arrays(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
-    """Compares {name: host array}, in order; NaN equals NaN."""
+    """Compares two {name: host array} in their order; NaN equals NaN."""
     if old.keys() != new.keys():
         name = sorted(old.keys() ^ new.keys())[0]
         where = "recorded" if name in old else "replayed"
@@ -55,13 +58,13 @@ def _array(name: str, a: np.ndarray, b: np.ndarray) -> Comparison:
         f"array {name}: {int(differs.sum())} of {differs.size} values differ, most at "
         f"{position}: {x[index]:.9g} recorded, {y[index]:.9g} replayed"
     )
-    is_exact = a.dtype.kind in "biu"  # steps, keys: equal or not
+    is_exact = a.dtype.kind in "biu"  # steps and keys have no tolerance
     near = not is_exact and np.allclose(x, y, rtol=RTOL, atol=ATOL, equal_nan=True)
     return Comparison(WITHIN if near else DIFFERENT, text)
 
 
 def rows(old: pathlib.Path, new: pathlib.Path) -> Comparison:
-    """Compares two metrics.jsonl line by line."""
+    """Compares two files metrics.jsonl line by line; a missing file has no rows."""
     old_lines, new_lines = (
         path.read_bytes().splitlines() if path.is_file() else [] for path in (old, new)
     )
@@ -84,7 +87,7 @@ def _row(number: int, old: bytes, new: bytes) -> Comparison:
     except ValueError:
         return Comparison(DIFFERENT, f"row {number}: the recorded line is not JSON")
     label = f"row {number} (step {new_row['step']}, seed {new_row['seed']})"
-    outcome, text = DIFFERENT, f"{label}: the same values, written otherwise"
+    outcome, text = DIFFERENT, f"{label}: equal values in another JSON form"
     names = sorted(old_row.keys() | new_row.keys(), key=list(new_row | old_row).index)
     for name in names:
         a, b = old_row.get(name), new_row.get(name)

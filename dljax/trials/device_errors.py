@@ -1,4 +1,4 @@
-"""Errors of the device and of traced numbers, in one line each."""
+"""Turns errors of the device and of traced values into one-line messages."""
 
 import contextlib
 import sys
@@ -14,11 +14,11 @@ from dljax.trials.trial import TrialSpec
 
 @contextlib.contextmanager
 def explain_device_errors(trial: TrialSpec) -> Iterator[None]:
-    """Turns an error of the device or the task inside into a `UserError`.
+    """Turns an error of the device or of the task in this context into a `UserError`.
 
     Raises:
-      UserError: the device's memory is full, or the task cannot be given traced
-      numbers.
+      UserError: the memory of the device is full, or the task needs the concrete value
+        of a vmapped factor.
     """
     try:
         yield
@@ -29,16 +29,16 @@ def explain_device_errors(trial: TrialSpec) -> Iterator[None]:
         own = [frame for frame in frames if "/jax/" not in frame.filename][-1]
         raise UserError(
             "number-is-traced",
-            f"STUDY.vmapped_factors: {own.filename}:{own.lineno} needs the number "
-            f"itself ({own.line}), and {', '.join(trial.numbers)} is traced there; "
-            "compute with jax.numpy, or leave it out",
+            f"STUDY.vmapped_factors: {own.filename}:{own.lineno} ({own.line}) needs a "
+            f"concrete value, and {', '.join(trial.numbers)} is traced there; compute "
+            "with jax.numpy, or remove the name from STUDY.vmapped_factors",
         ) from None
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error) or disk.disk_errno(error):
             raise
         raise UserError(
             "out-of-device-memory",
-            f"{trial.variant}: the device's memory is full; give a smaller "
+            f"{trial.variant}: the memory of the device is full; give a smaller "
             "--batch_size, or --seeds_by=map to train one seed at a time",
             FAILED_RUNS,
         ) from None

@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, and errors of the disk."""
+"""Atomic writes of files, and one-line messages for errors of the disk."""
 
 import contextlib
 import errno
@@ -17,7 +17,11 @@ DISK_ERRNOS = (*FULL_ERRNOS, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a whole file or nothing."""
+    """Writes a file atomically: the whole text, or nothing.
+
+    Raises:
+      OSError: the disk is full or not writable.
+    """
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "w", encoding="utf-8") as file:
@@ -26,17 +30,17 @@ def write_text(path: pathlib.Path, text: str) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)  # a full disk gets its space back
+        part.unlink(missing_ok=True)  # frees the space on a full disk
         raise
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes a whole file or nothing; the order of keys is kept."""
+    """Writes a JSON file atomically, with the keys in the order of `value`."""
     write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def read_json(path: pathlib.Path) -> Any | None:
-    """The value of a JSON file; None where there is none, or not a whole one."""
+    """Reads a JSON file; returns None if it is missing or is not valid JSON."""
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -44,12 +48,19 @@ def read_json(path: pathlib.Path) -> Any | None:
 
 
 def sha256(path: pathlib.Path) -> str:
-    """SHA-256 of a file."""
+    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def check_writable(directory: pathlib.Path, flag: str) -> None:
-    """Makes `directory`; raises UserError where nothing can be written to it."""
+    """Creates `directory` and checks that files can be written to it.
+
+    Args:
+      flag: the flag whose value the directory is, without dashes.
+
+    Raises:
+      UserError: the directory cannot be created or written.
+    """
     probe = directory / ".writable"
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -58,41 +69,43 @@ def check_writable(directory: pathlib.Path, flag: str) -> None:
     except OSError as error:
         raise UserError(
             "directory-not-writable",
-            f"--{flag}={directory}: {error.strerror}; give a directory that can be "
-            "written",
+            f"--{flag}={directory}: {error.strerror}; give a writable directory",
             DISK,
         ) from None
 
 
 @contextlib.contextmanager
 def explain_disk_errors(directory: pathlib.Path) -> Iterator[None]:
-    """Turns the disk's errors inside the context into a `UserError`.
+    """Turns errors of the disk in this context into a `UserError`.
+
+    Args:
+      directory: names the disk where an error names no file.
 
     Raises:
-      UserError: the disk is full, or cannot be written. Other errors go through.
+      UserError: the disk is full or not writable. Other exceptions pass unchanged.
     """
     try:
         yield
     except Exception as error:
         if (number := disk_errno(error)) is None:
             raise
-        where = getattr(error, "filename", None) or directory
-        what = "make it readable and writable"
+        path = getattr(error, "filename", None) or directory
+        fault, way_out = os.strerror(number), "make it readable and writable"
         if number in FULL_ERRNOS:
-            what = f"{_free(directory)} are free; make room"
+            fault, way_out = f"{fault}, {_free(directory)} free", "free some space"
         raise UserError(
             "disk-error",
-            f"{where}: {os.strerror(number)}; {what} and give the same command again; "
-            "what was saved before is kept",
+            f"{path}: {fault}; {way_out}, then repeat the command, which resumes from "
+            "the last checkpoint",
             DISK,
         ) from None
 
 
 def disk_errno(error: BaseException) -> int | None:
-    """The errno of a full or unwritable disk's error; None for another error."""
+    """Returns the errno of an error of the disk; None for any other error."""
     if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
         return error.errno
-    for number in DISK_ERRNOS:  # TensorStore puts it into the message
+    for number in DISK_ERRNOS:  # TensorStore writes the errno into the message
         if f"os_error_code='{number}'" in str(error):
             return number
     return None

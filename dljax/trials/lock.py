@@ -1,9 +1,9 @@
-"""One writer a directory: a lock that says who holds it, and outlives nobody.
+"""A lock that allows one writer per directory and names its holder.
 
-The file LOCK holds the host, pid, start and Slurm job of its holder. It is held by
-`flock` too, which ends with the process however that dies; so on one host a lock is
-never stale for long, and of another host's, where `flock` may not reach, the file's
-words are believed.
+The file LOCK contains the host, pid, start time and Slurm job of the holder, which also
+holds an `flock` on it. The operating system releases the `flock` when the process dies,
+so a lock never outlives its holder on the same host. `flock` may not work between
+hosts; there the content of LOCK decides.
 """
 
 import contextlib
@@ -20,28 +20,29 @@ from dljax.errors import LOCKED, UserError
 
 try:
     import fcntl
-except ImportError:  # not on Windows: there the file's words alone decide
+except ImportError:  # on Windows, where the content of LOCK alone decides
     fcntl = None  # type: ignore[assignment]
 
 
-JOB = "SLURM_JOB_ID"  # an array's tasks have one each
+JOB = "SLURM_JOB_ID"  # differs between the tasks of a job array
 
 
 @contextlib.contextmanager
 def locked(
     directory: pathlib.Path, *, break_lock: bool, log: Callable[[str], None]
 ) -> Iterator[None]:
-    """Holds the directory's lock inside.
+    """Holds the lock of a directory in this context.
 
     Args:
-      break_lock: take it whoever holds it.
+      break_lock: take the lock even if another process holds it.
+      log: called with one line if the lock is broken, or its holder is dead.
 
     Raises:
-      UserError: somebody else holds it. A holder that is gone from this host does not.
+      UserError: another process holds the lock, and is alive or on another host.
     """
     path = directory / "LOCK"
     if break_lock and path.exists():
-        log(f"{path}: broken; it was of {_name(_read(path))}")
+        log(f"{path}: lock broken; its holder was {_name(_read(path))}")
         path.unlink()
     file = _open(path)
     try:
@@ -49,7 +50,7 @@ def locked(
         if holder and _may_live(holder):
             raise _refusal(path, holder)
         if os.fstat(file).st_size:
-            log(f"{path}: taken over from {_name(holder)}, which is gone")
+            log(f"{path}: lock taken over from {_name(holder)}, which has ended")
         record = {"host": platform.node(), "pid": os.getpid(), "started": _started()}
         record["job"] = os.environ.get(JOB)
         os.truncate(file, 0)
@@ -57,16 +58,14 @@ def locked(
         try:
             yield
         finally:
-            if _is_at(file, path):  # nobody broke it
+            if _is_at(file, path):  # else another process broke the lock
                 path.unlink()
     finally:
         os.close(file)
 
 
 def _open(path: pathlib.Path) -> int:
-    """The lock's file, held by flock; raises UserError where another process holds
-    it.
-    """
+    """Opens the file LOCK and takes its flock; raises UserError if it is taken."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -79,7 +78,7 @@ def _open(path: pathlib.Path) -> int:
             pass  # a file system without flock
         if _is_at(file, path):
             return file
-        os.close(file)  # its holder has just removed it
+        os.close(file)  # the previous holder has just removed this file
 
 
 def _is_at(file: int, path: pathlib.Path) -> bool:
@@ -93,15 +92,15 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     try:
         holder = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        return {}  # its holder died, or is, between making it and writing it
+        return {}  # the holder has created the file and not yet written it
     return holder if isinstance(holder, dict) else {}
 
 
 def _may_live(holder: dict[str, Any]) -> bool:
-    """Whether the holder may still be at work.
+    """Whether the holder of a lock may still be running.
 
-    Another host's always may, but for an earlier life of this Slurm job: a requeued job
-    begins when its last process has ended, wherever that was.
+    A holder on another host may always be, unless it belonged to this Slurm job: a
+    requeued job starts only after all its earlier processes have ended, on any host.
     """
     if holder.get("host") != platform.node():
         return holder.get("job") is None or holder["job"] != os.environ.get(JOB)
@@ -109,7 +108,7 @@ def _may_live(holder: dict[str, Any]) -> bool:
         started = psutil.Process(holder.get("pid")).create_time()
     except (psutil.NoSuchProcess, ValueError, TypeError):
         return False
-    return holder.get("started") in (None, started)  # else the pid is another's now
+    return holder.get("started") in (None, started)  # else the pid was reused
 
 
 def _started() -> float:
@@ -123,7 +122,7 @@ def _name(holder: dict[str, Any]) -> str:
 def _refusal(path: pathlib.Path, holder: dict[str, Any]) -> UserError:
     return UserError(
         "locked",
-        f"{path.parent}: in use by {_name(holder)}; wait for it, or if it is not "
-        "running any more give --break_lock",
+        f"{path.parent}: locked by {_name(holder)}; wait until it ends, or give "
+        "--break_lock if it is no longer running",
         LOCKED,
     )

@@ -1,4 +1,4 @@
-"""manifest.json: the environment of a trial, and all else that may change numbers."""
+"""manifest.json: code, versions, machine and data: all that may change the results."""
 
 import hashlib
 import importlib.metadata
@@ -54,10 +54,10 @@ def _digest(path: pathlib.Path) -> str | None:
 
 
 def environment(config: Any) -> dict[str, Any]:
-    """Code, versions and machine as JSON values; None where unknown.
+    """Returns code, versions and machine as JSON values; None for unknown ones.
 
     Args:
-      config: of the experiment, whose file is part of the code.
+      config: any config of the experiment, whose file is part of the code.
     """
     commit = _git("rev-parse", "HEAD")
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
@@ -81,7 +81,14 @@ def environment(config: Any) -> dict[str, Any]:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Differences of two environments that may change numbers, a line each."""
+    """Lists the differences of two environments that may change the results.
+
+    Args:
+      old, new: as `environment` returns.
+
+    Returns:
+      one line per difference, "NAME was OLD, now NEW".
+    """
 
     def flatten(environment):
         values = {k: environment.get(k) for k in COMPARED_KEYS if k != "packages"}
@@ -90,7 +97,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     old_values, new_values = flatten(old), flatten(new)
     names = sorted(old_values.keys() | new_values.keys())
     return [
-        "the code of dljax or of the experiment was other (then at commit "
+        "the code of dljax or of the experiment was different (commit "
         f"{(old.get('git_commit') or 'unknown')[:12]})"
         if name == "code_sha256"
         else f"{name} was {old_values.get(name) or 'none'}, "
@@ -101,7 +108,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def known_flops(path: pathlib.Path, now: Mapping[str, Any]) -> float | None:
-    """The FLOPs of an update recorded in a trial's manifest for this environment."""
+    """Reads the FLOPs per update from a manifest written in the same environment.
+
+    Args:
+      path: a manifest.json, which may not exist.
+      now: as `environment` returns.
+
+    Returns:
+      None if the manifest has none, or the environment differs.
+    """
     recorded = read_json(path)
     if not isinstance(recorded, dict) or differences(recorded, now):
         return None
@@ -110,7 +125,7 @@ def known_flops(path: pathlib.Path, now: Mapping[str, Any]) -> float | None:
 
 
 def describe_data(source: Source) -> dict[str, Any]:
-    """The data set, its fingerprint and its classes."""
+    """Returns the name, version, fingerprint and classes of a source's data set."""
     return {
         "name": source.name,
         "version": source.version,
@@ -122,22 +137,27 @@ def describe_data(source: Source) -> dict[str, Any]:
 def starts(
     path: pathlib.Path, step: int, now: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The steps at which a trial was started, and what was different each time.
+    """Returns a trial's starts so far and this one: steps, differences and hashes.
 
     Args:
-      path: its manifest so far, if any.
-      now: the environment, and the hashes of the rule and the task.
+      path: the trial's manifest.json, which may not exist.
+      step: the step of this start.
+      now: the environment, and the hashes of the rule, the size and the task.
+
+    Returns:
+      [{"step", "differs", "rule_sha256", ...}], where "differs" lists how the
+      environment differs from the previous start's.
     """
     recorded = read_json(path)
     start = {"step": step, "differs": []} | {k: now[k] for k in HASHES}
-    if not isinstance(recorded, dict):  # the first start, or it was damaged
+    if not isinstance(recorded, dict):  # the first start, or a damaged manifest
         return [start]
     start["differs"] = differences(recorded, now)
     return [*recorded.get("starts", []), start]
 
 
 def _code(config: type) -> str:
-    """A hash of dljax's files and of the one that defines the experiment."""
+    """Returns a hash of dljax's files and of the experiment's file."""
     files = sorted(pathlib.Path(__file__).parents[1].rglob("*.py"))
     digest = hashlib.sha256()
     for path in (*files, inspect.getsourcefile(config)):
@@ -147,7 +167,7 @@ def _code(config: type) -> str:
 
 
 def _processor() -> str:
-    """The CPU's name: XLA compiles for what it can do."""
+    """Returns the name of the CPU, for whose instruction set XLA compiles."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -157,7 +177,7 @@ def _processor() -> str:
 
 
 def peak_memory() -> int | None:
-    """The most bytes the process (CPU) or its first device (else) has held so far."""
+    """Returns the peak memory in bytes of the process (CPU) or of the first device."""
     stats = jax.devices()[0].memory_stats() if jax.default_backend() != "cpu" else None
     if stats:
         return stats.get("peak_bytes_in_use")

@@ -1,4 +1,4 @@
-"""Orbax's errors, in one line each, and without what its threads print of them."""
+"""One-line exceptions for Orbax's errors, without the output of its threads."""
 
 import contextlib
 import gc
@@ -14,10 +14,10 @@ from dljax.trials.disk import disk_errno
 
 @contextlib.contextmanager
 def suppress_thread_errors() -> Iterator[None]:
-    """Hides what Orbax's threads print about an error inside the context.
+    """Suppresses the output of Orbax's threads about an error in this context.
 
-    Orbax works on all arrays concurrently and returns at the first error; the threads
-    of the other arrays then find their event loop closed.
+    Orbax reads and writes all arrays concurrently and returns at the first error; the
+    threads of the other arrays then fail, because their event loop is closed.
     """
 
     def hook(unraisable):
@@ -41,7 +41,7 @@ def suppress_thread_errors() -> Iterator[None]:
 
 
 def wait_for_threads() -> None:
-    """Lets the reads and writes of the other arrays fail too, while suppressed."""
+    """Waits until the threads of the other arrays have failed, while suppressed."""
     time.sleep(0.1)
     gc.collect()
 
@@ -52,11 +52,11 @@ def call_orbax(
     """Calls function(); re-raises errors as fresh exceptions without Orbax references.
 
     Args:
-      error_type: makes the exception from a one-line summary, for calls that read. Else
-        only disk errors are replaced.
+      error_type: for calls that read: returns the exception of a one-line summary. If
+        None, only errors of the disk are replaced.
 
     Raises:
-      OSError: the disk is full or cannot be written.
+      OSError: the disk is full or not writable.
     """
     with suppress_thread_errors():
         try:
@@ -74,9 +74,9 @@ def call_orbax(
 
 
 def _summarize(error: Exception) -> str:
-    """TensorStore's error code, or the first line of the message."""
+    """Returns TensorStore's error code, or the first line of the message."""
     line = (str(error).strip().splitlines() or [""])[0]
     code = line.split(":")[0]
     if code.isupper():  # DATA_LOSS, OUT_OF_RANGE ...; a long message follows
-        return f"its arrays cannot be read, {code}"
+        return f"cannot read its arrays, {code}"
     return line[:120] or type(error).__name__

@@ -1,31 +1,31 @@
-"""Progress of a trial on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a trial on stderr: a bar in a terminal, plain lines elsewhere."""
 
 import sys
 import time
 
 from tqdm import tqdm
 
-LINE_SECS = 10.0  # between plain lines
+LINE_SECS = 10.0  # seconds between plain lines
 
 
 class Progress:
-    """What a trial reports while it runs; this base class reports nothing."""
+    """Receives the progress of a trial; this base class ignores it."""
 
     def log(self, line: str) -> None:
-        """Writes a line that stays."""
+        """Prints a line above the progress bar."""
 
     def start(self, total: int, step: int, label: str) -> None:
-        """A trial of `total` steps starts at `step`."""
+        """Called when a trial of `total` steps starts at `step`."""
 
     def update(self, step: int, metrics: dict[str, float]) -> None:
-        """The trial has reached `step`; `metrics` are means over its runs."""
+        """Called when the trial reaches `step`; `metrics` are means over its runs."""
 
     def finish(self) -> None:
-        """The trial has ended."""
+        """Called when the trial has ended."""
 
 
 class TerminalProgress(Progress):
-    """Reports steps a second, losses and the time left on stderr.
+    """Prints steps per second, losses and the remaining time on stderr.
 
     A class, because a bar has a start and an end.
     """

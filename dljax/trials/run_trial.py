@@ -1,4 +1,4 @@
-"""Trains a trial in its directory: resumes, logs, saves, and records its cost."""
+"""Trains a trial in its directory: resumes, logs, saves and records the cost."""
 
 import contextlib
 import dataclasses
@@ -29,7 +29,10 @@ RowSink = Callable[[pathlib.Path, metrics_log.Rows], None]
 
 @dataclasses.dataclass(frozen=True)
 class TrialOutcome:
-    """How a trial ended: whether it was stopped, and after how many seconds."""
+    """How a trial ended.
+
+    stopped: whether a signal stopped it before its last step. secs: wall time.
+    """
 
     stopped: bool
     secs: float
@@ -45,17 +48,18 @@ def execute(
     progress: Progress,
     sink: RowSink = lambda directory, rows: None,
 ) -> TrialOutcome:
-    """Trains a trial in its directory to its end; resumes it where it has a checkpoint.
+    """Trains a trial to its last step, from its newest checkpoint if there is one.
 
     Args:
-      task: makes the task of a run, given its numbers.
-      stop: whether a signal requested a stop.
-      sink: is called with all rows that metrics.jsonl gets; after a resume again with
-        the rows since the checkpoint.
+      task: maps the levels of the vmapped factors to the task of one run.
+      directory: the trial's directory; created if missing, locked meanwhile.
+      stop: returns True once a signal has requested a stop.
+      sink: called with the directory and each group of rows appended to metrics.jsonl;
+        after a resume, called again with the rows since the checkpoint.
 
     Raises:
-      UserError: the directory is locked or cannot be written, or its content is damaged
-        or of another config; or the device's memory is full.
+      UserError: the directory is locked, not writable, damaged or of another config; or
+        the memory of the device is full.
     """
     with disk.explain_disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
@@ -114,7 +118,7 @@ def _execute(
 def make_trial_program(
     trial: TrialSpec, task: MakeTask, source: Source
 ) -> programs.Program:
-    """The compiled functions of a trial's runs."""
+    """Returns the compiled functions that train and evaluate all runs of a trial."""
     return programs.make_program(
         task,
         source,
@@ -126,7 +130,7 @@ def make_trial_program(
 
 
 def config_record(trial: TrialSpec, source: Source) -> dict[str, Any]:
-    """The content of config.json."""
+    """Returns the content of config.json as JSON values."""
     config = dataclasses.asdict(trial.config)
     launch = field_names(trial.config, "launch")
     return {
@@ -144,11 +148,11 @@ def config_record(trial: TrialSpec, source: Source) -> dict[str, Any]:
 def describe_trial(
     trial: TrialSpec, task: Task, source: Source, *, flops: float | None = None
 ) -> dict[str, Any]:
-    """The part of manifest.json that is of the trial itself.
+    """Returns the part of manifest.json that describes the trial, not the machine.
 
     Args:
-      task: of the trial's first run.
-      flops: of an update, where they are known; counting them takes a second.
+      task: the task of the trial's first run.
+      flops: FLOPs per update if known; None counts them, which takes about a second.
     """
     parameters = cost.count_parameters(task)
     return {
@@ -177,13 +181,19 @@ def restore(
     log: Callable[[str], None],
     resume: bool,
 ) -> checkpoint.Restored | None:
-    """A trial's newest undamaged checkpoint: a `loop.TrainState` of host arrays.
+    """Restores a trial's newest undamaged checkpoint: a `loop.TrainState` on the host.
 
     Args:
-      resume: metrics.jsonl has to begin as it did at the checkpoint, and damaged
-        checkpoints are moved away; the caller holds the lock.
+      log: called with one line per checkpoint that is skipped.
+      resume: whether training continues from the checkpoint. If so, the first part of
+        metrics.jsonl must be unchanged since the checkpoint, and unusable checkpoints
+        are moved to damaged/; the caller must hold the lock.
 
-    Raises as `checkpoint.restore`.
+    Returns:
+      None if the trial has never saved a checkpoint.
+
+    Raises:
+      UserError: see `checkpoint.restore`.
     """
 
     def check_metrics(metadata):
@@ -204,10 +214,10 @@ def restore(
 
 
 class _Start(NamedTuple):
-    """Where training starts: at step 0, or at a checkpoint.
+    """Where training starts: at step 0 or at a checkpoint.
 
-    steps: the trial's last step. metrics_bytes: of metrics.jsonl that are of earlier
-    steps; the rest is cut off. metadata: common to all checkpoints of this start.
+    steps: the trial's last step. metrics_bytes: the length of metrics.jsonl at `step`;
+    later rows are cut off. metadata: common to all checkpoints of this start.
     """
 
     step: int
@@ -225,11 +235,15 @@ def _describe(
     environment: Mapping[str, Any],
     progress: Progress,
 ) -> dict[str, Any]:
-    """`describe_trial`, with its parameters and FLOPs logged."""
+    """Returns `describe_trial`; logs the parameters and FLOPs."""
     known = manifest.known_flops(directory / "manifest.json", environment)
     record = describe_trial(trial, task, source, flops=known)
     flops = record["flops_per_update"]
-    note = f", {flops / 1e6:,.1f} MFLOP an update (a loop's body once)" if flops else ""
+    note = (
+        f", {flops / 1e6:,.1f} MFLOP per update (loop bodies counted once)"
+        if flops
+        else ""
+    )
     progress.log(f"{trial.variant}: {record['parameters']:,} parameters{note}")
     progress.log(cost.format_table(record["parameter_table"]))
     return record
@@ -243,7 +257,7 @@ def _start(
     environment: Mapping[str, Any],
     progress: Progress,
 ) -> _Start:
-    """Restores the newest checkpoint, or makes the initial state."""
+    """Restores the newest checkpoint, or initializes the state at step 0."""
     steps = updates(trial.config, source)
     keys = (*manifest.COMPARED_KEYS, "git_commit")
     metadata = {
@@ -253,12 +267,12 @@ def _start(
     restored = restore(trial, program, directory, log=progress.log, resume=True)
     if restored is None:
         if (directory / "metrics.jsonl").is_file():
-            progress.log(f"{trial.variant}: no checkpoint is there; starts at step 0")
+            progress.log(f"{trial.variant}: no checkpoint yet, starting at step 0")
         train_state = loop.init_train_state(program, trial.best_by)
         return _Start(0, steps, train_state, 0, metadata)
     progress.log(f"{trial.variant}: resuming at step {restored.step} of {steps}")
     for line in manifest.differences(restored.metadata["environment"], environment):
-        progress.log(f"{trial.variant}: {line}; its bits may differ from here on")
+        progress.log(f"{trial.variant}: {line}; results may differ in the last bits")
     return _Start(
         restored.step,
         steps,
@@ -278,7 +292,7 @@ def _train(
     progress: Progress,
     sink: RowSink,
 ) -> tuple[loop.Outcome, float]:
-    """Runs the loop with all files open; returns its outcome, and seconds of saving."""
+    """Runs the loop with all files open; returns its outcome and seconds of saving."""
     config = trial.config
     with contextlib.ExitStack() as stack:
         metrics = metrics_log.MetricsLog(
@@ -328,7 +342,7 @@ def _hooks(
     stop: Callable[[], bool],
     progress: Progress,
 ) -> loop.Hooks:
-    """The loop's callbacks that write to the trial's directory."""
+    """Returns the callbacks of the loop that write to the trial's directory."""
     saved_at = time.monotonic()
 
     def write(rows):
@@ -355,7 +369,9 @@ def _hooks(
 def _guard(
     sink: Callable[[metrics_log.Rows], None], progress: Progress
 ) -> Callable[[metrics_log.Rows], None]:
-    """An experiment's log(): its first error is logged and ends it, not training."""
+    """Wraps an experiment's log(): after its first error it is no longer called, and
+    training continues.
+    """
     failed = False
 
     def write(rows):
@@ -366,8 +382,8 @@ def _guard(
         except Exception as error:
             failed = True
             progress.log(
-                f"log(): {type(error).__name__}: {error}; it is given no more rows of "
-                "this trial"
+                f"log(): {type(error).__name__}: {error}; log() is not called again "
+                "for this trial"
             )
 
     return write
@@ -384,7 +400,7 @@ def _write_done(
     outcome: loop.Outcome,
     record: Mapping[str, Any],
 ) -> None:
-    """Writes manifest.json and DONE, with the runs that failed."""
+    """Writes manifest.json and DONE, both with the list of failed runs."""
     alive = np.asarray(outcome.train_state.state.alive)[: len(trial.runs)]
     failed = failures(
         [run for run, is_alive in zip(trial.runs, alive, strict=True) if not is_alive],

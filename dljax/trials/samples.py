@@ -1,8 +1,8 @@
-"""samples.npz: renderings of a few test examples, and of what each run makes of them.
+"""samples.npz: renderings of a few test examples and of each run's outputs for them.
 
-Its entry "index" is JSON: of each run a list of {"kind", "fields", "arrays"}, where
-`kind` names a record of `dljax.rendering`, `fields` holds its texts, and `arrays` names
-the entry of the file of each of its arrays.
+The entry "index" is JSON: a list per run of {"kind", "fields", "arrays"}, where `kind`
+names a record of `dljax.rendering`, `fields` contains its texts, and `arrays` maps each
+of its array fields to an entry of the file.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from dljax.sources.image_rendering import render_samples
 from dljax.training.programs import Program
 from dljax.types import Source, State
 
-COUNT = 10  # examples
+COUNT = 10  # number of examples
 KINDS = {kind.__name__: kind for kind in typing.get_args(Rendering)}
 DAMAGED = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError),
@@ -34,7 +34,7 @@ DAMAGED = (
 def write(
     directory: pathlib.Path, program: Program, source: Source, state: State
 ) -> None:
-    """Writes the renderings of COUNT test examples of every run of a trial."""
+    """Writes samples.npz: the renderings of COUNT test examples by each run."""
     arrays = jax.device_get(program.sample(state, COUNT))
     save(
         directory / "samples.npz",
@@ -46,7 +46,7 @@ def write(
 
 
 def save(path: pathlib.Path, runs: Sequence[Renderings]) -> None:
-    """Writes the renderings of each run, for `read`."""
+    """Writes the renderings of each run to one file; `read` reads them."""
     index: list[list[dict[str, Any]]] = []
     arrays: dict[str, Any] = {}
     for i, renderings in enumerate(runs):
@@ -68,10 +68,10 @@ def save(path: pathlib.Path, runs: Sequence[Renderings]) -> None:
 
 
 def read(path: pathlib.Path) -> list[Renderings]:
-    """The renderings of each run of a trial, in the order of its runs.
+    """Reads the renderings of each run of a trial, in the order of its runs.
 
     Raises:
-      UserError: the file is damaged, or of an earlier version.
+      UserError: the file is damaged, or written by an earlier version of dljax.
     """
     try:
         with np.load(path) as file:
@@ -82,8 +82,8 @@ def read(path: pathlib.Path) -> list[Renderings]:
     except DAMAGED:
         raise UserError(
             "damaged-samples",
-            f"{path}: is damaged, or of an earlier version; without it the report "
-            "shows no samples",
+            f"{path}: damaged, or written by an earlier version; delete the file, and "
+            "the report shows no samples of this trial",
             DAMAGED_DATA,
         ) from None
 
@@ -95,5 +95,5 @@ def _record(file: Any, entry: dict[str, Any]) -> Rendering:
 
 
 def _tuples(value: Any) -> Any:
-    """JSON's lists as the tuples that they were."""
+    """Converts the lists of JSON back to tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,7 +1,7 @@
-"""TensorBoard event files of a trial, one set a run, written without TensorFlow.
+"""TensorBoard event files of a trial, one folder per run, without TensorFlow.
 
-TRIAL/tensorboard/VARIANT-seedN/ has each metric as SPLIT/NAME over the steps. The files
-repeat metrics.jsonl: a trial that resumes writes them again from the first row.
+TRIAL/tensorboard/VARIANT-seedN/ contains each metric as SPLIT/NAME by step. The files
+are a copy of metrics.jsonl: a resumed trial writes them again from the first row.
 """
 
 import pathlib
@@ -15,10 +15,16 @@ ROW_KEYS = ("step", "seed", "variant", "split")  # all other keys are metrics
 
 
 class Writer:
-    """Writes rows of metrics.jsonl; a class, because it keeps files open.
+    """Writes rows of metrics.jsonl as event files.
+
+    A class, because its files stay open.
+
+    Args:
+      directory: the trial's directory.
+      rows: the rows of metrics.jsonl so far.
 
     Raises:
-      UserError: the package that writes them is not installed.
+      UserError: the package tensorboardX is not installed.
     """
 
     def __init__(self, directory: pathlib.Path, rows: Iterable[Mapping[str, Any]]):
@@ -27,7 +33,8 @@ class Writer:
         except ImportError:
             raise UserError(
                 "extra-not-installed",
-                "--tensorboard: needs tensorboardX; pip install 'dljax[tensorboard]'",
+                "--tensorboard: needs the package tensorboardX; install it with "
+                "pip install 'dljax[tensorboard]'",
             ) from None
         self._writer_class = tensorboardX.SummaryWriter
         self._folder = directory / "tensorboard"
@@ -36,7 +43,7 @@ class Writer:
         self.write(rows)
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Adds the finite values of rows."""
+        """Writes the finite metrics of rows."""
         for row in rows:
             name = f"{row['variant'].replace('/', '-')}-seed{row['seed']}"
             if name not in self._writers:

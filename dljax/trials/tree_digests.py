@@ -1,4 +1,4 @@
-"""Arrays of a checkpoint by name: their digests, and how two sets of them differ."""
+"""Named arrays of a checkpoint: their digests, and the differences of two sets."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,18 +9,21 @@ import numpy as np
 
 
 def flatten_names(tree: Any) -> dict[str, Any]:
-    """{"params.net.Dense_0.kernel": leaf}; no Python class is needed to read it."""
+    """Returns {"params.net.Dense_0.kernel": leaf, ...} for the leaves of a tree.
+
+    Names instead of a tree structure let a checkpoint be read without its classes.
+    """
     flat, _ = jax.tree_util.tree_flatten_with_path(tree)
     leaves = {
         jax.tree_util.keystr(path, simple=True, separator=".").replace("/", "|"): leaf
         for path, leaf in flat
     }
-    assert len(leaves) == len(flat), "two leaves of one name"
+    assert len(leaves) == len(flat), "two leaves with the same name"
     return leaves
 
 
 def describe_leaves(leaves: Mapping[str, np.ndarray]) -> dict[str, list]:
-    """{name: [dtype, shape, BLAKE2b-128 of the bytes]}."""
+    """Returns {name: [dtype, shape, BLAKE2b-128 of the bytes]}."""
     return {
         name: [str(leaf.dtype), list(leaf.shape), _digest(leaf)]
         for name, leaf in leaves.items()
@@ -33,11 +36,14 @@ def _digest(array: np.ndarray) -> str:
 
 
 def leaf_differences(saved: Mapping[str, list], model: Mapping[str, Any]) -> list[str]:
-    """Names, dtypes and shapes that differ between saved leaves and a model's.
+    """Lists the differences in name, dtype or shape between saved and current leaves.
 
     Args:
       saved: as `describe_leaves` returns.
       model: {name: anything with a dtype and a shape}.
+
+    Returns:
+      one string per difference, "NAME: saved DTYPE SHAPE, now DTYPE SHAPE".
     """
     old = {name: leaf[:2] for name, leaf in saved.items()}
     new = {name: [str(v.dtype), list(v.shape)] for name, v in model.items()}
@@ -49,7 +55,7 @@ def leaf_differences(saved: Mapping[str, list], model: Mapping[str, Any]) -> lis
 
 
 def config_differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Values that differ between two nested JSON objects, by name."""
+    """Lists the differences between two nested JSON objects, as `leaf_differences`."""
     old, new = _flatten_json(saved), _flatten_json(now)
     return [
         f"{name}: saved {old.get(name)}, now {new.get(name)}"
@@ -59,7 +65,7 @@ def config_differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list
 
 
 def _flatten_json(value: Any, name: str = "") -> dict[str, Any]:
-    """{"fixed.batch_size": 64, ...} of nested JSON objects."""
+    """Returns {"fixed.batch_size": 64, ...} for a nested JSON object."""
     if not isinstance(value, Mapping):
         return {name: value}
     flat: dict[str, Any] = {}

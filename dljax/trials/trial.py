@@ -1,15 +1,15 @@
-"""A trial: one static variant with all its runs, in one directory.
+"""A trial: the runs of one compiled program, in one directory.
 
-config.json      the resolved config, variant, runs, data fingerprint, strategy; their
-                 hash is the directory's name
-manifest.json    what surrounded it, and its cost
-metrics.jsonl    a row per logged step and seed; holds no time
-timing.jsonl     a row per start of the trial that came to an end
-checkpoints/     the newest states of all seeds, and the best ones where asked for
-damaged/         checkpoints that were found damaged
-samples.npz      a few test examples, and what each seed's network makes of them
-DONE             the hash of metrics.jsonl and the failed runs, once all is written
-LOCK             while a process works here: which
+config.json      resolved config, variant, runs, data fingerprint and strategy; their
+                 hash is part of the directory's name
+manifest.json    code, versions, machine, data set and cost
+metrics.jsonl    one row per logged step and run; contains no times
+timing.jsonl     one row per start of the trial that was not killed
+checkpoints/     the newest states of all runs; with select="best_valid" the best, too
+damaged/         checkpoints that failed their digest
+samples.npz      a few test examples, with the outputs of each run
+DONE             hash of metrics.jsonl, and the failed runs; written last
+LOCK             the process that is training here
 """
 
 import dataclasses
@@ -26,7 +26,10 @@ from dljax.types import Task
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One variant with one seed. numbers: {vmapped factor: level}."""
+    """One variant with one seed.
+
+    numbers: {vmapped factor: level}, the levels that are traced.
+    """
 
     variant: str
     seed: int
@@ -37,16 +40,18 @@ class Run:
 class TrialSpec:
     """One compiled program, one directory, one command.
 
-    name: of the directory. variant: the levels that the runs have in common.
-    config: of the first run.
-    fixed: JSON values that determine the numbers; `identity` hashes them.
-    strategy: how the runs share the devices, see `training.strategies`.
-    rule_sha256: of the study's decision rule. size_sha256: of the size that is judged.
-    task_sha256: of the script that defines the task.
-    required_metrics: test metrics that the task has to have.
-    best_by: (metric, higher is better) where the state of the best validation is
-      tested; None where the last state is.
-    test: whether test data are read at the end.
+    name: the name of the directory.
+    variant: the label of the trial: the levels that its runs have in common.
+    config: the config of the first run.
+    fixed: JSON values that determine the results; `identity` hashes them.
+    strategy: how the runs share the devices; see `training.strategies`.
+    rule_sha256: hash of the study's decision rule.
+    size_sha256: hash of the size at which the study gives a verdict.
+    task_sha256: hash of the script that defines the task.
+    required_metrics: test metrics that the task must return.
+    best_by: (metric, higher is better) if each run's best validated state is tested;
+      None if the last state is.
+    test: whether test data are evaluated at the end.
     """
 
     name: str
@@ -64,12 +69,12 @@ class TrialSpec:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Each seed once."""
+        """The distinct seeds, in the order of the runs."""
         return tuple(dict.fromkeys(run.seed for run in self.runs))
 
     @property
     def numbers(self) -> dict[str, list[float]]:
-        """{vmapped factor: its level in each run}."""
+        """{vmapped factor: its levels, one per run}."""
         names = self.runs[0].numbers
         return {name: [run.numbers[name] for run in self.runs] for name in names}
 
@@ -78,9 +83,10 @@ class TrialSpec:
 class Status:
     """The state of a trial's directory.
 
-    kind: new, half done, done, failed (done, with failed runs) or changed (done, but
-      metrics.jsonl has changed since). step: of the newest checkpoint. failed: see
-      `failures`.
+    kind: "new", "half done", "done", "failed" (done, with failed runs) or "changed"
+      (done, but metrics.jsonl was edited or removed afterwards).
+    step: the step of the newest checkpoint; 0 without one.
+    failed: see `failures`.
     """
 
     kind: str
@@ -89,17 +95,18 @@ class Status:
 
     @property
     def finished(self) -> bool:
+        """Whether all runs of the trial ended, with or without failures."""
         return self.kind in ("done", "failed")
 
 
 def identity(fixed: Mapping[str, Any], slug: str) -> str:
-    """The directory's name: readable, and a hash of what determines the numbers."""
+    """Returns a trial's directory name, SLUG-HASH, from all that fixes its results."""
     text = json.dumps(fixed, sort_keys=True)
     return f"{slug}-{hashlib.blake2b(text.encode(), digest_size=5).hexdigest()}"
 
 
 def status(directory: pathlib.Path) -> Status:
-    """The status of a trial's directory."""
+    """Reads the status of a trial's directory, which may not exist yet."""
     step = next(iter(checkpoint.steps(directory / "checkpoints")), 0)
     done = disk.read_json(directory / "DONE")
     if not isinstance(done, dict) or not {"metrics_sha256", "failed"} <= done.keys():
@@ -112,20 +119,20 @@ def status(directory: pathlib.Path) -> Status:
 
 
 def refuse_changed(directory: pathlib.Path, now: Status) -> None:
-    """Raises UserError where a finished trial's metrics are not what they were."""
+    """Raises UserError if metrics.jsonl changed after the trial finished."""
     if now.kind == "changed" and not (directory / "metrics.jsonl").is_file():
         raise UserError(
             "damaged-metrics",
-            f"{directory / 'metrics.jsonl'}: is missing; without the directory the "
-            "study's command runs the trial again",
+            f"{directory / 'metrics.jsonl'}: missing from a finished trial; delete the "
+            "directory, and the command of the study trains the trial again",
             DAMAGED_DATA,
         )
     if now.kind == "changed":
         raise UserError(
             "damaged-metrics",
-            f"{directory / 'metrics.jsonl'}: is not what it was when the trial was "
-            f"done; dljax replay {directory} says what differs, and without "
-            "the directory the study's command runs the trial again",
+            f"{directory / 'metrics.jsonl'}: changed after the trial finished; show "
+            f"the differences with dljax replay {directory}, or delete the directory, "
+            "and the command of the study trains the trial again",
             DAMAGED_DATA,
         )
 
@@ -133,8 +140,16 @@ def refuse_changed(directory: pathlib.Path, now: Status) -> None:
 def failures(
     runs: Sequence[Run], rows: metrics_log.Rows, task: Task
 ) -> list[dict[str, Any]]:
-    """[{"variant", "seed", "step", "metric"}]: where each failed run was frozen, and
-    the first metric, in the order of play, that was not finite there.
+    """Describes the runs that stopped because a metric was not finite.
+
+    Args:
+      runs: the failed runs.
+      rows: the rows of metrics.jsonl.
+      task: any task of the trial, for the order of its turns.
+
+    Returns:
+      [{"variant", "seed", "step", "metric"}]: the step at which each run stopped, and
+      the first metric, in the order of the turns, that was not finite there.
     """
     failed = []
     for run in runs:
