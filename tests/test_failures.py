@@ -167,8 +167,7 @@ def test_the_first_module_that_is_not_finite_is_named(where, value, expected):
     if where == "gradient":  # |y| at y = 0 has none
         state.params["net"]["after"]["kernel"] *= 0
     line = nonfinite.locate(f.task, f.source, state, np.arange(96), batch_size=16)
-    assert re.search(rf"\b{expected}", line)
-    assert expected.endswith("_Root_0") or "_Root_0" not in line
+    assert expected in line
 
 
 def test_replayed_step_equals_trained_step():
