@@ -172,9 +172,24 @@ def test_wrong_arguments_are_refused(tmp_path):
         record.main(["nowhere"])
     with user_error("not-a-study", tmp_path):
         record.main([str(tmp_path)])
-    for arguments in ([], ["a", "b"], ["a", "--into=b"]):
+    for arguments in ([], ["a", "b"]):
         with user_error("usage", "WORKDIR", "--out"):
             record.main(arguments)
+    with user_error("unknown-flag", "--into"):
+        record.main(["a", "--into=b"])
+
+
+def test_recording_again_replaces_the_numbers_and_keeps_the_notes(study):
+    directory = study()
+    path = directory / "digits_experiment-digits.json"
+    record.main([str(directory), f"--out={directory}"])
+    first = recorded_results.read(path)
+    noted = dataclasses.replace(first, minutes=1.0, notes=("after a look",))
+    recorded_results.write(path, noted)
+    record.main([str(directory), f"--out={directory}"])
+    assert recorded_results.read(path) == dataclasses.replace(
+        first, notes=("after a look",)
+    )
 
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -4,7 +4,8 @@ WORKDIR is a study's directory. The file is DIR/NAME-DATASET.json; it holds the 
 the values per seed, intervals, contrasts and the verdict, with versions, hardware,
 minutes and date. Tables and figures of the documentation are generated from these
 files, and `dljax list` shows their verdicts. Only a study whose rule gives a verdict is
-recorded: of the full size, finished, without failed runs, under an unchanged rule.
+recorded: of the full size, finished, without failed runs, under an unchanged rule. A
+file that is there is replaced; its notes, which are written by hand, stay.
 """
 
 import dataclasses
@@ -56,6 +57,9 @@ def main(arguments: list[str]) -> int:
     folder = pathlib.Path(config.out).expanduser()
     check_writable(folder, "out")
     path = folder / f"{result.name}.json"
+    if path.is_file():
+        notes = recorded_results.read(path).notes
+        result = dataclasses.replace(result, notes=notes)
     with explain_disk_errors(folder):
         recorded_results.write(path, result)
     print(f"{result.verdict}: {path}")

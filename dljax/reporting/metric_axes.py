@@ -88,6 +88,28 @@ AXES = {
     ),
 }
 
+# What a metric is of, where its name and its axis do not say it.
+NOTES = {
+    "train_accuracy": "on training data",
+    "frechet_gaussian": "a Gaussian's samples",
+    "frechet_few": "few sampling steps",
+    "frechet_ancestral": "ancestral sampling",
+    "frechet_guided": "with guidance",
+    "frechet_classless": "without the class",
+    "ngrams_chain": "a Markov chain's text",
+    "chain": "a Markov chain's music",
+    "floor": "other real music",
+    "pca_mse": "PCA",
+    "ppca_nll": "probabilistic PCA",
+    "log2_flop": "operations",
+    "log2_secs": "time",
+}
+
+
+def note_of(metric: str) -> str:
+    """What a metric is of, in a few words."""
+    return NOTES.get(metric, metric.replace("_", " "))
+
 
 def axis_of(metric: str) -> MetricAxis:
     """How a metric is shown: by its name, or its beginning; else as it is recorded."""

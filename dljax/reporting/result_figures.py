@@ -5,6 +5,7 @@ contrasts that the rule decides by, with their simultaneous intervals; a curve p
 variant where the study declares profiles.
 """
 
+import collections
 import dataclasses
 import io
 import itertools
@@ -26,6 +27,7 @@ from dljax.reporting.metric_axes import (
     axis_of,
     describe_difference,
     describe_value,
+    note_of,
 )
 from dljax.studies.recorded_results import (
     RecordedContrast,
@@ -182,10 +184,11 @@ def _panels(
         grouped.setdefault(contrast_axis(study, contrast.name), []).append(contrast)
     for axis, contrasts in grouped.items():
         rows = [_contrast_row(study, c, axis, theme) for c in contrasts]
-        title = "Contrasts, paired by seed"
-        unit = axis.difference
         reference = 1.0 if axis.log2 else 0.0
-        panels.append(Panel(f"{title} ({unit})", axis, tuple(rows), reference))
+        title = f"Contrasts, paired by seed ({axis.difference})"
+        if not all(row.strong for row in rows):
+            title += f"; hollow: the interval holds {reference:.0f}"
+        panels.append(Panel(title, axis, tuple(rows), reference))
     return panels
 
 
@@ -221,7 +224,7 @@ def _variant_row(
     colour = levels.index(variant.split("/")[0]) if several else 0
     return Row(
         label=variant.replace("_", " "),
-        note="" if metric == result.primary_metric else metric.replace("_", " "),
+        note="" if metric == result.primary_metric else note_of(metric),
         mean=axis.shown(recorded.mean),
         low=None if recorded.ci_low is None else axis.shown(recorded.ci_low),
         high=None if recorded.ci_high is None else axis.shown(recorded.ci_high),
@@ -235,8 +238,8 @@ def _contrast_row(
     study: Study, contrast: RecordedContrast, axis: MetricAxis, theme: Theme
 ) -> Row:
     low, high = contrast.simultaneous_low, contrast.simultaneous_high
-    clear = low is not None and high is not None and not low <= 0 <= high
-    note = _expression(study.parsed_contrasts.get(contrast.name))
+    known = low is not None and high is not None
+    note = _expression(study.parsed_contrasts.get(contrast.name), axis)
     return Row(
         label=contrast.name.replace("_", " "),
         note=note if len(note) <= 34 else "",
@@ -245,20 +248,25 @@ def _contrast_row(
         high=None if high is None else axis.shown(high),
         values=(),
         text=describe_difference(axis, contrast.difference, low, high),
-        colour=theme.ink if clear else theme.muted,
-        strong=clear,
+        colour=theme.ink if known else theme.muted,
+        strong=low is None or high is None or not low <= 0 <= high,
     )
 
 
-def _expression(contrast: Contrast | None) -> str:
-    """A minus b in small print: "cnn/in place − mlp/in place"; "" for a constant 0."""
+def _expression(contrast: Contrast | None, axis: MetricAxis) -> str:
+    """A minus b in small print: "cnn/in_place − mlp/in_place"; "" for a constant 0."""
     if contrast is None or contrast.b == 0:
         return ""
     parts = []
     for side in (contrast.a, contrast.b):
-        text = str(side).replace("_", " ").replace("@", ": ").replace(" - ", " − ")
         if isinstance(side, float | int):
-            text = f"{side:.4g}".replace("-", "−")
+            value = f"{axis.scale * side:.4g}".replace("-", "−")
+            text = f"{value} %" if axis.scale == 100 else value
+        else:
+            text = str(side).replace(" - ", " − ")
+            for metric in re.findall(r"@(\w+)", text):
+                text = text.replace(f"@{metric}", f": {note_of(metric)}")
+            text = text.replace("_", " ")
         parts.append(f"({text})" if " − " in text else text)
     return " − ".join(parts)
 
@@ -512,8 +520,8 @@ def _draw_line(
     ]
     if len(ends) == len(xs) > 1:
         lows, highs = zip(*ends, strict=True)
-        band = axes.fill_between(xs, lows, highs, color=colour, alpha=0.15, lw=0)
-        band.set_clip_on(False)
+        outline = ([*xs, *reversed(xs)], [*lows, *reversed(highs)])
+        axes.fill(*outline, color=colour, alpha=0.15, lw=0, clip_on=False)
     means = [axis.shown(m.mean) for m in points.values()]
     axes.plot(xs, means, style, color=colour, lw=1.6, clip_on=False)
     _dots(axes, xs, means, colour, alpha=1.0)
@@ -629,24 +637,41 @@ COMPACT = (
     (r"\}</style>", "} text {font-family: " + FONTS + "}</style>"),
     (r' transform="rotate\(-?0[^"]*"', ""),
     (r'<path d="[^"]*" style="fill: none"/>', ""),
-    (r' id="(?!m)[^"]*"', ""),
+    (r' id="(?!m[0-9a-f]{10}")[^"]*"', ""),
     (r"\s*\n\s*", " "),
-    (r"<defs> *</defs>|<g/>", ""),
-    (r"<g> *</g>", ""),
+    (r"<g/>|</?g>", ""),
+    (r"<defs> *</defs>", ""),
     (r"> +<", ">\n<"),
 )
 
 
 def _compact(svg: str) -> str:
-    """An SVG of matplotlib without metadata, with numbers of two decimals."""
+    """An SVG of matplotlib without metadata, with short numbers and styles."""
     for pattern, replacement in COMPACT:
         svg = re.sub(pattern, replacement, svg, flags=re.S)
     tags = re.split(r"(<[^>]*>)", svg)  # text between tags stays as it is
     tags[1::2] = [_compact_tag(tag) for tag in tags[1::2]]
-    return "".join(tags) + "\n"
+    return _share_styles("".join(tags)) + "\n"
+
+
+def _share_styles(svg: str) -> str:
+    """An SVG whose repeated styles are classes."""
+    counts = collections.Counter(re.findall(r'style="([^"]*)"', svg))
+    repeated = [style for style, count in counts.items() if count > 2]
+    rules = ""
+    for i, style in enumerate(repeated):
+        svg = svg.replace(f'style="{style}"', f'class="s{i}"')
+        rules += f" .s{i} {{{style}}}"
+    return svg.replace("</style>", f"{rules}</style>", 1)
 
 
 def _compact_tag(tag: str) -> str:
-    """A tag with numbers of two decimals and a short style."""
-    tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag).replace("; stroke-linecap: square", "")
+    """A tag with places to a tenth of a point, and a short style."""
+    places = re.compile(r'( (?:d|x|y)=")([^"]*)')
+    tag = places.sub(
+        lambda m: m[1] + re.sub(r"\.0\b|(\.\d)\d+", r"\1", m[2]).strip(), tag
+    )
+    tag = re.sub(r"M ([\d.]+ [\d.]+) L \1(?=[ \"])", r"M\1h0", tag)
+    tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
+    tag = tag.replace("; stroke-linecap: square", "")
     return tag.replace(": ", ":").replace("; ", ";")
