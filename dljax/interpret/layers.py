@@ -119,9 +119,10 @@ def _record_calls(net, params, model_state, images, layers) -> tuple[list[_Call]
         output, _ = net.apply(params, model_state, images, key=None, train=False)
     for missing in chosen - set(paths) if layers is not None else ():
         near = closest_match(missing, paths)
-        hint = f"did you mean {near}? " if near else ""
+        hint = f"; did you mean {near}?" if near else ""
         raise UserError(
             "unknown-layer",
-            f"layer {missing}: {hint}the net has {', '.join(dict.fromkeys(paths))}",
+            f"layer {missing}: not in the net, which has "
+            f"{', '.join(dict.fromkeys(paths))}{hint}",
         )
     return calls, output

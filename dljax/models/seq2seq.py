@@ -179,7 +179,7 @@ def generate(
     def step(carry, key):
         last, carries = carry
         y, carries, weights = apply(last[:, None], carries, encoded, method="decode")
-        new = draw(y[:, 0], key) if last.ndim == 1 else _sample_notes(y[:, 0], key)
+        new = draw(y[:, 0], key) if last.ndim == 1 else _sample_binary(y[:, 0], key)
         new = new.astype(last.dtype)
         return (new, carries), (new, None if weights is None else weights[:, 0])
 
@@ -198,7 +198,7 @@ def unconditional(decoder_inputs):
     return {"x": zeros, "decoder_inputs": decoder_inputs}
 
 
-def _sample_notes(logits, key):
+def _sample_binary(logits, key):
     """Samples bool (b, k) independently; without a key thresholds at 1/2."""
     probability = jax.nn.sigmoid(logits)
     if key is None:
