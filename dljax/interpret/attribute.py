@@ -86,7 +86,7 @@ def grad_cam(
     label's logit, summed over k, clipped at 0, and resized bilinearly to the images.
 
     Args:
-      net: images -> logits (b, classes).
+      net, params, model_state: the network, images -> logits (b, classes).
       images: (b, h, w, c).
       labels: int (b,).
       layer: path of the module whose output is the features, for example "Conv_1".

@@ -19,7 +19,7 @@ def attributions(
     height. "grad_cam": of `layer`, if given.
 
     Args:
-      net: images -> logits (b, classes).
+      net, params, model_state: the network, images -> logits (b, classes).
       batch: {"image": (b, h, w, c), "label": int (b,)}.
       layer: see `attribute.grad_cam`; "": no Grad-CAM.
     """

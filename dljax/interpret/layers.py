@@ -34,6 +34,8 @@ def activations(
     functions and pooling that the network applies to an output are not included.
 
     Args:
+      net, params, model_state: the network.
+      images: one batch of inputs (b, ...).
       layers: paths of modules; by default the layers.
 
     Raises:
@@ -57,6 +59,8 @@ def layer_inputs(
     `activations`, activation functions and pooling of the previous layer are included.
 
     Args:
+      net, params, model_state: the network.
+      images: one batch of inputs (b, ...).
       layers: paths of modules; by default the layers.
 
     Raises:
@@ -77,6 +81,8 @@ def as_function_of_layer(
     with another array, the function patches the activation.
 
     Args:
+      net, params, model_state: the network.
+      images: one batch of inputs (b, ...).
       layer: path of a module.
 
     Raises:

@@ -136,6 +136,9 @@ def generate_tokens(
     """Applies `Net.generate` to inputs x (n, ...), `CHUNK` sequences at a time.
 
     Args:
+      net, params, model_state: an autoregressive net; params are {"net": ...}.
+      x: its inputs.
+      key: for sampling.
       steps: number of tokens to generate.
       do_sample: samples tokens; else decoding is greedy.
     """
