@@ -187,7 +187,7 @@ def _panels(
         reference = 1.0 if axis.log2 else 0.0
         title = f"Contrasts, paired by seed ({axis.difference})"
         if not all(row.strong for row in rows):
-            title += f"; hollow: the interval holds {reference:.0f}"
+            title += f"; hollow: the interval contains {reference:.0f}"
         panels.append(Panel(title, axis, tuple(rows), reference))
     return panels
 
