@@ -1,41 +1,51 @@
-"""What every experiment calls: `cli.main(sys.modules[__name__])`."""
+"""The command line of an experiment: `cli.main(sys.modules[__name__])`."""
 
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from dljax import config as configs
 from dljax.datasets import location
-from dljax.errors import DONE, PREEMPTED, UserError
+from dljax.errors import DONE, EXIT_CODES, PREEMPTED, UserError
 from dljax.launch.processes import PARENT_PID
 from dljax.launch.run_study import run_study
-from dljax.studies.experiment import of_module, parse_request
+from dljax.studies.experiment import Experiment, of_module, parse_request
+from dljax.studies.shipped_experiments import PACKAGE
 from dljax.studies.study_spec import workdir
 from dljax.trials.disk import check_writable
 
 
 def main(module: Any, arguments: Sequence[str] | None = None) -> None:
-    """Runs an experiment's script as a command, and exits with its code.
+    """Runs an experiment's command line and exits with the exit code.
 
     Args:
-      module: has Config (a frozen dataclass that extends RunConfig), STUDY,
-        task(config, source, numbers) and source(config); its docstring is the head of
-        --help.
+      module: the experiment. It defines Config (a frozen dataclass that extends
+        RunConfig), STUDY, task(config, source, numbers) and source(config). The
+        docstring is the first part of --help.
+      arguments: the command line without the program's name; None for `sys.argv`.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.exit(guarded(lambda: run(module, arguments)))
 
 
 def run(module: Any, arguments: Sequence[str]) -> int:
-    """`main` without exiting: returns the exit code, raises UserError."""
+    """Runs an experiment's command line; returns the exit code.
+
+    Args:
+      module: see `main`.
+      arguments: the command line without the program's name.
+
+    Raises:
+      UserError: a wrong flag, or any error with an exit code in `dljax.errors`.
+    """
     stop = stop_on_signals()
     experiment = of_module(module)
     if {"--help", "-h", "--helpfull"} & set(arguments):
-        print(f"{experiment.doc.strip()}\n")
-        print(configs.describe(experiment.config, experiment.study.factors))
-        return 0
+        print(_help(experiment))
+        return DONE
     request = parse_request(experiment, arguments)
     config = request.config
     location.find(
@@ -46,7 +56,7 @@ def run(module: Any, arguments: Sequence[str]) -> int:
         resize=config.resize,
     )
     if config.plan:
-        stop_at_once()  # nothing is lost
+        stop_at_once()  # a plan writes nothing
     else:
         check_writable(workdir(request, experiment.name), "workdir")
 
@@ -57,8 +67,23 @@ def run(module: Any, arguments: Sequence[str]) -> int:
     return run_study(experiment, request, stop=stop, progress=TerminalProgress())
 
 
+def _help(experiment: Experiment) -> str:
+    """The text of --help: the experiment's docstring, its flags, the exit codes."""
+    doc = experiment.doc.strip()
+    if experiment.module.startswith(PACKAGE):  # an installed experiment
+        doc = doc.replace("-m experiments.", f"-m {PACKAGE}.")
+    codes = ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+    return "\n\n".join(
+        [
+            doc,
+            configs.describe(experiment.config, experiment.study.factors),
+            textwrap.fill(f"Exit codes: {codes}.", configs.HELP_WIDTH),
+        ]
+    )
+
+
 def guarded(command: Callable[[], int]) -> int:
-    """Runs a command; a user's mistake becomes one line on stderr and an exit code."""
+    """Runs a command; prints a `UserError` as one line and returns its exit code."""
     try:
         return command()
     except UserError as error:
@@ -67,7 +92,7 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return PREEMPTED
-    except BrokenPipeError:  # the reader of the output is gone
+    except BrokenPipeError:  # nobody reads stdout any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
 
@@ -80,34 +105,32 @@ SIGNALS = [
 
 
 def stop_at_once() -> None:
-    """Undoes `stop_on_signals`: a signal ends the process."""
+    """Restores the default handlers: a signal ends the process."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-STOPPING = (
-    b"stopping, once the step or the test that was begun is done and saved; "
-    b"Ctrl-C again ends at once\n"
-)
+STOPPING = b"stopping after the current step or evaluation; Ctrl-C exits at once\n"
 
 
 def stop_on_signals() -> Callable[[], bool]:
-    """Makes the first SIGINT, SIGTERM or SIGUSR2 a request to stop gracefully.
+    """Handles SIGINT, SIGTERM and SIGUSR2 as requests to stop gracefully.
 
     A second Ctrl-C exits at once, with code 75. State on disk stays consistent.
 
     Returns:
-      whether a signal came, or the process that started this one as a job has died.
+      stop() -> whether a signal was received, or the launcher that started this
+      process has died.
     """
     received: list[int] = []
-    parent = os.environ.get(PARENT_PID)  # a shell may go, and its runs go on
+    parent = os.environ.get(PARENT_PID)  # only a launcher sets it, a shell does not
 
     def handle(number, frame):
         del frame
         if received and number == signal.SIGINT:
             os.write(2, b"interrupted\n")
-            os._exit(PREEMPTED)  # what is raised in a callback of C is ignored
+            os._exit(PREEMPTED)  # C code drops an exception raised in its callback
         if not received and parent is None:
             os.write(2, STOPPING)
         received.append(number)

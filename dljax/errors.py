@@ -17,11 +17,11 @@ PREEMPTED = 75
 EXIT_CODES = {
     DONE: "done",
     FAILED_RUNS: "a run failed",
-    USAGE: "wrong flags, or a data set that is not prepared",
+    USAGE: "wrong flags or an unprepared data set",
     DAMAGED_DATA: "a damaged file",
-    LOCKED: "the directory is locked by another process",
-    DISK: "a full disk, or a directory that is not writable",
-    PREEMPTED: "stopped by a signal; the same command resumes",
+    LOCKED: "a locked directory",
+    DISK: "a full or read-only disk",
+    PREEMPTED: "stopped by a signal (the same command resumes)",
 }
 
 
