@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_recorded_results import PROSE, RESULT
 
-from dljax.reporting import metric_axes, result_figures, result_tables
+from dljax.reporting import figure_style, metric_axes, result_figures, result_tables
 from dljax.reporting.metric_axes import MetricAxis, axis_of
 from dljax.studies import recorded_results
 from dljax.studies.study import Study
@@ -146,7 +146,7 @@ def test_a_dark_figure_differs_in_colours_only():
     def shape(svg):
         return re.sub(r'#\w+|id="\w+"', "", svg)
 
-    light, dark = draw(result_figures.LIGHT), draw(result_figures.DARK)
+    light, dark = draw(figure_style.LIGHT), draw(figure_style.DARK)
     assert light != dark
     assert shape(light) == shape(dark)
 

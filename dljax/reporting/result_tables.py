@@ -14,18 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dljax.config import RunConfig
 from dljax.datasets.registry import REGISTRY
+from dljax.reporting.demo_figure import draw_demo
+from dljax.reporting.figure_style import DARK, LIGHT
 from dljax.reporting.metric_axes import (
     axis_of,
     describe_difference,
     describe_value,
 )
-from dljax.reporting.result_figures import (
-    DARK,
-    LIGHT,
-    contrast_axis,
-    draw,
-    draw_demo,
-)
+from dljax.reporting.result_figures import contrast_axis, draw
 from dljax.studies import recorded_results
 from dljax.studies.recorded_results import RecordedContrast, RecordedResult
 from dljax.studies.rule import rule_words
@@ -35,13 +31,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = "experiments/results"
 REFERENCE = "reference."
 DEMO = "cnn_vs_mlp-digits"
-# The claims of README.md: {result: the contrasts that show its effect}.
-README_CLAIMS = {
-    "cnn_vs_mlp-digits": ("gap", "interaction"),
-    "vanishing_gradient-adding": ("lstm_100", "lstm_400"),
-    "lstm_gates-mnist": ("input_gate", "forget_gate", "output_gate"),
-    "char_lm-tiny_shakespeare": ("lstm_weights", "lstm_operations"),
-    "diffusion-digits": ("generated",),
+# The claims of README.md: {result: {contrast, or variant: what its number is}}.
+README_CLAIMS: Mapping[str, Mapping[str, str]] = {
+    "cnn_vs_mlp-digits": {
+        "gap": "accuracy of a CNN minus an MLP",
+        "interaction": "this difference less that with shuffled pixels",
+    },
+    "vanishing_gradient-adding": {
+        "lstm/100": "LSTM's error over 100 steps",
+        "lstm/400": "over 400 steps",
+    },
+    "lstm_gates-mnist": {
+        "input_gate": "accuracy lost without the input gate",
+        "forget_gate": "the forget gate",
+        "output_gate": "the output gate",
+    },
+    "char_lm-tiny_shakespeare": {
+        "lstm_weights": "loss per character minus that of an LSTM of as many weights",
+        "lstm_operations": "of as many operations",
+    },
+    "diffusion-digits": {"generated": "samples minus those of a Gaussian"},
 }
 BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
 FAMILIES = (
@@ -383,22 +392,28 @@ def claims_table(entries: Sequence[Entry]) -> str:
     """The five claims of README: claim, verdict and effect."""
     found = {result.name: (e, result) for e in entries for result in e.results}
     lines = ["| claim | verdict | effect |", "|---|---|---|"]
-    for name, contrasts in README_CLAIMS.items():
+    for name, shown in README_CLAIMS.items():
         entry, result = found[name]
         lines.append(
             f"| [{entry.study.claim}](docs/experiments.md#{entry.name}) | "
-            f"{result.verdict} | {_effect(entry.study, result, contrasts)} |"
+            f"{result.verdict} | {_effect(entry.study, result, shown)} |"
         )
     return "\n".join(lines)
 
 
-def _effect(study: Study, result: RecordedResult, names: Sequence[str]) -> str:
-    """Contrasts by name, with the data set and the number of seeds."""
-    recorded: Mapping[str, RecordedContrast] = {c.name: c for c in result.contrasts}
-    parts = [
-        f"{name.replace('_', ' ')} {describe_contrast(study, recorded[name])}"
-        for name in names
-    ]
+def _effect(study: Study, result: RecordedResult, shown: Mapping[str, str]) -> str:
+    """Contrasts and variants with their numbers, the data set and the seeds."""
+    contrasts = {c.name: c for c in result.contrasts}
+    metrics = {row.variant: row.metrics for row in result.variants}
+    parts = []
+    for name, words in shown.items():
+        if name in contrasts:
+            number = describe_contrast(study, contrasts[name])
+        else:
+            value = metrics[name][result.primary_metric]
+            axis = axis_of(result.primary_metric)
+            number = describe_value(axis, value.mean, value.ci_low, value.ci_high)
+        parts.append(f"{words} {number}")
     return f"{result.dataset}, {len(result.seeds)} seeds: {'; '.join(parts)}"
 
 
