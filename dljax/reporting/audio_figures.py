@@ -1,4 +1,4 @@
-"""Samples to be heard: piano rolls, also as a figure, and sounds."""
+"""Selects piano rolls and sounds from samples, and draws piano rolls."""
 
 from collections.abc import Mapping
 
@@ -12,8 +12,11 @@ from dljax.reporting.sample_figures import Samples, shown_variants
 
 
 def select_piano_rolls(samples: Samples) -> dict[str, np.ndarray]:
-    """{"real", and each variant: a piano roll (steps, 88)}: the first test piece, and
-    what each network generates from its beginning.
+    """Selects a real and a predicted piano roll per variant.
+
+    Returns:
+      {"real" or variant: roll (steps, 88)}: the first test piece, and the notes or
+      probabilities that each network predicts for its steps.
     """
     rolls: dict[str, np.ndarray] = {}
     for variant, renderings in shown_variants(samples).items():
@@ -24,7 +27,7 @@ def select_piano_rolls(samples: Samples) -> dict[str, np.ndarray]:
 
 
 def select_sounds(samples: Samples) -> list[tuple[str, Audio]]:
-    """(name, sounds) of each kind: real ones once, the others of each variant."""
+    """Selects sounds: [(name, sounds)], real ones once, generated ones per variant."""
     sounds: dict[str, Audio] = {}
     for variant, renderings in shown_variants(samples).items():
         for record in of_kind(renderings, Audio):
@@ -37,7 +40,7 @@ def select_sounds(samples: Samples) -> list[tuple[str, Audio]]:
 
 
 def draw_piano_rolls(rolls: Mapping[str, np.ndarray]):
-    """Piano rolls (steps, 88), one above the other, time to the right; None without."""
+    """Draws piano rolls (steps, 88), one per row; None if there are none."""
     if not rolls:
         return None
     figure, axes = plt().subplots(

@@ -1,4 +1,4 @@
-"""Piano rolls as MIDI and WAV files, sounds as WAV files, and both for a page."""
+"""Writes piano rolls as MIDI and WAV files and sounds as WAV files."""
 
 import base64
 import io
@@ -12,25 +12,24 @@ from dljax.datasets.piano_roll import LOWEST
 from dljax.errors import UserError, import_extra
 from dljax.rendering import Audio
 
-SAMPLE_RATE = 8000  # of synthesized music
+SAMPLE_RATE = 8000  # Hz, of synthesized music
 SECONDS_PER_STEP = 0.25
-MAX_STEPS = 64  # of a piano roll on a page
-MAX_SOUNDS = 5  # of a kind on a page, one after another
+MAX_STEPS = 64  # of a piano roll in a report
+MAX_SOUNDS = 5  # per kind in a report, joined to one file
 VELOCITY = 80  # of 127
 
 
 def write_piano_rolls(
     rolls: Mapping[str, np.ndarray], folder: pathlib.Path
 ) -> list[dict[str, str]]:
-    """Writes NAME.mid and NAME.wav of rolls (steps, 88) of zeros and ones.
+    """Writes NAME.mid and NAME.wav for each binary roll (steps, 88).
 
     Returns:
-      [{"name", "data": the WAV file as a data URI}]; one with a "note" instead where
-      the extra `music` is not installed; empty without generated notes, as of rolls of
-      probabilities.
+      [{"name", "data": the WAV file as a data URI}]; one entry with a "note" if the
+      extra `music` is not installed; empty if no variant has a binary roll.
     """
     binary = {name: roll for name, roll in rolls.items() if is_binary(roll)}
-    if len(binary) < 2:  # the real one alone
+    if len(binary) < 2:  # only the real roll
         return []
     try:
         _require_pretty_midi()
@@ -44,12 +43,12 @@ def write_piano_rolls(
 
 
 def is_binary(rolls: np.ndarray) -> bool:
-    """Whether rolls hold notes, and not probabilities."""
+    """Whether rolls contain notes (zeros and ones) instead of probabilities."""
     return set(np.unique(rolls)) <= {0, 1}
 
 
 def write_music(roll: np.ndarray, stem: pathlib.Path) -> tuple[pathlib.Path, ...]:
-    """Writes STEM.mid and STEM.wav of a roll (steps, 88) of zeros and ones.
+    """Writes STEM.mid and STEM.wav for a binary roll (steps, 88); returns both paths.
 
     Raises:
       UserError: the extra `music` is not installed.
@@ -65,9 +64,7 @@ def write_music(roll: np.ndarray, stem: pathlib.Path) -> tuple[pathlib.Path, ...
 def write_sounds(
     sounds: Iterable[tuple[str, Audio]], folder: pathlib.Path
 ) -> list[dict[str, str]]:
-    """Writes NAME.wav of the first sounds of each kind, one after another; returns as
-    `write_piano_rolls`.
-    """
+    """Writes NAME.wav per kind, its first sounds joined; see `write_piano_rolls`."""
     entries = []
     for name, audio in sounds:
         wave = audio.waveforms[:MAX_SOUNDS].reshape(-1)
@@ -78,7 +75,7 @@ def write_sounds(
 
 
 def encode_wav(wave: np.ndarray, sample_rate: int) -> bytes:
-    """A WAV file of int16 (samples,)."""
+    """Encodes int16 (samples,) as the bytes of a WAV file."""
     import scipy.io.wavfile
 
     file = io.BytesIO()
@@ -87,11 +84,11 @@ def encode_wav(wave: np.ndarray, sample_rate: int) -> bytes:
 
 
 def _require_pretty_midi() -> None:
-    import_extra("pretty_midi", extra="music", purpose="to be heard, a piano roll")
+    import_extra("pretty_midi", extra="music", purpose="audio of a piano roll")
 
 
 def _stem(name: str) -> str:
-    """The name of a file: without the classes that follow a colon."""
+    """Returns the name of a file: a name without the classes after its colon."""
     return name.split(":")[0].replace("/", "_").replace(", ", "_").replace(" ", "_")
 
 
@@ -101,7 +98,7 @@ def _embed(name: str, data: bytes) -> dict[str, str]:
 
 
 def _to_midi(roll: np.ndarray) -> Any:
-    """A pretty_midi tune; a key that sounds at several steps in a row is one note."""
+    """Converts a roll to a pretty_midi tune; adjacent steps of a key are one note."""
     import pretty_midi
 
     piano = pretty_midi.Instrument(program=0)

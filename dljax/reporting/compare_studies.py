@@ -1,6 +1,6 @@
-"""Pages over several studies: a landing page, and a comparison of a few.
+"""Pages about several studies: an index of all, and a comparison of a few.
 
-Both are made from the studies' own reports: report.json, study.json and results.csv.
+Both read only report.json, study.json and results.csv of each study.
 """
 
 import csv
@@ -27,7 +27,7 @@ from dljax.trials.disk import read_json, write_text
 
 @dataclasses.dataclass(frozen=True)
 class StudyReport:
-    """A study's report. values: {variant: {seed: primary metric}}."""
+    """The report of a study. values: {variant: {seed: primary metric}}."""
 
     directory: pathlib.Path
     summary: StudySummary
@@ -36,34 +36,36 @@ class StudyReport:
 
     @property
     def sentence(self) -> str:
-        """What the verdict rests on."""
+        """The sentence that explains the verdict."""
         return describe_verdict(self.summary)
 
 
 class TableRow(NamedTuple):
-    """A variant, and its summary in each study; None where a study has it not."""
+    """A variant and its summary in each study; None if a study does not have it."""
 
     variant: str
     cells: list[VariantSummary | None]
 
 
 class Setting(NamedTuple):
-    """A field in which the studies differ, and its value in each."""
+    """A field whose values differ between the studies, and its value in each."""
 
     field: str
     values: list[Any]
 
 
 def read(directory: pathlib.Path) -> StudyReport:
-    """Reads the report of a study's directory.
+    """Reads the report in a study's directory.
 
     Raises:
-      UserError: there is none, or it is damaged, or of an earlier version.
+      UserError: the report is missing, damaged or written by an earlier version.
     """
     path, spec = directory / "report.json", read_spec(directory)
     if not path.is_file() or spec is None:
         raise UserError(
-            "no-report", f"{directory}: no report there; give the directory of a study"
+            "no-report",
+            f"{directory}: no report in it; give the directory of a study, or write "
+            f"the report with dljax report {directory}",
         )
     try:
         summary = from_json(read_json(path) or {})
@@ -71,15 +73,15 @@ def read(directory: pathlib.Path) -> StudyReport:
     except (AttributeError, OSError, KeyError, TypeError, ValueError):
         raise UserError(
             "damaged-report",
-            f"{directory}: its report is damaged, or of an earlier version; "
-            f"dljax report {directory} writes it again",
+            f"{directory}: its report is damaged, or written by an earlier version; "
+            f"write it again with dljax report {directory}",
             DAMAGED_DATA,
         ) from None
     return StudyReport(directory, summary, spec, values)
 
 
 def _read_values(path: pathlib.Path, metric: str) -> dict[str, dict[int, float]]:
-    """{variant: {seed: value}} of one metric of results.csv."""
+    """Reads {variant: {seed: value}} of one metric from results.csv."""
     values: dict[str, dict[int, float]] = {}
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -90,14 +92,18 @@ def _read_values(path: pathlib.Path, metric: str) -> dict[str, dict[int, float]]
 
 
 def index(root: pathlib.Path) -> pathlib.Path:
-    """Writes ROOT/index.html, a card for every study with a report below it.
+    """Writes ROOT/index.html with a card for each study below ROOT; returns its path.
 
     Raises:
-      UserError: there is none.
+      UserError: no study below ROOT has a report.
     """
     reports = [read(path.parent) for path in sorted(root.rglob("report.json"))]
     if not reports:
-        raise UserError("no-report", f"{root}: no study with a report below it")
+        raise UserError(
+            "no-report",
+            f"{root}: no study with a report below it; give a directory of studies, "
+            "for example runs",
+        )
     links = [
         f"{os.path.relpath(report.directory, root)}/report.html" for report in reports
     ]
@@ -110,21 +116,23 @@ def index(root: pathlib.Path) -> pathlib.Path:
 def compare(
     reports: Sequence[StudyReport], folder: pathlib.Path
 ) -> tuple[pathlib.Path, str]:
-    """Writes FOLDER/A_vs_B.html; returns its path and what a terminal shows.
+    """Writes FOLDER/A_vs_B.html, named after the studies.
 
-    Each study after the first is compared with it, variant by variant, paired by the
-    seeds that both have; the simultaneous intervals are over all of these. The file is
-    named after the studies.
+    Each study is compared with the first, variant by variant, paired by common seeds.
+    The simultaneous intervals cover all of these comparisons.
+
+    Returns:
+      the path of the page, and the same tables as text for a terminal.
 
     Raises:
-      UserError: they do not measure the same.
+      UserError: the studies have different primary metrics.
     """
     metrics = dict.fromkeys(report.summary.primary_metric for report in reports)
     if len(metrics) > 1:
         raise UserError(
             "metrics-differ",
-            f"these studies measure {' and '.join(metrics)}; compare those that "
-            "measure the same",
+            f"{' '.join(_names(reports))}: the primary metrics {', '.join(metrics)} "
+            "differ; compare studies of the same primary metric",
         )
     primary_metric, names = next(iter(metrics)), _names(reports)
     title = "_vs_".join(report.directory.name for report in reports)[:120]
@@ -156,7 +164,7 @@ def compare(
 
 
 def _names(reports: Sequence[StudyReport]) -> list[str]:
-    """The directories' names, or their paths where two have the same name."""
+    """Returns the names of the directories, or their paths if two names are equal."""
     names = [report.directory.name for report in reports]
     if len(set(names)) == len(names):
         return names
@@ -173,7 +181,7 @@ def _cell(report: StudyReport, variant: str) -> VariantSummary | None:
 
 
 def _settings(reports: Sequence[StudyReport]) -> list[Setting]:
-    """The fields in which the studies' specs differ."""
+    """Lists the fields in which the specs of the studies differ."""
     specs: list[dict[str, Any]] = [
         {
             "study": report.spec.study,
@@ -191,7 +199,7 @@ def _settings(reports: Sequence[StudyReport]) -> list[Setting]:
 def _contrasts(
     reports: Sequence[StudyReport], names: Sequence[str]
 ) -> list[ContrastSummary]:
-    """Every later study's variants minus the first's, over the seeds both have."""
+    """Compares the variants of each later study with the first, over common seeds."""
     first, *others = reports
     compared = []
     for name, report in zip(names[1:], others, strict=True):
@@ -215,7 +223,7 @@ def _text(
     table: Sequence[TableRow],
     contrasts: Sequence[ContrastSummary],
 ) -> str:
-    """The tables for a terminal."""
+    """Formats the tables for a terminal."""
     width = max(len("variant"), *(len(row.variant) for row in table))
     columns = [max(len(name), 28) for name in names]
     heads = "  ".join(f"{n:<{w}}" for n, w in zip(names, columns, strict=True))
@@ -231,12 +239,12 @@ def _text(
         lines.append(f"{row.variant:<{width}}  {line}".rstrip())
     lines.append("")
     lines.append(
-        "difference (simultaneous interval), paired by the seeds both have"
+        "difference (simultaneous interval), paired by common seeds"
         if contrasts
-        else "no variant has a seed in both, so there are no differences"
+        else "no differences, because no variant has a common seed"
     )
     for c in contrasts:
         low, high = number(c.simultaneous_low, True), number(c.simultaneous_high, True)
-        noise = ", inside the noise" if c.in_noise else ""
-        lines.append(f"{c.name}: {number(c.difference, True)} ({low} to {high}){noise}")
+        note = ", not significant" if c.in_noise else ""
+        lines.append(f"{c.name}: {number(c.difference, True)} ({low} to {high}){note}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The pictures of a report: matplotlib figures, as SVG with stable ids and as PNG."""
+"""Figures of a report's metrics with matplotlib, as SVG with stable ids and as PNG."""
 
 import io
 import pathlib
@@ -10,10 +10,10 @@ import numpy as np
 from dljax.studies import statistics
 from dljax.studies.results import ROW_KEYS, Effect, Results
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+# The palette of Okabe and Ito, distinguishable by colour-blind readers.
 INK = "#1b1f24"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
-# On a dark page, light replaces the ink.
+# On a dark page, INK becomes light.
 DARK = (
     "<style>@media (prefers-color-scheme: dark) {"
     f'[style*="fill: {INK}"] {{ fill: #e6e9ed !important }} '
@@ -23,7 +23,7 @@ LINES = ("-", "--", "-.", ":")
 
 
 def plt():
-    """matplotlib's pyplot, in the pages' style; draws without a screen."""
+    """Returns matplotlib's pyplot with the style of the pages; needs no screen."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -51,11 +51,11 @@ def plt():
 
 
 def save(figure: Any, folder: pathlib.Path, name: str) -> str:
-    """Writes NAME.svg and NAME.png; returns the SVG's text."""
+    """Writes NAME.svg and NAME.png, and closes the figure; returns the SVG's text."""
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     no_dates = {"Date": None, "Creator": None}
-    figure.draw_without_rendering()  # lays it out, which else every file does, twice
+    figure.draw_without_rendering()  # computes the layout once for both files
     figure.set_layout_engine("none")
     figure.savefig(text, format="svg", metadata=no_dates, transparent=True)
     figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
@@ -66,7 +66,7 @@ def save(figure: Any, folder: pathlib.Path, name: str) -> str:
 
 
 def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """(steps (t,), values (seeds, t)) over the steps that all seeds have."""
+    """Returns (steps (t,), values (seeds, t)) over the steps that all seeds have."""
     table: dict[int, dict[int, float]] = {}
     for row in rows:
         if row["split"] == split and row.get(metric) is not None:
@@ -79,11 +79,13 @@ def _series(rows: list[dict], split: str, metric: str) -> tuple[np.ndarray, np.n
 
 
 def curves(results: Results, metric: str):
-    """Validation `metric` and training loss by step: mean and 95 % band over seeds.
+    """Draws a validation metric and the training loss by step, with 95 % bands.
 
-    Where the metric is of test data alone, a related validation metric instead.
-    Variants with other metrics have panels of their own. None where nothing was
-    trained.
+    If `metric` is measured on test data only, a related validation metric is drawn.
+    Variants with different metrics have separate panels.
+
+    Returns:
+      the figure; None if nothing was trained.
     """
     trained = {
         variant: rows
@@ -127,13 +129,13 @@ def curves(results: Results, metric: str):
 
 
 def _metrics(rows: list[dict], split: str) -> tuple[str, ...]:
-    """The metrics in the rows of a split."""
+    """Lists the metrics in the rows of a split."""
     names = {name: None for row in rows if row["split"] == split for name in row}
     return tuple(name for name in names if name not in ROW_KEYS)
 
 
 def _closest(names: tuple[str, ...], metric: str) -> str:
-    """The metric, or a related one: a loss, a bound, an error, a critic's gap."""
+    """Returns `metric` or a related name: a loss, a bound, an error, a critic's gap."""
     for wanted in (metric, "loss", "nelbo", "mse", "gap"):
         for name in names:
             if name == wanted or (wanted == "loss" and name.endswith("loss")):
@@ -144,8 +146,8 @@ def _closest(names: tuple[str, ...], metric: str) -> str:
 
 
 def _curve(axis, series, styles, metric, test_train_ratio):
-    """A line of the mean over seeds for each variant, in its band."""
-    # On the logarithmic axis of a loss: the mean and interval of its log.
+    """Draws the mean over seeds of each variant, with its 95 % band."""
+    # On the logarithmic axis of a loss, mean and interval are those of its logarithm.
     log = metric.endswith("loss") and all((v > 0).all() for _, v in series.values())
     to, back = (np.log, np.exp) if log else (np.array, np.array)
     for variant, (steps, values) in series.items():
@@ -166,13 +168,13 @@ def _curve(axis, series, styles, metric, test_train_ratio):
     axis.set_xlabel("update")
     axis.set_yscale("log" if log else "linear")
     low, high = axis.get_ylim()
-    if log and high < 10 * low:  # powers of ten are for more than one of them
+    if log and high < 10 * low:  # ticks at powers of ten would be too few
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter("{x:g}")
 
 
 def _zoom(axis: Any, results: Results) -> None:
-    """Begins the accuracy axis where the second half of training lies."""
+    """Limits an accuracy axis to the values after the first quarter of training."""
     minima = []
     for rows in results.curves.values():
         steps, values = _series(rows, "valid", "accuracy")
@@ -184,7 +186,7 @@ def _zoom(axis: Any, results: Results) -> None:
 
 
 def finals(results: Results, metric: str):
-    """Every seed's final test value, and each variant's mean with its 95 % interval."""
+    """Draws the final test metric of each seed, with means and 95 % intervals."""
     values = {v: list(results.values(v, metric).values()) for v in results.final}
     return finals_of(values, metric, test_train_ratio=results.test_train_ratio)
 
@@ -192,7 +194,7 @@ def finals(results: Results, metric: str):
 def finals_of(
     values: Mapping[str, list[float]], metric: str, *, test_train_ratio: float
 ):
-    """A row of dots for each name, a dot a seed, with their mean and 95 % interval."""
+    """Draws a row per name: one dot per seed, their mean and its 95 % interval."""
     figure, axis = plt().subplots(figsize=(9, 0.6 + 0.6 * len(values)))
     for i, seeds in enumerate(values.values()):
         if not seeds:
@@ -208,12 +210,12 @@ def finals_of(
             axis.plot([low, high], [i, i], "-", color=colour, lw=2)
     axis.set_yticks(range(len(values)), list(values))
     axis.set_ylim(len(values) - 0.4, -0.6)
-    axis.set_xlabel(f"test {metric} (a dot a seed; mean and 95 % interval)")
+    axis.set_xlabel(f"test {metric} (one dot per seed; mean and 95 % interval)")
     return figure
 
 
 def differences(compared: Mapping[str, statistics.Comparison]):
-    """Every contrast's difference per seed, its mean and its simultaneous interval."""
+    """Draws the differences of each contrast per seed, with simultaneous intervals."""
     figure, axis = plt().subplots(figsize=(9, 0.6 + 0.6 * len(compared)))
     axis.axvline(0, color=INK, lw=0.8, alpha=0.6)
     for i, c in enumerate(compared.values()):
@@ -234,7 +236,9 @@ def differences(compared: Mapping[str, statistics.Comparison]):
 
 
 def effects(rows: Sequence[Effect], metric: str):
-    """What each level of each factor adds to the mean; None without effects."""
+    """Draws the main effect of each level, one panel per factor; None if `rows` is
+    empty.
+    """
     factors = list(dict.fromkeys(row.factor for row in rows))
     if not factors:
         return None
@@ -253,5 +257,5 @@ def effects(rows: Sequence[Effect], metric: str):
         axis.set_xticks(xs, [str(row.level) for row in levels])
         axis.set_xlim(-0.5, len(levels) - 0.5)
         axis.set_xlabel(factor)
-    axes[0][0].set_ylabel(f"added to test {metric}")
+    axes[0][0].set_ylabel(f"effect on test {metric}")
     return figure

@@ -1,4 +1,4 @@
-"""A picture of what a recurrent net does at every step: its gates and its states."""
+"""A figure of the gates and states of a recurrent network at each step."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from dljax.reporting.figures import plt
 
-STEPS = (  # (a step of an LSTM's workflow, the part of the trace that shows it)
+STEPS = (  # (step of an LSTM cell, part of the trace)
     ("1  input", "input"),
     ("2  previous memory", "previous_cell"),
     ("3  gate: write", "input_gate"),
@@ -20,10 +20,14 @@ GATES = {"input_gate", "forget_gate", "output_gate", "reset_gate", "update_gate"
 
 
 def draw_trace(parts: Mapping[str, np.ndarray], labels: Sequence[str]):
-    """A row for each part (t, neurons), time to the right, the input's labels below.
+    """Draws a trace: one row per part, time to the right.
 
-    Gates are from 0, white, to 1; states from blue, negative, to red. Neurons are in
-    order of their memory at the end.
+    Gates are coloured from white (0) to green (1), states from blue (negative) to red
+    (positive). Neurons are sorted by their last cell state.
+
+    Args:
+      parts: {name: (t, neurons)}, as `lstm_trace` records them.
+      labels: one per step, for the time axis.
     """
     parts = dict(parts)
     if "cell" in parts:
@@ -45,7 +49,7 @@ def draw_trace(parts: Mapping[str, np.ndarray], labels: Sequence[str]):
         if len(part) == len(last):
             part = part[np.argsort(last)]
         gate = name in GATES
-        limit = np.quantile(np.abs(part), 0.99) or 1.0  # a few values are far larger
+        limit = np.quantile(np.abs(part), 0.99) or 1.0  # ignores outliers
         axis.imshow(
             part,
             cmap="Greens" if gate else "RdBu_r",

@@ -1,4 +1,4 @@
-"""Pictures of metrics over a number: a line a variant, its mean and 95 % interval."""
+"""Figures of metrics by a number: one line per variant, with 95 % intervals."""
 
 import collections
 import itertools
@@ -10,12 +10,12 @@ from dljax.studies import statistics
 from dljax.studies.results import Results
 from dljax.studies.study import Profile
 
-LOG_RANGE = 8  # largest over smallest number from which the x axis is logarithmic
-Line = list[tuple[float, list[float]]]  # (x, the values of the seeds)
+LOG_RANGE = 8  # the x axis is logarithmic if largest / smallest number is at least this
+Line = list[tuple[float, list[float]]]  # (x, one value per seed)
 
 
 class Panel(NamedTuple):
-    """One pair of axes. x, y: their labels. lines: {label: line}."""
+    """One pair of axes. x, y: the labels of the axes. lines: {label: line}."""
 
     x: str
     y: str
@@ -23,7 +23,7 @@ class Panel(NamedTuple):
 
 
 def of_metrics(results: Results, profiles: Sequence[Profile]):
-    """A panel for each of a study's `profiles`; None where none has a value."""
+    """Draws a panel for each of a study's `profiles`; None if all are empty."""
     panels = []
     for profile in profiles:
         lines = {
@@ -41,10 +41,13 @@ def of_metrics(results: Results, profiles: Sequence[Profile]):
 
 
 def of_factor(results: Results, metric: str):
-    """The metric over the first factor of at least three numbers.
+    """Draws a metric by the first factor that has at least three numeric levels.
 
-    A line for each combination of the other factors' levels, or one line where the
-    other factors go with it. None where there is no such factor.
+    There is one line per combination of the other factors' levels; a single line if
+    each combination has only one point.
+
+    Returns:
+      the figure; None if no factor has three numeric levels.
     """
     factors = {k: v for k, v in results.spec.factors.items() if len(v) > 1}
     numeric = [
@@ -81,7 +84,7 @@ def _nonempty(line: Line) -> Line:
 
 
 def _draw(panels: Sequence[Panel], test_train_ratio: float):
-    """A figure of at most three panels a row, with one legend."""
+    """Draws panels, at most three per row, with one legend."""
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = plt().subplots(
@@ -116,7 +119,7 @@ def _draw(panels: Sequence[Panel], test_train_ratio: float):
 def _draw_line(
     axis: Any, line: Line, test_train_ratio: float, i: int, *, label: str
 ) -> None:
-    """The i-th line: the mean over seeds, and a band where there are several."""
+    """Draws the i-th line: the mean over seeds, with a band if there are several."""
     intervals = [
         statistics.interval(values, test_train_ratio=test_train_ratio)
         for _, values in line

@@ -1,7 +1,7 @@
 """The report of a study: report.html, report.md, report.json, results.csv, figures/.
 
-The page is one self-contained file. It says nothing that is not in the run directories,
-so that the same directories give the same page.
+report.html is one self-contained file. The report is a pure function of the study's
+directory: the same trials give the same bytes.
 """
 
 import dataclasses
@@ -40,22 +40,29 @@ from dljax.studies.tuning import scores
 from dljax.studies.verdict import comparisons
 from dljax.trials.disk import write_json, write_text
 
-SPECTROGRAM_AXES = " (spectrograms: time to the right, low bands below)"
-Figure = tuple[str, str, Any]  # name of its file, caption, matplotlib figure or None
+SPECTROGRAM_AXES = " (spectrograms: time to the right, low frequencies at the bottom)"
+Figure = tuple[str, str, Any]  # (file name, caption, matplotlib figure or None)
 
 
 def write(
     experiment: Experiment, directory: pathlib.Path, spec: StudySpec
 ) -> StudySummary:
-    """Writes all files of the report; returns the content of report.json.
+    """Writes all files of the report.
+
+    Args:
+      directory: the study's directory.
+
+    Returns:
+      the content of report.json.
 
     Raises:
-      UserError: no trial that a verdict rests on is listed yet.
+      UserError: tuning is not finished, or a trial is damaged.
     """
     if not spec.trials:
         raise UserError(
             "tuning-not-finished",
-            f"{directory}: only tuned so far; the study's command goes on",
+            f"{directory}: tuning is not finished; repeat the command of the study, "
+            "which continues it",
         )
     study, folder = experiment.study, directory / "figures"
     collected = results.collect(directory, spec, rule_hash(study))
@@ -75,7 +82,8 @@ def write(
         "verdict_sentence": describe_verdict(summary),
         "method": describe_method(study, collected.test_train_ratio),
         "direction": (
-            f"{study.primary_metric}, {'more' if study.higher else 'less'} is better"
+            f"primary metric {study.primary_metric}, "
+            f"{'higher' if study.higher else 'lower'} is better"
         ),
         "has_bca": any(row.bca_low is not None for row in summary.variants),
         "has_solved": any(row.solved is not None for row in summary.variants),
@@ -107,7 +115,7 @@ def write(
 
 
 def text(summary: StudySummary, directory: pathlib.Path) -> str:
-    """What a terminal shows at the end: the tables, the verdict, the report's path."""
+    """Formats the result for a terminal: tables, verdict and the report's path."""
     lines = [
         "",
         *_variant_lines(summary),
@@ -145,7 +153,7 @@ def _contrast_lines(summary: StudySummary) -> Iterator[str]:
 def _tuning_lines(summary: StudySummary) -> Iterator[str]:
     chosen = [row for row in summary.tuning if row.chosen]
     if chosen:
-        yield from ("", "tuned on validation data of other seeds")
+        yield from ("", "chosen by tuning, on validation data of other seeds")
     for row in chosen:
         yield f"{row.variant}: {values(row.values)}"
 
@@ -156,77 +164,84 @@ def _result_figures(
     compared: Mapping[str, Comparison],
     summary: StudySummary,
 ) -> list[Figure]:
-    """The figures of metrics."""
+    """Draws the figures of metrics."""
     metric = study.primary_metric
     return [
         (
             "curves",
-            "Learning curves: what is validated, and the training loss, by update, "
-            "mean and 95 % band over seeds",
+            "Learning curves: validation metric and training loss by update; mean and "
+            "95 % band over seeds",
             figures.curves(collected, metric),
         ),
         (
             "finals",
-            f"Final test {metric} of every seed, by variant",
+            f"Final test {metric}: one dot per seed, mean and 95 % interval per "
+            "variant",
             figures.finals(collected, metric),
         ),
         (
             "differences",
-            "Paired differences of every contrast",
+            "Contrasts: one difference per seed, mean and simultaneous interval",
             figures.differences(compared),
         ),
         (
             "by_factor",
-            f"Test {metric} by a factor's number, mean and 95 % interval over seeds",
+            f"Test {metric} by the level of a factor; mean and 95 % interval over "
+            "seeds",
             profiles.of_factor(collected, metric),
         ),
         (
             "profiles",
-            "Test metrics over a number, mean and 95 % interval over seeds",
+            "Profiles of test metrics; mean and 95 % interval over seeds",
             profiles.of_metrics(collected, study.profiles),
         ),
         (
             "effects",
-            f"What each level adds to the mean test {metric} of the grid, with 95 % "
-            "intervals that are not adjusted for their number",
+            f"Main effect of each level on test {metric}: its mean minus the mean of "
+            "the grid, with unadjusted 95 % intervals",
             figures.effects(summary.effects, metric),
         ),
     ]
 
 
 def _sample_figures(samples: sample_figures.Samples) -> list[Figure]:
-    """The figures of samples: what networks see, answer and make."""
+    """Draws the figures of samples: inputs, predictions and generated examples."""
     axes = SPECTROGRAM_AXES if sample_figures.has_spectrograms(samples) else ""
     return [
         (
             "predictions",
-            f"Test images as each network sees them, and its answer{axes}",
+            f"Predictions: the test images as input to each network, and the predicted "
+            f"class, followed by ≠ and the label if it is wrong{axes}",
             sample_figures.draw_predictions(samples),
         ),
         (
             "generated",
-            f"Real test images, and what each network makes{axes}",
+            f"Real test images, and images from each network{axes}",
             sample_figures.draw_images(samples),
         ),
         (
             "code_planes",
-            "Code space: what the two numbers of a code that differ most stand for, "
-            "over the prior's quantiles; the others are 0",
+            "Code planes: images decoded from a grid over the two code dimensions with "
+            "the largest variance, at quantiles of the prior; all other dimensions are "
+            "0",
             sample_figures.draw_code_planes(samples),
         ),
         (
             "pixel_maps",
-            "What each network makes of every pixel: red for, blue against",
+            "Pixel maps: the attribution of each pixel by each method; red is "
+            "positive, blue is negative",
             sample_figures.draw_pixel_maps(samples),
         ),
         (
             "attention",
-            "Attention: what was read from left to right, what was said downwards",
+            "Attention weights: source tokens from left to right, target tokens from "
+            "top to bottom",
             sample_figures.draw_alignments(samples),
         ),
         (
             "piano_rolls",
-            "Piano rolls: a real test piece, and what each network makes of it",
+            "Piano rolls: a real test piece, and the prediction of each network; time "
+            "to the right",
             audio_figures.draw_piano_rolls(audio_figures.select_piano_rolls(samples)),
         ),
     ]
@@ -235,7 +250,7 @@ def _sample_figures(samples: sample_figures.Samples) -> list[Figure]:
 def _save_figures(
     drawn: Sequence[Figure], folder: pathlib.Path
 ) -> list[dict[str, str]]:
-    """Saves the figures that show something; [{"name", "alt", "data": URI}]."""
+    """Saves all figures that are not None; returns [{"name", "alt", "data": URI}]."""
     return [
         {
             "name": name,
@@ -249,7 +264,11 @@ def _save_figures(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrialCost:
-    """A trial's size and times, of its manifest."""
+    """The size and times of a trial, from its manifest.
+
+    flops_per_update: FLOPs counted by XLA, loop bodies once; None if unknown.
+    peak_bytes: peak memory of the process (CPU) or of the first device.
+    """
 
     trial: str
     runs: int
@@ -264,7 +283,7 @@ class TrialCost:
 
 
 def _costs(manifests: Mapping[str, Mapping[str, Any]]) -> list[TrialCost]:
-    """The costs of the trials whose manifests have times."""
+    """Returns the costs of the trials whose manifests contain times."""
     names = [f.name for f in dataclasses.fields(TrialCost)]
     rows = []
     for trial, manifest in manifests.items():
@@ -279,11 +298,11 @@ def _tuning_cost(manifests: Mapping[str, Mapping[str, Any]], spec: StudySpec) ->
     costs = _costs({e.name: manifests.get(e.name, {}) for e in spec.tuning_trials})
     runs = sum(cost.runs for cost in costs)
     secs = sum(cost.train_secs + cost.compile_secs for cost in costs)
-    return f"{runs} runs, {secs:.1f} s of compiling and training"
+    return f"{runs} runs and {secs:.1f} s of compilation and training"
 
 
 def _abridged(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest for the page: without the parameter table, the diff as its length."""
+    """Shortens a manifest for the page: no parameter table, the diff as its length."""
     fields = {k: v for k, v in manifest.items() if k != "parameter_table"}
     if diff := fields.get("git_diff"):
         fields["git_diff"] = f"{len(diff.splitlines())} lines, see manifest.json"

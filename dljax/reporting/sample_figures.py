@@ -1,4 +1,4 @@
-"""Figures and texts of samples: what each network is given, predicts and generates."""
+"""Figures and texts of samples: inputs, predictions and generated examples."""
 
 import pathlib
 import textwrap
@@ -22,20 +22,20 @@ from dljax.studies.study_spec import StudySpec
 from dljax.trials import samples as sample_files
 
 MAX_VARIANTS = 12
-MAX_EXAMPLES = 10  # of images; 3 of clips
+MAX_EXAMPLES = 10  # images per row; 3 for clips
 MAX_TEXTS = 6
 MAX_ALIGNMENTS = 3
-FRAMES = 4  # of a clip, evenly spaced
-GAP = 0.4  # the grey between the images of a code plane
+FRAMES = 4  # per clip, evenly spaced
+GAP = 0.4  # grey level of the lines between the images of a code plane
 
-Samples = Mapping[str, Renderings]  # by variant
+Samples = Mapping[str, Renderings]  # {variant: renderings}
 
 
 def read(directory: pathlib.Path, spec: StudySpec) -> Samples:
-    """{variant: renderings of its first seed} of the finished trials.
+    """Reads {variant: renderings of its first seed} from the trials that have samples.
 
     Raises:
-      UserError: a file is damaged.
+      UserError: a file samples.npz is damaged.
     """
     samples: dict[str, Renderings] = {}
     for entry in spec.trials:
@@ -43,18 +43,18 @@ def read(directory: pathlib.Path, spec: StudySpec) -> Samples:
         if path.is_file() and any(variant not in samples for variant in variants):
             runs = sample_files.read(path)
             for i, variant in enumerate(variants):
-                # Runs are in order of their variants; the first seed's is shown.
+                # Runs are sorted by variant; this is the first seed of the variant.
                 samples.setdefault(variant, runs[i * len(runs) // len(variants)])
     return samples
 
 
 def shown_variants(samples: Samples) -> Samples:
-    """The first MAX_VARIANTS of them."""
+    """Returns the samples of the first MAX_VARIANTS variants."""
     return dict(list(samples.items())[:MAX_VARIANTS])
 
 
 def has_spectrograms(samples: Samples) -> bool:
-    """Whether any of the images are of sound."""
+    """Whether any of the images are spectrograms."""
     return any(
         getattr(record, "spectrogram", False)
         for renderings in samples.values()
@@ -63,7 +63,11 @@ def has_spectrograms(samples: Samples) -> bool:
 
 
 def draw_predictions(samples: Samples):
-    """Test images as each network is given them, with its predictions; None without."""
+    """Draws the test images as input to each network, with its predictions.
+
+    Returns:
+      the figure; None without predictions. The other functions here do the same.
+    """
     records = {
         variant: record
         for variant, renderings in samples.items()
@@ -87,7 +91,7 @@ def draw_predictions(samples: Samples):
 
 
 class _Row(NamedTuple):
-    """A row of a figure: images (n, h, w, c), or signed maps (n, h, w) of them."""
+    """A row of a figure: images (n, h, w, c) or signed maps (n, h, w)."""
 
     values: np.ndarray
     signed: bool
@@ -95,8 +99,9 @@ class _Row(NamedTuple):
 
 
 def draw_pixel_maps(samples: Samples):
-    """Maps of the test images: a row of the images, and under it a row a map, once
-    where all networks have the same one; None without.
+    """Draws a row of test images and one row per pixel map below it.
+
+    A map that is equal for all networks is drawn once.
     """
     records = {
         variant: record
@@ -136,8 +141,9 @@ def draw_pixel_maps(samples: Samples):
 
 
 def draw_images(samples: Samples):
-    """Real images once, and under them a row for each kind of images of each network,
-    with the classes they were generated for; None without.
+    """Draws the real images once, and below them one row per network and title.
+
+    Generated images are labelled with their target class.
     """
     rows: dict[str, Images] = {}
     for variant, renderings in shown_variants(samples).items():
@@ -158,7 +164,7 @@ def draw_images(samples: Samples):
 
 
 def draw_code_planes(samples: Samples):
-    """The code plane of each network; None without."""
+    """Draws the code plane of each network."""
     planes = {
         variant: record
         for variant, renderings in samples.items()
@@ -181,15 +187,15 @@ def draw_code_planes(samples: Samples):
 
 
 def tile(pixels: np.ndarray) -> np.ndarray:
-    """Images (rows, columns, h, w, c) as one image, with grey lines between them."""
+    """Joins images (rows, columns, h, w, c) to one image with grey lines between."""
     edges = [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)]
     pixels = np.pad(pixels, edges, constant_values=GAP)
     return np.concatenate(np.concatenate(pixels, 1), 1)
 
 
 def draw_alignments(samples: Samples):
-    """The token alignment of the first network that has one, of a few test examples;
-    None without.
+    """Draws the token alignments of a few test examples by the first network that has
+    them.
     """
     alignments = [
         record
@@ -215,16 +221,17 @@ def draw_alignments(samples: Samples):
 
 
 def _without_padding(tokens: Sequence[str]) -> Sequence[str]:
-    """At least one token."""
+    """Removes padding at the end; keeps at least one token."""
     end = max((i + 1 for i, token in enumerate(tokens) if token), default=1)
     return tokens[:end]
 
 
 def list_texts(samples: Samples) -> list[dict[str, dict[str, str]]]:
-    """The texts of a few examples: those of the data, and each network's.
+    """Lists the texts of a few examples: from the data and from each network.
 
     Returns:
-      [{"real": {title: text}, "generated": {variant: text}}], empty without texts.
+      [{"real": {title: text}, "generated": {variant: text}}], one per example; empty
+      without texts.
     """
     texts = {
         variant: of_kind(renderings, Texts)
@@ -251,7 +258,7 @@ def list_texts(samples: Samples) -> list[dict[str, dict[str, str]]]:
 
 
 def _flatten(pixels: np.ndarray) -> np.ndarray:
-    """An image (h, w) or (h, w, 3); of a clip a few frames side by side."""
+    """Returns an image (h, w) or (h, w, 3); a clip as a few frames side by side."""
     if pixels.ndim == 4:
         chosen = np.linspace(0, len(pixels) - 1, FRAMES).round().astype(int)
         pixels = np.concatenate(list(pixels[chosen]), axis=1)
@@ -259,14 +266,14 @@ def _flatten(pixels: np.ndarray) -> np.ndarray:
 
 
 def _draw_image(axis: Any, pixels: np.ndarray, *, spectrogram: bool) -> None:
-    """An image or clip; of a spectrogram time to the right and low bands below."""
+    """Draws an image or clip; a spectrogram with time to the right, low bands below."""
     image = _flatten(pixels)
     image = np.rot90(image) if spectrogram else image
     axis.imshow(image, cmap="gray", vmin=0, vmax=1)
 
 
 def _grid(names: Sequence[str], images: Sequence[np.ndarray]):
-    """A figure of a row a name, and its axes; images[0] has a row's length."""
+    """Returns a figure and its axes: one row per name, as long as images[0]."""
     count = min(MAX_EXAMPLES if images[0].ndim == 4 else 3, *map(len, images))
     figure, axes = plt().subplots(
         len(names), count, figsize=(9, 1.15 * len(names)), squeeze=False

@@ -23,7 +23,7 @@ from dljax.studies.verdict import decide
 
 @dataclasses.dataclass(frozen=True)
 class VariantSummary:
-    """The primary metric of one variant; see `statistics.Summary`."""
+    """Statistics of the primary metric of one variant; see `statistics.Summary`."""
 
     variant: str
     n: int
@@ -39,7 +39,11 @@ class VariantSummary:
 
 @dataclasses.dataclass(frozen=True)
 class ContrastSummary:
-    """One contrast, a minus b; see `statistics.Comparison`."""
+    """One contrast, a minus b; see `statistics.Comparison`.
+
+    simultaneous_low, simultaneous_high: the simultaneous interval.
+    in_noise: whether the difference is not significant.
+    """
 
     name: str
     a: str
@@ -64,8 +68,13 @@ class ContrastSummary:
 class StudySummary:
     """The content of report.json.
 
-    why: why the rule was not applied, or "". smoke: whether the size is one that is not
-    judged. variants: of the primary metric. metrics: every test metric.
+    study: the experiment's name. rule: the decision rule in words.
+    why: the reason why no verdict is given, or "".
+    smoke: whether this is a reduced study, at a size that gives no verdict.
+    variants: statistics of the primary metric. metrics: means of all test metrics.
+    comparisons: the contrasts. effects: the main effects of a grid's levels.
+    notes: sentences on differences between the trials' environments.
+    failed: the failed runs. tuning: all candidates, with the chosen ones.
     """
 
     study: str
@@ -93,7 +102,13 @@ def summarise_study(
     comparisons: Mapping[str, Comparison],
     tuning: Sequence[TunedCandidate] = (),
 ) -> StudySummary:
-    """Summarises the results of a study, and applies its rule."""
+    """Summarises the results of a study and applies its rule.
+
+    Args:
+      name: the experiment's name.
+      comparisons: {contrast: comparison}, as `verdict.comparisons` returns.
+      tuning: as `tuning.scores` returns.
+    """
     decision, why = decide(study, results, comparisons)
     return StudySummary(
         study=name,
@@ -121,14 +136,14 @@ def summarise_study(
 
 
 def summarise_variant(results: Results, variant: str, metric: str) -> VariantSummary:
-    """A metric of one variant over its seeds."""
+    """Summarises a metric of one variant over its seeds."""
     values = list(results.values(variant, metric).values())
     summary = summarise(values, test_train_ratio=results.test_train_ratio)
     return VariantSummary(variant, **summary._asdict())
 
 
 def summarise_contrast(name: str, c: Comparison) -> ContrastSummary:
-    """A comparison without its differences, with its simultaneous interval."""
+    """Summarises a comparison: its simultaneous interval replaces its differences."""
     fields = {k: v for k, v in c._asdict().items() if k != "differences"}
     _, _, low, high = c.simultaneous_ci
     fields |= {
@@ -141,15 +156,15 @@ def summarise_contrast(name: str, c: Comparison) -> ContrastSummary:
 
 
 def to_json(summary: StudySummary) -> dict[str, Any]:
-    """A summary as JSON values."""
+    """Converts a summary to JSON values."""
     return dataclasses.asdict(summary)
 
 
 def from_json(values: Mapping[str, Any]) -> StudySummary:
-    """The summary of `to_json`'s values.
+    """Converts JSON values to a summary, the inverse of `to_json`.
 
     Raises:
-      KeyError, TypeError: a field is missing, unknown or of another form.
+      KeyError, TypeError: a field is missing, unknown or of another type.
     """
     metrics = tuple(
         MetricMeans(row["metric"], tuple(VariantMean(**v) for v in row["variants"]))
