@@ -113,7 +113,7 @@ def _run_and_report(
             return code
         if trial_groups.unfinished(plan.tuning, directory):
             context.progress.log(
-                "these tune; once they are done, the same command goes on"
+                "these trials tune; repeat the command once they are finished"
             )
             return code
         plan = make_plan(experiment, config, plan.spec, directory)
@@ -150,8 +150,8 @@ def _report(
     replaced = disk.read_json(directory / "report.json") or {}
     if previous and spec.not_judged_because and replaced.get("smoke") is False:
         context.progress.log(
-            f"this report replaces the whole study's ({replaced['verdict']}), which "
-            f"{previous.command} writes again"
+            f"this report of a reduced study replaces the full one (verdict: "
+            f"{replaced['verdict']}); write the full one again with {previous.command}"
         )
     summary = report.write(experiment, directory, spec)
     print(report.text(summary, directory))

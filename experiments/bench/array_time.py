@@ -1,4 +1,4 @@
-"""What does a numeric factor as an array axis save?
+"""How much time does a vmapped factor save?
 
     python -m experiments.bench.array_time [--levels=4] [--seeds=8] [--rounds=3]
 
