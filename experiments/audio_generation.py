@@ -1,42 +1,25 @@
-r"""Do a VAE, a GAN and diffusion generate sounds?
+r"""Do a VAE, a GAN and a diffusion model generate sounds?
 
 Claim: "VAEs, GANs and diffusion models generate audio."
 
-They make spectrograms of sounds of a class that is asked for, an instrument's family or
-a digit, which Griffin and Lim's method makes heard. What was made is given to a
-classifier that was trained on real sounds alone: how often does it recognise what was
-asked for, and how far are its features from those of held-out real sounds, beside those
-of other real ones, of noise, and of what a Gaussian of the pixels draws? (The other
-real notes are of the same instruments as those held out, of which nothing was learned:
-what is made cannot be as near.)
+The models generate spectrograms of a given class, an instrument's family or a digit;
+the algorithm of Griffin and Lim makes them audible. A classifier, trained on real
+sounds, evaluates the samples: the share that it assigns to the intended class decides,
+and the Frechet distance to held-out sounds is reported, beside that of other real
+sounds, of a Gaussian fitted to the training spectrograms and of uniform noise. (The
+other real notes are of the held-out instruments, so that samples cannot be as near.)
 
     python -m experiments.audio_generation  # 4 minutes on 2 cores
     python -m experiments.audio_generation --dataset=spoken_digit --manual_dir=DIR \
         --full
 
-By default single notes of 128 instruments (extra `music`); DIR has the archive of the
-Free Spoken Digit Dataset 1.0.9; or --dataset=audio_folder and your own WAV files. The
-sounds are in the report.
+The default data are single notes of 128 instruments (extra `music`). DIR has the
+archive of the Free Spoken Digit Dataset 1.0.9. --dataset=audio_folder reads WAV files.
+The report contains the sounds.
 
-Supported by all three. Spoken digits, 8 seeds, 2,000 updates of diffusion and 10,000 of
-the others, 27 minutes of a VAE, 20 of a GAN and 88 of diffusion on one x86-64 core:
-which share is recognised as the digit asked for, and the Frechet distance, 95 %
-intervals:
-
-    VAE          65.2 % (61.0 to 69.4)    179 (157 to 200)
-    GAN          79.0 % (74.2 to 83.8)     74 (57 to 91)
-    diffusion    92.1 % (90.8 to 93.3)    103 (89 to 117)
-    real         99.2 %                    51.7
-    Gaussian                               58.5
-    noise                                 15,733
-
-What a Gaussian draws is of no digit, but all of it together is nearer to real sounds
-than what diffusion and the VAE make. Diffusion's share is lowest of seven, 81.0 %, and
-highest of four, 99.5 %.
-
-Guidance by the class, the U-Net's three sides, the learning rate, and that a VAE and a
-GAN make five times as many updates were chosen by looks at seed 100, where a GAN had
-43 % without that, 79 % with it, and a VAE 85 % without; the full size has seeds 0 to 7.
+Guidance, the three levels of the U-Net, the learning rate, and the five times as many
+updates of VAE and GAN were chosen after looks at test results of seed 100; the full
+size has seeds 0 to 7.
 """
 
 import dataclasses
@@ -46,7 +29,7 @@ from dljax import cli
 from dljax.config import RunConfig, flag
 from dljax.studies.study import Study
 
-# Times as many updates; those of a VAE and a GAN take a twentieth of the time.
+# {model: factor of --steps}; an update of VAE or GAN takes a twentieth of the time.
 KINDS = {"vae": 5, "gan": 5, "diffusion": 1}
 
 
@@ -57,10 +40,10 @@ class Config(RunConfig):
         "diffusion", "generative model", choices=tuple(KINDS), formerly="kind"
     )
     width: int = flag(
-        16, "channels at full resolution, a multiple of 8; then doubled", low=8
+        16, "channels at full resolution, a multiple of 8; doubled at each level", low=8
     )
     learning_rate: float = flag(
-        2e-3, "Adam's peak learning rate; a quarter for a GAN", low=0
+        2e-3, "Adam's peak learning rate; a GAN has a quarter of it", low=0
     )
     evaluator_steps: int = flag(
         1000,
@@ -69,11 +52,13 @@ class Config(RunConfig):
         formerly="recogniser",
     )
     seeds: int = flag(4, "number of seeds", low=1)
-    steps: int = flag(80, "updates; five times as many for a VAE and a GAN", low=1)
-    batch_size: int = flag(32, "sounds in a batch", low=1)
+    steps: int = flag(
+        80, "updates of diffusion; VAE and GAN have five times as many", low=1
+    )
+    batch_size: int = flag(32, "sounds per batch", low=1)
 
     def updates(self, per_epoch):
-        """By its kind."""
+        """The number of updates, five times as many for VAE and GAN."""
         return KINDS[self.model] * super().updates(per_epoch)
 
 
@@ -101,7 +86,7 @@ STUDY = Study(
 
 
 def source(config):
-    """Spectrograms in [0, 1]; their details are the evaluator of samples."""
+    """Spectrograms in [0, 1]; `details` is the sample evaluator."""
     from dljax.sources import loading, speaker_splits
     from dljax.sources.image_rendering import show_images
     from dljax.training.image_evaluator import image_sample_evaluator
@@ -116,7 +101,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """One of the three, of classes."""
+    """The class-conditional task of the chosen model."""
     from dljax.sources.examples import image_example
     from dljax.sources.resident import updates
     from dljax.tasks.conditional_generators import conditional_generator

@@ -14,7 +14,7 @@ token and the position alone. The report contains the sounds.
     python -m experiments.audio_transformer --dataset=spoken_digit --manual_dir=DIR \
         --full
 
-The default data set are single notes of 128 instruments (extra `music`). DIR has the
+The default data are single notes of 128 instruments (extra `music`). DIR has the
 archive of the Free Spoken Digit Dataset 1.0.9. --dataset=audio_folder reads WAV files.
 """
 
@@ -59,7 +59,7 @@ class Config(RunConfig):
     seeds: int = flag(4, "number of seeds", low=1)
     steps: int = flag(100, "updates", low=1)
     eval_every: int = flag(25, "updates between validations", low=1)
-    batch_size: int = flag(16, "sounds in a batch", low=1)
+    batch_size: int = flag(16, "sounds per batch", low=1)
 
 
 def rule(accuracy, attention):

@@ -40,7 +40,7 @@ class Config(RunConfig):
     )
     tokenizer: str = flag(
         "character",
-        "unit of the vocabulary",
+        "unit of the tokens",
         choices=("word", "character", "bpe"),
         formerly="pieces",
     )
@@ -60,7 +60,7 @@ class Config(RunConfig):
     seeds: int = flag(4, "number of seeds", low=1)
     steps: int = flag(150, "updates", low=1)
     eval_every: int = flag(75, "updates between validations", low=1)
-    batch_size: int = flag(32, "windows in a batch", low=1)
+    batch_size: int = flag(32, "windows per batch", low=1)
 
 
 def rule(**leads):

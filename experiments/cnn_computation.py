@@ -30,7 +30,7 @@ class Config(RunConfig):
     )
     hidden: int = flag(64, "width of the CNN's fully connected layer", low=1)
     seeds: int = flag(10, "number of rounds", low=1)
-    batch_size: int = flag(64, "examples in a batch", low=1)
+    batch_size: int = flag(64, "examples per batch", low=1)
     steps: int = flag(200, "updates per round", low=1)
 
 

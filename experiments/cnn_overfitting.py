@@ -28,7 +28,7 @@ EXAMPLES = (100, 300, 1077)
 class Config(RunConfig):
     network: str = flag("cnn", "network", choices=("cnn", "mlp"))
     regularization: str = flag(
-        "none", "regularisation", choices=REMEDIES, formerly="remedy"
+        "none", "form of regularisation", choices=REMEDIES, formerly="remedy"
     )
     train_examples: int = flag(
         1077, "number of training images", low=10, formerly="examples"
@@ -41,7 +41,7 @@ class Config(RunConfig):
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(2000, "updates", low=1)
-    batch_size: int = flag(16, "examples in a batch", low=1)
+    batch_size: int = flag(16, "examples per batch", low=1)
 
 
 def rule(gap, less_with_data, cnn_over_mlp, dropout, weight_decay, augmentation):

@@ -1,25 +1,17 @@
-"""Does computing in parallel over data raise performance?
+"""Do larger batches and more devices speed up training?
 
 Claim: "Computing in parallel over data raises performance."
 
-Two forms of it: more examples an update on one device, and each batch shared by two
-devices. Of both the throughput is measured, in examples a second, and the time to 75 %
-on validation data, compilation and evaluation apart; both as logarithms to base 2, so
-that a difference of 1 is a factor of 2. The variants take turns: every seed is trained
-once on each. How many devices share a batch must not change what is learned.
+The throughput in examples per second is measured with 16, 64 and 256 examples per
+update, on one device and with each batch shared by two. The time to 75 % validation
+accuracy is measured without compilation and evaluation. Both are logarithms to base 2:
+a difference of 1 is a factor of 2. Every seed trains each variant once, in turn. The
+loss after an epoch must not depend on the number of devices; `tests/test_laws.py` holds
+the same on eight. On a CPU a device is restricted to one core: in a first measurement,
+where XLA used both cores for one device, two devices gained nothing.
 
-    python -m experiments.data_parallel                         # two cores
-    python -m experiments.data_parallel --devices=1,2,4,8       # eight GPUs
-
-Digits on 16x16 pixels, 10 seeds, a minute on 2 x86-64 cores, each of which is a device:
-supported. Simultaneous intervals, as factors: examples a second with 256 an update over
-16 on one device 1.70 (1.66 to 1.74), two devices over one at 256 1.76 (1.65 to 1.89);
-the time to 75 % with two devices over one 0.57 (0.53 to 0.61), with 256 an update over
-16 1.99 (1.75 to 2.28): larger batches are faster by the example, and need more of them.
-A first measurement let one device compute on both cores, as XLA does; two devices then
-gained nothing: 0.98 (0.94 to 1.02).
-The loss after an epoch is the same on one and two devices; `tests/test_laws.py` holds
-that on eight.
+    python -m experiments.data_parallel  # 5 minutes on 2 cores, each a device
+    python -m experiments.data_parallel --devices=1,2,4,8  # eight GPUs
 """
 
 import contextlib
@@ -36,7 +28,7 @@ from dljax.studies.study import Study
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     devices: int = flag(1, "devices that share each batch", low=1)
-    batch_size: int = flag(256, "examples in a batch", low=1)
+    batch_size: int = flag(256, "examples per batch", low=1)
     target: float = flag(
         0.75, "validation accuracy that ends the training", low=0, below=1
     )
@@ -85,7 +77,7 @@ STUDY = Study(
 
 
 def source(config):
-    """The digits, each anywhere on a larger square; times do not depend on folds."""
+    """Images on a larger canvas; times do not depend on folds."""
     from dljax.sources.loading import load_source
     from dljax.sources.transforms import on_canvas
 
@@ -106,10 +98,11 @@ def task(config, source, numbers):
 
 
 def measure(config, task, source):
-    """A run of a seed: learns until the target, then times as many updates again.
+    """A function that trains a seed to the target, then times as many updates again.
 
-    The second pass has no evaluation, so that its time is that of updates alone. On CPU
-    a device is one core: by itself XLA gives one device all of them.
+    The second pass has no evaluation, so that its time is that of the updates alone. On
+    a CPU the process is restricted to one core per device, since XLA would use all
+    cores for one device.
     """
     import math
 
@@ -121,7 +114,8 @@ def measure(config, task, source):
     devices = jax.devices()[: config.devices]
     if len(devices) < config.devices:
         raise UserError(
-            "too-few-devices", f"--devices={config.devices}: there are {len(devices)}"
+            "too-few-devices",
+            f"--devices={config.devices}: there are {len(devices)}; give fewer",
         )
 
     def run(seed):
@@ -152,7 +146,7 @@ def train_to_target(config, program):
     """Trains until validation accuracy reaches the target, or all epochs are done.
 
     Returns:
-      the number of updates, the loss after the first epoch, the validation accuracy.
+      The number of updates, the loss after the first epoch, the validation accuracy.
     """
     from dljax.training import loop
 
@@ -205,7 +199,7 @@ def update_secs(program, steps):
 
 @contextlib.contextmanager
 def limited_to(cores):
-    """Inside, all threads of this process run on so many cores (on CPU, on Linux)."""
+    """Restricts all threads of this process to `cores` cores (on CPU, on Linux)."""
     from dljax.ops.backend_forms import on_cpu
 
     if not on_cpu() or not hasattr(os, "sched_setaffinity"):

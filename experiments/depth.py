@@ -31,7 +31,7 @@ class Config(RunConfig):
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(60.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples in a batch", low=1)
+    batch_size: int = flag(16, "examples per batch", low=1)
 
 
 def rule(one_over_none, two_over_one, three_over_one, four_over_one):

@@ -1,45 +1,22 @@
-"""What makes a GAN stable: its objective, its order of play, its norm?
+"""Do GANs generate images, and what do norm and order of play change?
 
 Claim: "Generative adversarial networks generate images."
 
-A generator of images learns from what a critic tells of them. Three objectives, each
-with the norm and the order of play that it was published with, and without: the
-non-saturating one, with batch norm; hinge, with spectral norm; and Wasserstein with a
-gradient penalty and layer norm, with five turns of the critic to one of the generator,
-or one to one. All make as many updates of the generator, at one rate that is not tuned;
-with five turns they see three times the images. Images are judged by the features of a
-classifier of real ones, by the Frechet distance to held-out images, beside that of
-other real images, of noise, and of what a Gaussian of the pixels draws; and by the
-share of each class.
+Three objectives are trained with the normalisation and the order of play that they were
+published with, and without one of them: non-saturating with batch norm, hinge with
+spectral norm, and Wasserstein with gradient penalty, layer norm and five turns of the
+critic per turn of the generator. All have the same number of generator updates at one
+learning rate, which is not tuned. Samples are scored in the features of a classifier of
+real images, by the Frechet distance to held-out images. The baselines are other real
+images (`_real`), a Gaussian fitted to the training images (`_gaussian`) and uniform
+noise (`_noise`). The share of each class among the samples is reported.
 
     python -m experiments.gan  # 3 minutes on 2 cores
+    python -m experiments.gan --full
     python -m experiments.gan --dataset=mnist --manual_dir=DIR --full
 
-It takes 96 images to train on, and with --critic_steps=1 32. The verdict rests on the
-digits; of MNIST three seeds' numbers are stated.
-
-Supported by all three. Digits, 10 seeds over five folds, 13 minutes on one x86-64 core
-beside other work: Frechet distance with 95 % intervals, how much it differs from seed
-to seed, that of the worst seed, and of its images the share of the rarest of ten
-classes, on average:
-
-    non-saturating, batch norm     8.7 (4.7 to 12.7)    sd 2.7   13.4   7.4 %
-    non-saturating, none          14.9 (7.3 to 22.5)    sd 5.1   26.9   4.8 %
-    hinge, spectral norm          12.7 (8.4 to 17.0)    sd 2.9   19.8   6.7 %
-    hinge, none                   10.8 (6.7 to 14.8)    sd 2.7   15.2   5.7 %
-    Wasserstein, five turns        8.4 (3.8 to 13.1)    sd 3.1   15.9   7.6 %
-    Wasserstein, one turn          9.5 (6.0 to 13.0)    sd 2.3   12.8   6.7 %
-    other real images              7.2 (4.0 to 10.4)
-    Gaussian                      32.0 (27.3 to 36.7)
-
-All 60 runs end nearer than the Gaussian, and none without a class: at this size none is
-unstable. That a norm, or more turns, makes it better is not known; the distance without
-it less that with it: batch norm +6.2 (-3.1 to +15.5), spectral norm -1.9 (-8.5 to
-+4.7), five turns +1.0 (-3.9 to +6.0; simultaneous intervals).
-
-MNIST, 3 seeds, 8,000 updates of the generator, 23 minutes: non-saturating 38.4 (31.5 to
-45.3), rarest class 3.7 %, commonest 21.0 %; hinge 23.0 (16.8 to 29.2), 5.7 and 14.8 %;
-other real images 1.8, Gaussian 146.7, noise 322.
+The verdict is of the digits. With MNIST three seeds of two variants are reported, and
+no verdict is given. A data set needs 96 training images, or 32 with --critic_steps=1.
 """
 
 import dataclasses
@@ -57,7 +34,7 @@ PUBLISHED = (
     "hinge/1/spectral/32",
     "wasserstein/5/layer/96",
 )
-A_TURN = 16  # images
+A_TURN = 16  # images per turn
 DESIGN = [
     {"objective": objective, "critic_steps": turns, "norm": norm}
     | {"batch_size": A_TURN * (turns + 1)}
@@ -74,16 +51,20 @@ DESIGN = [
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    objective: str = flag("hinge", "objective of the game", choices=OBJECTIVES)
+    objective: str = flag(
+        "hinge", "objective of critic and generator", choices=OBJECTIVES
+    )
     critic_steps: int = flag(
         1, "turns of the critic per turn of the generator", low=1, formerly="turns"
     )
     norm: str = flag("spectral", "normalisation in the critic", choices=NORMS)
     latent_size: int = flag(
-        32, "dimensions of the generator's noise", low=1, formerly="noise"
+        32, "dimensions of the generator's input", low=1, formerly="noise"
     )
     channels: int = flag(32, "channels of the critic's first convolution", low=1)
-    learning_rate: float = flag(5e-4, "Adam's learning rate of both players", low=0)
+    learning_rate: float = flag(
+        5e-4, "Adam's learning rate, of critic and generator", low=0
+    )
     evaluator_steps: int = flag(
         1000,
         "updates of the classifier that scores samples",
@@ -92,7 +73,9 @@ class Config(RunConfig):
     )
     seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(1500, "updates of the generator", low=1)
-    batch_size: int = flag(32, "images in a batch, shared by all turns", low=2)
+    batch_size: int = flag(
+        32, "images per batch, divided among the turns of an update", low=2
+    )
 
 
 def rule(nonsaturating, hinge, wasserstein, **others):
@@ -145,7 +128,7 @@ STUDY = Study(
 
 
 def source(config):
-    """Images in [0, 1]; their details are the evaluator of samples."""
+    """Images in [0, 1]; `details` is the sample evaluator."""
     from dljax.sources.image_rendering import show_images
     from dljax.sources.loading import load_source
     from dljax.training.image_evaluator import image_sample_evaluator
@@ -156,7 +139,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """The game, by objective, order of play and norm."""
+    """The game of critic and generator."""
     from dljax.models.gan import critic, generator
     from dljax.sources.examples import image_example
     from dljax.tasks.gan import gan
@@ -166,8 +149,9 @@ def task(config, source, numbers):
     if (count := len(source.split(config.seed)["train"])) < config.batch_size:
         raise UserError(
             "batch-too-large",
-            f"--dataset={source.name}: has {count} images to train on, and "
-            f"--critic_steps={config.critic_steps} takes {config.batch_size} an update",
+            f"--dataset={source.name}: has {count} training images, and "
+            f"--critic_steps={config.critic_steps} needs {config.batch_size}; "
+            "give --critic_steps=1 or another data set",
         )
     channels = (config.channels, 2 * config.channels)
     b1, b2 = (0.0, 0.9) if config.objective == "wasserstein" else (0.5, 0.999)

@@ -1,35 +1,21 @@
-"""Which kind of net makes the best images, of equal size and for equal training?
+"""Which generative model has the best images at equal size and equal training cost?
 
 Claim: "Autoencoders, GANs, diffusion models and Transformers generate images."
 
-A variational autoencoder, a GAN, a diffusion model and a Transformer that draws pixel
-by pixel have as many weights, within a twentieth, and as many operations to learn with:
-an update's were counted once by XLA on a CPU (`OPERATIONS`), so that each makes another
-number of updates. All are judged by the same numbers: the features of a classifier of
-real images, the Frechet distance in them to held-out images, beside that of other real
-images, of noise, and of what a Gaussian of the pixels draws, and the share of each
-class. The report has their images, each above the nearest real one.
+A VAE, a GAN, a diffusion model and a pixel-by-pixel Transformer have the same number of
+parameters within 5 %, and the same number of training operations. The operations per
+update were counted once by XLA on a CPU (`OPERATIONS`), so that the numbers of updates
+differ. Samples are scored in the features of a classifier of real images, by the
+Frechet distance to held-out images. The baselines are other real images (`_real`), a
+Gaussian fitted to the training images (`_gaussian`) and uniform noise (`_noise`). The
+share of each class is reported. The report shows samples beside their nearest training
+images.
 
     python -m experiments.generators_compared  # 4 minutes on 2 cores
     python -m experiments.generators_compared --full
     python -m experiments.generators_compared --dataset=mnist --manual_dir=DIR --full
 
-The verdict rests on the digits.
-
-Undecided, by the VAE alone: the three others are as near as each other. 10 seeds over
-five folds, 2 x 10^12 operations, 50 minutes on one x86-64 core beside other work:
-Frechet distance, 95 % intervals; how much more than diffusion's, simultaneous
-intervals; recall; and the shares of the rarest and the commonest of ten classes:
-
-    VAE                25.0 (19.0 to 30.9)  +14.7 (+4.5 to +24.9)  78 %   5.7, 17.0 %
-    GAN                 7.9 (4.8 to 11.0)    -2.3 (-8.4 to +3.7)   93 %   7.2, 12.9 %
-    diffusion          10.3 (5.2 to 15.4)                          93 %   7.5, 12.9 %
-    Transformer        10.9 (7.7 to 14.1)    +0.6 (-5.4 to +6.7)   94 %   6.0, 14.6 %
-    other real images   7.2 (4.0 to 10.4)                          94 %
-    Gaussian           32.0 (27.3 to 36.7)                         56 %
-    noise             131 (105 to 157)                              1 %
-
-Less than the Gaussian's the VAE's is by 7.0 (-4.5 to 18.6), each other's by 21 to 24.
+The verdict is of the digits.
 """
 
 import dataclasses
@@ -43,12 +29,12 @@ from .image_transformers import image_transformer, next_pixel
 
 KINDS = ("vae", "gan", "diffusion", "transformer")
 SIDES = {"digits": 8, "mnist": 28, "fashion_mnist": 28}
-# Features, and numbers of a place in the Transformer, by the side of an image.
+# {side of an image: {model: width}}, for equal numbers of parameters.
 WIDTHS = {
     8: {"vae": 36, "gan": 39, "diffusion": 16, "transformer": 52},
     28: {"vae": 22, "gan": 41, "diffusion": 24, "transformer": 68},
 }
-# 10^9 of an update with 32 images.
+# {side of an image: {model: 10^9 operations of an update with 32 images}}.
 OPERATIONS = {
     8: {"vae": 0.0565, "gan": 0.0648, "diffusion": 0.380, "transformer": 1.595},
     28: {"vae": 0.337, "gan": 1.007, "diffusion": 12.35, "transformer": 57.42},
@@ -62,7 +48,10 @@ class Config(RunConfig):
     dataset: str = flag("digits", "data set to train on", choices=tuple(SIDES))
     model: str = flag("diffusion", "generative model", choices=KINDS, formerly="kind")
     gflop: int = flag(
-        100, "training cost of a run in 10^9 operations", low=1, formerly="operations"
+        100,
+        "training cost per run in 10^9 floating-point operations",
+        low=1,
+        formerly="operations",
     )
     evaluator_steps: int = flag(
         1000,
@@ -71,10 +60,10 @@ class Config(RunConfig):
         formerly="recogniser",
     )
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
-    batch_size: int = flag(32, "images in a batch", low=1)
+    batch_size: int = flag(32, "images per batch", low=1)
 
     def updates(self, per_epoch):
-        """As many as the operations allow, or --steps."""
+        """The number that --gflop allows, or --steps."""
         del per_epoch
         an_update = OPERATIONS[SIDES[self.dataset]][self.model] * self.batch_size / 32
         return self.steps or max(1, round(self.gflop / an_update))
@@ -108,7 +97,7 @@ STUDY = Study(
     sizes=dict.fromkeys(OF_28, {"gflop": 2_000, "seeds": 3}),
     full={
         "digits": {"gflop": 2_000},
-        # Validation takes the Transformer as long as 50 of its 348 updates.
+        # A validation of the Transformer costs as much as 50 of its 348 updates.
         **dict.fromkeys(OF_28, {"gflop": 20_000, "eval_every": 20_000}),
     },
     smoke={"steps": 2, "seeds": 2, "evaluator_steps": 2, "model": ("transformer",)},
@@ -116,7 +105,7 @@ STUDY = Study(
 
 
 def source(config):
-    """Images in [0, 1], or their pixels as tokens."""
+    """Images in [0, 1], or as sequences of pixel tokens."""
     from dljax.sources import loading
     from dljax.sources.image_rendering import render_images, show_images
     from dljax.sources.image_tokens import image_tokens
@@ -140,7 +129,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """One of the four."""
+    """The task of the chosen model."""
     from dljax.sources.examples import image_example
     from dljax.sources.resident import updates
     from dljax.tasks.conditional_generators import conditional_generator

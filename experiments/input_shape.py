@@ -31,7 +31,7 @@ class Config(RunConfig):
     learning_rate: float = flag(5e-3, "Adam's peak learning rate", low=0)
     seeds: int = flag(10, "number of seeds", low=1)
     epochs: float = flag(20.0, "passes over the training data", low=0)
-    batch_size: int = flag(32, "examples in a batch", low=1)
+    batch_size: int = flag(32, "examples per batch", low=1)
 
 
 def rule(colour, smaller, larger):

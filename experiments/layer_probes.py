@@ -42,7 +42,7 @@ class Config(RunConfig):
     )
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(60.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples in a batch", low=1)
+    batch_size: int = flag(16, "examples per batch", low=1)
 
 
 def rule(first, second, third, learned):

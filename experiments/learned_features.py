@@ -44,7 +44,7 @@ class Config(RunConfig):
     )
     seeds: int = flag(10, "number of seeds", low=1)
     steps: int = flag(1000, "updates", low=1)
-    batch_size: int = flag(32, "examples in a batch", low=1)
+    batch_size: int = flag(32, "examples per batch", low=1)
 
 
 def rule(specified_many, untrained_many, specified_few):

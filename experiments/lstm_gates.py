@@ -43,7 +43,7 @@ class Config(RunConfig):
     learning_rate: float = flag(1e-2, "Adam's learning rate", low=0)
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(20.0, "passes over the training data", low=0)
-    batch_size: int = flag(32, "examples in a batch", low=1)
+    batch_size: int = flag(32, "examples per batch", low=1)
 
 
 def rule(**costs):
@@ -103,8 +103,8 @@ def task(config, source, numbers):
     if pixels % config.pixels_per_step:
         raise UserError(
             "image-not-divisible",
-            f"--pixels_per_step={config.pixels_per_step}: must divide the {pixels} of "
-            "an image",
+            f"--pixels_per_step={config.pixels_per_step}: does not divide the "
+            f"{pixels} pixels of an image; give a divisor",
         )
     width = config.pixels_per_step * example.shape[-1]
     net = map_inputs(net, lambda x: x.reshape(x.shape[0], -1, width))

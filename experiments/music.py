@@ -14,7 +14,7 @@ histograms, 0 to 1. The baseline is a first-order Markov chain of the training c
     python -m experiments.music
     python -m experiments.music --dataset=piano_roll --manual_dir=DIR --full
 
-The default data set are the 350 four-part chorales of music21 (extra `music`) in
+The default data are the 350 four-part chorales of music21 (extra `music`) in
 quarter notes, 64 steps at most. DIR has JSB_Chorales.mat.
 """
 
@@ -34,7 +34,7 @@ class Config(RunConfig):
     hidden: int = flag(200, "size of the hidden state", low=1)
     embedding: int = flag(100, "size of a chord's embedding", low=1)
     dropout: float = flag(
-        0.5, "dropout rate of a layer's inputs and outputs", low=0, below=1
+        0.5, "dropout rate of the inputs and outputs of each layer", low=0, below=1
     )
     max_len: int = flag(
         64,
@@ -45,7 +45,7 @@ class Config(RunConfig):
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
     seeds: int = flag(10, "number of seeds", low=1)
     epochs: float = flag(10.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "pieces in a batch", low=1)
+    batch_size: int = flag(16, "pieces per batch", low=1)
 
 
 def rule(chain, **others):
@@ -129,8 +129,8 @@ def sample_evaluator(source):
     if len(train) < (test_size := len(source.split(0)["test"])):
         raise UserError(
             "too-few-examples",
-            f"--dataset={source.name}: has {len(train)} pieces to train on and "
-            f"{test_size} to test on, and as many are compared",
+            f"--dataset={source.name}: has {len(train)} training pieces, fewer than "
+            f"its {test_size} test pieces; give a data set with more",
         )
     chain = Chain(train)
 

@@ -59,7 +59,7 @@ class Config(RunConfig):
     )
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(150, "updates", low=1)
-    batch_size: int = flag(32, "images in a batch", low=1)
+    batch_size: int = flag(32, "images per batch", low=1)
 
 
 def rule(generated, attention, **others):

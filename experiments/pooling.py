@@ -44,7 +44,7 @@ class Config(RunConfig):
     probe_rate: float = flag(1e-2, "Adam's learning rate for the linear probes", low=0)
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     epochs: float = flag(40.0, "passes over the training data", low=0)
-    batch_size: int = flag(16, "examples in a batch", low=1)
+    batch_size: int = flag(16, "examples per batch", low=1)
 
 
 def rule(operations, accuracy, place, image):

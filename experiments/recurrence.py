@@ -84,7 +84,7 @@ def task(config, source, numbers):
         raise UserError(
             "dataset-wrong-kind",
             f"--dataset={source.name}: its images have {example.shape[1]} rows, and "
-            f"this takes at most {max(ROWS)}, over which a memory is kept",
+            f"at most {max(ROWS)} are supported; give a smaller --resize",
         )
     net = recurrent(
         "many_to_one",

@@ -90,8 +90,8 @@ def task(config, source, numbers):
     if width % config.steps_per_row:
         raise UserError(
             "image-not-divisible",
-            f"--steps_per_row={config.steps_per_row}: must divide a row of {width} "
-            "pixels",
+            f"--steps_per_row={config.steps_per_row}: does not divide a row of "
+            f"{width} pixels; give a divisor",
         )
     features = width // config.steps_per_row * channels
     net = recurrent("many_to_one", config.cell, config.hidden, outputs)

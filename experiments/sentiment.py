@@ -12,7 +12,7 @@ with the best validation accuracy are tested.
     python -m experiments.sentiment  # 4 minutes on 2 cores
     python -m experiments.sentiment --dataset=rt_polarity --manual_dir=DIR --full
 
-The default data set are the words of VADER's lexicon, with their ratings, character by
+The default data are the words of VADER's lexicon, with their ratings, character by
 character. DIR has rt-polarity.neg and rt-polarity.pos. --dataset=labelled_text reads
 files of sentences and labels.
 """
@@ -36,7 +36,7 @@ class Config(RunConfig):
     order: str = flag("written", "order of the words of each sentence", choices=ORDERS)
     tokenizer: str = flag(
         "character",
-        "unit of the vocabulary",
+        "unit of the tokens",
         choices=("word", "character"),
         formerly="pieces",
     )

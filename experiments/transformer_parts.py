@@ -58,7 +58,7 @@ class Config(RunConfig):
     seeds: int = flag(4, "number of seeds", low=1)
     steps: int = flag(80, "updates", low=1)
     eval_every: int = flag(40, "updates between validations", low=1)
-    batch_size: int = flag(32, "windows in a batch", low=1)
+    batch_size: int = flag(32, "windows per batch", low=1)
 
 
 def rule(**losses):

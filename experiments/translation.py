@@ -13,7 +13,7 @@ attention and a Transformer are reported. chrF and BLEU are those of sacrebleu.
     python -m experiments.translation --full
     python -m experiments.translation --dataset=multi30k --manual_dir=DIR --full
 
-The default data set are names of places, languages and currencies, German to English,
+The default data are names of places, languages and currencies, German to English,
 character by character. DIR has the files of multi30k, or of tatoeba_de, tatoeba_fr or
 tatoeba_es, which are translated in byte-pair encoding; --dataset=parallel_text reads
 files of sentence pairs. For scores of whole sentences see `reference.multi30k`.
@@ -44,7 +44,7 @@ class Config(RunConfig):
     )
     cell: str = flag("gru", "recurrent cell", choices=("rnn", "gru", "lstm"))
     tokenizer: str = flag(
-        "character", "unit of the vocabulary", choices=PIECES, formerly="pieces"
+        "character", "unit of the tokens", choices=PIECES, formerly="pieces"
     )
     vocab_size: int = flag(
         4000, "maximum vocabulary size of byte-pair encoding", low=10, formerly="size"
@@ -58,7 +58,7 @@ class Config(RunConfig):
     hidden: int = flag(128, "size of the hidden state", low=1)
     embedding: int = flag(64, "size of a token's embedding", low=1)
     dropout: float = flag(
-        0.2, "dropout rate of a layer's inputs and outputs", low=0, below=1
+        0.2, "dropout rate of the inputs and outputs of each layer", low=0, below=1
     )
     learning_rate: float = flag(2e-3, "Adam's learning rate", low=0)
     seeds: int = flag(8, "number of seeds", low=1)

@@ -1,50 +1,23 @@
-"""Does a variational autoencoder generate images, and what do its code and beta do?
+"""Does a VAE generate images, and what do code size and beta change?
 
 Claim: "Variational autoencoders generate images."
 
-Images are made of codes that are drawn from the prior, and judged by the features of a
-classifier of real ones: by the Frechet distance to held-out images, beside that of
-other real images, of noise, and of what a Gaussian of the pixels draws. A plain
-autoencoder, whose codes nothing holds to the prior, is a VAE whose divergence has the
-weight 0 (beta). The code is also a quarter, and four times, as long.
+Images are decoded from codes that are sampled from the prior. They are scored in the
+features of a classifier of real images, by the Frechet distance to held-out images. The
+baselines are other real images (`_real`), a Gaussian fitted to the training images
+(`_gaussian`) and uniform noise (`_noise`). beta is the weight of the KL divergence: an
+autoencoder with beta 0 has no constraint towards the prior. Code sizes of a quarter and
+of four times are reported. `nelbo` is the bound from one posterior sample per image,
+`iw_nll` the importance-weighted bound from 100. The report shows samples beside their
+nearest training images, interpolations, and decodings of a grid over the two code
+dimensions with the largest KL divergence.
 
-    python -m experiments.vae
+    python -m experiments.vae  # digits; 3 minutes on one core
     python -m experiments.vae --dataset=mnist --manual_dir=DIR --full
 
-The report shows images that were made, each above the nearest real one, those between
-the codes of two images, and the space of the two numbers that differ most. Beside the
-bound of one draw there is the importance-weighted one of 100 (`iw_nll`).
-
-Undecided: what it makes is as far from real digits as a Gaussian's draws, if nearer
-than without the prior. Digits, 10 seeds over five folds, 3 minutes on one x86-64 core
-beside other work, Frechet distance, 95 % intervals:
-
-    VAE, code 8        31.2 (25.3 to 37.1)    other real images   7.2 (4.0 to 10.4)
-    code 2             32.0 (26.8 to 37.1)    Gaussian           32.0 (27.3 to 36.7)
-    code 32            36.6 (32.6 to 40.5)    noise               131 (105 to 157)
-    beta 0             82.0 (57.7 to 106.3)
-    beta 4             51.5 (42.8 to 60.1)
-
-VAE less Gaussian -0.9 (-6.9 to +5.2), less beta 0 -50.8 (-85.0 to -16.6). It is ahead
-of the Gaussian by precision, 67 % (57 to 78) to 58 % (47 to 68), and by recall, 76 %
-(68 to 85) to 56 % (44 to 67): what differs is how alike they are, not which digits. A
-code of 2 costs 17.0 nats (15.1 to 18.9) of the bound, one of 32 saves 6.8 (5.0 to 8.5).
-
-On MNIST pixels are Bernoulli and a code has 16 numbers. That was changed after a look:
-with Gaussian pixels and 8 numbers the commonest of ten classes had 22 to 50 % of what
-seeds 0 to 7 made. Seeds 100 to 102 were tried; those of the full size are 8 to 15.
-
-There it is supported: 8 seeds, 6,000 updates, 75 minutes of one core:
-
-    VAE, code 16       95.2 (94.1 to 96.3)     other real images   1.8
-    code 4              157 (150 to 164)       Gaussian            147
-    code 64            91.3 (87.8 to 94.9)     noise               322
-    beta 0              243 (223 to 262)
-    beta 4              131 (128 to 134)
-
-The rarest class has 5.2 % (4.9 to 5.4; of one seed 4.6 %, of the others 5.1 to 5.7),
-the commonest 17.2 % (16.5 to 17.9). The bound is 106.5 nats (106.4 to 106.7), the
-importance-weighted one 102.9 (102.8 to 103.1).
+On MNIST pixels are Bernoulli and a code has 16 dimensions. This was changed after a
+look at seeds 0 to 7: with Gaussian pixels and 8 dimensions 22 to 50 % of the samples
+were of one class. The full size therefore has seeds 8 to 15.
 """
 
 import dataclasses
@@ -66,7 +39,7 @@ class Config(RunConfig):
     latent_size: int = flag(8, "dimensions of the latent code", low=4, formerly="code")
     latent_scale: str = flag(
         "usual",
-        "the latent code's size, relative to --latent_size",
+        "size of the latent code relative to --latent_size",
         choices=tuple(LATENT_SCALES),
         formerly="length",
     )
@@ -87,7 +60,7 @@ class Config(RunConfig):
     )
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(3000, "updates", low=1)
-    batch_size: int = flag(64, "images in a batch", low=1)
+    batch_size: int = flag(64, "images per batch", low=1)
 
 
 def rule(generated, prior, **others):
@@ -132,7 +105,7 @@ STUDY = Study(
 
 
 def source(config):
-    """Images in [0, 1]; their details are the evaluator of samples."""
+    """Images in [0, 1]; `details` is the sample evaluator."""
     from dljax.sources.image_rendering import show_images
     from dljax.sources.loading import load_source
     from dljax.training.image_evaluator import image_sample_evaluator
@@ -144,9 +117,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """The evidence lower bound: a pixel is a Gaussian about what is decoded, or it is
-    white by so much.
-    """
+    """The evidence lower bound, with Gaussian or Bernoulli pixels."""
     from dljax.models.autoencoder import autoencoder
     from dljax.sources.examples import image_example
     from dljax.tasks.vae import vae

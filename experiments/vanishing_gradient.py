@@ -46,7 +46,7 @@ class Config(RunConfig):
     )
     seeds: int = flag(8, "number of seeds", low=1)
     steps: int = flag(800, "updates", low=1)
-    batch_size: int = flag(32, "examples in a batch", low=1)
+    batch_size: int = flag(32, "examples per batch", low=1)
 
 
 def rule(gradient, **errors):

@@ -44,7 +44,7 @@ class Config(RunConfig):
     learning_rate: float = flag(3e-3, "Adam's peak learning rate", low=0)
     seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
     steps: int = flag(600, "updates", low=1)
-    batch_size: int = flag(64, "images in a batch", low=1)
+    batch_size: int = flag(64, "images per batch", low=1)
 
 
 def rule(few, some, less):

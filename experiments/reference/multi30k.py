@@ -1,25 +1,18 @@
-"""Does a recurrent net with attention reach its published score on Multi30k?
+"""Does a recurrent network with attention reach its published BLEU on Multi30k?
 
 Claim: "A recurrent net with attention translates Multi30k at 28.11 BLEU."
 
-German to English, tested on the 1,000 captions of 2016. That number is Trevett's
-(pytorch-seq2seq, notebook 4), of a net both ways with attention and packed sentences,
-in a convention of its own: tokens of spaCy in lower case, no smoothing, the likeliest
-word at each step. It is `bleu_spacy` here; `bleu` and `chrf` are sacrebleu's, in lower
-case too, since the vocabulary is. The weights are those that are best on validation
-data, by nats a word.
+The task is German to English, tested on the 1,000 captions of 2016. The number is that
+of Trevett (pytorch-seq2seq, notebook 4), for a bidirectional encoder with attention and
+packed sequences. Its BLEU has a different convention from sacrebleu's: tokens of spaCy
+in lower case, no smoothing, greedy decoding. `bleu_spacy` follows it; `bleu` and `chrf`
+are sacrebleu's, in lower case as the vocabulary is. The weights with the best
+validation loss are tested.
 
     pip install 'dljax[text,spacy]'
     python -m experiments.reference.multi30k --manual_dir=DIR
 
-DIR has train.de.gz, train.en.gz, val.de.gz and so on. Supported: 6 seeds of 4 epochs,
-139 minutes on one x86-64 core beside other work, mean and 95 % interval:
-
-    BLEU, published convention   34.6 (33.6 to 35.5), 6.5 (5.5 to 7.4) above
-    BLEU, sacrebleu              34.3 (33.4 to 35.2), nrefs:1|case:lc|eff:no|tok:13a|
-                                 smooth:exp|version:2.6.0
-    chrF2                        51.7 (50.7 to 52.6), nrefs:1|case:lc|eff:yes|nc:6|nw:0
-    nats a word                  1.917 (1.883 to 1.952)
+DIR has train.de.gz, train.en.gz, val.de.gz and so on.
 """
 
 import dataclasses
@@ -38,22 +31,28 @@ class Config(RunConfig):
     dataset: str = flag("multi30k", "data set to train on")
     cell: str = flag("gru", "recurrent cell", choices=("rnn", "gru", "lstm"))
     min_count: int = flag(
-        2, "words that are there less often are unknown", low=1, formerly="least"
+        2,
+        "minimum count of a word in the training data; rarer ones are unknown",
+        low=1,
+        formerly="least",
     )
     max_len: int = flag(
-        25, "words of a sentence; the rest is cut off", low=1, formerly="longest"
+        25,
+        "maximum length of a sentence in words; the rest is cut off",
+        low=1,
+        formerly="longest",
     )
     hidden: int = flag(256, "size of the hidden state", low=1)
     embedding: int = flag(256, "size of a word's embedding", low=1)
     dropout: float = flag(
-        0.3, "dropout rate of a layer's inputs and outputs", low=0, below=1
+        0.3, "dropout rate of the inputs and outputs of each layer", low=0, below=1
     )
     learning_rate: float = flag(
-        2e-3, "Adam's initial learning rate, then half a cosine", low=0
+        2e-3, "Adam's initial learning rate, with cosine decay to 0", low=0
     )
     seeds: int = flag(6, "number of seeds", low=1)
     epochs: float = flag(4.0, "passes over the training data", low=0)
-    batch_size: int = flag(128, "sentence pairs in a batch", low=1)
+    batch_size: int = flag(128, "sentence pairs per batch", low=1)
 
 
 def rule(bleu_gain):
@@ -91,7 +90,7 @@ def source(config):
 
 
 def task(config, source, numbers):
-    """The next word of the translation, from all before it."""
+    """Prediction of the next word of the translation."""
     from dljax.models.recurrent import recurrent
     from dljax.sources.resident import updates
     from dljax.training.optimizers import adamw, warmup_cosine
@@ -112,7 +111,7 @@ def task(config, source, numbers):
 
 
 def translation_task(net, optimizer, source):
-    """Translation by any net, evaluated in both conventions."""
+    """The task of translation by `net`, scored in both conventions of BLEU."""
     from dljax.sources.examples import example_batch
     from dljax.tasks.tokens import tokens
 
@@ -129,7 +128,7 @@ def translation_task(net, optimizer, source):
 
 
 def sample_evaluator(details):
-    """Scores by sacrebleu, and in the published convention."""
+    """Scores by sacrebleu, and by BLEU in the published convention."""
     from dljax.errors import import_extra
     from dljax.metrics.bleu import translation_sample_evaluator
     from dljax.types import SampleEvaluator

@@ -1,19 +1,20 @@
-r"""Does ResNet-20 reach its published accuracy, and in half precision too?
+r"""Does ResNet-20 reach its published accuracy on CIFAR-10, also with bfloat16?
 
 Claim: "A residual net of 20 layers errs on 8.75 % of CIFAR-10's test images."
 
-That is He, Zhang, Ren, Sun 2016, table 6: an accuracy of 91.25 %. The same training
-with bfloat16 in the place of float32 stands beside it.
+The number is that of He, Zhang, Ren, Sun 2016, table 6, an accuracy of 91.25 %. The
+same training with bfloat16 instead of float32 is reported beside it.
 
     python -m experiments.reference.resnet_cifar10 --manual_dir=DIR --full
     python -m experiments.reference.resnet_cifar10 --dataset=image_folder \
         --manual_dir=DIR --resize=32
 
 As in the paper, section 4.2: SGD with momentum 0.9 and weight decay 1e-4, batches of
-128, 64k updates, the rate 0.1 divided by 10 at 32k and at 48k, images moved by up to 4
-pixels and mirrored. Differences: images are in [0, 1], without the mean of each pixel
-taken off, and 5,000 of CIFAR-10's training images are held out for validation. Not run
-at this size yet: it takes an accelerator.
+128, 64,000 updates, a learning rate of 0.1 divided by 10 after 32,000 and after 48,000
+updates, and augmentation by shifts of up to 4 pixels and by mirroring. Differences:
+images are in [0, 1], without subtraction of the per-pixel mean, and 5,000 training
+images are held out for validation. This size takes an accelerator, and has not been run
+yet.
 """
 
 import dataclasses
@@ -37,11 +38,13 @@ class Config(RunConfig):
     depth: int = flag(20, "number of layers", choices=(8, 20, 32, 44, 56, 110))
     width: int = flag(16, "channels of the first stage", low=1)
     learning_rate: float = flag(
-        0.1, "initial learning rate; times 0.1 at 1/2 and 3/4 of the steps", low=0
+        0.1,
+        "initial learning rate; divided by 10 after 1/2 and 3/4 of the updates",
+        low=0,
     )
     seeds: int = flag(8, "number of seeds", low=1)
-    steps: int = flag(64_000, "updates; 0: as many as --epochs makes", low=0)
-    batch_size: int = flag(128, "examples in a batch", low=1)
+    steps: int = flag(64_000, "updates; 0: those of --epochs", low=0)
+    batch_size: int = flag(128, "examples per batch", low=1)
 
 
 def rule(published, half):
@@ -69,14 +72,14 @@ STUDY = Study(
 
 
 def source(config):
-    """The images as they are."""
+    """Images of the data set."""
     from dljax.sources.loading import load_source
 
     return load_source(config)
 
 
 def task(config, source, numbers):
-    """Classification by a ResNet; momentum, and weight decay inside the gradient."""
+    """Classification by a ResNet, with momentum and L2 weight decay."""
     import jax.numpy as jnp
     import optax
 
