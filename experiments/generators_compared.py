@@ -8,7 +8,7 @@ update were counted once by XLA on a CPU (`OPERATIONS`), so that the numbers of 
 differ. Samples are scored in the features of a classifier of real images, by the
 Frechet distance to held-out images. The baselines are other real images (`_real`), a
 Gaussian fitted to the training images (`_gaussian`) and uniform noise (`_noise`). The
-share of each class is reported. The report shows samples beside their nearest training
+share of each class is reported. The report shows samples beside the nearest real
 images.
 
     python -m experiments.generators_compared  # 4 minutes on 2 cores

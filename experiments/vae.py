@@ -8,9 +8,9 @@ baselines are other real images (`_real`), a Gaussian fitted to the training ima
 (`_gaussian`) and uniform noise (`_noise`). beta is the weight of the KL divergence: an
 autoencoder with beta 0 has no constraint towards the prior. Code sizes of a quarter and
 of four times are reported. `nelbo` is the bound from one posterior sample per image,
-`iw_nll` the importance-weighted bound from 100. The report shows samples beside their
-nearest training images, interpolations, and decodings of a grid over the two code
-dimensions with the largest KL divergence.
+`iw_nll` the importance-weighted bound from 100. The report shows samples beside the
+nearest real images, interpolations, and decodings of a grid over the two dimensions of
+the code with the largest variance.
 
     python -m experiments.vae  # digits; 3 minutes on one core
     python -m experiments.vae --dataset=mnist --manual_dir=DIR --full
