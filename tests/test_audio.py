@@ -1,4 +1,4 @@
-"""Sound as pictures and back, a soundfont's notes, and sets of recordings."""
+"""Spectrograms and their inversion, notes of a soundfont, and sets of recordings."""
 
 import io
 import pathlib
@@ -32,10 +32,10 @@ def font():
 
 
 def test_higher_tone_is_in_higher_band():
-    found = spectrogram.mel_spectrograms([tone(hertz) for hertz in (200, 800, 3000)])
-    assert found.shape == (3, FRAMES, BANDS, 1)
-    assert found.dtype == np.uint8
-    loudest = found[:, 5:25, :, 0].astype(float).mean(1).argmax(-1)
+    images = spectrogram.mel_spectrograms([tone(hertz) for hertz in (200, 800, 3000)])
+    assert images.shape == (3, FRAMES, BANDS, 1)
+    assert images.dtype == np.uint8
+    loudest = images[:, 5:25, :, 0].astype(float).mean(1).argmax(-1)
     assert loudest[0] < loudest[1] < loudest[2]
 
 
@@ -64,16 +64,16 @@ def test_sounds_are_padded_or_cut():
 def test_ten_times_the_amplitude_is_20_decibels():
     loud, quiet = spectrogram.mel_spectrograms([tone(500), tone(500) // 10])
     middle = slice(5, 25)
-    off = loud[middle].max(1).astype(float) - quiet[middle].max(1)
-    np.testing.assert_allclose(off, 255 * 20 / spectrogram.RANGE, atol=2)
+    difference = loud[middle].max(1).astype(float) - quiet[middle].max(1)
+    np.testing.assert_allclose(difference, 255 * 20 / spectrogram.RANGE, atol=2)
 
 
 def test_griffin_lim_inverts_spectrogram(font):
     sounds = [soundfont.play(font, p, 60, rate=RATE, seconds=1.0) for p in (0, 40, 73)]
-    found = spectrogram.mel_spectrograms(sounds)
-    again = spectrogram.mel_spectrograms(spectrogram.griffin_lim(found / 255))
-    off = np.abs(again.astype(float) - found) * spectrogram.RANGE / 255
-    assert off[found > 100].mean() < 5  # decibels, where it is loud
+    images = spectrogram.mel_spectrograms(sounds)
+    inverted = spectrogram.mel_spectrograms(spectrogram.griffin_lim(images / 255))
+    decibels = np.abs(inverted.astype(float) - images) * spectrogram.RANGE / 255
+    assert decibels[images > 100].mean() < 5  # of the loud bands
 
 
 @pytest.mark.parametrize("key", [48, 60, 69])
@@ -96,18 +96,18 @@ def test_notes_cover_all_instruments_and_pitches(font):
 
 
 def test_test_notes_are_of_other_instruments(data_dir):
-    table = loading.load(location.find("notes", data_dir=data_dir))
-    parts = split_by_seed(table)(0)
-    voices = {part: set(table.arrays["voice"][rows]) for part, rows in parts.items()}
-    assert {part: len(its) for part, its in voices.items()} == {
+    dataset = loading.load(location.find("notes", data_dir=data_dir))
+    parts = split_by_seed(dataset)(0)
+    voices = {part: set(dataset.arrays["voice"][rows]) for part, rows in parts.items()}
+    assert {part: len(numbers) for part, numbers in voices.items()} == {
         "train": 96,
         "valid": 16,
         "test": 16,
     }
     assert not voices["train"] & voices["test"]
     for rows in parts.values():
-        assert set(table.arrays["label"][rows]) == set(range(16))
-    assert len(table.classes) == 16
+        assert set(dataset.arrays["label"][rows]) == set(range(16))
+    assert len(dataset.classes) == 16
 
 
 def test_spoken_digits_test_on_first_five_recordings(tmp_path):
@@ -122,7 +122,7 @@ def test_spoken_digits_test_on_first_five_recordings(tmp_path):
             member.size = file.getbuffer().nbytes
             file.seek(0)
             tar.addfile(member, file)
-    builder = SpokenDigit(data_dir=tmp_path / "made")
+    builder = SpokenDigit(data_dir=tmp_path / "data")
     for test, expected in (
         (True, [("3", "theo"), ("7", "george")]),
         (False, [("7", "george")]),
@@ -133,16 +133,16 @@ def test_spoken_digits_test_on_first_five_recordings(tmp_path):
 
 
 def test_rendered_sounds_are_audible(data_dir):
-    table = loading.load(location.find("notes", data_dir=data_dir))
-    found = image_tokens(table, levels=16, pool_width=2)
-    batch = found.gather(found.arrays, np.arange(2))
+    dataset = loading.load(location.find("notes", data_dir=data_dir))
+    source = image_tokens(dataset, levels=16, pool_width=2)
+    batch = source.gather(source.arrays, np.arange(2))
     y = np.asarray(batch["y"])
     sample = {k: np.asarray(v) for k, v in batch.items()} | {
         "prediction": y,
-        "completion": y[:, found.details.length // 2 :],
+        "completion": y[:, source.details.length // 2 :],
     }
-    renderings = found.render(sample)
-    assert found.details.length == FRAMES * BANDS // 2
+    renderings = source.render(sample)
+    assert source.details.length == FRAMES * BANDS // 2
     images = {record.title: record for record in of_kind(renderings, Images)}
     sounds = {record.title: record for record in of_kind(renderings, Audio)}
     assert images.keys() == sounds.keys() == {"real", "generated", "completed"}

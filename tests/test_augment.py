@@ -1,4 +1,4 @@
-"""Augmentation against SciPy and PyTorch, and its draws against what they should be."""
+"""Augmentation against SciPy and PyTorch, and the distributions of its draws."""
 
 import functools
 import importlib
@@ -39,9 +39,9 @@ STRENGTHS = {
 EVERY = pytest.mark.parametrize("name", list(FUNCTIONS))
 
 
-@pytest.fixture(scope="module", params=["kept", "live"])
+@pytest.fixture(scope="module", params=["stored", "live"])
 def golden(request):
-    """PyTorch's arrays: those kept in the repository, and made anew where it is."""
+    """PyTorch's arrays: those of the repository, and computed where it is installed."""
     if request.param == "live":
         pytest.importorskip("torch", reason="PyTorch is in the extra `bench`")
         return importlib.import_module("golden.make_images").make()
@@ -58,10 +58,10 @@ def close(a, b):
 
 
 def test_rotation_equals_pytorch(golden):
-    def turned(x):
+    def rotate(x):
         return augment.rotate_by(x, golden["rotate_degrees"])
 
-    y, back = jax.vjp(turned, golden["rotate_x"])
+    y, back = jax.vjp(rotate, golden["rotate_x"])
     close(y, golden["rotate_y"])
     close(back(golden["rotate_g"])[0], golden["rotate_dx"])
 
@@ -69,10 +69,10 @@ def test_rotation_equals_pytorch(golden):
 def test_shift_equals_pytorch_pad_and_crop(golden):
     down, right = golden["shift_moves"].T
 
-    def moved(x):
+    def shift(x):
         return augment.shift_by(x, down=down, right=right)
 
-    y, back = jax.vjp(moved, golden["shift_x"])
+    y, back = jax.vjp(shift, golden["shift_x"])
     np.testing.assert_array_equal(y, golden["shift_y"])
     np.testing.assert_array_equal(back(golden["shift_g"])[0], golden["shift_dx"])
 
@@ -165,17 +165,17 @@ def test_strengths_vmap_and_0_is_identity(name):
 def test_shifts_are_uniform_over_images_and_over_seeds():
     point = np.zeros((1, 7, 7, 1), np.float32)
     point[0, 3, 3] = 1
-    moved = augment.shift(KEY, jnp.repeat(jnp.asarray(point), 5000, 0), max_pixels=2)
+    shifted = augment.shift(KEY, jnp.repeat(jnp.asarray(point), 5000, 0), max_pixels=2)
     keys = jax.random.split(jax.random.key(1), 5000)
     seeds = jax.vmap(lambda key: augment.shift(key, point, max_pixels=2)[0])(keys)
-    for y in (moved, seeds):
+    for y in (shifted, seeds):
         counts = np.asarray(y[..., 0].sum(0))
         assert counts[1:6, 1:6].sum() == 5000
         assert stats.chisquare(counts[1:6, 1:6].ravel()).pvalue > 0.01
 
 
 def test_angles_are_uniform():
-    """Read from two ramps: beside the centre they are the sine and the cosine."""
+    """Angles are measured on two ramps: beside the centre they are sine and cosine."""
     ramp = np.arange(5) - 2.0
     ramps = np.stack(np.meshgrid(ramp, ramp, indexing="ij"), -1).astype(np.float32)
     x = jnp.repeat(ramps[None], 3000, 0)
@@ -189,8 +189,8 @@ def test_flip_probability_is_half():
     x = jnp.repeat(random(1, 2, 3, 1), 4000, 0)
     y = np.asarray(augment.flip(KEY, x))
     flipped = (y == np.asarray(x)[:, :, ::-1]).all((1, 2, 3))
-    kept = (y == np.asarray(x)).all((1, 2, 3))
-    assert (flipped ^ kept).all()
+    unchanged = (y == np.asarray(x)).all((1, 2, 3))
+    assert (flipped ^ unchanged).all()
     assert stats.binomtest(int(flipped.sum()), 4000).pvalue > 0.01
 
 
@@ -206,10 +206,10 @@ def test_cutout_is_clipped_square(size):
         for centre in range(side)
     }
     assert len(possible) == side
-    for found in (rows, columns):
+    for lines in (rows, columns):
         counts = dict.fromkeys(possible, 0)
-        for line in found:
-            counts[tuple(line)] += 1  # KeyError: where no square can be
+        for line in lines:
+            counts[tuple(line)] += 1  # KeyError at an impossible square
         assert stats.chisquare(list(counts.values())).pvalue > 0.01
     middles = [(a * np.arange(side)).sum(1) / a.sum(1) for a in (rows, columns)]
     assert abs(np.corrcoef(*middles)[0, 1]) < 0.06
@@ -219,11 +219,11 @@ def test_chain_applies_in_order_with_own_keys():
     x = random(3, 4, 4, 1)
     keys = []
 
-    def told(key, images):
+    def record_key(key, images):
         keys.append(tuple(np.asarray(jax.random.key_data(key))))
         return 2 * images + 1
 
-    y = augment.chain(told, lambda key, images: -told(key, images))(KEY, x)
+    y = augment.chain(record_key, lambda key, images: -record_key(key, images))(KEY, x)
     close(y, -(4 * x + 3))
     assert len({*keys, tuple(np.asarray(jax.random.key_data(KEY)))}) == 3
     np.testing.assert_array_equal(augment.chain()(KEY, x), x)

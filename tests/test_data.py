@@ -10,13 +10,14 @@ import jax
 import numpy as np
 import pytest
 from published_files import publish
+from user_errors import user_error
 
 from dljax.datasets import builders, loading
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
 from dljax.datasets.registry import REGISTRY
 from dljax.datasets.splits import split_by_seed
-from dljax.errors import DAMAGED_DATA, DISK, UserError
+from dljax.errors import DAMAGED_DATA, DISK
 from dljax.sources.resident import resident
 from dljax.sources.transforms import shuffle_pixels
 
@@ -97,13 +98,13 @@ def test_mnist_from_its_files_without_network_or_tensorflow(tmp_path, monkeypatc
     files = tmp_path / "files"
     written = idx_files(files)
     publish(monkeypatch, builders.Mnist, builders.Mnist.URL, files)
-    place = find("mnist", data_dir=str(tmp_path), manual_dir=str(files))
-    table = load(place)
+    location = find("mnist", data_dir=str(tmp_path), manual_dir=str(files))
+    dataset = load(location)
     np.testing.assert_array_equal(
-        table.arrays["image"][:30, ..., 0], written["train"][0]
+        dataset.arrays["image"][:30, ..., 0], written["train"][0]
     )
-    np.testing.assert_array_equal(table.arrays["label"][30:], written["t10k"][1])
-    parts = split_by_seed(table)(7)
+    np.testing.assert_array_equal(dataset.arrays["label"][30:], written["t10k"][1])
+    parts = split_by_seed(dataset)(7)
     assert {k: len(v) for k, v in parts.items()} == {
         "train": 27,
         "valid": 3,
@@ -113,7 +114,7 @@ def test_mnist_from_its_files_without_network_or_tensorflow(tmp_path, monkeypatc
     assert min(parts["test"]) == 30
     assert "tensorflow" not in sys.modules
     prepared = find("mnist", data_dir=str(tmp_path))  # now with no manual_dir
-    assert load(prepared).fingerprint == table.fingerprint
+    assert load(prepared).fingerprint == dataset.fingerprint
 
 
 def test_data_sets_with_equal_file_names_stay_apart(tmp_path, monkeypatch):
@@ -123,12 +124,12 @@ def test_data_sets_with_equal_file_names_stay_apart(tmp_path, monkeypatch):
         files = tmp_path / name
         written = idx_files(files, seed=seed)
         publish(monkeypatch, builder, builder.URL, files)
-        table = load(find(name, data_dir=str(tmp_path), manual_dir=str(files)))
-        for part, rows in zip(("train", "t10k"), table.parts.values(), strict=True):
+        dataset = load(find(name, data_dir=str(tmp_path), manual_dir=str(files)))
+        for part, rows in zip(("train", "t10k"), dataset.parts.values(), strict=True):
             images, labels = written[part]
-            np.testing.assert_array_equal(table.arrays["image"][rows, ..., 0], images)
-            np.testing.assert_array_equal(table.arrays["label"][rows], labels)
-    assert ", ".join(table.classes) == "o, ki, su, tsu, na, ha, ma, ya, re, wo"
+            np.testing.assert_array_equal(dataset.arrays["image"][rows, ..., 0], images)
+            np.testing.assert_array_equal(dataset.arrays["label"][rows], labels)
+    assert ", ".join(dataset.classes) == "o, ki, su, tsu, na, ha, ma, ya, re, wo"
 
 
 def test_cifar10_from_its_archive(tmp_path, monkeypatch):
@@ -150,13 +151,15 @@ def test_cifar10_from_its_archive(tmp_path, monkeypatch):
             written[batch] = (images, labels)
     url = builders.Cifar10.URL.removesuffix("cifar-10-binary.tar.gz")
     publish(monkeypatch, builders.Cifar10, url, tmp_path / "files")
-    place = find("cifar10", data_dir=str(tmp_path), manual_dir=str(tmp_path / "files"))
-    table = load(place)
+    location = find(
+        "cifar10", data_dir=str(tmp_path), manual_dir=str(tmp_path / "files")
+    )
+    dataset = load(location)
     for i, key in enumerate(("image", "label")):
         expected = np.concatenate([written[batch][i] for batch in batches])
-        np.testing.assert_array_equal(table.arrays[key], expected)
-    np.testing.assert_array_equal(table.parts["test"], np.arange(20, 24))
-    assert table.classes == (
+        np.testing.assert_array_equal(dataset.arrays[key], expected)
+    np.testing.assert_array_equal(dataset.parts["test"], np.arange(20, 24))
+    assert dataset.classes == (
         *("airplane", "automobile", "bird", "cat", "deer"),
         *("dog", "frog", "horse", "ship", "truck"),
     )
@@ -176,19 +179,18 @@ def test_checksums_equal_tfds(name):
 @pytest.mark.parametrize("name", ["mnist", "kmnist"])
 def test_a_wrong_file_is_refused(tmp_path, name):
     idx_files(tmp_path)  # not the published ones
-    place = find(name, data_dir=str(tmp_path / "d"), manual_dir=str(tmp_path))
-    with pytest.raises(UserError, match="not the published one") as raised:
-        load(place)
-    assert raised.value.code == DAMAGED_DATA
+    location = find(name, data_dir=str(tmp_path / "d"), manual_dir=str(tmp_path))
+    flag = f"--manual_dir={tmp_path}"
+    with user_error("damaged-download", flag, name, code=DAMAGED_DATA):
+        load(location)
 
 
 def test_a_damaged_prepared_set_is_named(tmp_path):
     folder = load_digits_into(tmp_path)
     record = next(folder.glob("*.array_record*"))
     record.write_bytes(record.read_bytes()[:5000])
-    with pytest.raises(UserError, match=str(folder)) as raised:
+    with user_error("damaged-dataset", folder, code=DAMAGED_DATA):
         load(find("digits", data_dir=str(tmp_path)))
-    assert raised.value.code == DAMAGED_DATA
 
 
 def load_digits_into(root: pathlib.Path) -> pathlib.Path:
@@ -196,25 +198,48 @@ def load_digits_into(root: pathlib.Path) -> pathlib.Path:
     return root / "dljax" / "digits" / "1.0.0"
 
 
+WAYS_OUT = ("--manual_dir=DIR", "--download", "--data_dir=DIR")
+
+
 @pytest.mark.parametrize(
-    ("name", "options", "says"),
+    ("name", "manual_dir", "error_id", "names"),
     [
-        ("nosuch", {}, "--dataset=nosuch"),
-        ("mnits", {}, "did you mean mnist?"),
-        ("mnist", {}, "--download"),
-        ("fashion_mnist", {"manual_dir": "nowhere"}, "train-images-idx3-ubyte.gz"),
-        ("kmnist", {}, "--manual_dir=DIR"),
-        ("cifar10", {"manual_dir": "nowhere"}, "cifar-10-binary.tar.gz"),
-        ("image_folder", {}, "--manual_dir=DIR with a folder of images"),
-        ("image_folder", {"manual_dir": "nowhere"}, "--manual_dir=nowhere"),
-        ("colloid_video", {}, "--manual_dir=DIR with bulk_water_half.zip"),
+        ("nosuch", "", "unknown-dataset", ("--dataset=nosuch", "digits")),
+        ("mnits", "", "unknown-dataset", ("--dataset=mnits", "mnist")),
+        ("mnist", "", "dataset-not-prepared", ("--dataset=mnist", *WAYS_OUT)),
+        ("kmnist", "", "dataset-not-prepared", ("--dataset=kmnist", *WAYS_OUT)),
+        (
+            "fashion_mnist",
+            "nowhere",
+            "manual-dir-incomplete",
+            ("--manual_dir=nowhere", "train-images-idx3-ubyte.gz"),
+        ),
+        (
+            "cifar10",
+            "nowhere",
+            "manual-dir-incomplete",
+            ("--manual_dir=nowhere", "cifar-10-binary.tar.gz"),
+        ),
+        (
+            "image_folder",
+            "",
+            "manual-dir-missing",
+            ("--dataset=image_folder", "--manual_dir=DIR"),
+        ),
+        (
+            "colloid_video",
+            "",
+            "manual-dir-missing",
+            ("--dataset=colloid_video", "--manual_dir=DIR", "bulk_water_half.zip"),
+        ),
+        ("image_folder", "nowhere", "no-such-directory", ("--manual_dir=nowhere",)),
     ],
 )
-def test_missing_data_set_raises_user_error(tmp_path, name, options, says):
-    with pytest.raises(UserError) as raised:
-        find(name, data_dir=str(tmp_path), **options)
-    assert raised.value.code == 2
-    assert says in str(raised.value)
+def test_missing_data_set_raises_user_error(
+    tmp_path, name, manual_dir, error_id, names
+):
+    with user_error(error_id, *names):
+        find(name, data_dir=str(tmp_path), manual_dir=manual_dir)
     assert not list(tmp_path.iterdir())
 
 
@@ -225,30 +250,29 @@ def test_no_network_raises_user_error(tmp_path, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    place = find("mnist", data_dir=str(tmp_path), download=True)
-    with pytest.raises(UserError, match="--manual_dir") as raised:
-        load(place)
-    assert raised.value.code == 2
+    location = find("mnist", data_dir=str(tmp_path), download=True)
+    with user_error("download-failed", "--download", "mnist", "--manual_dir=DIR"):
+        load(location)
 
 
 def test_unwritable_data_dir_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="--data_dir") as raised:
+    flag = f"--data_dir={tmp_path / 'file'}"
+    with user_error("data-dir-not-writable", flag, code=DISK):
         load(find("digits", data_dir=str(tmp_path / "file")))
-    assert raised.value.code == DISK
 
 
 def test_two_processes_prepare_concurrently(tmp_path, monkeypatch):
-    place = find("digits", data_dir=str(tmp_path))
+    location = find("digits", data_dir=str(tmp_path))
     generate = builders.Digits._generate_examples
 
     def slowly(builder):
         monkeypatch.undo()
-        load(place)  # another one, which is done before this one
+        load(location)  # another one, which is done before this one
         yield from generate(builder)
 
     monkeypatch.setattr(builders.Digits, "_generate_examples", slowly)
-    assert len(load(place).arrays["label"]) == 1797
+    assert len(load(location).arrays["label"]) == 1797
 
 
 @pytest.mark.parametrize("name", ["emnist", "kmnist"])
@@ -257,21 +281,21 @@ def test_a_prepared_catalogue_set_is_found(tmp_path, name):
     source = load_digits_into(tmp_path)
     (tmp_path / name).mkdir()
     source.rename(tmp_path / name / "3.0.1")
-    table = loading.load(find(name, data_dir=str(tmp_path)))
-    assert table.version == "3.0.1"
-    assert len(table.arrays["label"]) == 1797
+    dataset = loading.load(find(name, data_dir=str(tmp_path)))
+    assert dataset.version == "3.0.1"
+    assert len(dataset.arrays["label"]) == 1797
 
 
 def test_resize_equals_pillow(digits, data_dir):
     from PIL import Image
 
-    place = find("digits", data_dir=data_dir, resize=5)
-    table = load(place)
-    assert table.fingerprint != digits.fingerprint
-    assert table.arrays["image"].shape == (1797, 5, 5, 1)
+    location = find("digits", data_dir=data_dir, resize=5)
+    dataset = load(location)
+    assert dataset.fingerprint != digits.fingerprint
+    assert dataset.arrays["image"].shape == (1797, 5, 5, 1)
     image = Image.fromarray(digits.arrays["image"][7, ..., 0])
     expected = image.resize((5, 5), Image.Resampling.BILINEAR)
-    np.testing.assert_array_equal(table.arrays["image"][7, ..., 0], expected)
-    flat = load(place._replace(resize=1)).arrays["image"][:, 0, 0, 0]
+    np.testing.assert_array_equal(dataset.arrays["image"][7, ..., 0], expected)
+    flat = load(location._replace(resize=1)).arrays["image"][:, 0, 0, 0]
     means = digits.arrays["image"].mean((1, 2, 3))
     assert np.corrcoef(flat, means)[0, 1] > 0.7  # of all pixels, not of one

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from user_errors import user_error
 
 from dljax.config import RunConfig
-from dljax.errors import USAGE, UserError
 from dljax.models.mlp import mlp
 from dljax.sources import features
 from dljax.sources.features import hog, with_features, zoning
@@ -26,20 +26,21 @@ def digits(data_dir):
 
 def test_zoning_averages_zones():
     images = np.random.default_rng(0).random((3, 8, 12, 2)).astype(np.float32)
-    found = zoning(images, zones=2)
-    by_hand = [
+    features_by_zone = zoning(images, zones=2)
+    expected = [
         images[i, y : y + 4, x : x + 6, c].mean()
         for i in range(3)
         for y in (0, 4)
         for x in (0, 6)
         for c in range(2)
     ]
-    np.testing.assert_allclose(found, np.reshape(by_hand, (3, 8)), rtol=1e-6)
-    assert found.dtype == np.float32
+    expected = np.reshape(expected, (3, 8))
+    np.testing.assert_allclose(features_by_zone, expected, rtol=1e-6)
+    assert features_by_zone.dtype == np.float32
 
 
-def by_hand(image, cells):
-    """HOG of one grey image, from the paper's steps with plain loops."""
+def hog_with_loops(image, cells):
+    """HOG of one grey image (side, side), with the paper's steps as plain loops."""
     side = image.shape[0]
     image = image.astype(np.float64)
     counts, cell = np.zeros((cells, cells, 9)), side // cells
@@ -50,24 +51,26 @@ def by_hand(image, cells):
             angle = np.degrees(np.arctan2(down, right)) % 180
             size = np.hypot(down, right) / cell**2
             counts[y // cell, x // cell, int(angle // 20)] += size
-    found = []
+    blocks = []
     for y in range(cells - 1):
         for x in range(cells - 1):
             block = counts[y : y + 2, x : x + 2].ravel()
             block = np.minimum(block / np.sqrt((block**2).sum() + 1e-10), 0.2)
-            found.append(block / np.sqrt((block**2).sum() + 1e-10))
-    return np.concatenate(found)
+            blocks.append(block / np.sqrt((block**2).sum() + 1e-10))
+    return np.concatenate(blocks)
 
 
 def test_hog_equals_its_definition():
     images = np.random.default_rng(0).random((2, 16, 16, 1)).astype(np.float32)
-    found = hog(images)
-    assert found.shape == (2, 9 * 36)
-    assert found.dtype == np.float32
-    for image, histogram in zip(images, found, strict=True):
-        np.testing.assert_allclose(histogram, by_hand(image[..., 0], 4), atol=1e-5)
+    histograms = hog(images)
+    assert histograms.shape == (2, 9 * 36)
+    assert histograms.dtype == np.float32
+    for image, histogram in zip(images, histograms, strict=True):
+        np.testing.assert_allclose(
+            histogram, hog_with_loops(image[..., 0], 4), atol=1e-5
+        )
     colour = np.repeat(images, 3, axis=-1)
-    np.testing.assert_array_equal(hog(colour), found)
+    np.testing.assert_array_equal(hog(colour), histograms)
     assert hog(images, cells=2).shape == (2, 36)
 
 
@@ -85,21 +88,19 @@ def test_with_features_returns_a_source(digits, name, k):
     assert with_features(digits, name).fingerprint == source.fingerprint
     for part, rows in digits.split(1).items():
         np.testing.assert_array_equal(rows, source.split(1)[part])
-    moved = with_features(on_canvas(digits, 12), name)
-    assert moved.fingerprint != source.fingerprint
+    on_larger_canvas = with_features(on_canvas(digits, 12), name)
+    assert on_larger_canvas.fingerprint != source.fingerprint
 
 
 def test_impossible_features_raise_user_error(digits, monkeypatch):
     with pytest.raises(KeyError):
         with_features(digits, "sift")
     for compute in (lambda x: zoning(x, 3), lambda x: hog(x, cells=3)):
-        with pytest.raises(UserError, match="8x8 do not divide into 3x3"):
+        with user_error("image-not-divisible", "8x8", "3x3", "--resize=N"):
             compute(digits.arrays["image"])
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
-    with pytest.raises(UserError) as raised:
+    with user_error("extra-not-installed", "pip install 'dljax[features]'"):
         hog(digits.arrays["image"])
-    assert raised.value.code == USAGE
-    assert "pip install 'dljax[features]'" in str(raised.value)
 
 
 def test_raw_features_need_no_scikit_image(digits, monkeypatch):
@@ -119,7 +120,7 @@ def test_a_net_trains_on_features(digits):
 
 def test_subsets_are_balanced_and_nested(digits):
     labels = digits.arrays["label"]
-    seen = set()
+    subsets = set()
     for seed in range(6):
         whole = digits.split(seed)
         smaller: set[int] = set()
@@ -138,12 +139,12 @@ def test_subsets_are_balanced_and_nested(digits):
                 np.testing.assert_array_equal(parts[part], whole[part])
             np.testing.assert_array_equal(subset(digits, n).split(seed)["train"], rows)
             if n == 100:
-                seen.add(tuple(sorted(rows)))
-    assert len(seen) == 6  # seeds 0 and 5 share a fold, not a subset
+                subsets.add(tuple(sorted(rows)))
+    assert len(subsets) == 6  # seeds 0 and 5 share a fold, not a subset
     assert subset(digits, 100).fingerprint != subset(digits, 25).fingerprint
 
 
 @pytest.mark.parametrize("n", [0, 1078])
 def test_subset_larger_than_data_is_refused(digits, n):
-    with pytest.raises(UserError, match=f"^{n} training examples are asked for"):
+    with user_error("too-few-examples", n, 1077):
         subset(digits, n)

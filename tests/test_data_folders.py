@@ -7,59 +7,53 @@ import numpy as np
 import pytest
 from image_files import frame_files, image_files
 from PIL import Image
+from user_errors import user_error
 
 from dljax.config import RunConfig
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
 from dljax.datasets.splits import split_by_seed
-from dljax.errors import DAMAGED_DATA, USAGE, UserError
+from dljax.errors import DAMAGED_DATA
 from dljax.sources import loading
 
 
-def place(root, resize=0, name="image_folder"):
+def locate(root, resize=0, name="image_folder"):
     return find(name, manual_dir=str(root), resize=resize)
-
-
-def refused(root, resize=0, name="image_folder"):
-    with pytest.raises(UserError) as raised:
-        load(place(root, resize, name))
-    assert "\n" not in str(raised.value)
-    return raised.value
 
 
 @pytest.mark.parametrize(("shape", "channels"), [((6, 5), 1), ((6, 5, 3), 3)])
 def test_images_equal_pillow(tmp_path, shape, channels):
     paths = image_files(tmp_path, classes=("b c", "a"), shape=shape)
-    table = load(place(tmp_path))
-    assert table.name == "image_folder"
-    assert table.classes == ("a", "b c")
-    assert table.arrays["image"].shape == (20, 6, 5, channels)
+    dataset = load(locate(tmp_path))
+    assert dataset.name == "image_folder"
+    assert dataset.classes == ("a", "b c")
+    assert dataset.arrays["image"].shape == (20, 6, 5, channels)
     decoded = [np.asarray(Image.open(p)) for p in paths[10:] + paths[:10]]
     np.testing.assert_array_equal(
-        table.arrays["image"], np.reshape(decoded, (20, 6, 5, channels))
+        dataset.arrays["image"], np.reshape(decoded, (20, 6, 5, channels))
     )
-    np.testing.assert_array_equal(table.arrays["label"], [0] * 10 + [1] * 10)
-    assert table.arrays["image"].dtype == np.uint8
-    assert table.arrays["label"].dtype == np.int32
+    np.testing.assert_array_equal(dataset.arrays["label"], [0] * 10 + [1] * 10)
+    assert dataset.arrays["image"].dtype == np.uint8
+    assert dataset.arrays["label"].dtype == np.int32
 
 
 def test_colour_image_makes_all_rgb(tmp_path):
     first, *_ = image_files(tmp_path)
-    grey = load(place(tmp_path)).arrays["image"]
+    grey = load(locate(tmp_path)).arrays["image"]
     red = np.zeros((6, 6, 3), np.uint8)
     red[..., 0] = 200
     Image.fromarray(red).save(first)
-    images = load(place(tmp_path)).arrays["image"]
+    images = load(locate(tmp_path)).arrays["image"]
     np.testing.assert_array_equal(images[0], red)
     np.testing.assert_array_equal(images[1:], np.repeat(grey[1:], 3, axis=-1))
 
 
 def test_unsplit_folder_has_stratified_folds(tmp_path):
     image_files(tmp_path)
-    table = load(place(tmp_path))
+    dataset = load(locate(tmp_path))
     tested = []
     for seed in range(5):
-        parts = split_by_seed(table)(seed)
+        parts = split_by_seed(dataset)(seed)
         assert {k: len(v) for k, v in parts.items()} == {
             "train": 12,
             "valid": 4,
@@ -67,7 +61,7 @@ def test_unsplit_folder_has_stratified_folds(tmp_path):
         }
         assert len(set(np.concatenate(list(parts.values())))) == 20
         for rows in parts.values():
-            assert np.ptp(np.bincount(table.arrays["label"][rows])) == 0
+            assert np.ptp(np.bincount(dataset.arrays["label"][rows])) == 0
         tested += [*parts["test"]]
     assert sorted(tested) == [*range(20)]
     assert loading.load_source(
@@ -80,8 +74,8 @@ def test_train_and_test_folders_are_disjoint(tmp_path):
     test = image_files(tmp_path / "test", per_class=3, seed=1)
     (tmp_path / ".cache").mkdir()
     (tmp_path / "train/cat/notes.txt").write_text("not an image")
-    table = load(place(tmp_path))
-    parts = split_by_seed(table)(3)
+    dataset = load(locate(tmp_path))
+    parts = split_by_seed(dataset)(3)
     assert {k: len(v) for k, v in parts.items()} == {"train": 18, "valid": 2, "test": 6}
     for rows, paths in (
         (np.concatenate([parts["train"], parts["valid"]]), train),
@@ -89,19 +83,19 @@ def test_train_and_test_folders_are_disjoint(tmp_path):
     ):
         for row, path in zip(sorted(rows), paths, strict=True):
             np.testing.assert_array_equal(
-                table.arrays["image"][row, ..., 0], np.asarray(Image.open(path))
+                dataset.arrays["image"][row, ..., 0], np.asarray(Image.open(path))
             )
 
 
 def test_small_classes_keep_a_validation_image(tmp_path):
     for part in ("train", "test"):
         image_files(tmp_path / part, classes=("cat",), per_class=5)
-    parts = split_by_seed(load(place(tmp_path)))(0)
+    parts = split_by_seed(load(locate(tmp_path)))(0)
     assert {k: len(v) for k, v in parts.items()} == {"train": 4, "valid": 1, "test": 5}
 
 
 def test_folders_have_distinct_fingerprints(tmp_path):
-    """Not by the process, and not by anything that is left on disk."""
+    """The fingerprint depends on neither the process nor earlier files on disk."""
     prints = {}
     for name in ("one", "two", "one"):
         if not (tmp_path / name).exists():
@@ -111,24 +105,22 @@ def test_folders_have_distinct_fingerprints(tmp_path):
             data_dir=str(tmp_path / "data"),
             manual_dir=str(tmp_path / name),
         )
-        found = loading.load_source(config)
-        assert prints.setdefault(name, found.fingerprint) == found.fingerprint
-        assert load(place(tmp_path / name)).fingerprint == found.fingerprint
+        source = loading.load_source(config)
+        assert prints.setdefault(name, source.fingerprint) == source.fingerprint
+        assert load(locate(tmp_path / name)).fingerprint == source.fingerprint
     assert len(set(prints.values())) == 2
     assert not (tmp_path / "data").exists()
     shutil.copytree(tmp_path / "one", tmp_path / "copy")
-    assert load(place(tmp_path / "copy")).fingerprint == prints["one"]
+    assert load(locate(tmp_path / "copy")).fingerprint == prints["one"]
 
 
 def test_images_of_many_sizes_are_resized(tmp_path):
     image_files(tmp_path)
     path = tmp_path / "dog/more.png"
     Image.fromarray(np.arange(63, dtype=np.uint8).reshape(7, 9)).save(path)
-    error = refused(tmp_path)
-    assert error.code == USAGE
-    assert "--resize=N" in str(error)
-    assert f"{path} is 9x7" in str(error)
-    images = load(place(tmp_path, 4)).arrays["image"]
+    with user_error("image-sizes-differ", "--resize=N", path, "9x7"):
+        load(locate(tmp_path))
+    images = load(locate(tmp_path, 4)).arrays["image"]
     assert images.shape == (21, 4, 4, 1)
     expected = Image.open(path).resize((4, 4), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(images[-1, ..., 0], expected)
@@ -140,53 +132,58 @@ def test_a_damaged_image_is_named(tmp_path, end, damage):
     image_files(tmp_path, shape=(40, 40))
     path = tmp_path / "dog" / end
     path.write_bytes(damage(path.read_bytes()))
-    error = refused(tmp_path)
-    assert error.code == DAMAGED_DATA
-    assert str(error).startswith(f"{path}: cannot be read as an image (")
+    with user_error("damaged-image", path, code=DAMAGED_DATA):
+        load(locate(tmp_path))
 
 
 def test_images_of_16_bits_are_not_clipped(tmp_path):
     image_files(tmp_path)
     path = tmp_path / "cat/deep.png"
     Image.fromarray(np.full((6, 6), 40_000, np.uint16)).save(path)
-    error = refused(tmp_path)
-    assert error.code == USAGE
-    assert f"{path}: has more than 8 bits" in str(error)
+    with user_error("unsupported-image", path):
+        load(locate(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("write", "error_id", "names"),
     [
-        (lambda root: root.mkdir(), "no folders of images there; it needs CLASS/*.png"),
+        (lambda root: root.mkdir(), "no-class-folders", ["CLASS/*.png", "train/CLASS"]),
         (
             lambda root: image_files(root.parent, classes=(root.name,)),
-            "no folders of images there",
+            "no-class-folders",
+            ["CLASS/*.png"],
         ),
-        (lambda root: (root / "cat").mkdir(parents=True), "in its folder cat"),
-        (lambda root: image_files(root, per_class=1), "cat has 1 of the 5 images"),
-        (lambda root: image_files(root / "train"), "in its folder train"),
+        (
+            lambda root: (root / "cat").mkdir(parents=True),
+            "empty-class-folder",
+            ["cat", "png", "jpg"],
+        ),
+        (
+            lambda root: image_files(root, per_class=1),
+            "too-few-examples",
+            ["cat", 1, 5],
+        ),
+        (lambda root: image_files(root / "train"), "empty-class-folder", ["train"]),
         (
             lambda root: [
                 image_files(root / "train"),
                 image_files(root / "test", classes=("cat", "cow")),
             ],
-            "only one of train and test has the classes cow, dog",
+            "classes-differ",
+            ["cow, dog"],
         ),
         (
             lambda root: [image_files(root / p) for p in ("train", "test", "val")],
-            "has val beside train and test",
+            "unknown-split-folder",
+            ["val"],
         ),
     ],
 )
-def test_wrong_folders_raise_user_error(tmp_path, make, says):
+def test_wrong_folders_raise_user_error(tmp_path, write, error_id, names):
     root = tmp_path / "images"
-    make(root)
-    with pytest.raises(UserError) as raised:
-        place(root)
-    assert raised.value.code == USAGE
-    assert str(raised.value).startswith(f"--manual_dir={root}: ")
-    assert says in str(raised.value)
-    assert "\n" not in str(raised.value)
+    write(root)
+    with user_error(error_id, f"--manual_dir={root}", *names):
+        locate(root)
 
 
 def zip_frames(folder, path):
@@ -201,33 +198,30 @@ def test_video_reads_frames_in_order(tmp_path):
     (tmp_path / "zip").mkdir()
     zip_frames(folder, tmp_path / "zip/bulk_water_half.zip")
     for root in (folder, folder.parent, tmp_path / "zip"):
-        table = load(place(root, name="colloid_video"))
-        np.testing.assert_array_equal(table.arrays["image"][..., 0], frames)
-        assert {k: (v[0], v[-1]) for k, v in table.parts.items()} == {
+        dataset = load(locate(root, name="colloid_video"))
+        np.testing.assert_array_equal(dataset.arrays["image"][..., 0], frames)
+        assert {k: (v[0], v[-1]) for k, v in dataset.parts.items()} == {
             "train": (0, 239),
             "test": (240, 299),
         }
     path = folder / "bulk_water_100.png"
     path.write_bytes(path.read_bytes()[:500])
-    error = refused(folder, name="colloid_video")
-    assert error.code == DAMAGED_DATA
-    assert str(error).startswith(f"{path}: cannot be read")
+    with user_error("damaged-image", path, code=DAMAGED_DATA):
+        load(locate(folder, name="colloid_video"))
     path.unlink()
-    error = refused(folder, name="colloid_video")
-    assert error.code == USAGE
-    assert "299 PNG files there" in str(error)
+    names = (f"--manual_dir={folder}", "bulk_water_half.zip", 299, 300)
+    with user_error("manual-dir-incomplete", *names):
+        locate(folder, name="colloid_video")
 
 
 def test_a_damaged_zip_of_frames_is_named(tmp_path):
     path = tmp_path / "bulk_water_half.zip"
     frame_files(tmp_path / "frames", n=3)
     zip_frames(tmp_path / "frames", path)
-    error = refused(tmp_path, name="colloid_video")
-    assert error.code == DAMAGED_DATA
-    assert str(error) == f"{path}: has 3 of 300 frames"
+    with user_error("damaged-video", path, 3, 300, code=DAMAGED_DATA):
+        load(locate(tmp_path, name="colloid_video"))
     raw = path.read_bytes()
     for damaged in (raw[: len(raw) // 2], raw[:200] + b"?" + raw[201:]):
         path.write_bytes(damaged)
-        error = refused(tmp_path, name="colloid_video")
-        assert error.code == DAMAGED_DATA
-        assert str(error).startswith(f"{path}: cannot be read as a zip file (")
+        with user_error("damaged-archive", path, code=DAMAGED_DATA):
+            load(locate(tmp_path, name="colloid_video"))

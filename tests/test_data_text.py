@@ -19,9 +19,9 @@ def write(path, lines):
 
 @pytest.fixture
 def read(tmp_path, monkeypatch):
-    """Reads a set by its name from files {name: lines}."""
+    """Returns read(name, **{file name: lines}) -> ArrayDataset."""
 
-    def reads(name, **files):
+    def read_files(name, **files):
         folder = tmp_path / "files"
         folder.mkdir()
         for file, lines in files.items():
@@ -30,7 +30,7 @@ def read(tmp_path, monkeypatch):
         publish(monkeypatch, builder, builder.URL.removesuffix("input.txt"), folder)
         return load(find(name, data_dir=str(tmp_path), manual_dir=str(folder)))
 
-    return reads
+    return read_files
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_captions_have_the_parts_of_their_files(read, name, language):
         for side in (language, "en"):
             lines = [f"{side} {part} {i}\u2028odd" for i in range(count)]
             files[f"{part}.{side}.gz"] = lines
-    table = read(name, **files)
-    sizes = {part: len(rows) for part, rows in table.parts.items()}
+    dataset = read(name, **files)
+    sizes = {part: len(rows) for part, rows in dataset.parts.items()}
     assert sizes == {"train": 20, "valid": 4, "test": 5}
-    row = table.parts["test"][3]
-    found = [table.arrays[side][row].decode() for side in ("source", "target")]
-    assert found == [f"{s} test_2016_flickr 3\u2028odd" for s in (language, "en")]
+    row = dataset.parts["test"][3]
+    pair = [dataset.arrays[side][row].decode() for side in ("source", "target")]
+    assert pair == [f"{s} test_2016_flickr 3\u2028odd" for s in (language, "en")]
 
 
 @pytest.mark.parametrize(
@@ -59,27 +59,28 @@ def test_sentences_are_split_by_a_hash_of_their_source(read, name, language):
         side: [f"{side} {i % 90}" for i in range(100)] for side in (language, "eng")
     }
     stem = f"tatoeba.{language}-eng"
-    table = read(name, **{f"{stem}.{side}": lines for side, lines in sides.items()})
-    assert set(table.parts) == {"train", "valid", "test"}
-    assert sum(map(len, table.parts.values())) == 100
-    told = {
-        part: {table.arrays["source"][row] for row in rows}
-        for part, rows in table.parts.items()
+    dataset = read(name, **{f"{stem}.{side}": lines for side, lines in sides.items()})
+    assert set(dataset.parts) == {"train", "valid", "test"}
+    assert sum(map(len, dataset.parts.values())) == 100
+    sources = {
+        part: {dataset.arrays["source"][row] for row in rows}
+        for part, rows in dataset.parts.items()
     }
-    assert not told["train"] & told["test"]  # what comes twice is in one part
-    pairs = zip(table.arrays["source"], table.arrays["target"], strict=True)
+    # Repeated sources are in one part.
+    assert not sources["train"] & sources["test"]
+    pairs = zip(dataset.arrays["source"], dataset.arrays["target"], strict=True)
     assert all(s.split()[1] == t.split()[1] for s, t in pairs)
 
 
 def test_the_last_tenth_of_shakespeare_is_validated_and_tested_on(read):
     text = [f"{i:03d} to be" for i in range(100)]
-    table = read("tiny_shakespeare", **{"input.txt": text})
+    dataset = read("tiny_shakespeare", **{"input.txt": text})
     whole = "".join(f"{line}\n" for line in text)
     cut = round(0.9 * len(whole)), round(0.95 * len(whole))
-    found = {k: table.arrays["text"][rows[0]] for k, rows in table.parts.items()}
-    assert found["train"].decode() == whole[: cut[0]]
-    assert found["valid"].decode() == whole[cut[0] : cut[1]]
-    assert found["test"].decode() == whole[cut[1] :]
+    texts = {k: dataset.arrays["text"][rows[0]] for k, rows in dataset.parts.items()}
+    assert texts["train"].decode() == whole[: cut[0]]
+    assert texts["valid"].decode() == whole[cut[0] : cut[1]]
+    assert texts["test"].decode() == whole[cut[1] :]
 
 
 def test_sentences_of_reviews_have_folds_of_both_classes(read):
@@ -87,14 +88,14 @@ def test_sentences_of_reviews_have_folds_of_both_classes(read):
         f"rt-polarity.{kind}": [f"{kind} {i}" for i in range(50)]
         for kind in ("pos", "neg")
     }
-    table = read("rt_polarity", **files)
-    assert table.classes == ("negative", "positive")
-    kinds = [text.decode()[:3] for text in table.arrays["text"]]
-    assert [("neg", "pos")[label] for label in table.arrays["label"]] == kinds
-    split = split_by_seed(table)
+    dataset = read("rt_polarity", **files)
+    assert dataset.classes == ("negative", "positive")
+    kinds = [text.decode()[:3] for text in dataset.arrays["text"]]
+    assert [("neg", "pos")[label] for label in dataset.arrays["label"]] == kinds
+    split = split_by_seed(dataset)
     for rows in split(3).values():
-        assert set(table.arrays["label"][rows]) == {0, 1}
+        assert set(dataset.arrays["label"][rows]) == {0, 1}
     tests = np.concatenate(
-        [split_by_seed(table)(seed)["test"] for seed in range(table.folds)]
+        [split_by_seed(dataset)(seed)["test"] for seed in range(dataset.folds)]
     )
     assert sorted(tests) == list(range(100))

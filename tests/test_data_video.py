@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from families import table as tiny
 from image_files import frame_files
+from user_errors import user_error
 
 from dljax.config import RunConfig
 from dljax.datasets.array_dataset import ArrayDataset
-from dljax.errors import UserError
 from dljax.models.mlp import mlp
 from dljax.sources.loading import load_source
 from dljax.sources.video import COMPASS, frame_stride, moving_digits
@@ -40,8 +40,8 @@ def test_a_digit_moves_in_its_direction_and_never_leaves(digits, options):
     speeds = set()
     for row, clip, label in zip(rows, images[..., 0], labels, strict=True):
         digit = plain[row % 1797, ..., 0]
-        places = [place(frame, digit) for frame in clip]
-        steps = {tuple(step) for step in np.diff(places, axis=0)}
+        positions = [find_digit(frame, digit) for frame in clip]
+        steps = {tuple(step) for step in np.diff(positions, axis=0)}
         (step,) = steps  # a straight line at one speed
         speed = max(map(abs, step))
         assert np.divide(step, speed).tolist() == list(COMPASS[source.classes[label]])
@@ -49,14 +49,14 @@ def test_a_digit_moves_in_its_direction_and_never_leaves(digits, options):
     assert speeds == set(range(1, (size - 8) // (frames - 1) + 1))
 
 
-def place(frame, digit):
-    """Where the only window of a frame is that is the digit, all else being empty."""
+def find_digit(frame, digit):
+    """The position (top, left) of the digit in a frame that is empty elsewhere."""
     windows = np.lib.stride_tricks.sliding_window_view(frame, digit.shape)
-    (found,) = np.argwhere((windows == digit).all((2, 3)))
+    ((top, left),) = np.argwhere((windows == digit).all((2, 3)))
     rest = frame.copy()
-    rest[found[0] : found[0] + 8, found[1] : found[1] + 8] = 0
+    rest[top : top + 8, left : left + 8] = 0
     assert not rest.any()
-    return found
+    return top, left
 
 
 def test_every_clip_has_its_reversal_with_the_opposite_label(digits):
@@ -71,7 +71,7 @@ def test_every_clip_has_its_reversal_with_the_opposite_label(digits):
 
 
 def test_unordered_frames_give_at_most_half(digits):
-    """The best that can be told of a clip's frames as a set, with all labels known."""
+    """The best accuracy from a clip's frames as a set, with all labels known."""
     source = moving_digits(digits)
     test = source.split(0)["test"]
     images, labels = clips(source, test)
@@ -117,7 +117,7 @@ def test_clips_store_images_and_integers_only(digits):
 
 
 def test_small_frame_raises_user_error(digits):
-    with pytest.raises(UserError, match="8x8 need at least 23 to move over 16 frames"):
+    with user_error("frame-too-small", "--frame_size=22", "8x8", 23):
         moving_digits(digits, size=22)
 
 
@@ -139,7 +139,7 @@ def test_images_of_other_shapes_move_too():
 
 @pytest.fixture(scope="module")
 def frames():
-    """Frames whose pixels tell the time and the place."""
+    """Random frames, so that pixels identify time and position."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (300, 70, 135, 1), np.uint8)
     parts = {"train": np.arange(240), "test": np.arange(240, 300)}
@@ -152,27 +152,27 @@ def test_clips_are_crops_of_the_frames_at_a_stride(frames, size):
     assert source.classes == ("1", "2", "4", "8")
     pixels = frames.arrays["image"].astype(np.float64)[..., 0] / 255
     mean = 64 // size
-    known = {}
+    crops_by_sums = {}
     for x in (0, 64):
         tiles = pixels[:, :64, x : x + 64].reshape(300, size, mean, size, mean)
         for time, crop in enumerate(tiles.mean((2, 4))):
-            known[levels(crop, mean)] = (x, time, crop)
+            crops_by_sums[integer_sums(crop, mean)] = (x, time, crop)
     borders = {"train": (0, 180), "valid": (180, 240), "test": (240, 300)}
     for part, (begin, end) in borders.items():
         rows = source.split(0)[part]
         images, labels = clips(source, rows[:: max(1, len(rows) // 60)])
         assert images.shape[1:] == (8, size, size, 1)
         for clip, label in zip(images[..., 0], labels, strict=True):
-            found = [known[levels(frame, mean)] for frame in clip]
-            places, times, crops = zip(*found, strict=True)
+            sources = [crops_by_sums[integer_sums(frame, mean)] for frame in clip]
+            positions, times, crops = zip(*sources, strict=True)
             np.testing.assert_allclose(clip, crops, rtol=1e-6)
-            assert len(set(places)) == 1
+            assert len(set(positions)) == 1
             assert set(np.diff(times)) == {(1, 2, 4, 8)[label]}
             assert begin <= times[0] < times[-1] < end
 
 
-def levels(crop, mean):
-    """What a crop is found by: the sums that it is the means of."""
+def integer_sums(crop, mean):
+    """A hashable key of a crop: the integer sums of pixels behind its means."""
     return np.rint(crop * 255.0 * mean**2).astype(int).tobytes()
 
 
@@ -198,9 +198,9 @@ def test_clips_of_another_size_are_other_data(frames):
     prints = {frame_stride(frames, size=size).fingerprint for size in (64, 32, 32)}
     assert len(prints) == 2
     for size in (48, 128):
-        with pytest.raises(UserError, match=f"--resize={size}: clips are 64x64"):
+        with user_error("frame-size-not-reachable", f"--resize={size}", "64x64", 32):
             frame_stride(frames, size=size)
-    with pytest.raises(UserError, match="of frames of 70x135"):
+    with user_error("frame-size-not-reachable", "--resize=64", "70x135"):
         frame_stride(frames, crop=128)
 
 
@@ -223,16 +223,20 @@ def test_a_net_trains_on_clips_and_without_their_order_is_at_chance(digits):
         batch = source.gather(arrays, rows)
         return {**batch, "image": batch["image"].mean(1)}
 
-    right = {}
+    accuracy = {}
     for name, gather in {"flat": source.gather, "mean": averaged}.items():
-        seen = source._replace(gather=gather)
+        clips_or_means = source._replace(gather=gather)
         rows = jnp.zeros(1, jnp.int32)
         example = gather(jax.device_put(source.arrays), rows)["image"]
         task = classification(mlp((16,), 2), adamw(0.01), example=example)
-        program = programs.make_program(task, seen, [0], strategy="map", batch_size=64)
+        program = programs.make_program(
+            task, clips_or_means, [0], strategy="map", batch_size=64
+        )
         state = program.init()
         state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 60)
         sums = program.evaluate(state, "test")["accuracy"]
-        right[name] = float(sums[0][0] / sums[1][0])
-    assert right["flat"] > 0.95
-    assert right["mean"] == pytest.approx(0.5, abs=0.02)  # but for the sums' rounding
+        accuracy[name] = float(sums[0][0] / sums[1][0])
+    assert accuracy["flat"] > 0.95
+    assert accuracy["mean"] == pytest.approx(
+        0.5, abs=0.02
+    )  # but for the sums' rounding

@@ -1,4 +1,4 @@
-"""Mixup: what it mixes, by which shares, and a task that learns from it."""
+"""Mixup: shares, partners, the mixed loss, and traced strengths."""
 
 import functools
 
@@ -30,14 +30,14 @@ def test_mixup_mixes_images_and_labels_alike_by_a_beta_share():
     n = 6
     one_hot = jnp.eye(n).reshape(n, 2, 3, 1)
 
-    def mixed(key):
+    def mix(key):
         return augment.mixup(key, one_hot, jnp.arange(n), alpha=0.4, classes=n)
 
     keys = jax.random.split(KEY, 2000)
-    images, labels = (np.asarray(y) for y in jax.vmap(mixed)(keys))
+    images, labels = (np.asarray(y) for y in jax.vmap(mix)(keys))
     close(images.reshape(labels.shape), labels)
     close(labels.sum(2), np.ones((2000, n)))
-    close(labels.sum(1), np.ones((2000, n)))  # every image is once the other one
+    close(labels.sum(1), np.ones((2000, n)))  # every image is the partner once
     own = np.diagonal(labels, axis1=1, axis2=2)
     share = own.min(1)  # an image that is its own partner has 1
     share = share[share < 1]
@@ -57,25 +57,25 @@ def task(**options):
 
 def test_a_task_that_mixes_costs_the_mixed_loss():
     """share * loss(one label) + (1 - share) * loss(the other's), after augmentation."""
-    seen = {}
+    calls = {}
 
     def double(key, images):
-        seen["augment"] = jax.random.key_data(key)
+        calls["augment"] = jax.random.key_data(key)
         return 2 * images
 
     def mix(key, images, labels):
-        seen["mix"] = jax.random.key_data(key)
-        seen["images"], seen["labels"] = augment.mixup(
+        calls["mix"] = jax.random.key_data(key)
+        calls["images"], calls["labels"] = augment.mixup(
             key, images, labels, alpha=1.0, classes=4
         )
-        return seen["images"], seen["labels"]
+        return calls["images"], calls["labels"]
 
     mixing, plain = task(augment=double, mix=mix), task()
     params, state = plain.init(KEY)
     loss, _ = mixing.turns[0].loss(params, state, BATCH, KEY, 0)
-    assert (seen["augment"] != seen["mix"]).any()
-    share = np.asarray(seen["labels"])
-    x, y = seen["images"], 0.0
+    assert (calls["augment"] != calls["mix"]).any()
+    share = np.asarray(calls["labels"])
+    x, y = calls["images"], 0.0
     for label in range(4):
         batch = {"image": x, "label": jnp.full(6, label), "weight": share[:, label]}
         y += plain.metrics(params, state, batch, None)["loss"][0]
@@ -106,15 +106,15 @@ def test_strengths_are_an_array_axis_of_a_program(strategy):
     rng = np.random.default_rng(0)
     images = rng.random((140, 3, 4, 1)).astype(np.float32)
     source = table({"image": images, "label": rng.integers(0, 4, 140)})
-    strengths = {"most": [0, 1, 2], "alpha": [0.0, 0.4, 1.0]}
+    strengths = {"max_pixels": [0, 1, 2], "alpha": [0.0, 0.4, 1.0]}
 
     def make(numbers):
         return task(
-            augment=functools.partial(augment.shift, max_pixels=numbers["most"]),
+            augment=functools.partial(augment.shift, max_pixels=numbers["max_pixels"]),
             mix=functools.partial(augment.mixup, alpha=numbers["alpha"], classes=4),
         )
 
-    def trained(task, runs, strategy, numbers=None):
+    def train(task, runs, strategy, numbers=None):
         program = programs.make_program(
             task, source, [5] * runs, strategy=strategy, batch_size=16, numbers=numbers
         )
@@ -122,13 +122,13 @@ def test_strengths_are_an_array_axis_of_a_program(strategy):
         state, _ = program.train_steps(state, program.shuffle(state, 0), 0, 5)
         return program.to_host(state).params
 
-    together = trained(make, 3, strategy, strengths)
+    together = train(make, 3, strategy, strengths)
     alone = [
-        trained(make(dict(zip(strengths, pair, strict=True))), 1, "map")
+        train(make(dict(zip(strengths, pair, strict=True))), 1, "map")
         for pair in zip(*strengths.values(), strict=True)
     ]
     stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves), *alone)
     jax.tree.map(close, together, stacked)
     kernels = stacked["net"]["Dense_0"]["kernel"]
     assert np.abs(kernels[0] - kernels[1]).max() > 1e-3
-    jax.tree.map(close, alone[0], trained(task(), 1, "map"))
+    jax.tree.map(close, alone[0], train(task(), 1, "map"))

@@ -1,14 +1,14 @@
-"""Music: what it sounds like in numbers, chords as numbers, and files to be heard."""
+"""Music: harmony statistics, chords as tokens, and MIDI and WAV files."""
 
 import numpy as np
 import pytest
 from piano_rolls import random_rolls, write_mat
+from user_errors import user_error
 
 from dljax.config import RunConfig
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
 from dljax.datasets.piano_roll import KEYS, LOWEST
-from dljax.errors import UserError
 from dljax.metrics.harmony import LAGS, Chain, distance, histograms
 from dljax.reporting import audio_files
 from dljax.sources import loading
@@ -16,10 +16,11 @@ from dljax.sources.piano_rolls import chords, next_frames
 
 
 def roll(*steps):
-    made = np.zeros((len(steps), KEYS), np.uint8)
-    for row, keys in zip(made, steps, strict=True):
+    """uint8 (steps, 88): the keys that sound at each step."""
+    keys_by_step = np.zeros((len(steps), KEYS), np.uint8)
+    for row, keys in zip(keys_by_step, steps, strict=True):
         row[list(keys)] = 1
-    return made
+    return keys_by_step
 
 
 def test_intervals_are_counted_at_once_and_over_time():
@@ -42,53 +43,51 @@ def test_distance_is_invariant_to_transposition():
 
 def test_markov_chain_uses_observed_transitions_only():
     rng = np.random.default_rng(0)
-    heard = [rng.random((30, KEYS)) < 0.02 for _ in range(3)]
-    made = Chain(heard).draw(heard[0][0], 50, rng)
+    training = [rng.random((30, KEYS)) < 0.02 for _ in range(3)]
+    generated = Chain(training).draw(training[0][0], 50, rng)
     changes = {
         (a.tobytes(), b.tobytes())
-        for r in heard
+        for r in training
         for a, b in zip(r, r[1:], strict=False)
     }
     begins = {change[0] for change in changes}
-    for a, b in zip(made, made[1:], strict=False):
+    for a, b in zip(generated, generated[1:], strict=False):
         assert (a.tobytes(), b.tobytes()) in changes or a.tobytes() not in begins
 
 
 def test_unseen_chords_map_to_the_nearest(tmp_path):
     write_mat(tmp_path, random_rolls())
     source = next_frames(load(find("piano_roll", manual_dir=str(tmp_path))))
-    found = chords(source)
-    frames = found.details.frames
+    chord_source = chords(source)
+    frames = chord_source.details.frames
     assert chords(source, max_len=4).arrays["chord"].shape[1] == 5
     for part in ("train", "test"):
         rows = source.split(0)[part]
-        batch = found.gather(found.arrays, rows)
+        batch = chord_source.gather(chord_source.arrays, rows)
         real = source.gather(source.arrays, rows)
-        there = np.asarray(batch["y_mask"]) > 0
-        said, true = (
-            frames[batch["y"]][there],
-            np.asarray(real["y"])[there],
-        )
+        mask = np.asarray(batch["y_mask"]) > 0
+        mapped, true = frames[batch["y"]][mask], np.asarray(real["y"])[mask]
         if part == "train":
-            np.testing.assert_array_equal(said, true)
+            np.testing.assert_array_equal(mapped, true)
         else:
-            apart = np.abs(frames[None].astype(int) - true[:, None]).sum(-1)
-            np.testing.assert_array_equal(np.abs(said - true).sum(-1), apart.min(1))
+            distances = np.abs(frames[None].astype(int) - true[:, None]).sum(-1)
+            nearest = distances.min(1)
+            np.testing.assert_array_equal(np.abs(mapped - true).sum(-1), nearest)
         np.testing.assert_array_equal(batch["x"], real["x"][:, 0])
         decoder_inputs, y = batch["decoder_inputs"], batch["y"]
         np.testing.assert_array_equal(decoder_inputs[:, 1:], y[:, :-1])
-    renderings = found.render({**batch, "prediction": decoder_inputs[:, :3]})
+    renderings = chord_source.render({**batch, "prediction": decoder_inputs[:, :3]})
     pieces = {record.role: record.rolls for record in renderings}
     np.testing.assert_array_equal(
-        pieces["real"][there[:, :3]], real["y"][:, :3][there[:, :3]]
+        pieces["real"][mask[:, :3]], real["y"][:, :3][mask[:, :3]]
     )
     assert pieces["generated"].shape == pieces["real"].shape == (len(rows), 3, KEYS)
-    assert not pieces["generated"][~there[:, :3]].any()
+    assert not pieces["generated"][~mask[:, :3]].any()
 
 
 def test_data_set_without_music_is_refused(data_dir):
     images = loading.load_source(RunConfig(data_dir=data_dir))
-    with pytest.raises(UserError, match="--dataset=digits: has no music"):
+    with user_error("dataset-wrong-kind", "--dataset=digits"):
         chords(images)
 
 
@@ -96,10 +95,10 @@ def test_midi_files_have_the_notes_and_wav_files_their_pitch(tmp_path):
     pretty_midi = pytest.importorskip("pretty_midi")
     import scipy.io.wavfile
 
-    held = roll([48], [48], [48, 52], [])  # A4 for three steps
-    found = audio_files.write_piano_rolls({"real": held, "a/b": held}, tmp_path)
-    assert [s["name"] for s in found] == ["real", "a/b"]
-    assert all(s["data"].startswith("data:audio/wav;base64,") for s in found)
+    piece = roll([48], [48], [48, 52], [])  # A4 for three steps
+    sounds = audio_files.write_piano_rolls({"real": piece, "a/b": piece}, tmp_path)
+    assert [s["name"] for s in sounds] == ["real", "a/b"]
+    assert all(s["data"].startswith("data:audio/wav;base64,") for s in sounds)
     (piano,) = pretty_midi.PrettyMIDI(str(tmp_path / "a_b.mid")).instruments
     notes = sorted((n.pitch - LOWEST, n.start, n.end) for n in piano.notes)
     assert notes == [(48, 0, 0.75), (52, 0.5, 0.75)]
@@ -118,8 +117,8 @@ def test_probabilities_are_not_rendered_as_sound(tmp_path):
 @pytest.mark.long
 def test_chorales_come_with_music21(data_dir):
     pytest.importorskip("music21")
-    its = load(find("chorales", data_dir=data_dir))
-    assert 300 < len(its.arrays["roll"]) < 410
-    assert {"train", "valid", "test"} == set(its.parts)
-    voices = its.arrays["roll"].sum(-1)
+    dataset = load(find("chorales", data_dir=data_dir))
+    assert 300 < len(dataset.arrays["roll"]) < 410
+    assert {"train", "valid", "test"} == set(dataset.parts)
+    voices = dataset.arrays["roll"].sum(-1)
     assert 3 < np.mean(voices[voices > 0]) <= 4.2

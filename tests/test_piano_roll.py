@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import scipy.io
 from piano_rolls import random_rolls, write_mat
+from user_errors import user_error
 
 from dljax.config import RunConfig
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
-from dljax.errors import DAMAGED_DATA, UserError
+from dljax.errors import DAMAGED_DATA
 from dljax.models.recurrent import recurrent
 from dljax.sources import examples, loading
 from dljax.tasks.next_frame import next_frame
@@ -28,17 +29,17 @@ def music(folder):
 
 
 def test_a_file_has_its_pieces_in_its_own_parts(folder):
-    table = load(find("piano_roll", manual_dir=str(folder)))
-    assert table.arrays["roll"].shape == (6, 7, 88)
-    np.testing.assert_array_equal(table.arrays["length"], [5, 3, 7, 4, 2, 6])
+    dataset = load(find("piano_roll", manual_dir=str(folder)))
+    assert dataset.arrays["roll"].shape == (6, 7, 88)
+    np.testing.assert_array_equal(dataset.arrays["length"], [5, 3, 7, 4, 2, 6])
     assert {k: list(v) for k, v in music(folder).split(3).items()} == {
         "train": [0, 1, 2],
         "valid": [3],
         "test": [4, 5],
     }
     for row, piece in zip((0, 1, 2), random_rolls()["traindata"], strict=True):
-        np.testing.assert_array_equal(table.arrays["roll"][row, : len(piece)], piece)
-        assert not table.arrays["roll"][row, len(piece) :].any()
+        np.testing.assert_array_equal(dataset.arrays["roll"][row, : len(piece)], piece)
+        assert not dataset.arrays["roll"][row, len(piece) :].any()
 
 
 def test_a_column_of_pieces_is_read_as_a_row_is(folder, tmp_path):
@@ -46,18 +47,18 @@ def test_a_column_of_pieces_is_read_as_a_row_is(folder, tmp_path):
     scipy.io.savemat(
         folder / "music.mat", {name: cells[name].T for name in random_rolls()}
     )
-    table = load(find("piano_roll", manual_dir=str(folder)))
-    np.testing.assert_array_equal(table.arrays["length"], [5, 3, 7, 4, 2, 6])
+    dataset = load(find("piano_roll", manual_dir=str(folder)))
+    np.testing.assert_array_equal(dataset.arrays["length"], [5, 3, 7, 4, 2, 6])
 
 
 def test_image_experiment_refuses_music(folder):
-    with pytest.raises(UserError, match="piano_roll: has no images"):
+    with user_error("dataset-wrong-kind", "--dataset=piano_roll"):
         examples.image_example(music(folder))
 
 
 def test_next_frame_is_predicted_from_earlier_frames(folder):
-    made = music(folder)
-    batch = made.gather(made.arrays, np.array([2, 4]))
+    source = music(folder)
+    batch = source.gather(source.arrays, np.array([2, 4]))
     piece, short = random_rolls()["traindata"][2], random_rolls()["testdata"][0]
     np.testing.assert_array_equal(batch["x"][0], piece[:-1])
     np.testing.assert_array_equal(batch["y"][0], piece[1:])
@@ -66,13 +67,13 @@ def test_next_frame_is_predicted_from_earlier_frames(folder):
 
 
 def test_nats_are_pooled_over_the_frames_of_all_pieces(folder):
-    made = music(folder)
+    source = music(folder)
     net = recurrent("many_to_many", "rnn", 5, 88)
     task = next_frame(net, adamw(0.01), example=jnp.zeros((1, 6, 88)))
     params, model_state = task.init(jax.random.key(0))
-    batch = made.gather(made.arrays, np.array([1, 5, 0]))
+    batch = source.gather(source.arrays, np.array([1, 5, 0]))
     weight = jnp.array([1.0, 1.0, 0.0])
-    found = task.metrics(params, model_state, {**batch, "weight": weight}, None)
+    metrics = task.metrics(params, model_state, {**batch, "weight": weight}, None)
     total, frames, both, either = 0.0, 0, 0, 0
     for piece in (random_rolls()["traindata"][1], random_rolls()["testdata"][1]):
         alone = {"x": piece[None, :-1].astype(np.float32)}
@@ -82,39 +83,51 @@ def test_nats_are_pooled_over_the_frames_of_all_pieces(folder):
         frames += len(y)
         both += ((p > 0.5) & (y > 0)).sum()
         either += ((p > 0.5) | (y > 0)).sum()
-    np.testing.assert_allclose(found["nll"][0], total, rtol=1e-5)
-    assert found["nll"][1] == frames
-    np.testing.assert_array_equal(found["accuracy"], (both, either))
+    np.testing.assert_allclose(metrics["nll"][0], total, rtol=1e-5)
+    assert metrics["nll"][1] == frames
+    np.testing.assert_array_equal(metrics["accuracy"], (both, either))
     loss, _ = task.turns[0].loss(params, model_state, batch, jax.random.key(1), 0)
     assert np.isfinite(loss)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("change", "error_id", "names"),
     [
-        (lambda f: (f / "music.mat").unlink(), "there is none"),
-        (lambda f: write_mat(f, random_rolls(), "b.mat"), "there is b.mat, music.mat"),
+        (
+            lambda f: (f / "music.mat").unlink(),
+            "manual-dir-incomplete",
+            ("--manual_dir=", ".mat"),
+        ),
+        (
+            lambda f: write_mat(f, random_rolls(), "b.mat"),
+            "manual-dir-incomplete",
+            ("--manual_dir=", "b.mat", "music.mat"),
+        ),
         (
             lambda f: write_mat(f, {"traindata": [np.zeros((3, 88))]}),
-            "no cell validdata",
+            "unsupported-mat-file",
+            ("music.mat", "validdata"),
         ),
         (
             lambda f: write_mat(f, random_rolls() | {"testdata": [np.zeros((3, 12))]}),
-            "no cell testdata",
+            "unsupported-mat-file",
+            ("music.mat", "testdata", 88),
         ),
     ],
 )
-def test_wrong_folder_raises_user_error(folder, spoil, says):
-    spoil(folder)
-    with pytest.raises(UserError, match=says) as raised:
+def test_wrong_folder_raises_user_error(folder, change, error_id, names):
+    change(folder)
+    with user_error(error_id, folder, *names):
         load(find("piano_roll", manual_dir=str(folder)))
-    assert "\n" not in str(raised.value)
 
 
 def test_damaged_file_raises_user_error(folder):
-    (folder / "music.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
-    with pytest.raises(UserError, match="music.mat: cannot be read") as raised:
+    path = folder / "music.mat"
+    path.write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+    with user_error("damaged-mat-file", path, code=DAMAGED_DATA):
         load(find("piano_roll", manual_dir=str(folder)))
-    assert raised.value.code == DAMAGED_DATA
-    with pytest.raises(UserError, match="--resize"):
+
+
+def test_resize_without_images_raises_user_error(folder):
+    with user_error("resize-without-images", "--resize=8", "piano_roll"):
         load(find("piano_roll", manual_dir=str(folder), resize=8))

@@ -80,7 +80,7 @@ def test_every_kind_is_stored_without_loss(tmp_path):
 
 
 @pytest.mark.parametrize("entries", [{}, {"index": "[[{}]]"}, {"index": "["}])
-def test_another_file_is_refused_in_a_line(tmp_path, entries):
+def test_another_file_raises_user_error(tmp_path, entries):
     path = tmp_path / "samples.npz"
     np.savez(path, **{name: np.array(text) for name, text in entries.items()})
     with user_error("damaged-samples", path, code=DAMAGED_DATA):
@@ -89,36 +89,36 @@ def test_another_file_is_refused_in_a_line(tmp_path, entries):
 
 def test_every_kind_is_drawn():
     figures = sample_figures
-    shown = {"a": RECORDS, "b": RECORDS}
-    images = figures.draw_images(shown)
+    renderings = {"a": RECORDS, "b": RECORDS}
+    images = figures.draw_images(renderings)
     rows = [axis.get_ylabel() for axis in images.axes[::2]]
-    assert rows == ["real", "a\ngenerated", "b\ngenerated"]  # real ones once
+    assert rows == ["real", "a\ngenerated", "b\ngenerated"]  # the real images once
     assert [axis.get_title() for axis in images.axes[2:4]] == ["cat", "dog"]
     upright = images.axes[2].get_images()[0].get_array()
     np.testing.assert_allclose(upright, np.rot90(1 - PIXELS[0, ..., 0]))
-    predictions = figures.draw_predictions(shown)
+    predictions = figures.draw_predictions(renderings)
     assert [axis.get_title() for axis in predictions.axes[:2]] == ["cat", "dog ≠ cat"]
-    maps = figures.draw_pixel_maps(shown)  # the same of both networks
+    maps = figures.draw_pixel_maps(renderings)  # the maps of both networks are equal
     assert [axis.get_ylabel() for axis in maps.axes[::2]] == (
         ["image", "gradient", "mask"]
     )
-    planes = figures.draw_code_planes(shown)
+    planes = figures.draw_code_planes(renderings)
     assert [axis.get_title() for axis in planes.axes] == ["a", "b"]
-    texts = figures.list_texts(shown)
+    texts = figures.list_texts(renderings)
     assert texts[0] == {
         "real": {"source": "wie groß?"},
         "generated": {"a": "how\nbig?", "b": "how\nbig?"},
     }
-    names = [name for name, _ in audio_figures.select_sounds(shown)]
+    names = [name for name, _ in audio_figures.select_sounds(renderings)]
     assert names == ["a, generated: cat dog", "b, generated: cat dog"]
-    assert len(figures.draw_alignments(shown).axes) == 2
-    rolls = audio_figures.select_piano_rolls(shown)
+    assert len(figures.draw_alignments(renderings).axes) == 2
+    rolls = audio_figures.select_piano_rolls(renderings)
     assert list(rolls) == ["real", "a", "b"]
     assert len(audio_figures.draw_piano_rolls(rolls).axes) == 3
 
 
-def test_what_is_not_there_is_not_drawn():
-    shown = {"a": ()}
+def test_absent_kinds_are_not_drawn():
+    renderings = {"a": ()}
     for draw in (
         sample_figures.draw_images,
         sample_figures.draw_predictions,
@@ -126,7 +126,7 @@ def test_what_is_not_there_is_not_drawn():
         sample_figures.draw_code_planes,
         sample_figures.draw_alignments,
     ):
-        assert draw(shown) is None
+        assert draw(renderings) is None
     assert audio_figures.draw_piano_rolls({}) is None
-    assert sample_figures.list_texts(shown) == []
-    assert audio_figures.select_sounds(shown) == []
+    assert sample_figures.list_texts(renderings) == []
+    assert audio_figures.select_sounds(renderings) == []

@@ -1,11 +1,11 @@
-"""What a source is made of another one: places, the shapes that networks see."""
+"""Transforms of sources, and example batches."""
 
 import numpy as np
 import pytest
+from user_errors import user_error
 
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
-from dljax.errors import UserError
 from dljax.sources.examples import image_example
 from dljax.sources.resident import resident
 from dljax.sources.transforms import on_canvas
@@ -23,7 +23,7 @@ def test_image_example_refuses_clips(digits):
     example, classes = image_example(images)
     assert example.shape == (1, 8, 8, 1)
     assert classes == 10
-    with pytest.raises(UserError, match="has clips, and this takes images"):
+    with user_error("dataset-wrong-kind", "--dataset=digits-moving"):
         image_example(clips)
 
 

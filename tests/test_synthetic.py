@@ -1,4 +1,4 @@
-"""The adding problem and the copy task: what they ask, what is had for nothing."""
+"""The adding problem and the copy task: targets and trivial baselines."""
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,14 @@ def batch(source, rows):
 
 
 def test_adding_sums_the_two_marked_numbers():
-    made = batch(adding(30), np.arange(500))
-    values, marks = made["x"][..., 0], made["x"][..., 1]
-    assert made["x"].shape == (500, 30, 2)
+    examples = batch(adding(30), np.arange(500))
+    values, marks = examples["x"][..., 0], examples["x"][..., 1]
+    assert examples["x"].shape == (500, 30, 2)
     assert ((values >= 0) & (values < 1)).all()
     np.testing.assert_array_equal(marks.sum(1), 2)
-    np.testing.assert_allclose((values * marks).sum(1, keepdims=True), made["y"], 1e-6)
+    np.testing.assert_allclose(
+        (values * marks).sum(1, keepdims=True), examples["y"], 1e-6
+    )
     assert marks.mean(0).min() > 0  # anywhere
 
 
@@ -33,13 +35,13 @@ def test_constant_one_has_an_error_of_a_sixth():
 
 
 def test_copying_repeats_the_first_symbols():
-    made = batch(copying(7), np.arange(50))
-    assert made["x"].shape == made["y"].shape == (50, 27)
-    np.testing.assert_array_equal(made["y"][:, -10:], made["x"][:, :10])
-    assert (made["y"][:, :-10] == 0).all()
-    assert set(np.unique(made["x"][:, :10])) == set(range(1, 9))
-    assert (made["x"][:, 10:16] == 0).all()
-    assert (made["x"][:, 16:] == 9).all()
+    examples = batch(copying(7), np.arange(50))
+    assert examples["x"].shape == examples["y"].shape == (50, 27)
+    np.testing.assert_array_equal(examples["y"][:, -10:], examples["x"][:, :10])
+    assert (examples["y"][:, :-10] == 0).all()
+    assert set(np.unique(examples["x"][:, :10])) == set(range(1, 9))
+    assert (examples["x"][:, 10:16] == 0).all()
+    assert (examples["x"][:, 16:] == 9).all()
 
 
 @pytest.mark.parametrize("source", [adding(8), copying(8)])

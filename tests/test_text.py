@@ -1,14 +1,15 @@
-"""Text: vocabularies, sources, own files, and every mistake in one line."""
+"""Text: vocabularies, sources, the user's files, and one-line errors."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from user_errors import user_error
 
 from dljax.datasets.array_dataset import ArrayDataset
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
-from dljax.errors import UserError, import_extra
+from dljax.errors import DAMAGED_DATA, USAGE, import_extra
 from dljax.models.mlp import bag_of_words
 from dljax.models.recurrent import recurrent
 from dljax.rendering import Texts, of_kind
@@ -51,8 +52,8 @@ def test_each_fold_has_a_vocabulary_of_its_own_training_data():
         "text": np.array([t.encode() for t in lines]),
         "label": np.tile(np.array([0, 1], np.int32), 20),
     }
-    of = ArrayDataset("mine", "1", arrays, {"train": np.arange(40)}, ("a", "b"))
-    source = sentences.labelled_sentences(of)
+    dataset = ArrayDataset("mine", "1", arrays, {"train": np.arange(40)}, ("a", "b"))
+    source = sentences.labelled_sentences(dataset)
     tested = []
     for seed in range(6):
         parts = source.split(seed)
@@ -86,11 +87,11 @@ def test_batch_decodes_to_its_sentences():
 def test_bag_of_words_ignores_order_and_padding():
     net = bag_of_words(9, 2)
     x = np.array([[4, 5, 6, 0], [6, 4, 5, 0], [5, 5, 8, 4]], np.int32)
-    given = {"x": x, "mask": (x > 0).astype(np.float32)}
-    params, _ = net.init(jax.random.key(0), given)
+    batch = {"x": x, "mask": (x > 0).astype(np.float32)}
+    params, _ = net.init(jax.random.key(0), batch)
     weights = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
     params = {"Embed_0": {"embedding": weights}, "bias": params["bias"] + 1}
-    y, _ = net.apply(params, {}, given, key=None, train=False)
+    y, _ = net.apply(params, {}, batch, key=None, train=False)
     counts = np.stack([np.bincount(row[row > 0], minlength=9) for row in x])
     np.testing.assert_allclose(y, counts @ weights + 1, rtol=1e-5)
 
@@ -100,23 +101,23 @@ def test_pooling_ignores_padding(pool):
     options = {"vocabulary": 9, "embedding": 4, "bidirectional": True, "pool": pool}
     net = recurrent("many_to_one", "gru", 5, 2, **options)
     x = np.array([[4, 5, 6], [6, 4, 0]], np.int32)
-    given = {"x": x, "mask": (x > 0).astype(np.float32)}
-    params, _ = net.init(jax.random.key(0), given)
-    wide = {name: np.pad(array, ((0, 0), (0, 2))) for name, array in given.items()}
-    a, b = (net.apply(params, {}, g, key=None, train=False)[0] for g in (given, wide))
+    batch = {"x": x, "mask": (x > 0).astype(np.float32)}
+    params, _ = net.init(jax.random.key(0), batch)
+    wide = {name: np.pad(array, ((0, 0), (0, 2))) for name, array in batch.items()}
+    a, b = (net.apply(params, {}, g, key=None, train=False)[0] for g in (batch, wide))
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 @pytest.mark.parametrize("max_len", [0, 2])
 def test_shuffled_sentences_have_the_same_words(max_len):
-    plain, moved = (
+    plain, shuffled = (
         sentences.labelled_sentences(table(), shuffled=s, max_len=max_len)
         for s in (False, True)
     )
-    a, b = plain.arrays["x"], moved.arrays["x"]
+    a, b = plain.arrays["x"], shuffled.arrays["x"]
     assert (a != b).any()
     np.testing.assert_array_equal(np.sort(a), np.sort(b))
-    assert plain.fingerprint != moved.fingerprint
+    assert plain.fingerprint != shuffled.fingerprint
 
 
 def test_long_sentences_are_truncated():
@@ -137,27 +138,27 @@ def pairs(**options):
 
 
 def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
-    found = pairs()
-    batch = found.gather(found.arrays, jnp.array([2, 31]))
+    source = pairs()
+    batch = source.gather(source.arrays, jnp.array([2, 31]))
     np.testing.assert_array_equal(batch["decoder_inputs"][:, 0], vocabulary.BEGIN)
     np.testing.assert_array_equal(batch["decoder_inputs"][:, 1:], batch["y"][:, :-1])
     np.testing.assert_array_equal(batch["y"][:, 6], vocabulary.END)
-    assert batch["y"][1, 1] == vocabulary.UNKNOWN  # it is not in the training data
+    assert batch["y"][1, 1] == vocabulary.UNKNOWN  # 31 is not in the training data
     samples = {"row": np.array([2]), "x": batch["x"][:1], "prediction": batch["y"][:1]}
     attention = np.zeros((1, 7, 6))
-    renderings = found.render({**samples, "attention": attention})
+    renderings = source.render({**samples, "attention": attention})
     texts = {record.title: (record.role, *record.texts) for record in renderings[:3]}
     assert texts == {
         "source": ("real", "das 2 haus"),
         "reference": ("real", "the 2 house is very old"),
         "translation": ("generated", "the 2 house is very old"),
     }
-    read, alignment = renderings[3:]
-    assert read.tokens == (("das", "2", "haus", "", "", ""),)
-    assert alignment.source_tokens == read.tokens
+    inputs, alignment = renderings[3:]
+    assert inputs.tokens == (("das", "2", "haus", "", "", ""),)
+    assert alignment.source_tokens == inputs.tokens
     assert alignment.target_tokens == (("the", "2", "house", "is", "very", "old", ""),)
     assert alignment.weights is attention
-    assert len(found.render(samples)) == 4  # of a network without attention
+    assert len(source.render(samples)) == 4  # of a network without attention
 
 
 def test_blank_source_is_constant():
@@ -171,14 +172,14 @@ def test_translation_scores_equal_sacrebleu():
 
     from dljax.metrics.bleu import translation_sample_evaluator
 
-    found = pairs(tokenizer="character")
+    source = pairs(tokenizer="character")
     rows = np.array([1, 3])
-    batch = found.gather(found.arrays, rows)
+    batch = source.gather(source.arrays, rows)
     samples = {"row": rows, "prediction": np.array(batch["y"])}
-    evaluator = translation_sample_evaluator(found.details)
+    evaluator = translation_sample_evaluator(source.details)
     assert evaluator.score(samples, 0) == pytest.approx({"bleu": 100, "chrf": 100})
     samples["prediction"][0, 20:] = vocabulary.END
-    _, references, translations = found.details.translate(samples)
+    _, references, translations = source.details.translate(samples)
     expected = sacrebleu.corpus_bleu(translations, [references]).score
     assert evaluator.score(samples, 0)["bleu"] == pytest.approx(expected)
     assert evaluator.score(samples, 0)["bleu"] < 100
@@ -186,7 +187,9 @@ def test_translation_scores_equal_sacrebleu():
 
 @pytest.mark.parametrize("name", ["BLEU", "CHRF"])
 def test_signatures_equal_sacrebleu(name):
-    sacrebleu = pytest.importorskip("sacrebleu", reason="it is in the extra `text`")
+    sacrebleu = pytest.importorskip(
+        "sacrebleu", reason="sacrebleu is in the extra `text`"
+    )
     from dljax.metrics.bleu import translation_sample_evaluator
 
     metric = getattr(sacrebleu.metrics, name)()
@@ -199,9 +202,9 @@ def test_signatures_equal_sacrebleu(name):
     ("name", "rows", "names"), [("lexicon", 7506, 2), ("names", 1414, 0)]
 )
 def test_embedded_text_is_there(name, rows, names, data_dir):
-    its = load(find(name, data_dir=data_dir))
-    assert sum(map(len, its.parts.values())) == rows
-    assert len(its.classes) == names
+    dataset = load(find(name, data_dir=data_dir))
+    assert sum(map(len, dataset.parts.values())) == rows
+    assert len(dataset.classes) == names
 
 
 def labelled(folder, **files):
@@ -211,10 +214,10 @@ def labelled(folder, **files):
 
 
 def test_own_text_has_its_own_parts(tmp_path):
-    its = labelled(tmp_path, train=["ja\tb", "nein\ta"], test=["doch\ta"])
-    assert its.classes == ("a", "b")
-    assert its.arrays["label"].tolist() == [1, 0, 0]
-    assert {k: v.tolist() for k, v in its.parts.items()} == {
+    dataset = labelled(tmp_path, train=["ja\tb", "nein\ta"], test=["doch\ta"])
+    assert dataset.classes == ("a", "b")
+    assert dataset.arrays["label"].tolist() == [1, 0, 0]
+    assert {k: v.tolist() for k, v in dataset.parts.items()} == {
         "train": [0, 1],
         "test": [2],
     }
@@ -222,11 +225,11 @@ def test_own_text_has_its_own_parts(tmp_path):
 
 def test_one_file_of_own_text_is_split_by_its_hash(tmp_path):
     lines = [f"text {i}\t{'ab'[i % 2]}" for i in range(300)]
-    its = labelled(tmp_path, mine=lines + lines[:50])
-    assert set(its.parts) == {"train", "valid", "test"}
-    assert 20 < len(its.parts["test"]) < 60
-    told = {k: set(its.arrays["text"][v]) for k, v in its.parts.items()}
-    assert not told["train"] & told["test"]
+    dataset = labelled(tmp_path, mine=lines + lines[:50])
+    assert set(dataset.parts) == {"train", "valid", "test"}
+    assert 20 < len(dataset.parts["test"]) < 60
+    texts = {k: set(dataset.arrays["text"][v]) for k, v in dataset.parts.items()}
+    assert not texts["train"] & texts["test"]
 
 
 def parallel(folder, german, english):
@@ -236,18 +239,20 @@ def parallel(folder, german, english):
 
 
 def test_own_pairs_are_split_and_aligned(tmp_path):
-    its = parallel(
+    dataset = parallel(
         tmp_path, [f"haus {i}" for i in range(200)], [f"house {i}" for i in range(200)]
     )
-    for source, target in zip(its.arrays["source"], its.arrays["target"], strict=True):
+    for source, target in zip(
+        dataset.arrays["source"], dataset.arrays["target"], strict=True
+    ):
         assert source.split()[1] == target.split()[1]
-    assert sum(map(len, its.parts.values())) == 200
+    assert sum(map(len, dataset.parts.values())) == 200
 
 
 def test_a_line_ends_where_an_editor_ends_it(tmp_path):
     odd = [f"haus\u2028{i}\x85" for i in range(20)]
-    its = parallel(tmp_path, odd, [f"house {i}" for i in range(20)])
-    assert odd[3].strip().encode() in its.arrays["source"]
+    dataset = parallel(tmp_path, odd, [f"house {i}" for i in range(20)])
+    assert odd[3].strip().encode() in dataset.arrays["source"]
 
 
 def rated(folder, line):
@@ -259,59 +264,104 @@ def rated(folder, line):
 
 
 def test_rated_text_is_negative_or_positive(tmp_path):
-    its = rated(tmp_path, "-1.5\tbad")
-    assert its.arrays["label"].tolist() == [1, 0] * 3
-    assert b"flat" not in its.arrays["text"]
+    dataset = rated(tmp_path, "-1.5\tbad")
+    assert dataset.arrays["label"].tolist() == [1, 0] * 3
+    assert b"flat" not in dataset.arrays["text"]
 
 
-WRONG = {
-    "no tab": (lambda d: labelled(d, mine=["no label"] * 30), "mine.tsv: line 1"),
-    "nothing": (lambda d: labelled(d), "there is none"),
-    "other parts": (lambda d: labelled(d, train=["a\tb"], dev=["a\tb"]), "dev.tsv"),
+MISTAKES = {
+    "no tab": (
+        lambda d: labelled(d, mine=["no label"] * 30),
+        "damaged-text",
+        ("mine.tsv", 1),
+        DAMAGED_DATA,
+    ),
+    "no file": (
+        lambda d: labelled(d),
+        "manual-dir-incomplete",
+        ("--manual_dir=", "train.tsv", "test.tsv"),
+    ),
+    "other splits": (
+        lambda d: labelled(d, train=["a\tb"], dev=["a\tb"]),
+        "manual-dir-incomplete",
+        ("--manual_dir=", "dev.tsv"),
+    ),
     "no text to validate": (
         lambda d: labelled(d, train=["a\tb"], test=["a\tb"], valid=[]),
-        "for valid",
+        "too-few-examples",
+        ("--manual_dir=", "valid"),
     ),
-    "no text to test": (lambda d: labelled(d, train=["a\tb"], test=[]), "for test"),
+    "no text to test": (
+        lambda d: labelled(d, train=["a\tb"], test=[]),
+        "too-few-examples",
+        ("--manual_dir=", "test"),
+    ),
     "an unknown label": (
         lambda d: labelled(d, train=["a\tb"], test=["a\tc"]),
-        "no text of c",
+        "classes-differ",
+        ("--manual_dir=", " c ", "test", "train"),
     ),
-    "lengths": (lambda d: parallel(d, ["a", "b"], ["a"]), "text.de has 2 lines"),
-    "too few pairs": (lambda d: parallel(d, ["a"], ["a"]), "1 pairs are too few"),
-    "not two files": (lambda d: find("parallel_text", manual_dir=str(d)), "is none"),
-    "a rating": (lambda d: rated(d, "bad"), "line 3 is not"),
-    "no files": (lambda d: find("vader", manual_dir=str(d)), "no amazonReview"),
-    "images": (
+    "different lengths": (
+        lambda d: parallel(d, ["a", "b"], ["a"]),
+        "line-counts-differ",
+        ("--manual_dir=", "text.de", 2, "text.en", 1),
+        DAMAGED_DATA,
+    ),
+    "too few pairs": (
+        lambda d: parallel(d, ["a"], ["a"]),
+        "too-few-examples",
+        ("--manual_dir=", 1),
+    ),
+    "no two files": (
+        lambda d: find("parallel_text", manual_dir=str(d)),
+        "manual-dir-incomplete",
+        ("--manual_dir=", "text.de", "text.en"),
+    ),
+    "no rating": (
+        lambda d: rated(d, "bad"),
+        "damaged-text",
+        ("amazonReviewSnippets_GroundTruth.txt", 3),
+        DAMAGED_DATA,
+    ),
+    "no rated files": (
+        lambda d: find("vader", manual_dir=str(d)),
+        "manual-dir-incomplete",
+        ("--manual_dir=", "amazonReviewSnippets_GroundTruth.txt"),
+    ),
+    "no sentences": (
         lambda d: sentences.labelled_sentences(ArrayDataset("x", "1", {}, {}, ())),
-        "no sentences",
+        "dataset-wrong-kind",
+        ("--dataset=x",),
     ),
     "no pairs": (
         lambda d: translation_pairs.translation_pairs(table()),
-        "no translations",
+        "dataset-wrong-kind",
+        ("--dataset=mine",),
     ),
     "a size": (
         lambda d: load(find("lexicon", data_dir=str(d), resize=8)),
-        "has no images",
+        "resize-without-images",
+        ("--resize=8", "lexicon"),
     ),
     "not UTF-8": (
         lambda d: (
             (d / "a.tsv").write_bytes(b"\xff\tb")
             and load(find("labelled_text", manual_dir=str(d)))
         ),
-        "a.tsv: is not UTF-8",
+        "not-utf-8",
+        ("a.tsv",),
+        DAMAGED_DATA,
     ),
     "no package": (
-        lambda d: import_extra("no_such_package", extra="text", purpose="it"),
-        "pip install 'dljax[text]'",
+        lambda d: import_extra("no_such_package", extra="text", purpose="--flag"),
+        "extra-not-installed",
+        ("--flag", "no_such_package", "pip install 'dljax[text]'"),
     ),
 }
 
 
-@pytest.mark.parametrize("mistake", WRONG)
+@pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistakes_raise_user_error(mistake, tmp_path):
-    make, said = WRONG[mistake]
-    with pytest.raises(UserError, match=".") as raised:
-        make(tmp_path)
-    assert said in str(raised.value)
-    assert "\n" not in str(raised.value)
+    call, error_id, names, *code = MISTAKES[mistake]
+    with user_error(error_id, *names, code=code[0] if code else USAGE):
+        call(tmp_path)

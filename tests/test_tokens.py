@@ -1,4 +1,4 @@
-"""The task of tokens: its losses, what counts, and what its samples are."""
+"""The task `tokens`: losses, masks and samples."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from dljax.types import Net, SampleEvaluator
 B, T, K = 3, 4, 5
 Y = jax.random.randint(jax.random.key(1), (B, T), 0, K)
 MASK = jnp.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], jnp.float32)
-BATCH = {"x": jnp.ones((B, 2)), "y": Y, "there": MASK, "weight": jnp.array([1, 1, 0.0])}
+BATCH = {"x": jnp.ones((B, 2)), "y": Y, "mask": MASK, "weight": jnp.array([1, 1, 0.0])}
 
 
 def net_of_logits():
@@ -39,7 +39,7 @@ def build(**options):
 
 
 def test_loss_and_gradient_equal_optax_over_unmasked_tokens():
-    task, params, model_state = build(mask_key="there")
+    task, params, model_state = build(mask_key="mask")
 
     def task_loss(params):
         return task.turns[0].loss(params, model_state, BATCH, None, 0)[0]
@@ -56,10 +56,10 @@ def test_loss_and_gradient_equal_optax_over_unmasked_tokens():
 
 def test_accuracy_counts_where_its_mask_is_1():
     recalled = jnp.zeros((B, T)).at[:, 1].set(1)
-    task, params, model_state = build(mask_key="there", accuracy_mask_key="recalled")
+    task, params, model_state = build(mask_key="mask", accuracy_mask_key="recalled")
     metrics = task.metrics(params, model_state, BATCH | {"recalled": recalled}, None)
     correct = jnp.argmax(params["net"]["z"], -1) == Y
-    assert metrics["loss"][1] == 6  # of the two examples that are no padding
+    assert metrics["loss"][1] == 6  # of the two examples with weight 1
     assert metrics["accuracy"][1] == 2
     assert metrics["accuracy"][0] == correct[:2, 1].sum()
 
@@ -82,7 +82,7 @@ def test_samples_are_greedy_generated_or_drawn():
 
 
 def test_sequences_are_generated_in_chunks(monkeypatch):
-    """Each from its own beginning, and each drawn by itself."""
+    """Each sequence has its own inputs and its own noise."""
     monkeypatch.setattr(tokens_module, "CHUNK", 4)
 
     def make(x, key):
@@ -90,10 +90,10 @@ def test_sequences_are_generated_in_chunks(monkeypatch):
         return {"prediction": x["a"] + x["b"], "noise": noise}
 
     x = {"a": jnp.arange(10), "b": 100 * jnp.arange(10)}
-    found = tokens_module.map_chunks(make, x, jax.random.key(0))
-    np.testing.assert_array_equal(found["prediction"], 101 * np.arange(10))
-    assert found["noise"].shape == (10, 2)
-    assert len(np.unique(found["noise"])) == 20
+    generated = tokens_module.map_chunks(make, x, jax.random.key(0))
+    np.testing.assert_array_equal(generated["prediction"], 101 * np.arange(10))
+    assert generated["noise"].shape == (10, 2)
+    assert len(np.unique(generated["noise"])) == 20
     few = jax.tree.map(lambda array: array[:4], x)
     once = tokens_module.map_chunks(make, few, jax.random.key(0))["noise"]
     alone = make(few, jax.random.key(0))["noise"]
@@ -107,8 +107,8 @@ def test_an_evaluator_scores_each_runs_own_examples():
         scored.append((seed, len(sample["y"])))
         return {"total": float(sample["y"].sum())}
 
-    shown = {"y": jnp.arange(6).reshape(2, 3)}
-    found = score_samples(SampleEvaluator(("total",), score), shown, [5, 6], [3, 2])
+    samples = {"y": jnp.arange(6).reshape(2, 3)}
+    metrics = score_samples(SampleEvaluator(("total",), score), samples, [5, 6], [3, 2])
     assert scored == [(5, 3), (6, 2)]
-    np.testing.assert_array_equal(found["total"][0], [3, 7])
-    np.testing.assert_array_equal(found["total"][1], [1, 1])
+    np.testing.assert_array_equal(metrics["total"][0], [3, 7])
+    np.testing.assert_array_equal(metrics["total"][1], [1, 1])

@@ -1,4 +1,4 @@
-"""Nets for clips: what they know of the order of frames."""
+"""Networks for clips: their dependence on the order of frames."""
 
 import functools
 
@@ -12,7 +12,7 @@ from dljax.models import video
 CLIPS = np.random.default_rng(0).normal(size=(5, 7, 8, 8, 1)).astype(np.float32)
 
 
-def applied(net):
+def init_and_apply(net):
     params, model_state = jax.jit(net.init)(jax.random.key(0), CLIPS[:1])
 
     def apply(x):
@@ -23,7 +23,7 @@ def applied(net):
 
 @pytest.mark.parametrize("frames", [2, 5, 7])
 def test_mean_fusion_ignores_the_order_of_frames(frames):
-    apply = applied(video.cnn_frames((3, 4), 6, 3))
+    apply = init_and_apply(video.cnn_frames((3, 4), 6, 3))
     clips = CLIPS[:, :frames]
     y = apply(clips)
     close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-6)
@@ -33,7 +33,7 @@ def test_mean_fusion_ignores_the_order_of_frames(frames):
 
 
 def test_mean_fusion_is_the_mean_of_single_frames_with_gradients():
-    apply = applied(video.cnn_frames((3, 4), 6, 3))
+    apply = init_and_apply(video.cnn_frames((3, 4), 6, 3))
     singles = jnp.stack([apply(CLIPS[:, i : i + 1]) for i in range(7)])
     np.testing.assert_allclose(apply(CLIPS), singles.mean(0), rtol=1e-4, atol=1e-5)
     gradient = jax.grad(lambda x: apply(x)[:, 0].sum())(CLIPS)
@@ -54,13 +54,13 @@ def test_mean_fusion_is_the_mean_of_single_frames_with_gradients():
     ],
 )
 def test_other_nets_depend_on_the_order_of_frames(net):
-    apply = applied(net)
+    apply = init_and_apply(net)
     assert np.abs(apply(CLIPS) - apply(CLIPS[:, ::-1])).max() > 1e-3
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 9, 5), (16, 8, 8)])
 def test_3d_cnn_takes_any_number_and_size_of_frames(shape):
-    apply = applied(video.cnn_3d((3, 4), 6, 3))
+    apply = init_and_apply(video.cnn_3d((3, 4), 6, 3))
     y = apply(jnp.ones((2, *shape, 1)))
     assert y.shape == (2, 3)
     assert jnp.isfinite(y).all()
