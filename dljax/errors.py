@@ -71,14 +71,14 @@ def import_extra(name: str, *, extra: str, purpose: str) -> Any:
       purpose: the flag or the feature that needs the package.
 
     Raises:
-      UserError: the package is not installed.
+      UserError: the package is not installed; names the pip command.
     """
     try:
         return importlib.import_module(name)
     except ImportError:
         raise UserError(
             "extra-not-installed",
-            f"{purpose} needs {name}; run: pip install 'dljax[{extra}]'",
+            f"{purpose}: needs {name}; run: pip install 'dljax[{extra}]'",
         ) from None
 
 

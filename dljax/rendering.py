@@ -1,8 +1,8 @@
-"""What a report shows of samples: one record a kind of rendering.
+"""Renderings: the records of samples that reports and `dljax sample` show.
 
-`Source.render(samples)` makes them of one run's samples, `trials.samples` stores them,
-and reports and `dljax sample` read nothing else. Each record is of n examples, in the
-same order; `Rendering` is any of them.
+`Source.render` turns one run's samples into renderings, and `trials.samples` stores
+them. There is one class per kind; `Rendering` is their union. All records of a run have
+the same n examples in the same order.
 """
 
 import dataclasses
@@ -11,18 +11,22 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-# real: examples of the data set, the same for all variants. input: what a network is
-# given. generated: what a network makes. nearest: the real examples nearest to these.
+# real: examples of the data set, equal for all variants. input: inputs of a network.
+# generated: outputs of a network. nearest: the real examples nearest to generated ones.
 Role = Literal["real", "input", "generated", "nearest"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """Images, or clips.
+    """Images or clips.
 
-    pixels: (n, h, w, c) or (n, frames, h, w, c) in [0, 1], of 1 or 3 channels.
-    target_classes: the class that each was generated for, or empty.
-    spectrogram: whether they are of sound, as (n, frames, bands, 1).
+    Attributes:
+      title: the title in the report.
+      role: see `Role`.
+      pixels: (n, h, w, c) or (n, frames, h, w, c) in [0, 1], with 1 or 3 channels.
+      target_classes: the class that each image was generated for; empty if there is
+        none.
+      spectrogram: whether the images are spectrograms (n, frames, bands, 1).
     """
 
     title: str
@@ -34,7 +38,13 @@ class Images:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
-    """Images or clips, as in `Images`, and their predicted and true classes."""
+    """Images or clips with their predicted and true classes.
+
+    Attributes:
+      pixels, spectrogram: see `Images`.
+      predicted: the name of the predicted class of each image.
+      labels: the name of the true class of each image.
+    """
 
     pixels: np.ndarray
     predicted: tuple[str, ...]
@@ -44,9 +54,12 @@ class Predictions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class PixelMaps:
-    """Images, as in `Images`, and maps (k, n, h, w) of them, such as attributions.
+    """Images and k maps of each, such as attributions.
 
-    titles: one a map.
+    Attributes:
+      pixels, spectrogram: see `Images`.
+      titles: the titles of the k maps.
+      maps: (k, n, h, w).
     """
 
     pixels: np.ndarray
@@ -57,7 +70,12 @@ class PixelMaps:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class CodePlane:
-    """Decoded images (rows, columns, h, w, c) over a grid of two code dimensions."""
+    """Images decoded from a grid of two-dimensional codes.
+
+    Attributes:
+      pixels: (rows, columns, h, w, c) in [0, 1].
+      spectrogram: see `Images`.
+    """
 
     pixels: np.ndarray
     spectrogram: bool = False
@@ -65,7 +83,13 @@ class CodePlane:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Texts:
-    """Texts, one an example."""
+    """Texts, one per example.
+
+    Attributes:
+      title: the title in the report.
+      role: see `Role`.
+      texts: n texts.
+    """
 
     title: str
     role: Role
@@ -74,15 +98,23 @@ class Texts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class InputTokens:
-    """The tokens that a network reads, as text: padding is empty."""
+    """The input tokens of each example.
+
+    Attributes:
+      tokens: n sequences of texts of tokens; "" is padding.
+    """
 
     tokens: tuple[tuple[str, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class TokenAlignment:
-    """The attention (n, target, source) of generated tokens to input tokens; padding is
-    empty.
+    """The attention of generated tokens to input tokens.
+
+    Attributes:
+      source_tokens: n sequences of s texts of tokens; "" is padding.
+      target_tokens: n sequences of t texts of tokens; "" is padding.
+      weights: (n, t, s).
     """
 
     source_tokens: tuple[tuple[str, ...], ...]
@@ -92,9 +124,14 @@ class TokenAlignment:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Audio:
-    """Sounds: int16 (n, samples) at `sample_rate` Hz.
+    """Sounds.
 
-    target_classes: the class that each was generated for, or empty.
+    Attributes:
+      title: the title in the report.
+      role: see `Role`.
+      waveforms: int16 (n, samples).
+      sample_rate: in Hz.
+      target_classes: see `Images`.
     """
 
     title: str
@@ -106,8 +143,12 @@ class Audio:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class PianoRolls:
-    """Music (n, steps, 88), one key a column, lowest first: 1 where a key sounds, or
-    its probability.
+    """Music.
+
+    Attributes:
+      role: see `Role`.
+      rolls: (n, steps, 88): 1 where a key sounds, else 0; or its probability. Keys are
+        ordered from the lowest.
     """
 
     role: Role
@@ -130,12 +171,12 @@ Kind = TypeVar("Kind", bound=Rendering)
 
 
 def of_kind(renderings: Iterable[Rendering], kind: type[Kind]) -> list[Kind]:
-    """The renderings of one kind, in their order."""
+    """Selects the renderings of one kind, in order."""
     return [record for record in renderings if isinstance(record, kind)]
 
 
 def class_names(labels: Iterable[Any], classes: Sequence[str]) -> tuple[str, ...]:
-    """The name of each label; its number where it has none."""
+    """Returns the name of each integer label, or its number if it has no name."""
     return tuple(
         classes[label] if label < len(classes) else str(label)
         for label in map(int, labels)

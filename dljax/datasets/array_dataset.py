@@ -1,4 +1,4 @@
-"""A data set in memory."""
+"""The in-memory form of a data set."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,14 +8,26 @@ import numpy as np
 
 
 class ArrayDataset(NamedTuple):
-    """A data set in memory.
+    """A data set in memory: arrays with one row per example.
 
-    arrays: {"image": uint8 (n, height, width, channels), "label": int32 (n,)}; the
-    frames of a video have no label. Text is UTF-8 of a fixed number of bytes, {"text",
-    "label"}, or, with its translation, {"source", "target"}; running text {"text"}.
-    Sound is {"image": mel spectrograms, see `spectrogram`, "label", "voice"}.
-    parts: {"train": rows, "valid": rows, "test": rows}, the data set's own splits;
-    without "test" it is split into `folds`. max_value: the pixel value that becomes 1.
+    Attributes:
+      name: the data set's name.
+      version: the data set's version.
+      arrays: {name: array (n, ...)}, depending on the kind of data:
+        images: "image", uint8 (n, height, width, channels), and "label", int32 (n,).
+        video: "image", the frames in order; no labels.
+        sound: "image", mel spectrograms (see `spectrogram`), "label", and "voice",
+          int32 (n,), the speaker or instrument.
+        labelled text: "text", UTF-8 bytes (n,), and "label".
+        translations: "source" and "target", UTF-8 bytes (n,).
+        running text: "text", UTF-8 bytes (n,), one row per split.
+        music: "roll", uint8 (n, steps, 88), and "length", int32 (n,), in steps.
+      parts: {"train" | "valid" | "test": int array of rows}, the published splits.
+        Without "test", `splits.split_by_seed` forms folds; without "valid", it takes
+        the validation rows from "train".
+      classes: the names of the labels; empty without labels.
+      max_value: the pixel value that is scaled to 1.
+      folds: the number of folds if `parts` has no "test".
     """
 
     name: str
@@ -28,7 +40,7 @@ class ArrayDataset(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of every value, and of which rows are which part."""
+        """A hash of all arrays and of the splits: 16 hexadecimal digits."""
         digest = hashlib.blake2b(digest_size=8)
         for group in (self.arrays, self.parts):
             for name in sorted(group):

@@ -1,4 +1,4 @@
-"""dljax's own sets of recorded sound, as TFDS builders; see `builders`."""
+"""TFDS builders of recorded sound; see `builders`."""
 
 import io
 import pathlib
@@ -12,15 +12,20 @@ from dljax.datasets import soundfont, spectrogram
 from dljax.errors import import_extra
 
 SPEAKERS = ["george", "jackson", "nicolas", "theo", "yweweler"]
-TEST_RECORDINGS = 5  # of each digit and speaker, the first ones
+TEST_RECORDINGS = 5  # per digit and speaker: the first ones, as published
 FAMILIES = ["piano", "bell", "organ", "guitar", "bass", "strings", "ensemble", "brass"]
 FAMILIES += ["reed", "pipe", "synth_lead", "synth_pad", "synth_effect", "ethnic"]
-FAMILIES += ["percussive", "effect"]  # eight programs of General MIDI each
-PITCHES = range(48, 72, 2)  # MIDI keys: two octaves around the middle c
+FAMILIES += ["percussive", "effect"]  # eight General MIDI programs each
+PITCHES = range(48, 72, 2)  # MIDI keys: two octaves around middle C
 
 
 def sound_info(builder, names, *, voices, homepage):
-    """The TFDS info of {"sound": int16 (samples,), "label", "voice": the speaker}."""
+    """The TFDS info of examples {"sound": int16 (samples,), "label", "voice"}.
+
+    Args:
+      names: of the labels.
+      voices: names of the speakers or instruments.
+    """
     return tfds.core.DatasetInfo(
         builder=builder,
         description=builder.__doc__,
@@ -39,9 +44,9 @@ def sound_info(builder, names, *, voices, homepage):
 with registered.skip_registration():
 
     class SpokenDigit(tfds.core.GeneratorBasedBuilder):
-        """2,500 recordings of English digits by five speakers, 8,000 samples a second
-        (Free Spoken Digit Dataset 1.0.9, Jackson et al. 2018; CC BY-SA 4.0). The first
-        five of each digit and speaker are to test on, as its authors have it.
+        """2,500 recordings of English digits by five speakers, at 8,000 samples per
+        second (Free Spoken Digit Dataset 1.0.9, Jackson et al. 2018; CC BY-SA 4.0). The
+        published test split has the first five recordings per digit and speaker.
         """
 
         VERSION = tfds.core.Version("1.0.9")
@@ -82,9 +87,9 @@ with registered.skip_registration():
                         )
 
     class Notes(tfds.core.GeneratorBasedBuilder):
-        """1,536 notes of a second each, of the 128 instruments of General MIDI, which
-        come in sixteen families of eight (the recordings of pretty_midi's soundfont).
-        One instrument of each family is for validation, and one to test on.
+        """1,536 notes of one second by the 128 General MIDI instruments, played from
+        pretty_midi's soundfont. The labels are the 16 families of eight instruments;
+        of each family, one instrument is for validation and one for testing.
         """
 
         VERSION = tfds.core.Version("1.0.0")
@@ -103,7 +108,7 @@ with registered.skip_registration():
             return {k: self._generate_examples(v) for k, v in instruments.items()}
 
         def _generate_examples(self, instruments):
-            midi = import_extra("pretty_midi", extra="music", purpose="notes")
+            midi = import_extra("pretty_midi", extra="music", purpose="--dataset=notes")
             folder = pathlib.Path(midi.__file__).parent
             font = soundfont.read(folder / "TimGM6mb.sf2")
             for program in range(128):

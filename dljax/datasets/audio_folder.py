@@ -1,10 +1,10 @@
-"""`audio_folder`: a folder of WAV files for each class.
+"""`audio_folder`: WAV files in one folder per class.
 
-DIR/CLASS/*.wav, or DIR/train/CLASS and DIR/test/CLASS; see `class_folders`. Each file
-becomes a mel spectrogram of its first second (see `spectrogram`), at any rate; channels
-are averaged. What a file's name has before its first _ is its voice,
-which experiments may leave out of training: anna_01.wav; without a _ it is the whole
-name.
+DIR/CLASS/*.wav, or DIR/train/CLASS/*.wav and DIR/test/CLASS/*.wav; see `class_folders`.
+Each file becomes a mel spectrogram of its first second (see `spectrogram`). Files may
+have any sample rate; their channels are averaged. The voice of a file, which
+`sources.speaker_splits` may hold out, is its name up to the first underscore ("anna" of
+anna_01.wav), or the whole name.
 """
 
 import math
@@ -22,15 +22,18 @@ SOUNDS = class_folders.FileKind("sounds", (".wav",))
 
 
 def find(root: pathlib.Path) -> dict[str, class_folders.Classes]:
-    """The files of sounds, see `class_folders.find`."""
+    """Lists the WAV files of each split and class; see `class_folders.find`."""
     return class_folders.find(root, SOUNDS)
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """Arrays {"image", "label", "voice"}.
+    """Reads the sounds: arrays {"image", "label", "voice"} (see `ArrayDataset`).
+
+    Args:
+      resize: ignored; spectrograms have a fixed size.
 
     Raises:
-      UserError: see `find`; a file is damaged, or holds no sound.
+      UserError: see `find` and `read_wav`.
     """
     del resize
     files, labels, parts, names = class_folders.label_files(find(root))
@@ -45,37 +48,38 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
 
 
 def read_wav(path: pathlib.Path) -> np.ndarray:
-    """A WAV file as int16 (samples,), of the rate of spectrograms.
+    """Reads a WAV file: int16 (samples,) at `spectrogram.RATE`, two seconds at most.
 
     Raises:
-      UserError: it is damaged, or holds no sound.
+      UserError: the file is damaged or has no samples.
     """
     import scipy.io.wavfile
     import scipy.signal
 
     try:
-        with warnings.catch_warnings():  # of chunks that are no samples
+        with warnings.catch_warnings():  # of chunks without samples
             warnings.simplefilter("ignore", scipy.io.wavfile.WavFileWarning)
             rate, wave = scipy.io.wavfile.read(path)
         if not len(wave):
             raise ValueError("no samples")
-        wave = _float_mono(wave[: 2 * rate])  # more than a spectrogram shows
+        wave = _float_mono(wave[: 2 * rate])  # a spectrogram shows one second
         common = math.gcd(rate, spectrogram.RATE)
         wave = scipy.signal.resample_poly(
             wave, spectrogram.RATE // common, rate // common
         )
-    except Exception as error:  # whatever a decoder says of a bad file
+    except Exception as error:  # decoders raise many types
         raise UserError(
             "damaged-audio",
-            f"{path}: cannot be read as a WAV file ({first_line(error)})",
+            f"{path}: cannot be read as a WAV file ({first_line(error)}); replace or "
+            "remove it",
             DAMAGED_DATA,
         ) from None
     return np.round(np.clip(wave, -1, 1) * (2**15 - 1)).astype(np.int16)
 
 
 def _float_mono(wave: np.ndarray) -> Any:
-    """Samples of any kind as float64 (samples,) from -1 to 1."""
-    if wave.dtype == np.uint8:  # around 128, unlike all others
+    """The mean of the channels: float64 (samples,) in [-1, 1]."""
+    if wave.dtype == np.uint8:  # unsigned, with silence at 128
         wave = (wave.astype(np.float64) - 128) / 128
     elif np.issubdtype(wave.dtype, np.integer):
         wave = wave / -float(np.iinfo(wave.dtype).min)

@@ -1,12 +1,12 @@
-"""dljax's own data sets, as TFDS builders that need neither TensorFlow nor a network.
+"""TFDS builders of dljax's data sets; they need neither TensorFlow nor registration.
 
-`digits` comes with scikit-learn. The others are downloaded, or taken from a folder that
-holds their files; `checksums.tsv` beside this file has every file's size and SHA-256,
-whichever way it came. Archives are read as they are: TFDS names what it extracts after
-the file alone, and would give a second set with files of those names the first one's
-pictures.
+`digits` comes with scikit-learn. The files of the others are downloaded, or read from
+`--manual_dir`; either way, they are checked against the sizes and SHA-256 digests in
+`checksums.tsv` beside this file. Archives are read without extraction: TFDS names an
+extracted file after the archive's file name alone, so that a second data set with equal
+file names (Kmnist) would read the images of the first (Mnist).
 
-They are not registered with TFDS: a second `Mnist` there breaks its own.
+The builders are not registered with TFDS: a second `Mnist` breaks TFDS's own.
 """
 
 import contextlib
@@ -45,7 +45,11 @@ CIFAR = ["airplane", "automobile", "bird", "cat", "deer"] + (
 
 
 def image_info(builder, shape, *, description, names=None, homepage):
-    """The TFDS info of a set of uint8 images (h, w, c) with labels, in file order."""
+    """The TFDS info of examples {"image": uint8 `shape`, "label"}, in file order.
+
+    Args:
+      names: of the labels; None: ten labels, 0 to 9.
+    """
     label = (
         tfds.features.ClassLabel(names=names)
         if names
@@ -72,7 +76,7 @@ def _rows(images, labels):
 
 
 def _idx(path, header):
-    """The bytes of a gzipped IDX file after its header of 8 or 16 bytes."""
+    """uint8 (bytes,): a gzipped IDX file after its header of 8 or 16 bytes."""
     with gzip.open(path) as file:
         return np.frombuffer(file.read(), np.uint8, offset=header)
 
@@ -97,7 +101,7 @@ with registered.skip_registration():
             return {"train": self._generate_examples()}
 
         def _generate_examples(self):
-            import sklearn.datasets  # slow to import, and only needed to prepare
+            import sklearn.datasets  # slow, and only needed to prepare
 
             data = sklearn.datasets.load_digits()
             yield from _rows(data.images[..., None].astype(np.uint8), data.target)
@@ -171,7 +175,7 @@ with registered.skip_registration():
             }
 
         def _generate_examples(self, path, files):
-            # An example is its label, then 1,024 red, 1,024 green and 1,024 blue.
+            # An example is a label byte, then 1,024 red, green and blue bytes each.
             with tarfile.open(path) as tar:
                 parts = [tar.extractfile(f"cifar-10-batches-bin/{f}") for f in files]
                 raw = b"".join(part.read() for part in parts if part)
@@ -193,13 +197,13 @@ BUILDERS: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
 
 
 def prepare(location: DatasetLocation) -> pathlib.Path:
-    """Prepares one of dljax's own data sets; returns its folder.
+    """Prepares a data set of `BUILDERS` below `<data_dir>/dljax/`; returns its folder.
 
     Raises:
-      UserError: it cannot be downloaded, a file is damaged, or a directory is not
+      UserError: a file cannot be downloaded or is damaged, or `data_dir` is not
         writable.
     """
-    downloader.MAX_RETRIES = 0  # else a missing network hangs for 200 s
+    downloader.MAX_RETRIES = 0  # by default, 200 s pass without a network
     tfds.disable_progress_bar()
     root = location.data_dir / "dljax"
     try:
@@ -213,10 +217,11 @@ def prepare(location: DatasetLocation) -> pathlib.Path:
     except NonMatchingChecksumError as error:
         raise UserError(
             "damaged-download",
-            f"--manual_dir={location.manual_dir}: a file of {location.name} is not the "
-            f"published one ({first_line(error)})"
+            f"--manual_dir={location.manual_dir}: a file of {location.name} differs "
+            f"from the published one ({first_line(error)}); download the file again"
             if location.manual_dir
-            else f"--dataset={location.name}: the download is damaged",
+            else f"--dataset={location.name}: the download differs from the published "
+            "files; run the command again",
             DAMAGED_DATA,
         ) from None
     except OSError as error:
@@ -224,14 +229,15 @@ def prepare(location: DatasetLocation) -> pathlib.Path:
             raise UserError(
                 "download-failed",
                 f"--download: {location.name} cannot be fetched "
-                f"({type(error).__name__}); with no network give --manual_dir=DIR",
+                f"({type(error).__name__}); check the network, or give "
+                "--manual_dir=DIR with the published files",
             ) from None
         if folder := newest_version(root / location.name):
-            return folder  # another process was first
+            return folder  # prepared by another process meanwhile
         raise UserError(
             "data-dir-not-writable",
             f"--data_dir={location.data_dir}: {error.strerror or error}; give a "
-            "directory that can be written",
+            "writable directory",
             DISK,
         ) from None
     return pathlib.Path(builder.data_dir)

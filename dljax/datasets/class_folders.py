@@ -1,8 +1,8 @@
-"""Folders of files, one for each class: DIR/CLASS/*, or DIR/train/CLASS and
-DIR/test/CLASS.
+"""Labelled files in one folder per class: DIR/CLASS/*, or DIR/train/CLASS/* and
+DIR/test/CLASS/*.
 
-The files are read in place, each time: no prepared copy can be taken for another
-folder.
+The files are read in place every time. A prepared copy could be mistaken for another
+folder's.
 """
 
 import pathlib
@@ -12,26 +12,38 @@ import numpy as np
 
 from dljax.errors import UserError
 
-MIN_FILES = 5  # training files of a class: one a fold
+MIN_FILES = 5  # training files per class: one per fold
 
 Classes = dict[str, list[pathlib.Path]]
 
 
 class FileKind(NamedTuple):
-    """name: what the files are, "images". suffixes: of their names, (".png", ...)."""
+    """A kind of files.
+
+    Attributes:
+      name: the plural noun in messages, such as "images".
+      suffixes: the suffixes of file names in lower case, such as (".png", ".jpg").
+    """
 
     name: str
     suffixes: tuple[str, ...]
 
     @property
     def pattern(self) -> str:
-        """For messages: *.png (jpg, jpeg)."""
+        """The pattern in messages, such as "*.png (jpg, jpeg)"."""
         first, *others = (suffix[1:] for suffix in self.suffixes)
         return f"*.{first} ({', '.join(others)})" if others else f"*.{first}"
 
 
 class LabelledFiles(NamedTuple):
-    """files: of all parts. labels: int32 (n,). parts: {part: rows}. names: classes."""
+    """The files of all splits.
+
+    Attributes:
+      files: n paths.
+      labels: int32 (n,).
+      parts: {"train" (and "test"): rows of `files`}.
+      names: the names of the classes.
+    """
 
     files: list[pathlib.Path]
     labels: np.ndarray
@@ -40,10 +52,12 @@ class LabelledFiles(NamedTuple):
 
 
 def find(root: pathlib.Path, kind: FileKind) -> dict[str, Classes]:
-    """The files, {"train" (and "test"): {class: files}}, in order of their names.
+    """Lists the files, sorted by name: {"train": {class: files}}, and "test" if given.
 
     Raises:
-      UserError: there are none, or too few of a class, or other classes to test on.
+      UserError: there are no class folders; a class has no files, or fewer than
+        `MIN_FILES` for training; train and test differ in their classes; or other
+        folders are beside them.
     """
     folders = _subfolders(root)
     if not {"train", "test"} <= folders.keys():
@@ -52,28 +66,28 @@ def find(root: pathlib.Path, kind: FileKind) -> dict[str, Classes]:
         raise UserError(
             "unknown-split-folder",
             f"--manual_dir={root}: has {', '.join(others)} beside train and test; "
-            f"{kind.name} for validation are taken out of train",
+            f"remove the other folders (train has the {kind.name} for validation too)",
         )
     else:
         parts = {name: _classes(folders[name], kind) for name in ("train", "test")}
         if differ := parts["train"].keys() ^ parts["test"].keys():
             raise UserError(
                 "classes-differ",
-                f"--manual_dir={root}: only one of train and test has the classes "
-                f"{', '.join(sorted(differ))}",
+                f"--manual_dir={root}: train and test differ in the class folders "
+                f"{', '.join(sorted(differ))}; give both the same ones",
             )
     for files in parts["train"].values():
         if len(files) < MIN_FILES:
             raise UserError(
                 "too-few-examples",
-                f"--manual_dir={root}: {files[0].parent.name} has {len(files)} of the "
-                f"{MIN_FILES} {kind.name} at least that each class needs to train on",
+                f"--manual_dir={root}: class {files[0].parent.name} has {len(files)} "
+                f"of at least {MIN_FILES} training {kind.name}; add more",
             )
     return parts
 
 
 def label_files(parts: dict[str, Classes]) -> LabelledFiles:
-    """The files of `find` in one list: those of train first, class by class."""
+    """Joins the files of `find` into one list: train first, class by class."""
     names = tuple(parts["train"])
     files, labels = [], []
     for part in parts.values():
@@ -81,7 +95,7 @@ def label_files(parts: dict[str, Classes]) -> LabelledFiles:
             files += part[name]
             labels += [label] * len(part[name])
     rows = np.split(np.arange(len(files)), [sum(map(len, parts["train"].values()))])
-    rows_of = dict(zip(parts, rows, strict=False))  # without test no rows are left
+    rows_of = dict(zip(parts, rows, strict=False))  # no rows are left without test
     return LabelledFiles(files, np.array(labels, np.int32), rows_of, names)
 
 
@@ -105,13 +119,14 @@ def _classes(root: pathlib.Path, kind: FileKind) -> Classes:
     if not classes:
         raise UserError(
             "no-class-folders",
-            f"--manual_dir={root}: no folders of {kind.name} there; it needs "
-            f"CLASS/{kind.pattern}, or train/CLASS/{kind.pattern} and test/CLASS",
+            f"--manual_dir={root}: has no class folders; give a directory with "
+            f"CLASS/{kind.pattern}, or with train/CLASS/{kind.pattern} and test/CLASS",
         )
     if empty := [name for name, files in classes.items() if not files]:
         suffixes = " or ".join(suffix[1:] for suffix in kind.suffixes)
         raise UserError(
             "empty-class-folder",
-            f"--manual_dir={root}: no {suffixes} in its folder {empty[0]}",
+            f"--manual_dir={root}: folder {empty[0]} has no {suffixes} files; add some "
+            "or remove the folder",
         )
     return classes

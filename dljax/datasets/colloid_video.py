@@ -1,7 +1,7 @@
-"""`colloid_video`: spheres that diffuse in water, 300 frames under a microscope.
+"""`colloid_video`: 300 microscope frames of colloidal spheres that diffuse in water.
 
-Of the bulk water video of trackpy-examples (soft-matter; BSD 3-clause or CC BY 3.0),
-made grey and halved: `bulk_water_half.zip`, or the PNG files in it. Read in place.
+The bulk water video of trackpy-examples (soft-matter; BSD 3-clause or CC BY 3.0) in
+grey, at half its size: `bulk_water_half.zip`, or the PNG files in it. Read in place.
 """
 
 import io
@@ -19,10 +19,10 @@ FRAMES, TEST_FROM = 300, 240
 
 
 def find(root: pathlib.Path) -> list[pathlib.Path]:
-    """The frames' files in order, or the zip file that has them.
+    """Lists the PNG files of the frames in order, or the zip file alone.
 
     Raises:
-      UserError: neither is there, or not all frames are.
+      UserError: there is neither the zip file nor all frames.
     """
     if (root / ZIP).is_file():
         return [root / ZIP]
@@ -30,19 +30,20 @@ def find(root: pathlib.Path) -> list[pathlib.Path]:
     if len(files) != FRAMES:
         raise UserError(
             "manual-dir-incomplete",
-            f"--manual_dir={root}: no {ZIP} and {len(files)} PNG files there; "
-            f"colloid_video needs that, or its {FRAMES} frames",
+            f"--manual_dir={root}: has no {ZIP}, and {len(files)} of {FRAMES} PNG files"
+            "; give the directory of the zip file or of all its frames",
         )
     return files
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """Arrays {"image": uint8 (300, h, w, 1)} of frames, without labels.
+    """Reads the frames: arrays {"image": uint8 (300, h, w, 1)}; no labels.
 
-    `resize` is of clips, not of frames: see `video.frame_stride`.
+    Args:
+      resize: ignored; `sources.video.frame_stride` resizes clips.
 
     Raises:
-      UserError: see `find`; a file is damaged.
+      UserError: see `find`; a file is damaged, or the frames differ in size.
     """
     del resize
     files = find(root)
@@ -57,7 +58,7 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
         if frames[-1].shape != frames[0].shape:
             raise UserError(
                 "damaged-video",
-                f"{name}: is not of the first frame's size",
+                f"{name}: differs in size from the first frame; restore the file",
                 DAMAGED_DATA,
             )
     parts = {"train": np.arange(TEST_FROM), "test": np.arange(TEST_FROM, FRAMES)}
@@ -70,16 +71,17 @@ def _unzipped(path: pathlib.Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as file:
             names = sorted(name for name in file.namelist() if name.endswith(".png"))
             blobs = {f"{path}: {name}": file.read(name) for name in names}
-    except Exception as error:  # whatever a reader says of a bad file
+    except Exception as error:  # zipfile raises many types
         raise UserError(
             "damaged-archive",
-            f"{path}: cannot be read as a zip file ({first_line(error)})",
+            f"{path}: cannot be read as a zip file ({first_line(error)}); download it "
+            "again",
             DAMAGED_DATA,
         ) from None
     if len(blobs) != FRAMES:
         raise UserError(
             "damaged-video",
-            f"{path}: has {len(blobs)} of {FRAMES} frames",
+            f"{path}: has {len(blobs)} of {FRAMES} frames; download it again",
             DAMAGED_DATA,
         )
     return blobs

@@ -1,8 +1,8 @@
-"""`image_folder`: a folder of PNG or JPEG files for each class.
+"""`image_folder`: PNG or JPEG files in one folder per class.
 
-DIR/CLASS/*.png (jpg, jpeg), or DIR/train/CLASS and DIR/test/CLASS; see `class_folders`.
-If all images are grey: one channel, else three. Images of one size stay as they are,
-others need `--resize=N`.
+DIR/CLASS/*.png (jpg, jpeg), or DIR/train/CLASS/* and DIR/test/CLASS/*; see
+`class_folders`. Images have one channel if all files are grey, else three. If the files
+differ in size, `--resize=N` is required.
 """
 
 import contextlib
@@ -22,15 +22,19 @@ COLOUR = {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 
 
 def find(root: pathlib.Path) -> dict[str, class_folders.Classes]:
-    """The files of images, see `class_folders.find`."""
+    """Lists the image files of each split and class; see `class_folders.find`."""
     return class_folders.find(root, IMAGES)
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """Reads the images; `resize` as in `location.find`.
+    """Reads the images: arrays {"image": uint8 (n, h, w, 1 or 3), "label"}.
+
+    Args:
+      resize: the side of the square to resize images to; 0: keep their size.
 
     Raises:
-      UserError: see `find`; a file is damaged; sizes differ and `resize` is 0.
+      UserError: see `find`; a file is damaged or has more than 8 bits per channel; or
+        the files differ in size and `resize` is 0.
     """
     files, labels, parts, names = class_folders.label_files(find(root))
     mode = _mode(files, resize)
@@ -47,7 +51,15 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
 
 @contextlib.contextmanager
 def open_image(file: Any, name: Any) -> Iterator[Any]:
-    """A Pillow image of a file; errors name `name`."""
+    """Opens an image file with Pillow.
+
+    Args:
+      file: a path or binary file.
+      name: of the file, for the error message.
+
+    Raises:
+      UserError: the file cannot be opened or decoded.
+    """
     from PIL import Image
 
     try:
@@ -55,18 +67,20 @@ def open_image(file: Any, name: Any) -> Iterator[Any]:
             yield image
     except UserError:
         raise
-    except Exception as error:  # whatever a decoder says of a bad file
+    except Exception as error:  # decoders raise many types
         raise UserError(
             "damaged-image",
-            f"{name}: cannot be read as an image ({first_line(error)})",
+            f"{name}: cannot be read as an image ({first_line(error)}); replace or "
+            "remove it",
             DAMAGED_DATA,
         ) from None
 
 
 def resize_images(images: np.ndarray, size: int) -> np.ndarray:
-    """uint8 images (n, h, w, c) as (n, size, size, c), rounded to whole levels.
+    """Resizes uint8 images (n, h, w, c) to uint8 (n, size, size, c).
 
-    Bilinear, over all pixels that a new one covers; sides in any proportion.
+    Pillow's bilinear filter, which averages when it shrinks; aspect ratios are not
+    preserved.
     """
     from PIL import Image
 
@@ -83,7 +97,7 @@ def _square(image: Any, size: int) -> Any:
 
 
 def _mode(files: list[pathlib.Path], resize: int) -> str:
-    """What Pillow is to convert to, "L" or "RGB"; reads the files' heads only."""
+    """The common Pillow mode, "L" or "RGB"; reads the headers of the files only."""
     modes: set[str] = set()
     sizes: dict[tuple[int, int], pathlib.Path] = {}
     for path in files:
@@ -91,7 +105,8 @@ def _mode(files: list[pathlib.Path], resize: int) -> str:
             if image.mode not in GREY | COLOUR:
                 raise UserError(
                     "unsupported-image",
-                    f"{path}: has more than 8 bits a channel ({image.mode})",
+                    f"{path}: has more than 8 bits per channel ({image.mode}); convert "
+                    "it to 8 bits",
                 )
             modes.add(image.mode)
             sizes.setdefault(image.size, path)

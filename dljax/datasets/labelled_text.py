@@ -1,7 +1,7 @@
-"""`labelled_text`: your own texts with labels, a text, a tab and its label a line.
+"""`labelled_text`: a user's labelled texts, one per line: text, tab, label.
 
-DIR has train.tsv and test.tsv, and may have valid.tsv; or one .tsv file of any name,
-which is split by a hash of the text: eight tenths, one and one. Read in place.
+DIR has train.tsv, test.tsv and optionally valid.tsv; or one .tsv file of another name,
+which is split 8:1:1 by a hash of the text (see `plain_text.part_of`). Read in place.
 """
 
 import pathlib
@@ -14,30 +14,33 @@ from dljax.errors import DAMAGED_DATA, UserError
 
 
 def find(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The files, {"train", "test" (and "valid")}, or {"all"}.
+    """Lists the files: {"train": path, "test": path}, and "valid" if given; or {"all"}.
 
     Raises:
-      UserError: there are none, or others.
+      UserError: the directory has no or other .tsv files.
     """
     files = {path.stem: path for path in sorted(root.glob("*.tsv"))}
     if len(files) == 1 and not set(PARTS) & files.keys():
         return {"all": next(iter(files.values()))}
     if not {"train", "test"} <= files.keys() or files.keys() - set(PARTS):
-        names = ", ".join(path.name for path in files.values()) or "none"
+        names = ", ".join(path.name for path in files.values()) or "no .tsv file"
         raise UserError(
             "manual-dir-incomplete",
-            f"--manual_dir={root}: labelled_text needs train.tsv and test.tsv, and "
-            f"perhaps valid.tsv, or one .tsv file of another name; there is {names}",
+            f"--manual_dir={root}: has {names}; give a directory with train.tsv, "
+            "test.tsv and optionally valid.tsv, or with one .tsv file of another name",
         )
     return {part: files[part] for part in PARTS if part in files}
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """Arrays {"text", "label"}; classes are in alphabetical order.
+    """Reads the texts: arrays {"text", "label"}; classes are sorted by name.
+
+    Args:
+      resize: ignored; text has no images.
 
     Raises:
-      UserError: see `find`; a line is damaged; a part is empty, or has a label that
-        train has not.
+      UserError: see `find`; a line has no tab; a split is empty; or a label does not
+        occur in the training split.
     """
     del resize
     files = find(root)
@@ -49,15 +52,16 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
     needed = [k for k in parts if k in files or k != "valid"]
     if empty := [k for k in needed if not parts[k]]:
         raise UserError(
-            "too-few-examples", f"--manual_dir={root}: no text is for {empty[0]}"
+            "too-few-examples",
+            f"--manual_dir={root}: the {empty[0]} split has no text; add lines",
         )
     names = sorted({label for _, label in parts["train"]})
     for part, rows in filled.items():
         if unknown := {label for _, label in rows} - set(names):
             raise UserError(
                 "classes-differ",
-                f"--manual_dir={root}: no text of {min(unknown)} is for training, and "
-                f"{part} has some",
+                f"--manual_dir={root}: label {min(unknown)} is in the {part} split, "
+                "but not in the train split; add training texts of it, or correct it",
             )
     examples = [row for rows in filled.values() for row in rows]
     bounds = np.cumsum([len(rows) for rows in filled.values()])
@@ -77,7 +81,7 @@ def _labelled(path: pathlib.Path) -> list[tuple[str, str]]:
         if not (text and label):
             raise UserError(
                 "damaged-text",
-                f"{path}: line {number} is not a text, a tab and a label",
+                f"{path}: line {number} is not a text, a tab and a label; correct it",
                 DAMAGED_DATA,
             )
         examples.append((text, label))

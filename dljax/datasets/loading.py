@@ -1,8 +1,8 @@
-"""Reads a data set into arrays, preparing it first where that is needed.
+"""Loads a data set into arrays; prepares it first if needed.
 
-Preparing writes below `<data_dir>/dljax/`. `image_folder`, `audio_folder`,
-`colloid_video`, `piano_roll`, `vader`, `labelled_text`, `parallel_text` and `text_file`
-are read in place each time, so that two folders are never mixed up.
+Preparation writes below `<data_dir>/dljax/`. Data sets with `manual_contents` in the
+registry, such as `image_folder`, are not prepared but read in place every time: a
+prepared copy could be mistaken for another folder's.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _datasets: contextvars.ContextVar[Datasets | None] = contextvars.ContextVar(
 
 @contextlib.contextmanager
 def sharing(datasets: Datasets) -> Iterator[None]:
-    """Inside, `load` returns data sets from `datasets` and adds those that it reads."""
+    """A context in which `load` caches data sets in `datasets`."""
     token = _datasets.set(datasets)
     try:
         yield
@@ -34,11 +34,14 @@ def sharing(datasets: Datasets) -> Iterator[None]:
 
 
 def load(location: DatasetLocation) -> ArrayDataset:
-    """Reads a data set into memory, preparing it first where it has to be.
+    """Loads a data set into memory; prepares it first if needed.
+
+    Inside `sharing`, every data set is read once.
 
     Raises:
-      UserError: it cannot be downloaded, a file is damaged, or a directory not
-        writable; or a data set without images is to be resized.
+      UserError: the data set cannot be downloaded, is damaged, or has features of an
+        unsupported kind; a directory is not writable; or a data set without images is
+        to be resized.
     """
     datasets = _datasets.get()
     if datasets is None:
@@ -59,7 +62,7 @@ def _load(location: DatasetLocation) -> ArrayDataset:
     if location.resize and "image" not in dataset.arrays:
         raise UserError(
             "resize-without-images",
-            f"--resize={location.resize}: {location.name} has no images",
+            f"--resize={location.resize}: {location.name} has no images; omit --resize",
         )
     if location.resize and not in_place:
         images = resize_images(dataset.arrays["image"], location.resize)
@@ -88,14 +91,14 @@ def _read_tfds(location: DatasetLocation) -> ArrayDataset:
     except KeyError as error:
         raise UserError(
             "unsupported-dataset",
-            f"--dataset={location.name}: is neither images of one size with labels, "
-            f"nor text ({error} is missing or of another kind)",
+            f"--dataset={location.name}: has neither labelled images of one size nor "
+            f"text (feature {error} is missing or of another kind); give another one",
         ) from None
-    except Exception as error:  # whatever a reader says of a bad file
+    except Exception as error:  # readers raise many types
         raise UserError(
             "damaged-dataset",
-            f"{folder}: cannot be read as a data set ({first_line(error)}); delete it "
-            "and prepare it again",
+            f"{folder}: cannot be read as a data set ({first_line(error)}); delete the "
+            "directory and prepare the data set again",
             DAMAGED_DATA,
         ) from None
     names = tuple(features["label"].names or ()) if "label" in features else ()
@@ -106,7 +109,7 @@ def _read_tfds(location: DatasetLocation) -> ArrayDataset:
 
 
 def _arrays(rows: list[Any], features: Any) -> dict[str, np.ndarray]:
-    """The arrays of a data set; KeyError where its features are of no known kind."""
+    """The arrays of a prepared data set; KeyError if its features are unsupported."""
     if "roll" in features:
         return reader("piano_roll").pad_rolls([row["roll"] for row in rows])
     if "sound" in features:

@@ -1,4 +1,4 @@
-"""dljax's own sets of music, as TFDS builders; see `builders`."""
+"""TFDS builders of music; see `builders`."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -11,8 +11,8 @@ from dljax.errors import import_extra
 with registered.skip_registration():
 
     class Chorales(tfds.core.GeneratorBasedBuilder):
-        """Bach's chorales in four parts, as music21 has them, a step a quarter note;
-        split by a hash of their numbers (music in the public domain).
+        """Bach's chorales in four voices from music21's corpus, as piano rolls with one
+        step per quarter note; split by a hash of the file name (public domain).
         """
 
         VERSION = tfds.core.Version("1.0.0")
@@ -29,12 +29,16 @@ with registered.skip_registration():
 
         def _split_generators(self, dl_manager):
             del dl_manager
-            corpus = import_extra("music21.corpus", extra="music", purpose="chorales")
+            corpus = import_extra(
+                "music21.corpus", extra="music", purpose="--dataset=chorales"
+            )
             names = sorted(str(path) for path in corpus.getComposer("bach"))
             return {part: self._generate_examples(names, part) for part in PARTS}
 
         def _generate_examples(self, names, part):
-            corpus = import_extra("music21.corpus", extra="music", purpose="chorales")
+            corpus = import_extra(
+                "music21.corpus", extra="music", purpose="--dataset=chorales"
+            )
             for row, path in enumerate(names):
                 if part_of(path.replace("\\", "/").rsplit("/", 1)[-1]) == part:
                     score = corpus.parse(path)
@@ -43,7 +47,7 @@ with registered.skip_registration():
 
 
 def _roll(score):
-    """Which keys sound at the beginning of every quarter note: uint8 (steps, 88)."""
+    """uint8 (steps, 88): 1 where a key sounds at the beginning of a quarter note."""
     notes = score.flatten().notes
     steps = int(np.ceil(float(score.highestTime)))
     roll = np.zeros((steps, KEYS), np.uint8)

@@ -1,8 +1,8 @@
-"""`parallel_text`: your own sentences in two languages, a line each, aligned.
+"""`parallel_text`: a user's sentences in two languages, aligned line by line.
 
-DIR has two files with one stem, as text.de and text.en; what is first in the alphabet
-is translated into the other. Split by a hash of the source: eight tenths, one and one.
-Read in place.
+DIR has two files with one stem, such as text.de and text.en; the first by name is the
+source, the second the target. Split 8:1:1 by a hash of the source (see
+`plain_text.part_of`). Read in place.
 """
 
 import pathlib
@@ -15,27 +15,31 @@ from dljax.errors import DAMAGED_DATA, UserError
 
 
 def find(root: pathlib.Path) -> list[pathlib.Path]:
-    """The two files, source and target.
+    """Lists the source and the target file.
 
     Raises:
-      UserError: there are not two of one stem.
+      UserError: the directory does not have exactly two files with one stem.
     """
     files = [p for p in sorted(root.iterdir()) if p.is_file() and p.name[0] != "."]
     if len(files) != 2 or files[0].stem != files[1].stem:
-        names = ", ".join(path.name for path in files[:5]) or "none"
+        names = ", ".join(path.name for path in files[:5]) or "no files"
         raise UserError(
             "manual-dir-incomplete",
-            f"--manual_dir={root}: parallel_text needs two files with one stem, as "
-            f"text.de and text.en; there is {names}",
+            f"--manual_dir={root}: has {names}; give a directory with exactly two "
+            "files of one stem, such as text.de and text.en",
         )
     return files
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """Arrays {"source", "target"}; pairs with an empty side are left out.
+    """Reads the pairs: arrays {"source", "target"}; drops pairs with an empty line.
+
+    Args:
+      resize: ignored; text has no images.
 
     Raises:
-      UserError: see `find`; the files differ in length; a part is empty.
+      UserError: see `find`; the files differ in their numbers of lines; or a split is
+        empty.
     """
     del resize
     source, target = find(root)
@@ -44,7 +48,7 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
         raise UserError(
             "line-counts-differ",
             f"--manual_dir={root}: {source.name} has {len(sides[0])} lines and "
-            f"{target.name} {len(sides[1])}; line by line they must be translations",
+            f"{target.name} {len(sides[1])}; align the files line by line",
             DAMAGED_DATA,
         )
     pairs = [(a, b) for a, b in zip(*sides, strict=True) if a and b]
@@ -53,8 +57,8 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
     if empty := [part for part, indices in rows.items() if not len(indices)]:
         raise UserError(
             "too-few-examples",
-            f"--manual_dir={root}: {len(pairs)} pairs are too few; none is for "
-            f"{empty[0]}",
+            f"--manual_dir={root}: {len(pairs)} pairs leave the {empty[0]} split empty"
+            "; add lines",
         )
     arrays = {
         name: np.array([pair[i].encode() for pair in pairs])

@@ -1,7 +1,7 @@
-"""`piano_roll`: music as piano rolls, which of 88 keys sound at each step.
+"""`piano_roll`: music as piano rolls: binary arrays (steps, 88 keys).
 
-A MATLAB file with the cells `traindata`, `validdata` and `testdata` of arrays (steps,
-88), as the classic sets come: JSB Chorales, Piano-midi.de, Nottingham, MuseData
+DIR has one MATLAB file whose cells `traindata`, `validdata` and `testdata` hold arrays
+(steps, 88): the format of JSB Chorales, Piano-midi.de, Nottingham and MuseData
 (Boulanger-Lewandowski et al. 2012). Read in place.
 """
 
@@ -14,32 +14,35 @@ from dljax.datasets.array_dataset import ArrayDataset
 from dljax.errors import DAMAGED_DATA, UserError, first_line
 
 KEYS = 88  # A0 to C8
-LOWEST = 21  # A0 in MIDI's numbers
+LOWEST = 21  # A0 as a MIDI key
 CELLS = {"train": "traindata", "valid": "validdata", "test": "testdata"}
 
 
 def find(root: pathlib.Path) -> pathlib.Path:
-    """The file.
+    """The path of the MATLAB file.
 
     Raises:
-      UserError: there is none, or more than one.
+      UserError: the directory does not have exactly one .mat file.
     """
     files = sorted(root.glob("*.mat"))
     if len(files) != 1:
-        names = ", ".join(file.name for file in files) or "none"
+        names = ", ".join(file.name for file in files) or "no .mat file"
         raise UserError(
             "manual-dir-incomplete",
-            f"--manual_dir={root}: piano_roll needs a folder with one .mat file; "
-            f"there is {names}",
+            f"--manual_dir={root}: has {names}; give a directory with exactly one .mat "
+            "file",
         )
     return files[0]
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """Arrays {"roll": uint8 (n, max_len, 88), "length": int32 (n,)}, in three parts.
+    """Reads the pieces: arrays {"roll": uint8 (n, max_len, 88), "length": int32 (n,)}.
+
+    Args:
+      resize: ignored; piano rolls are not images.
 
     Raises:
-      UserError: see `find`; the file is damaged or of another kind.
+      UserError: see `find`; the file is damaged, or lacks a cell.
     """
     del resize
     path = find(root)
@@ -47,10 +50,11 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
 
     try:
         cells = scipy.io.loadmat(path)
-    except Exception as error:  # whatever a reader says of a bad file
+    except Exception as error:  # loadmat raises many types
         raise UserError(
             "damaged-mat-file",
-            f"{path}: cannot be read as a MATLAB file ({first_line(error)})",
+            f"{path}: cannot be read as a MATLAB file ({first_line(error)}); download "
+            "it again",
             DAMAGED_DATA,
         ) from None
     rolls: list[np.ndarray] = []
@@ -60,7 +64,8 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
         if not pieces or any(np.ndim(r) != 2 or np.shape(r)[1] != KEYS for r in pieces):
             raise UserError(
                 "unsupported-mat-file",
-                f"{path}: has no cell {name} of arrays (steps, {KEYS})",
+                f"{path}: has no cell {name} of arrays (steps, {KEYS}); give a file "
+                f"with the cells {', '.join(CELLS.values())}",
             )
         parts[part] = np.arange(len(rolls), len(rolls) + len(pieces))
         rolls += pieces
@@ -68,7 +73,11 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
 
 
 def pad_rolls(rolls: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """{"roll": uint8 (n, max_len, 88), "length": int32 (n,)} of rolls (steps, 88)."""
+    """Pads n rolls (steps, 88) with zeros to the longest.
+
+    Returns:
+      {"roll": uint8 (n, max_len, 88), 0 or 1; "length": int32 (n,), in steps}.
+    """
     length = np.array([len(roll) for roll in rolls], np.int32)
     arrays = np.zeros((len(rolls), length.max(), KEYS), np.uint8)
     for row, roll in zip(arrays, rolls, strict=True):

@@ -1,7 +1,7 @@
-"""Recorded instruments of a SoundFont 2 file, played note by note.
+"""A small SoundFont 2 player: renders single notes of recorded instruments.
 
-Source: SoundFont Technical Specification 2.01, chapters 5 to 8, of which the zones, key
-ranges, loops and tuning are read, and no modulation.
+It reads zones, key ranges, loops and tuning; modulators, envelopes and filters are
+ignored. Source: SoundFont Technical Specification 2.01, chapters 5 to 8.
 """
 
 import pathlib
@@ -10,15 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-INSTRUMENT, KEYS, SAMPLE, LOOPED, ROOT = 41, 43, 53, 54, 58  # generators
+INSTRUMENT, KEYS, SAMPLE, LOOPED, ROOT = 41, 43, 53, 54, 58  # numbers of generators
 SIZES = {"phdr": 38, "pbag": 4, "pgen": 4, "inst": 22, "ibag": 4, "igen": 4, "shdr": 46}
-FINE = 4  # times the rate of a note, at which it is played
-FADE = 0.15  # seconds, at the end
+FINE = 4  # oversampling, against aliasing
+FADE = 0.15  # seconds of fade-out
 
 
 class Font(NamedTuple):
-    """waves: all recordings, float32, one after another. tables: {name: its records}.
-    programs: {General MIDI program: the number of its record}.
+    """A parsed SoundFont file.
+
+    Attributes:
+      waves: float32 (samples,) in [-1, 1], all recordings concatenated.
+      tables: {name of a chunk in `SIZES`: its binary records}.
+      programs: {General MIDI program: index of its "phdr" record}, of bank 0.
     """
 
     waves: np.ndarray
@@ -27,7 +31,7 @@ class Font(NamedTuple):
 
 
 def read(path: pathlib.Path) -> Font:
-    """Reads a file."""
+    """Reads a SoundFont file."""
     chunks: dict[str, bytes] = {}
 
     def walk(data):
@@ -55,7 +59,17 @@ def read(path: pathlib.Path) -> Font:
 
 
 def play(font: Font, program: int, key: int, *, rate: int, seconds: float):
-    """A note as int16 (samples,); MIDI key 60 is the middle c."""
+    """Renders one note: int16 (rate * seconds,), normalised to half of full scale.
+
+    Args:
+      program: of General MIDI, 0 to 127; a key of `font.programs`.
+      key: the MIDI key; 60 is middle C.
+      rate: samples per second.
+      seconds: the length, including the fade-out.
+
+    Raises:
+      KeyError: the font lacks the program.
+    """
     from scipy.signal import decimate
 
     zone = _zone(font, program, key)
@@ -76,7 +90,7 @@ def play(font: Font, program: int, key: int, *, rate: int, seconds: float):
 
 
 def _zone(font: Font, program: int, key: int) -> dict[int, int]:
-    """The recording of an instrument for this key, or the nearest, and how it plays."""
+    """{generator: amount} of the zone whose key range is nearest to the key."""
     zones = []
     for outer in _zones(font, "phdr", "pbag", "pgen", font.programs[program], 24):
         if INSTRUMENT in outer:
@@ -88,7 +102,11 @@ def _zone(font: Font, program: int, key: int) -> dict[int, int]:
 
 
 def _zones(font, heads, bags, generators, number, offset):
-    """{generator: amount} of each zone of a record; the first may hold for all."""
+    """Yields {generator: amount} of each zone of a record.
+
+    A zone without instrument or sample is the global zone: its generators are the
+    defaults of the zones after it.
+    """
     heads, bags, generators = (font.tables[k] for k in (heads, bags, generators))
     first, after = (
         struct.unpack_from("<H", heads[i], offset)[0] for i in (number, number + 1)
@@ -105,6 +123,6 @@ def _zones(font, heads, bags, generators, number, offset):
 
 
 def _distance(zone: dict[int, int], key: int) -> int:
-    """How far a key is from those of a zone."""
+    """The distance of a key from a zone's key range, in semitones; 0 inside."""
     keys = zone.get(KEYS, 127 << 8)
     return max(0, (keys & 255) - key, key - (keys >> 8))

@@ -1,8 +1,8 @@
-"""Sounds as mel spectrograms, and mel spectrograms as sounds.
+"""Conversion between sounds and mel spectrograms.
 
-A spectrogram is uint8 (frames, bands, 1): the loudness of each band, in decibels from
-the quietest that counts (0) to the loudest that there is (255), in 32 frames of a
-second and 32 bands that are spaced as we hear, on the mel scale (Stevens et al. 1937).
+A mel spectrogram of one second is uint8 (32 frames, 32 bands, 1): the power of each
+band in decibels, scaled from 80 dB below the maximum (0) to the maximum (255). The
+bands are spaced evenly on the mel scale (Stevens et al. 1937).
 """
 
 import functools
@@ -10,16 +10,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-RATE = 8000  # samples a second
+RATE = 8000  # samples per second
 FRAMES, BANDS = 32, 32
 HOP, WINDOW = 256, 512  # samples
-LOUDEST, RANGE = 36.0, 80.0  # decibels: of 255, and from 0 to 255
-ROUNDS = 60  # of Griffin and Lim
+LOUDEST, RANGE = 36.0, 80.0  # decibels at 255, and between 0 and 255
+ROUNDS = 60  # iterations of Griffin and Lim
 
 
 def mel_spectrograms(sounds: Sequence[np.ndarray]) -> np.ndarray:
-    """Sounds int16 (samples,), each about a second or less -> uint8 (n, frames, bands,
-    1). What is longer is cut off, what is shorter is followed by silence.
+    """Computes mel spectrograms: uint8 (n, frames, bands, 1).
+
+    Args:
+      sounds: n arrays int16 (samples,) at `RATE`; longer ones are cut to about one
+        second, shorter ones padded with silence.
     """
     length = FRAMES * HOP
     images = []
@@ -33,10 +36,16 @@ def mel_spectrograms(sounds: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def griffin_lim(images: np.ndarray) -> np.ndarray:
-    """Sounds int16 (n, samples) of mel spectrograms (n, frames, bands, 1) in [0, 1].
+    """Estimates sounds from mel spectrograms (Griffin and Lim 1984).
 
-    The power of each frequency is that of its bands; phases are estimated by going back
-    and forth between sound and spectrogram (Griffin and Lim 1984).
+    Each frequency gets the weighted mean power of its bands; the phases, which a
+    spectrogram lacks, are estimated iteratively from a fixed random start.
+
+    Args:
+      images: mel spectrograms (n, frames, bands, 1) in [0, 1].
+
+    Returns:
+      int16 (n, samples) at `RATE`.
     """
     decibels = (np.asarray(images, np.float64)[..., 0] - 1) * RANGE + LOUDEST
     power = np.where(images[..., 0] > 0, 10 ** (decibels / 10), 0)
@@ -58,7 +67,7 @@ def _transform():
 
 
 def _frames(wave: np.ndarray) -> np.ndarray:
-    """The spectrum of each frame, complex (..., frames, frequencies)."""
+    """The short-time Fourier transform: complex (..., frames, frequencies)."""
     return _transform().stft(wave, p0=0, p1=FRAMES).swapaxes(-1, -2)
 
 
@@ -70,7 +79,7 @@ def _wave(spectrum: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _bands() -> np.ndarray:
-    """How much of each frequency is in each band, (bands, frequencies): triangles."""
+    """The triangular filters of the mel bands: (bands, frequencies)."""
     mel = np.linspace(0, 2595 * np.log10(1 + RATE / 2 / 700), BANDS + 2)
     hertz = 700 * (10 ** (mel / 2595) - 1)
     frequencies = np.linspace(0, RATE / 2, WINDOW // 2 + 1)

@@ -1,17 +1,17 @@
 """Fixed splits of a data set into training, validation and test examples.
 
-digits         five stratified folds of 1,797; seed s tests on fold s mod 5, validates
-               on the next and trains on 1,077 of the other three
-lexicon, vader, image_folder and audio_folder
-               the same where they have no parts of their own
-labelled_text  of one file: by a hash of the text, eight tenths, one and one
-rt_polarity    ten stratified folds, as is the custom
-what has train and test
-               the last 10 % of a fixed permutation of train is for validation (at
-               most 5,000)
-what has train, valid and test
-               these three
-colloid_video  by time: see `video.frame_stride`
+By the published splits of the data set (`ArrayDataset.parts`):
+
+train only: stratified folds. Seed s tests on fold s modulo the number of folds,
+  validates on the next and trains on the others. Five folds (digits: 1,797 examples, of
+  which a seed trains on 1,077; lexicon, vader; image_folder and audio_folder without
+  train/ and test/), or ten (rt_polarity, as is customary).
+train, test: the last 10 % of a fixed permutation of train, at most 5,000 examples, are
+  the validation split.
+train, valid, test: as published.
+
+Some data sets are split elsewhere: one file of labelled_text, and parallel_text, by a
+hash (`plain_text.part_of`); colloid_video by time (`sources.video.frame_stride`).
 """
 
 from collections.abc import Callable
@@ -24,7 +24,10 @@ Split = Callable[[int], dict[str, np.ndarray]]
 
 
 def split_by_seed(dataset: ArrayDataset) -> Split:
-    """split(seed) -> {"train" | "valid" | "test": rows} (see the module)."""
+    """Returns split(seed) -> {"train" | "valid" | "test": int rows}; see the module.
+
+    Every seed has equally many training examples.
+    """
     if "test" not in dataset.parts:
         return _folds(dataset)
     if "valid" in dataset.parts:
@@ -40,13 +43,13 @@ def split_by_seed(dataset: ArrayDataset) -> Split:
 
 
 def _folds(dataset: ArrayDataset) -> Split:
-    """Seed s tests on fold s, modulo the number of folds, and validates on the next."""
+    """Stratified folds: seed s tests on fold s mod folds and validates on the next."""
     from sklearn.model_selection import StratifiedKFold
 
     labels = dataset.arrays["label"]
     splitter = StratifiedKFold(dataset.folds, shuffle=True, random_state=0)
     folds = [rows for _, rows in splitter.split(labels, labels)]
-    count = sum(sorted(map(len, folds))[:-2])  # the same for every seed
+    count = sum(sorted(map(len, folds))[:-2])  # equal for all seeds
 
     def split(seed: int) -> dict[str, np.ndarray]:
         test, valid = seed % len(folds), (seed + 1) % len(folds)

@@ -1,9 +1,10 @@
-"""dljax's own sets of text, as TFDS builders; see `builders`.
+"""TFDS builders of text; see `builders`.
 
-`lexicon` and `names` come with installed packages, the others as images do. A set of
-labelled text has {"text", "label"}, one to translate {"source", "target"}. What has no
-parts of its own is split by a hash of its source: a tenth for validation, a tenth to
-test on.
+`lexicon`, `names` and `python_reference` come with installed packages; the files of the
+others are downloaded, or read from `--manual_dir`. Examples are {"text", "label"} of
+labelled text, {"source", "target"} of translations, and {"text"} of running text, with
+one example per split. Translations without published splits are split 8:1:1 by a hash
+of the source.
 """
 
 import gzip
@@ -20,19 +21,19 @@ POLARITY = ["negative", "positive"]
 
 
 def labelled_info(builder, *, homepage):
-    """The TFDS info of {"text", "label"}, negative or positive, in file order."""
+    """The TFDS info of examples {"text", "label"}, with the classes of `POLARITY`."""
     label = tfds.features.ClassLabel(names=POLARITY)
     return _info(builder, {"text": tfds.features.Text(), "label": label}, homepage)
 
 
 def pairs_info(builder, *, homepage):
-    """The TFDS info of {"source", "target"}, in file order."""
+    """The TFDS info of examples {"source", "target"}."""
     text = {name: tfds.features.Text() for name in ("source", "target")}
     return _info(builder, text, homepage)
 
 
 def running_info(builder, *, homepage):
-    """The TFDS info of {"text"}, running text, an example a part."""
+    """The TFDS info of running text, {"text"}, with one example per split."""
     return _info(builder, {"text": tfds.features.Text()}, homepage)
 
 
@@ -51,7 +52,7 @@ def _rows(examples):
 
 
 def _split_by_hash(pairs):
-    """Generators of a split by hash; a source that comes again is in the same part."""
+    """{split: generator of pairs}, split by a hash: equal sources are in one split."""
     examples: dict[str, list] = {name: [] for name in PARTS}
     for source, target in pairs:
         examples[part_of(source)].append({"source": source, "target": target})
@@ -59,7 +60,7 @@ def _split_by_hash(pairs):
 
 
 def _split_running(text):
-    """Generators of the parts of a running text."""
+    """{split: generator of its text}."""
     return {name: _rows([{"text": part}]) for name, part in split_text(text).items()}
 
 
@@ -72,8 +73,8 @@ def _lines(path):
 with registered.skip_registration():
 
     class Lexicon(tfds.core.GeneratorBasedBuilder):
-        """7,500 words, emoticons and abbreviations that ten people rated on average as
-        negative or positive (VADER's lexicon, Hutto and Gilbert 2014; MIT).
+        """7,506 words, emoticons and abbreviations, negative or positive by the mean
+        rating of ten people (VADER's lexicon, Hutto and Gilbert 2014; MIT).
         """
 
         VERSION = tfds.core.Version("1.0.0")
@@ -95,8 +96,8 @@ with registered.skip_registration():
             )
 
     class Names(tfds.core.GeneratorBasedBuilder):
-        """1,414 names of places, languages, scripts and currencies, in German and in
-        English (Unicode CLDR, as Babel has it).
+        """1,414 names of places, languages, scripts and currencies, German to English
+        (Unicode CLDR, from Babel).
         """
 
         VERSION = tfds.core.Version("1.0.0")
@@ -118,10 +119,10 @@ with registered.skip_registration():
             return _split_by_hash(pairs.items())
 
         def _generate_examples(self):
-            raise NotImplementedError  # the generators are in _split_generators
+            raise NotImplementedError  # _split_generators returns generators
 
     class RtPolarity(tfds.core.GeneratorBasedBuilder):
-        """10,662 sentences of film reviews (Pang and Lee 2005)."""
+        """10,662 sentences of film reviews with polarity (Pang and Lee 2005)."""
 
         VERSION = tfds.core.Version("1.0.0")
         URL = (
@@ -163,11 +164,11 @@ with registered.skip_registration():
             return _split_running(text)
 
         def _generate_examples(self):
-            raise NotImplementedError  # the generators are in _split_generators
+            raise NotImplementedError  # _split_generators returns generators
 
     class PythonReference(tfds.core.GeneratorBasedBuilder):
-        """460,000 characters of Python's reference, as `help()` shows it (PSF). They
-        differ a little from one Python to another.
+        """460,000 characters of Python's reference, the text of `help()` (PSF). It
+        differs slightly between versions of Python.
         """
 
         VERSION = tfds.core.Version("1.0.0")
@@ -182,11 +183,11 @@ with registered.skip_registration():
             return _split_running("\n\n".join(topics[name] for name in sorted(topics)))
 
         def _generate_examples(self):
-            raise NotImplementedError  # the generators are in _split_generators
+            raise NotImplementedError  # _split_generators returns generators
 
     class Multi30k(tfds.core.GeneratorBasedBuilder):
-        """31,014 captions of photographs, German to English, tested on those of 2016
-        (Elliott et al. 2016; for research use).
+        """31,014 captions of photographs, German to English; the test split is that of
+        2016 (Elliott et al. 2016; for research use).
         """
 
         VERSION = tfds.core.Version("1.0.0")
@@ -233,7 +234,7 @@ with registered.skip_registration():
             return _split_by_hash(zip(*map(_lines, paths), strict=True))
 
         def _generate_examples(self):
-            raise NotImplementedError  # the generators are in _split_generators
+            raise NotImplementedError  # _split_generators returns generators
 
     class TatoebaFr(Tatoeba):
         """1,000 sentences, French to English (Tatoeba; CC BY 2.0)."""

@@ -1,9 +1,9 @@
-"""`vader`: sentences that twenty people rated (Hutto and Gilbert 2014; MIT).
+"""`vader`: short texts rated by twenty people (Hutto and Gilbert 2014; MIT).
 
-Tweets, reviews of products and paragraphs of editorials, negative or positive by the
-mean of their ratings; what is rated 0 on average is left out. The fourth file, of film
-reviews, has the sentences of `rt_polarity`, and is left out too: so what is trained on
-one can be tested on the other. Read in place.
+Tweets, product reviews and paragraphs of editorials, labelled negative or positive by
+the sign of their mean rating; texts with mean 0 are dropped. The fourth published file,
+of film reviews, is not read: it shares its sentences with `rt_polarity`, and a network
+trained on one data set may be tested on the other. Read in place.
 """
 
 import pathlib
@@ -20,25 +20,29 @@ FILES = tuple(
 
 
 def find(root: pathlib.Path) -> list[pathlib.Path]:
-    """The files.
+    """Lists the three files.
 
     Raises:
-      UserError: one is missing.
+      UserError: a file is missing.
     """
     for name in FILES:
         if not (root / name).is_file():
             raise UserError(
                 "manual-dir-incomplete",
-                f"--manual_dir={root}: no {name} there; vader needs {', '.join(FILES)}",
+                f"--manual_dir={root}: has no {name}; give a directory with "
+                f"{', '.join(FILES)}",
             )
     return [root / name for name in FILES]
 
 
 def read(root: pathlib.Path, resize: int) -> ArrayDataset:
-    """Arrays {"text", "label"}, split by folds.
+    """Reads the texts: arrays {"text", "label"}, all in "train" (split by folds).
+
+    Args:
+      resize: ignored; text has no images.
 
     Raises:
-      UserError: see `find`; a line is damaged.
+      UserError: see `find`; a line does not have three fields.
     """
     del resize
     rated = []
@@ -51,8 +55,8 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
             except ValueError:
                 raise UserError(
                     "damaged-text",
-                    f"{path}: line {number} is not an id, a rating and a text, with "
-                    "tabs between",
+                    f"{path}: line {number} is not an id, a rating and a text, "
+                    "separated by tabs; restore the published file",
                     DAMAGED_DATA,
                 ) from None
     examples = [(text, mean > 0) for text, mean in rated if mean]

@@ -1,4 +1,4 @@
-"""How good translations are, as sacrebleu has it."""
+"""BLEU and chrF of translations, by sacrebleu."""
 
 from typing import Any
 
@@ -7,22 +7,22 @@ from dljax.types import SampleEvaluator
 
 
 def translation_sample_evaluator(details: Any) -> SampleEvaluator:
-    """BLEU and chrF2 (0 to 100) of samples {"prediction", "row"}, against all of each
-    reference, whatever was cut off for training.
+    """Returns an evaluator of translations: "bleu" and "chrf" (chrF2), from 0 to 100.
 
-    Args:
-      details: `TranslationDetails` of the source.
-
-    BLEU with sacrebleu's own tokens: nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp; chrF
-    nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no. What a vocabulary of words says is in
-    lower case, and so is what it is compared with ("case:lc").
+    Samples need "prediction" and "row". References are never cut. The signatures are
+    nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp (BLEU) and
+    nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no (chrF). With a vocabulary of
+    lower-case words, references are lower-cased too ("case:lc").
 
     Source: Papineni et al. 2002; Popovic 2015; Post 2018.
+
+    Args:
+      details: the source's `translation_pairs.TranslationDetails`.
 
     Raises:
       UserError: sacrebleu is not installed.
     """
-    import_extra("sacrebleu", extra="text", purpose="to score translations")
+    import_extra("sacrebleu", extra="text", purpose="BLEU of translations")
     from sacrebleu.metrics import BLEU, CHRF
 
     bleu, chrf = (

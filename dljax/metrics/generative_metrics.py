@@ -1,27 +1,32 @@
-"""Distances of generated images to real ones, by features of a frozen network.
+"""Distances of generated images to real images, by features of a frozen network.
 
-Features are arrays (n, d) and (m, d). A distance is read beside its floor: that of real
-images to as many other real ones.
+Features are arrays (n, d) and (m, d). Compare a distance with its floor: the distance
+between two sets of real images of the same sizes.
 """
 
 from typing import Any
 
 import numpy as np
 
-NEIGHBOURS = 3  # of precision and recall
-CHUNK = 500  # rows of distances in memory
+NEIGHBOURS = 3  # k of the k-NN manifolds of precision and recall
+CHUNK = 500  # rows of a distance matrix per step, to bound memory
 
 
 def frechet_distance(generated: Any, real: Any) -> float:
-    """The Frechet distance of two Gaussians with the features' means and covariances.
+    """Computes the squared Frechet distance of Gaussians fitted to both feature sets.
 
-    It grows as n falls: compare at equal n. Source: Heusel et al. 2017.
+    The estimate is biased upwards for small n: compare at equal n. Source: Heusel et
+    al. 2017 (FID).
+
+    Args:
+      generated: features (n, d).
+      real: features (m, d).
     """
     import scipy.linalg
 
     a, b = (np.asarray(x, np.float64) for x in (generated, real))
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    # The trace of the root of a product, by eigenvalues: imaginary parts are rounding.
+    # Trace of the root of the product; imaginary parts are rounding errors.
     eigenvalues = scipy.linalg.eigvals(cov_a @ cov_b).real
     traces = np.trace(cov_a) + np.trace(cov_b)
     spread = traces - 2 * np.sqrt(np.maximum(eigenvalues, 0)).sum()
@@ -29,10 +34,14 @@ def frechet_distance(generated: Any, real: Any) -> float:
 
 
 def kernel_distance(generated: Any, real: Any) -> float:
-    """The unbiased squared maximum mean discrepancy by the kernel (x . y / d + 1)^3.
+    """Estimates the squared maximum mean discrepancy with the kernel (x . y / d + 1)^3.
 
-    Of two samples of one distribution it is 0 on average, and may be negative. Source:
-    Binkowski et al. 2018 (KID).
+    The estimate is unbiased: for samples of one distribution its mean is 0, and it may
+    be negative. Source: Binkowski et al. 2018 (KID).
+
+    Args:
+      generated: features (n, d).
+      real: features (m, d).
     """
     a, b = (np.asarray(x, np.float64) for x in (generated, real))
     n, m, d = len(a), len(b), a.shape[1]
@@ -50,7 +59,7 @@ def kernel_distance(generated: Any, real: Any) -> float:
 
 
 def squared_distances(a: Any, b: Any) -> np.ndarray:
-    """Squared Euclidean distances (n, m) of the rows of two arrays."""
+    """Computes squared Euclidean distances (n, m) of rows of a (n, ...), b (m, ...)."""
     a, b = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (a, b))
     parts = [
         (part**2).sum(1)[:, None] - 2 * part @ b.T
@@ -60,9 +69,15 @@ def squared_distances(a: Any, b: Any) -> np.ndarray:
 
 
 def precision_recall(generated: Any, real: Any) -> tuple[float, float]:
-    """Improved precision and recall: the share inside the other set's 3-NN manifold.
+    """Computes improved precision and recall (Kynkaanniemi et al. 2019).
 
-    Source: Kynkaanniemi et al. 2019.
+    Args:
+      generated: features (n, d).
+      real: features (m, d).
+
+    Returns:
+      the share of generated features inside the 3-NN manifold of the real ones, and the
+      share of real features inside that of the generated ones.
     """
 
     def share_inside(x, manifold):
@@ -75,15 +90,23 @@ def precision_recall(generated: Any, real: Any) -> tuple[float, float]:
 
 
 def class_shares(classes: Any, num_classes: int) -> np.ndarray:
-    """The share of each class, (num_classes,), among int (n,)."""
+    """Returns the share of each class among int classes (n,): (num_classes,)."""
     return np.bincount(np.asarray(classes), minlength=num_classes) / max(
         len(classes), 1
     )
 
 
 def gaussian_images(images: Any, count: int) -> np.ndarray:
-    """`count` samples of a Gaussian with the mean and covariance of images (n, ...),
-    clipped to [0, 1]; the same at every call. The baseline of a linear model.
+    """Samples a Gaussian with the mean and covariance of images: a linear baseline.
+
+    Deterministic; the samples are clipped to [0, 1].
+
+    Args:
+      images: (n, ...) in [0, 1].
+      count: the number of samples.
+
+    Returns:
+      float32 (count, ...).
     """
     flat = np.asarray(images, np.float64).reshape(len(images), -1)
     eigenvalues, eigenvectors = np.linalg.eigh(np.cov(flat, rowvar=False))
@@ -94,5 +117,5 @@ def gaussian_images(images: Any, count: int) -> np.ndarray:
 
 
 def nearest_neighbors(generated: Any, real: Any) -> np.ndarray:
-    """int (n,): the real image nearest to each generated one, by pixels."""
+    """Returns the index of the real image nearest to each generated one: int (n,)."""
     return squared_distances(generated, real).argmin(1)

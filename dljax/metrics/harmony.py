@@ -1,7 +1,7 @@
-"""Harmony of piano rolls in numbers: intervals at once and over time.
+"""Harmony statistics of piano rolls: histograms of intervals, at once and over time.
 
-Intervals are differences of pitch in semitones, modulo the octave, so that a piece's
-key does not matter. Pure NumPy, for a task's sample evaluator.
+Intervals are differences of pitch in semitones modulo 12; the statistics do not change
+when a piece is transposed. NumPy only: the functions run on the host.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,17 @@ from collections.abc import Sequence
 import numpy as np
 
 LAGS = (0, 1, 2, 4, 8, 16)  # steps between the notes of an interval
-VOICES = 9  # notes at once: 0 to 7, and more
+VOICES = 9  # bins of the number of simultaneous notes: 0 to 7, and more
 
-Rolls = Sequence[np.ndarray]  # of (steps, keys), which sound
+Rolls = Sequence[np.ndarray]  # binary arrays (steps, keys)
 
 
 def histograms(rolls: Rolls) -> list[np.ndarray]:
-    """For each lag the shares of the 12 intervals between notes so many steps apart;
-    and, last, the shares of steps with 0, 1, 2 ... notes.
+    """Computes the histograms of a set of pieces; each sums to 1.
+
+    Returns:
+      for each lag in `LAGS`, the shares (12,) of the intervals between notes that many
+      steps apart; and last, the shares (9,) of steps with 0, 1 ... 7, 8 or more notes.
     """
     counts = [_interval_counts(rolls, lag) for lag in LAGS]
     voices = np.concatenate([np.asarray(roll).sum(-1) for roll in rolls])
@@ -26,7 +29,7 @@ def histograms(rolls: Rolls) -> list[np.ndarray]:
 
 
 def _interval_counts(rolls: Rolls, lag: int) -> np.ndarray:
-    """How often each of the 12 intervals occurs between notes `lag` steps apart."""
+    """Counts (12,) of the intervals between notes `lag` steps apart."""
     counts = np.zeros(12)
     for roll in rolls:
         for frame, later_frame in zip(roll, roll[lag:], strict=False):
@@ -38,16 +41,15 @@ def _interval_counts(rolls: Rolls, lag: int) -> np.ndarray:
 
 
 def distance(a: Rolls, b: Rolls) -> float:
-    """Mean total variation distance of the histograms of two sets of pieces, 0 to 1."""
+    """Computes the mean total variation distance, 0 to 1, of two sets' histograms."""
     pairs = zip(histograms(a), histograms(b), strict=True)
     return float(np.mean([np.abs(x - y).sum() / 2 for x, y in pairs]))
 
 
 class Chain:
-    """A Markov chain of whole frames: a frame's successor is one of its successors in
-    `rolls`.
+    """A first-order Markov chain of whole frames, fitted to pieces.
 
-    A baseline of generated music: all its chords and changes are real.
+    A baseline of generated music: all its chords and transitions occur in `rolls`.
     """
 
     def __init__(self, rolls: Rolls):
@@ -62,8 +64,16 @@ class Chain:
     def draw(
         self, first: np.ndarray, steps: int, rng: np.random.Generator
     ) -> np.ndarray:
-        """(steps, keys) after the frame `first` (keys,), or after the training frame
-        nearest to it.
+        """Samples a continuation of a frame.
+
+        Args:
+          first: the frame (keys,). If it does not occur in the pieces, the chain starts
+            from the nearest frame that does.
+          steps: the number of frames to sample.
+          rng: NumPy's generator.
+
+        Returns:
+          bool (steps, keys).
         """
         frame = np.asarray(first, bool)
         roll = np.zeros((steps, len(frame)), bool)

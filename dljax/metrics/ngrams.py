@@ -1,4 +1,4 @@
-"""Distances of generated text to real text, by counts of n-grams."""
+"""Distances of generated text to real text, by n-gram counts."""
 
 import collections
 import functools
@@ -9,21 +9,20 @@ import numpy as np
 
 from dljax.types import SampleEvaluator, Source
 
-MAX_LENGTH = 4  # characters of an n-gram
+MAX_LENGTH = 4  # the largest n
 
 
 def counts(rows: Any, n: int) -> collections.Counter:
-    """Counts of n-grams in rows (b, t) of tokens; none spans two rows."""
+    """Counts the n-grams of rows (b, t) of tokens; none spans two rows."""
     return collections.Counter(
         tuple(row[i : i + n]) for row in rows for i in range(len(row) - n + 1)
     )
 
 
 def divergence(a: Mapping[Any, int], b: Mapping[Any, int]) -> float:
-    """The Jensen-Shannon divergence of two counts, in bits: 0 alike, 1 disjoint.
+    """Computes the Jensen-Shannon divergence of two counts in bits (Lin 1991).
 
-    For two samples of one distribution it is above 0, and larger for smaller samples.
-    Source: Lin 1991.
+    0: equal frequencies; 1: disjoint. The estimate is biased upwards for small samples.
     """
     keys = list({**a, **b})
     p, q = (np.array([c.get(k, 0) for k in keys], float) for c in (a, b))
@@ -38,14 +37,22 @@ def divergence(a: Mapping[Any, int], b: Mapping[Any, int]) -> float:
 
 
 def markov_chain(rows: Any, count: int) -> np.ndarray:
-    """`count` rows of a first-order Markov chain fitted to rows (n, t) of tokens, of
-    the same length (Markov 1913); deterministic.
+    """Samples a first-order Markov chain fitted to rows of tokens; deterministic.
+
+    Args:
+      rows: int (n, t).
+      count: the number of rows to sample.
+
+    Returns:
+      int (count, t).
     """
     rows = np.asarray(rows)
     size = rows.max() + 1
     transitions = np.zeros((size, size))
     np.add.at(transitions, (rows[:, :-1], rows[:, 1:]), 1.0)
-    transitions[transitions.sum(1) == 0] = 1.0  # tokens that only end rows
+    transitions[transitions.sum(1) == 0] = (
+        1.0  # tokens that occur at the ends of rows only
+    )
     cumulative = np.cumsum(transitions / transitions.sum(1, keepdims=True), 1)
     cumulative[:, -1] = 1.0
     rng = np.random.default_rng(0)
@@ -62,17 +69,20 @@ def text_sample_evaluator(
     max_examples: int,
     lengths: Sequence[int] = range(1, MAX_LENGTH + 1),
 ) -> SampleEvaluator:
-    """Evaluates samples "prediction", tokens (b, t), by the n-grams of real text.
+    """Returns an evaluator of generated text by n-gram divergences to real text.
 
-    Reference: the first half of the test's "y". Samples are those of the other half,
-    which they continue where the task has prompts. `ngramN`: the divergence of
-    characters' N-grams; `ngrams`: the mean over all N. Each has baselines: "..._real",
-    of the other half of the test, "..._chain", of a Markov chain fitted to the training
-    text, and "..._shuffled", of the test's characters in random order.
+    Reference: the first half of the test examples' "y". Samples: "prediction" (b, t) of
+    the other half, which they continue if the task has prompts.
+
+    Metrics: "ngramN" is the divergence of N-grams, "ngrams" the mean over all N. Each
+    has three baselines: "..._real", the other half's "y"; "..._chain", a Markov chain
+    fitted to the training text; "..._shuffled", the other half's tokens in random
+    order.
 
     Args:
-      source: its training examples are tokens "y" (n, t).
-      max_examples: test examples that are scored at most.
+      source: a source with tokens "y" (b, t) in its batches.
+      max_examples: the largest number of test examples to score.
+      lengths: the values of N.
     """
 
     @functools.cache

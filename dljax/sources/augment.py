@@ -1,8 +1,8 @@
-"""Augmentation: (key, images, ...) -> images, new at every step, inside the program.
+"""Data augmentation inside the compiled program: (key, images, ...) -> images.
 
-Images are (b, h, w, c), usually float32 in [0, 1]; every image draws its own numbers.
-What is moved in from outside is 0. Strengths may be traced, and so be an array axis of
-a study; a strength of 0 leaves the images as they are. All is differentiable with
+Images are (b, h, w, c), usually float32 in [0, 1]. Each image has its own random draws.
+Pixels from outside the image are 0. Strengths may be traced, so that they may be levels
+of a vmapped factor; strength 0 is the identity. All functions are differentiable with
 respect to the images.
 """
 
@@ -15,9 +15,10 @@ from jax.scipy.ndimage import map_coordinates
 
 
 def shift(key: jax.Array, images: jax.Array, *, max_pixels: Any) -> jax.Array:
-    """Every image moved by up to `max_pixels` whole pixels up or down, and sideways.
+    """Shifts each image by integers in [-max_pixels, max_pixels] along both axes.
 
-    With max_pixels=4 it is "pad by 4 and crop" of He et al. 2016, section 4.2.
+    The draws are uniform and independent. max_pixels=4 is "pad by 4 and crop" of He et
+    al. 2016, section 4.2.
     """
     limit = jnp.asarray(max_pixels).astype(jnp.int32)
     down, right = jax.random.randint(key, (2, len(images)), -limit, limit + 1)
@@ -25,7 +26,7 @@ def shift(key: jax.Array, images: jax.Array, *, max_pixels: Any) -> jax.Array:
 
 
 def shift_by(images: jax.Array, *, down: jax.Array, right: jax.Array) -> jax.Array:
-    """Every image moved by its own whole numbers of pixels: int32 (b,) each."""
+    """Shifts image i by down[i] and right[i] pixels, int32 (b,); fills with 0."""
     _, h, w, c = images.shape
     padded = jnp.pad(images, ((0, 0), (h, h), (w, w), (0, 0)))
 
@@ -36,16 +37,20 @@ def shift_by(images: jax.Array, *, down: jax.Array, right: jax.Array) -> jax.Arr
 
 
 def rotate(key: jax.Array, images: jax.Array, *, max_degrees: Any) -> jax.Array:
-    """Every image turned by an angle between -max_degrees and max_degrees."""
+    """Rotates each image by a uniform angle in [-max_degrees, max_degrees]."""
     share = jax.random.uniform(key, (len(images),), minval=-1.0)
     return rotate_by(images, share * max_degrees)
 
 
 def rotate_by(images: jax.Array, degrees: jax.Array) -> jax.Array:
-    """Every image turned counter-clockwise about its centre by its own angle, (b,).
+    """Rotates image i counter-clockwise about its centre by degrees[i].
 
-    Bilinear, with zeros around the image: `scipy.ndimage.rotate` with order=1,
-    mode="grid-constant", reshape=False.
+    Bilinear interpolation with zeros around the image, as `scipy.ndimage.rotate` with
+    order=1, mode="grid-constant", reshape=False.
+
+    Args:
+      images: (b, h, w, c).
+      degrees: (b,).
     """
     _, h, w, _ = images.shape
     y = (jnp.arange(h) - (h - 1) / 2).reshape(h, 1)
@@ -53,7 +58,7 @@ def rotate_by(images: jax.Array, degrees: jax.Array) -> jax.Array:
 
     def rotate_image(image, degrees):
         cos, sin = jnp.cos(jnp.deg2rad(degrees)), jnp.sin(jnp.deg2rad(degrees))
-        rows = cos * y + sin * x + (h - 1) / 2  # where each pixel comes from
+        rows = cos * y + sin * x + (h - 1) / 2  # source coordinates of each pixel
         columns = cos * x - sin * y + (w - 1) / 2
 
         def sampled(channel):
@@ -65,20 +70,23 @@ def rotate_by(images: jax.Array, degrees: jax.Array) -> jax.Array:
 
 
 def flip(key: jax.Array, images: jax.Array) -> jax.Array:
-    """Every image mirrored left to right, or not: half of them are."""
+    """Mirrors each image left to right with probability 1/2."""
     b, _, w, _ = images.shape
     column = jnp.arange(w).reshape(1, 1, w, 1)
     mirrored = jax.random.bernoulli(key, shape=(b, 1, 1, 1))
-    # Columns are looked up, since XLA:CPU would do all that came before it twice: it
-    # fuses that into each use of the images.
+    # A gather of columns rather than a `where` of two images: XLA:CPU fuses the
+    # producer of `images` into each of its uses, and would compute it twice.
     columns = jnp.where(mirrored, w - 1 - column, column)
     return jnp.take_along_axis(images, columns, 2)
 
 
 def cutout(key: jax.Array, images: jax.Array, *, size: Any) -> jax.Array:
-    """A square of zeros, `size` pixels a side, centred at any pixel of every image.
+    """Sets a square of each image to 0 (DeVries and Taylor 2017).
 
-    At the border a part of it is outside. Source: DeVries and Taylor 2017.
+    The centre is uniform over all pixels, so that squares at the border are cut off.
+
+    Args:
+      size: the side of the square in pixels.
     """
     b, h, w, _ = images.shape
     rows, columns = jax.random.split(key)
@@ -90,9 +98,13 @@ def cutout(key: jax.Array, images: jax.Array, *, size: Any) -> jax.Array:
 def cover(
     images: jax.Array, *, top: jax.Array, left: jax.Array, size: Any, value: Any = 0.0
 ) -> jax.Array:
-    """A square of one value over every image, its corner at (top, left), (b,) each.
+    """Fills a square of each image with one value; clips it at the border.
 
-    What of it lies outside the image does nothing.
+    Args:
+      images: (b, h, w, c).
+      top, left: the corner of the square of each image, int32 (b,).
+      size: the side of the square in pixels.
+      value: a scalar.
     """
     _, h, w, _ = images.shape
 
@@ -107,16 +119,19 @@ def cover(
 def mixup(
     key: jax.Array, images: jax.Array, labels: jax.Array, *, alpha: Any, classes: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Every example mixed with another of the batch: share * one + (1 - share) * other.
+    """Mixes each example with a random partner in the batch (Zhang et al. 2018).
 
-    The share is Beta(alpha, alpha), one a batch, as in the authors' program; alpha 0
-    mixes nothing. Source: Zhang et al. 2018.
+    x = share * x_i + (1 - share) * x_j, with one share ~ Beta(alpha, alpha) per batch,
+    as in the authors' code; the partners are a permutation of the batch. alpha 0 is the
+    identity.
 
     Args:
+      images: (b, h, w, c).
       labels: int32 (b,).
+      classes: the number of classes.
 
     Returns:
-      the images, and labels (b, classes) whose rows add up to 1.
+      the images (b, h, w, c), and soft labels (b, classes) whose rows sum to 1.
     """
     draw, pair = jax.random.split(key)
     alpha = jnp.asarray(alpha, jnp.float32)
@@ -126,14 +141,14 @@ def mixup(
     weights = share * identity + (1 - share) * jax.random.permutation(pair, identity)
 
     def mix(x):
-        # A matrix product, where XLA:CPU ends its fusions; see `flip`.
+        # A matrix product ends the fusions of XLA:CPU; see `flip`.
         return jnp.tensordot(weights, x, 1, precision="highest")
 
     return mix(images), mix(jax.nn.one_hot(labels, classes))
 
 
 def chain(*functions: Callable[[jax.Array, Any], Any]) -> Callable[..., Any]:
-    """One (key, images) -> images after the other, each with a key of its own."""
+    """Composes functions (key, images) -> images; each one gets its own key."""
 
     def chained(key, images):
         keys = jax.random.split(key, len(functions))

@@ -10,28 +10,34 @@ from dljax.types import Source
 
 
 def image_example(source: Source) -> tuple[jax.Array, int]:
-    """A batch of one image of zeros, (1, h, w, c), and the number of classes.
+    """Returns a batch of one image of zeros, (1, h, w, c), and the number of classes.
 
     Raises:
-      UserError: the source has clips, or no images.
+      UserError: the source has no images, or clips instead of images.
     """
     batch = _shapes(source)
     if "image" not in batch:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={source.name}: has no images, and this takes them",
+            f"--dataset={source.name}: has no images; give a data set of images, such "
+            "as digits",
         )
     shape = batch["image"].shape
     if len(shape) != 4:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={source.name}: has clips, and this takes images",
+            f"--dataset={source.name}: has clips; give a data set of images, such as "
+            "digits",
         )
     return jnp.zeros(shape), len(source.classes)
 
 
 def example_batch(source: Source, *names: str) -> dict[str, jax.Array]:
-    """The arrays `names` of a batch of one example, all zeros."""
+    """Returns the arrays `names` of a batch of one example, all zeros.
+
+    Raises:
+      KeyError: batches of the source lack a name.
+    """
     batch = _shapes(source)
     return {name: jnp.zeros(batch[name].shape, batch[name].dtype) for name in names}
 

@@ -1,6 +1,6 @@
-"""Features of images that a person specified: a baseline for learned features.
+"""Hand-specified features of images, as a baseline for learned features.
 
-scikit-image computes them (extra `features`).
+HOG and zoning need scikit-image (extra `features`).
 """
 
 from typing import Any
@@ -14,10 +14,15 @@ from dljax.types import Source
 
 
 def hog(images: np.ndarray, *, cells: int = 4) -> np.ndarray:
-    """Histograms of oriented gradients of images (n, h, w, c): float32 (n, k).
+    """Computes histograms of oriented gradients (Dalal and Triggs, CVPR 2005).
 
-    9 orientations in cells x cells cells, normalised over blocks of 2x2 cells (L2-Hys):
-    k = 36 (cells - 1)^2 numbers from 0 to 1. Dalal and Triggs, CVPR 2005.
+    9 orientations in cells x cells cells, normalised over blocks of 2x2 cells (L2-Hys).
+
+    Args:
+      images: (n, h, w, c); h and w are multiples of `cells`.
+
+    Returns:
+      float32 (n, 36 (cells - 1)^2) in [0, 1].
 
     Raises:
       UserError: the images do not divide into cells, or scikit-image is not installed.
@@ -33,7 +38,13 @@ def hog(images: np.ndarray, *, cells: int = 4) -> np.ndarray:
 
 
 def zoning(images: np.ndarray, zones: int = 4) -> np.ndarray:
-    """Means over zones x zones zones of images (n, h, w, c): float32 (n, zones^2 c).
+    """Computes the mean of each of zones x zones equal zones.
+
+    Args:
+      images: (n, h, w, c); h and w are multiples of `zones`.
+
+    Returns:
+      float32 (n, zones^2 c).
 
     Raises:
       UserError: the images do not divide into zones, or scikit-image is not installed.
@@ -44,7 +55,7 @@ def zoning(images: np.ndarray, zones: int = 4) -> np.ndarray:
 
 
 def raw(images: np.ndarray) -> np.ndarray:
-    """The pixels themselves: float32 (n, h w c)."""
+    """Returns the pixels of images (n, h, w, c) as vectors: float32 (n, h w c)."""
     return np.asarray(images, np.float32).reshape(len(images), -1)
 
 
@@ -52,17 +63,19 @@ FEATURES = {"raw": raw, "hog": hog, "zoning": zoning}
 
 
 def with_features(source: Source, name: str) -> Source:
-    """Images as vectors of features; nothing is fitted or scaled, all are from 0 to 1.
+    """Replaces the images of a source by vectors of features in [0, 1].
+
+    Features are not fitted to the data or rescaled.
 
     Args:
-      source: of images in [0, 1] (b, h, w, c).
+      source: a source of images (b, h, w, c) in [0, 1].
       name: a key of `FEATURES`.
 
     Returns:
-      a source of {"image": float32 (b, k), "label": int32 (b,)}.
+      a source with batches {"image": float32 (b, k), "label": int32 (b,)}.
 
     Raises:
-      KeyError: other features.
+      KeyError: `name` is not in `FEATURES`.
       UserError: see `hog` and `zoning`.
     """
     rows = jnp.arange(len(source.arrays["label"]))
@@ -76,13 +89,13 @@ def with_features(source: Source, name: str) -> Source:
 
 
 def _cell_size(images: np.ndarray, cells: int) -> tuple[int, int]:
-    """Height and width of a cell, of cells x cells equal ones."""
+    """The height and width of each of cells x cells equal cells."""
     height, width = images.shape[1:3]
     if height % cells or width % cells:
         raise UserError(
             "image-not-divisible",
-            f"images of {height}x{width} do not divide into {cells}x{cells} equal "
-            "parts; --resize=N makes them NxN",
+            f"--resize: images of {height}x{width} do not divide into {cells}x{cells} "
+            f"equal parts; give --resize=N with a multiple of {cells}",
         )
     return height // cells, width // cells
 
@@ -94,6 +107,6 @@ def _skimage() -> Any:
     except ImportError:
         raise UserError(
             "extra-not-installed",
-            "features need scikit-image: pip install 'dljax[features]'",
+            "hog and zoning: need scikit-image; run: pip install 'dljax[features]'",
         ) from None
     return skimage

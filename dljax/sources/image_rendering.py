@@ -1,4 +1,4 @@
-"""Renderings of images: of what networks are given, predict and generate."""
+"""Renderings of images: network inputs, predictions and generated images."""
 
 import functools
 import math
@@ -26,14 +26,16 @@ from dljax.types import Source
 def show_images(
     source: Source, *outputs: str, inputs: Sequence[str] = (), code_plane: bool = False
 ) -> Source:
-    """The same source, which renders the images of samples under the real ones.
+    """Gives a source a `render` that shows images of samples beside the real images.
 
     Args:
-      outputs: names of samples that are images (n, h, w, c) which a network generates.
-        Under "generated" come the nearest training images, by pixels; of folds, the
-        nearest of all images.
-      inputs: names of samples that are images which a network is given.
-      code_plane: "code_plane" of samples is the images of a square grid, row by row.
+      source: a source of images.
+      outputs: names of samples that are generated images (n, h, w, c). For "generated",
+        the nearest training images by pixels are added (of all images if the source
+        has folds), which shows memorisation.
+      inputs: names of samples that are input images of the network (n, h, w, c).
+      code_plane: samples have "code_plane", images (k^2, h, w, c) of a square grid of
+        codes, row by row.
     """
 
     @functools.cache
@@ -65,7 +67,7 @@ def show_images(
 
 
 def is_sound(source: Source) -> bool:
-    """Whether its images are spectrograms."""
+    """Whether the images of a source are spectrograms of sounds."""
     return "voice" in source.arrays
 
 
@@ -76,7 +78,12 @@ def render_images(
     pixels: np.ndarray,
     target_classes: tuple[str, ...] = (),
 ) -> Renderings:
-    """Images of a source, and where they are spectrograms, their sound."""
+    """Returns a record of images (n, h, w, c) in [0, 1]; for spectrograms, sounds too.
+
+    Args:
+      title: of the images in the report.
+      target_classes: the class that each image was generated for, if any.
+    """
     images = Images(
         title=title,
         role=role,
@@ -97,8 +104,8 @@ def render_images(
 
 
 def render_samples(source: Source, samples: Mapping[str, np.ndarray]) -> Renderings:
-    """The renderings of samples {name: array (n, ...)}: those of the source,
-    `render_predictions` and `render_pixel_maps`.
+    """Renders samples {name: array (n, ...)}: by the source's `render`, as predictions,
+    and as pixel maps.
     """
     return (
         *(source.render(samples) if source.render else ()),
@@ -108,7 +115,7 @@ def render_samples(source: Source, samples: Mapping[str, np.ndarray]) -> Renderi
 
 
 def render_predictions(source: Source, samples: Mapping[str, Any]) -> Renderings:
-    """The images or clips of samples with "prediction", their predicted class."""
+    """Renders images or clips with their predicted classes, samples["prediction"]."""
     if "prediction" not in samples or not _is_image(samples.get("image")):
         return ()
     return (
@@ -124,7 +131,7 @@ def render_predictions(source: Source, samples: Mapping[str, Any]) -> Renderings
 def render_pixel_maps(
     samples: Mapping[str, Any], *, spectrogram: bool = False
 ) -> Renderings:
-    """The arrays of samples that have the size of the images, (n, h, w): maps."""
+    """Renders all arrays of samples of the images' size, (n, h, w), as maps of them."""
     images = samples.get("image")
     if images is None or not _is_image(images):
         return ()
@@ -143,5 +150,5 @@ def render_pixel_maps(
 
 
 def _is_image(array: Any) -> bool:
-    """Whether it is (n, h, w, 1 or 3), or clips of such, (n, frames, h, w, 1 or 3)."""
+    """Whether an array is images, (n, h, w, 1 or 3), or clips, with frames after n."""
     return array is not None and array.ndim in (4, 5) and array.shape[-1] in (1, 3)

@@ -1,6 +1,6 @@
-"""Images as sequences of tokens: each pixel's value, row by row.
+"""Images as sequences of tokens: the values of the pixels, row by row.
 
-Sounds are mel spectrograms, frame by frame.
+Sounds are mel spectrograms: the values of the bands, frame by frame.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +18,15 @@ from dljax.types import Source
 
 
 class TokenDetails(NamedTuple):
-    """How images are tokens.
+    """The vocabulary of image tokens, and the conversion back to images.
 
-    num_tokens: size of the vocabulary. length: tokens of one image. images: the source
-    of the images themselves. to_images(samples) -> images in [0, 1] (n, h, w, 1):
-    "generated" of "prediction"; of examples also "image", "label" and "target_class",
-    which is the label.
+    Attributes:
+      num_tokens: the size of the vocabulary, begin tokens included.
+      length: the number of tokens of one image.
+      images: the source of the images.
+      to_images: {name: array (n, ...)} of samples -> {"generated": images (n, h, w, 1)
+        in [0, 1]}, decoded from "prediction"; if the samples have the batch's "y", also
+        "image", "label" and "target_class" (the label).
     """
 
     num_tokens: int
@@ -39,27 +42,31 @@ def image_tokens(
     pool_width: int = 1,
     class_conditional: bool = False,
 ) -> Source:
-    """A source of images of one channel, or of sound, as tokens; its details are
-    `TokenDetails`.
-
-    Its batches are {"y": int32 (b, length), the values of pixels, "x": the same a pixel
-    earlier, which begins with a begin token, "begin": int32 (b, 1), the begin token
-    alone, "half": int32 (b, 1 + length // 2), x up to half of the image, "label"}.
+    """Returns a source of grey images, or sounds, as sequences of tokens.
 
     Args:
-      levels: values are rounded to so many levels; 0: all values of a pixel.
-      pool_width: a token is the mean of so many pixels of a row, or bands of a frame.
-      class_conditional: each class has a begin token of its own.
+      levels: the number of levels to quantise pixels to; 0: all values of a pixel.
+      pool_width: the number of neighbouring pixels in a row, or bands in a frame, that
+        one token averages.
+      class_conditional: whether each class has its own begin token.
+
+    Returns:
+      a source with `TokenDetails`, and batches
+        y: int32 (b, length), the quantised pixels.
+        x: int32 (b, length), a begin token followed by y without its last token.
+        begin: int32 (b, 1), the begin token.
+        half: int32 (b, 1 + length // 2), the beginning of x: a prompt.
+        label: int32 (b,).
 
     Raises:
-      UserError: the data set has no images of classes, or they are in colour.
+      UserError: the images have no labels, or more than one channel.
     """
     images = dataset.arrays.get("image", np.zeros((0, 1, 1, 0)))
     if images.shape[-1] != 1 or "label" not in dataset.arrays:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={dataset.name}: has no grey images of classes, and this takes "
-            "them",
+            f"--dataset={dataset.name}: has no grey images with labels; give another "
+            "data set, such as digits",
         )
     height, width = images.shape[1], images.shape[2] // pool_width
     length, max_token = height * width, levels - 1 if levels else dataset.max_value
@@ -76,7 +83,7 @@ def image_tokens(
         return {"x": x, "y": y, "begin": begin, "half": half, "label": label}
 
     def decode(tokens: Any) -> np.ndarray:
-        """Tokens (n, length) -> images in [0, 1] (n, h, w, 1)."""
+        """Tokens (n, length) -> images (n, h, w, 1) in [0, 1]."""
         values = np.minimum(np.asarray(tokens, np.float32) / max_token, 1)
         return values.reshape(-1, height, width, 1).repeat(pool_width, 2)
 
@@ -84,12 +91,13 @@ def image_tokens(
         if any(texts) and not class_conditional:
             raise UserError(
                 "not-conditional",
-                "--prompt: its images are of no class that is asked for",
+                "--prompt: the network is not conditioned on classes; omit --prompt",
             )
         if unknown := set(texts) - {*dataset.classes, ""}:
             classes = ", ".join(dataset.classes)
             raise UserError(
-                "unknown-class", f"--prompt={min(unknown)}: must be one of {classes}"
+                "unknown-class",
+                f"--prompt={min(unknown)}: is not a class; give one of {classes}",
             )
         labels = [
             dataset.classes.index(text) if text and class_conditional else 0

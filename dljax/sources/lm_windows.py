@@ -1,6 +1,6 @@
-"""Windows of running text, for models that predict the next token.
+"""Windows of running text, for language models that predict the next token.
 
-A vocabulary is fitted on the training part only.
+The vocabulary is fitted on the training split only.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,11 @@ from dljax.types import Source
 
 
 class WindowDetails(NamedTuple):
-    """vocabulary: fitted on the training part."""
+    """The `Source.details` of `lm_windows`.
+
+    Attributes:
+      vocabulary: fitted on the training split.
+    """
 
     vocabulary: Vocabulary
 
@@ -31,24 +35,29 @@ def lm_windows(
     context: int = 64,
     joined: bool = False,
 ) -> Source:
-    """A source of windows of running text; its details are `WindowDetails`.
+    """Returns a source of windows of running text.
 
-    Its batches are {"x": int32 (b, context), "y": the same a token later, "y_mask":
-    float32 (b, context), 0 behind the end of a part, "row": int32 (b,), the index of a
-    window's first token}.
-
-    An epoch is each training token once, in windows whose phase is drawn for the epoch.
-    Windows of other parts are fixed; each of their tokens but the first counts once.
+    An epoch covers the training text with adjacent windows, whose common offset is
+    drawn per epoch. The windows of the other splits are fixed; every token of a split
+    but the first is predicted once.
 
     Args:
+      dataset: running text (see `ArrayDataset`).
       tokenizer, vocab_size: see `fit_vocabulary`.
-      context: tokens of a window.
-      joined: the test part is the validation part and the test part, as one text; for
-        published numbers on the last tenth of a text.
+      context: the length of a window in tokens.
+      joined: whether the test split is the validation text followed by the test text,
+        as in published results on the last tenth of a text.
+
+    Returns:
+      a source with `WindowDetails`, and batches
+        x: int32 (b, context).
+        y: int32 (b, context), the next token of each token in x.
+        y_mask: float32 (b, context), 0 behind the end of the split.
+        row: int32 (b,), the index of the window's first token.
 
     Raises:
-      UserError: the data set has no running text, or a part is shorter than two
-        windows; see `fit_vocabulary` too.
+      UserError: the data set has no running text; a split is shorter than two windows;
+        see also `fit_vocabulary`.
     """
     texts = _texts_of_parts(dataset)
     if joined:
@@ -59,8 +68,8 @@ def lm_windows(
         if len(numbers) < 2 * context + 1:
             raise UserError(
                 "too-few-examples",
-                f"--dataset={dataset.name}: {part} has {len(numbers)} tokens, which is "
-                f"less than two windows of {context}",
+                f"--dataset={dataset.name}: the {part} split has {len(numbers)} "
+                f"tokens, fewer than two windows of {context}; give a longer text",
             )
     all_tokens = np.concatenate(list(tokens.values())).astype(np.int32)
     part_ends = np.cumsum([len(numbers) for numbers in tokens.values()])
@@ -68,7 +77,7 @@ def lm_windows(
         part: np.arange(end - len(numbers), end - 1, context)
         for (part, numbers), end in zip(tokens.items(), part_ends, strict=True)
     }
-    # A phase moves a window by less than a context: the last ones have no room.
+    # An offset moves windows by up to context - 1 tokens: the last one has no room.
     rows["train"] = rows["train"][: (len(tokens["train"]) - 1) // context - 1]
 
     def order(key: jax.Array, rows: jax.Array) -> jax.Array:
@@ -103,8 +112,8 @@ def _texts_of_parts(dataset: ArrayDataset) -> dict[str, str]:
     if dataset.arrays.keys() != {"text"}:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={dataset.name}: is no running text, and this takes it; as "
-            "python_reference is, or text_file, your own",
+            f"--dataset={dataset.name}: is not running text; give python_reference, or "
+            "text_file with a text of yours",
         )
     return {
         part: b"".join(dataset.arrays["text"][rows]).decode()
@@ -119,14 +128,15 @@ def _prompt_encoder(
         numbers = [vocabulary.encode(text or "\n") for text in prompts]
         if not all(numbers):
             raise UserError(
-                "empty-prompt", "--prompt: give at least a word to go on from"
+                "empty-prompt", "--prompt: has no token; give at least one word"
             )
         by_character = tokenizer == "character"
         for token in "".join(prompts) if by_character else " ".join(prompts).split():
             if UNKNOWN in vocabulary.encode(token):
                 raise UserError(
                     "unknown-token",
-                    f"--prompt: {token} is not in the text that it learned",
+                    f"--prompt: {token} is not in the vocabulary of the training text; "
+                    "give a prompt without it",
                 )
         return {"x": np.array(numbers)}
 
@@ -146,7 +156,7 @@ def _renderer(
             decode("context", "real", samples["x"]),
             decode("continuation", "generated", prediction),
         )
-        if "row" not in samples:  # of a prompt
+        if "row" not in samples:  # samples of prompts
             return records
         window_ends = samples["row"] + context
         real = [all_tokens[end : end + prediction.shape[1]] for end in window_ends]

@@ -14,17 +14,23 @@ from dljax.types import Source
 
 
 def load_source(config: Any) -> Source:
-    """The source of the data set that a config names.
+    """Loads the data set that a config names, as a source.
+
+    Labelled images and sounds become `resident`, music becomes `next_frames`, and video
+    becomes `frame_stride`.
+
+    Args:
+      config: a `RunConfig`.
 
     Raises:
-      UserError: see `location.find` and `loading.load`; the data set is synthetic, or
-        text.
+      UserError: see `load_dataset`; the data set is text.
     """
     dataset = load_dataset(config)
     if {"text", "source"} & dataset.arrays.keys():
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={dataset.name}: is text, and this takes none",
+            f"--dataset={dataset.name}: is text; give a data set of images, such as "
+            "digits",
         )
     if "label" in dataset.arrays:
         return resident(dataset)
@@ -34,10 +40,15 @@ def load_source(config: Any) -> Source:
 
 
 def load_dataset(config: Any) -> ArrayDataset:
-    """The data set that a config names.
+    """Loads the data set that a config names.
+
+    Args:
+      config: a `RunConfig`: its `dataset`, `data_dir`, `manual_dir`, `download` and
+        `resize`.
 
     Raises:
-      UserError: see `location.find` and `loading.load`; the data set is synthetic.
+      UserError: the data set is synthetic (see `sources.synthetic`); see also
+        `datasets.location.find` and `datasets.loading.load`.
     """
     return loading.load(_location(config))
 
@@ -46,7 +57,8 @@ def _location(config: Any) -> DatasetLocation:
     if config.dataset in SYNTHETIC:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={config.dataset}: only experiments that make it have it",
+            f"--dataset={config.dataset}: is generated in its own experiments only; "
+            "give another data set",
         )
     return location.find(
         config.dataset,

@@ -1,4 +1,4 @@
-"""Truth tables in pictures: pairs of handwritten zeros and ones."""
+"""Truth tables of logic gates as images: pairs of handwritten zeros and ones."""
 
 import numpy as np
 
@@ -16,25 +16,28 @@ FOLDS = 5
 def digit_pairs(
     source: Source, gate: str, *, pairs_per_row: int = 100, seed: int = 0
 ) -> Source:
-    """Two digits side by side, each a 0 or a 1; the label is the gate's output.
+    """Returns a source of pairs of digits, 0 or 1, labelled with the gate's output.
 
     Args:
-      source: of digits in five folds; a pair's two images are of one fold, so that no
-        image is in two parts of a split.
+      source: digits in five folds. Both images of a pair are from one fold, so that no
+        image is in two splits of a seed.
       gate: a key of `GATES`.
-      pairs_per_row: pairs of every row of the truth table in each fold.
+      pairs_per_row: the number of pairs per row of the truth table and fold.
+      seed: of the choice of pairs; the pairs are the same for all seeds of a study.
 
     Returns:
-      a source of {"image": float32 in [0, 1] (b, h, 2 * w, c), "label": int32 (b,)}.
+      a source with batches {"image": float32 (b, h, 2 w, c) in [0, 1], "label": int32
+      (b,)}.
 
     Raises:
-      KeyError: an unknown gate.
-      UserError: the source is not in folds.
+      KeyError: `gate` is not in `GATES`.
+      UserError: the source has no folds.
     """
     if np.array_equal(*(source.split(fold)["test"] for fold in (0, 1))):
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={source.name}: is not in folds, and this takes such",
+            f"--dataset={source.name}: has a fixed test split; give a data set with "
+            "folds, such as digits",
         )
     rng, output = np.random.default_rng(seed), GATES[gate]
     images, labels = (source.arrays[name] for name in ("image", "label"))

@@ -1,4 +1,4 @@
-"""Sources of music: the next frame of a piano roll, or frames as numbered chords."""
+"""Sources of music: next-frame prediction on piano rolls, and chords as tokens."""
 
 from typing import NamedTuple
 
@@ -15,22 +15,31 @@ from dljax.types import Source
 
 
 class ChordDetails(NamedTuple):
-    """frames: (chords, 88), the frame of each chord."""
+    """The `Source.details` of `chords`.
+
+    Attributes:
+      frames: uint8 (chords, 88), the keys of each chord.
+    """
 
     frames: np.ndarray
 
 
 def chords(source: Source, *, max_len: int = 0) -> Source:
-    """Frames as numbers of chords: the frames of the training pieces. Unseen frames map
-    to the nearest training chord.
+    """Returns a source of frames as tokens: the distinct frames of the training pieces.
 
-    Its batches are {"x": the first frame, float32 (b, 88), "decoder_inputs": int32 (b,
-    t), "y": int32 (b, t), the chord after each, "y_mask": float32 (b, t), 0 past a
-    piece's end, "row": int32 (b,)}; its details are `ChordDetails`.
+    Unseen frames map to the nearest training chord, by the number of keys that differ.
 
     Args:
-      source: of `next_frames`.
-      max_len: steps after the first of a piece; the rest is cut off; 0: all.
+      source: a source of `next_frames`.
+      max_len: the number of steps of a piece after its first frame, at most; 0: all.
+
+    Returns:
+      a source with `ChordDetails`, and batches
+        x: float32 (b, 88), the first frame.
+        decoder_inputs: int32 (b, t), the chord of each step.
+        y: int32 (b, t), the next chord of each step.
+        y_mask: float32 (b, t), 0 past the end of the piece.
+        row: int32 (b,), the index of the piece.
 
     Raises:
       UserError: the source has no piano rolls.
@@ -38,7 +47,8 @@ def chords(source: Source, *, max_len: int = 0) -> Source:
     if "roll" not in source.arrays:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={source.name}: has no music, and this takes music",
+            f"--dataset={source.name}: has no piano rolls; give a data set of music, "
+            "such as chorales",
         )
     roll, length = (np.asarray(source.arrays[name]) for name in ("roll", "length"))
     if max_len:
@@ -65,7 +75,7 @@ def chords(source: Source, *, max_len: int = 0) -> Source:
         }
 
     def render(samples):
-        """What a network generates after each first frame, as long as the piece."""
+        """The real and the generated continuation of each first frame, equally long."""
         prediction = samples["prediction"]
         mask = samples["y_mask"][:, : prediction.shape[1], None].astype(int)
         real = roll[samples["row"], 1 : 1 + mask.shape[1]] * mask
@@ -84,9 +94,14 @@ def chords(source: Source, *, max_len: int = 0) -> Source:
 
 
 def next_frames(dataset: ArrayDataset) -> Source:
-    """A source of {"x": (b, t, 88), "y": (b, t, 88), "mask": (b, t)}, all float32.
+    """Returns a source of piano rolls for next-frame prediction.
 
-    y is what sounds a step after x; the mask is 0 past a piece's end.
+    Args:
+      dataset: music (see `ArrayDataset`).
+
+    Returns:
+      a source with float32 batches {"x": (b, t, 88), "y": (b, t, 88), "mask": (b, t)}:
+      y is x one step later; the mask is 0 past the end of a piece.
     """
 
     def gather(arrays, rows):

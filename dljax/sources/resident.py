@@ -11,24 +11,30 @@ from dljax.types import Source
 
 
 def updates(config: Any, source: Source) -> int:
-    """The number of updates of a run with this config: see `RunConfig.updates`."""
+    """Returns the number of updates of a run; see `RunConfig.updates`."""
     return config.updates(len(source.split(config.seed)["train"]) // config.batch_size)
 
 
 def take_rows(arrays: Any, rows: jax.Array) -> dict[str, jax.Array]:
-    """A `Source.gather` that leaves the values as they are."""
+    """A `Source.gather` that returns rows of all arrays, unchanged."""
     return {name: jnp.take(array, rows, axis=0) for name, array in arrays.items()}
 
 
 def order(key: jax.Array, rows: jax.Array) -> jax.Array:
-    """One epoch's permutation of int32 rows (n,)."""
+    """A `Source.order`: a uniform permutation of int32 rows (n,)."""
     return jax.random.permutation(key, rows)
 
 
 def resident(dataset: ArrayDataset) -> Source:
-    """A source of {"image": float32 in [0, 1] (b, h, w, c), "label": int32 (b,)}.
+    """Returns a source of labelled images, split by `splits.split_by_seed`.
 
-    Pixels are divided by `dataset.max_value`; nothing is fitted to the data.
+    Args:
+      dataset: labelled images (see `ArrayDataset`). Pixels are divided by
+        `dataset.max_value`; nothing is fitted to the data.
+
+    Returns:
+      a source with batches {"image": float32 (b, h, w, c) in [0, 1], "label": int32
+      (b,)}.
     """
 
     def gather(arrays, rows):

@@ -1,7 +1,7 @@
 """Sources of labelled sentences as sequences of tokens.
 
-A vocabulary is fitted on training data only. Where seeds are folds of one data set,
-each fold has a vocabulary of its own.
+Vocabularies are fitted on training data only. If the data set is split into folds, each
+fold has its own vocabulary.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,13 +26,17 @@ from dljax.types import Source
 
 
 class SentenceDetails(NamedTuple):
-    """vocabulary_size: of the largest vocabulary among the folds."""
+    """The `Source.details` of `labelled_sentences`.
+
+    Attributes:
+      vocabulary_size: the size of the largest vocabulary of all folds.
+    """
 
     vocabulary_size: int
 
 
 def sentence_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """The network's inputs of a batch of sentences: {"x", "mask"}."""
+    """Selects the network inputs of a batch of sentences: {"x", "mask"}."""
     return {name: batch[name] for name in ("x", "mask")}
 
 
@@ -45,25 +49,30 @@ def labelled_sentences(
     max_len: int = 0,
     shuffled: bool = False,
 ) -> Source:
-    """A source of labelled text; its details are `SentenceDetails`.
-
-    Its batches are {"x": int32 (b, t), "mask": float32 (b, t), 0 at padding, "label":
-    int32 (b,), "row": int32 (b,)}. With n texts, row fold * n + i is text i by the
-    vocabulary of that fold.
+    """Returns a source of labelled sentences.
 
     Args:
+      dataset: labelled text (see `ArrayDataset`).
       tokenizer, min_count, vocab_size: see `fit_vocabulary`.
-      max_len: tokens of a sentence; the rest is cut off; 0: of the longest sentence.
-      shuffled: the tokens of every sentence are in random order.
+      max_len: the number of tokens to which sentences are cut; 0: no cut.
+      shuffled: ablation: the tokens of each sentence are in a fixed random order.
+
+    Returns:
+      a source with `SentenceDetails`, and batches
+        x: int32 (b, t).
+        mask: float32 (b, t), 0 at padding.
+        label: int32 (b,).
+        row: int32 (b,). With n texts, row fold * n + i is text i in the vocabulary of
+          that fold.
 
     Raises:
-      UserError: the data set has no labelled text; see `fit_vocabulary` too.
+      UserError: the data set has no labelled text; see also `fit_vocabulary`.
     """
     if not {"text", "label"} <= dataset.arrays.keys():
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={dataset.name}: has no sentences with labels, and this takes "
-            "them",
+            f"--dataset={dataset.name}: has no labelled text; give a data set of "
+            "labelled text, such as lexicon",
         )
     texts = [text.decode() for text in dataset.arrays["text"]]
     n, folds = len(texts), 1 if "test" in dataset.parts else dataset.folds
@@ -121,7 +130,7 @@ def _shuffle(tokens: Sequence[Sequence[Sequence[int]]]) -> list[list[list[int]]]
 
 
 def _split_of_folds(split_rows: Split, folds: int, n: int) -> Split:
-    """Seed s has the rows of fold s, modulo the number of folds, of n texts each."""
+    """Adds to a seed's rows the offset of its fold, of n texts each."""
 
     def split(seed: int) -> dict[str, np.ndarray]:
         return {k: v + seed % folds * n for k, v in split_rows(seed).items()}

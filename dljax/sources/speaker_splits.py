@@ -1,4 +1,4 @@
-"""Sources of recorded voices: tested on speakers of the training data, or on others."""
+"""Splits of recorded voices: tested on the training speakers, or on unseen ones."""
 
 import numpy as np
 
@@ -11,8 +11,13 @@ FOLDS = 5  # of recordings, or of speakers
 
 
 def speaker_dependent(dataset: ArrayDataset) -> Source:
-    """Seed s tests on the s-th of five folds of the recordings and validates on the
-    next, stratified by class. Their speakers are in the training data too.
+    """Returns a source whose test speakers are in the training data too.
+
+    Five folds of the recordings, stratified by class: seed s tests on fold s mod 5 and
+    validates on the next.
+
+    Args:
+      dataset: sounds (see `ArrayDataset`).
 
     Raises:
       UserError: the data set has no voices.
@@ -23,8 +28,13 @@ def speaker_dependent(dataset: ArrayDataset) -> Source:
 
 
 def speaker_independent(dataset: ArrayDataset) -> Source:
-    """Seed s tests on every fifth speaker from the s-th on. It trains on the others and
-    validates on a tenth of their recordings.
+    """Returns a source whose test speakers are in no training data.
+
+    Seed s tests on every fifth speaker, from speaker s mod 5 on. It trains on nine
+    tenths of the recordings of the other speakers and validates on the rest.
+
+    Args:
+      dataset: sounds (see `ArrayDataset`).
 
     Raises:
       UserError: the data set has no voices, or fewer than five.
@@ -34,12 +44,12 @@ def speaker_independent(dataset: ArrayDataset) -> Source:
     if (count := len(np.unique(voices))) < FOLDS:
         raise UserError(
             "too-few-speakers",
-            f"--dataset={dataset.name}: has {count} voices, and to test on others than "
-            f"are learned from takes {FOLDS} at least",
+            f"--dataset={dataset.name}: has {count} voices; tests on unseen speakers "
+            f"need at least {FOLDS}; add recordings of other speakers",
         )
     fold = voices % FOLDS
     smallest = len(fold) - np.bincount(fold, minlength=FOLDS).max()
-    num_train = 9 * smallest // 10  # the same for every seed
+    num_train = 9 * smallest // 10  # equal for all seeds
 
     def split(seed):
         test = fold == seed % FOLDS
@@ -59,9 +69,14 @@ def speaker_independent(dataset: ArrayDataset) -> Source:
 
 
 def require_voices(data: ArrayDataset | Source) -> None:
-    """Raises UserError where the data are not recordings of voices."""
+    """Checks that data are recordings of voices.
+
+    Raises:
+      UserError: there is no array "voice".
+    """
     if "voice" not in data.arrays:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={data.name}: has no voices, and this takes them",
+            f"--dataset={data.name}: has no voices; give a data set of recordings, "
+            "such as spoken_digit",
         )

@@ -1,7 +1,7 @@
-"""Synthetic data sets, whose targets are known for sequences of any length.
+"""Synthetic data sets with known targets.
 
-Every example is a pure function of its number; none is stored. All seeds share
-the examples.
+Each example is a pure function of its index and is generated on the device; none is
+stored. All seeds share the examples.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,25 @@ from dljax.datasets.array_dataset import ArrayDataset
 from dljax.sources.resident import order
 from dljax.types import Batch, Source
 
-SYMBOLS, BLANK, GO = 8, 0, 9  # of the copy task: 1 to 8 are to be kept
+SYMBOLS, BLANK, GO = 8, 0, 9  # of the copy task, whose symbols are 1 to 8
 
 
 def adding(length: int, *, train: int = 50_000, held_out: int = 1_000) -> Source:
-    """The adding problem: x float32 (b, length, 2) -> y float32 (b, 1).
+    """Returns the adding problem: the sum of two marked numbers of a sequence.
 
-    The first channel has numbers from 0 to 1, the second marks two of them, anywhere; y
-    is the sum of those. Who always says 1 has a mean squared error of 1/6.
+    The constant prediction 1 has a mean squared error of 1/6.
 
-    Source: Hochreiter, Schmidhuber 1997; with the marks as in Bai, Kolter, Koltun 2018.
+    Args:
+      length: of the sequences.
+      train: the number of training examples.
+      held_out: the number of validation examples, and of test examples.
+
+    Returns:
+      a source with float32 batches {"x": (b, length, 2), "y": (b, 1)}: the first
+      channel of x is uniform in [0, 1), the second is 1 at two random positions and
+      else 0.
+
+    Source: Hochreiter, Schmidhuber 1997; marks as in Bai, Kolter, Koltun 2018.
     """
 
     def make(key):
@@ -38,12 +47,20 @@ def adding(length: int, *, train: int = 50_000, held_out: int = 1_000) -> Source
 
 
 def copying(length: int, *, train: int = 10_000, held_out: int = 1_000) -> Source:
-    """The copy task: x int32 (b, length + 20) -> y int32 (b, length + 20).
+    """Returns the copy task: repeat ten symbols after `length` steps.
 
-    Ten symbols of eight, `length` - 1 blanks, a sign and ten more, during which the
-    symbols are the targets and "recall_mask" (b, length + 20) is 1; before, the targets
-    are blanks. Without memory the cross-entropy is at least 10 ln 8 / (length + 20)
-    nats a step.
+    Without memory, the cross-entropy is at least 10 ln 8 / (length + 20) nats per step.
+
+    Args:
+      length: the number of steps between the symbols and their repetition.
+      train: the number of training examples.
+      held_out: the number of validation examples, and of test examples.
+
+    Returns:
+      a source with batches of shape (b, length + 20)
+        x: int32; ten symbols, length - 1 blanks, and 11 times the signal to repeat.
+        y: int32; length + 10 blanks, then the ten symbols.
+        recall_mask: float32; 1 at the last ten steps, else 0.
 
     Source: Hochreiter, Schmidhuber 1997; as in Bai, Kolter, Koltun 2018.
     """
@@ -68,8 +85,17 @@ def gaussian_images(
     train: int = 10_000,
     held_out: int = 1_000,
 ) -> Source:
-    """ "x" (b, ...), whose numbers are Gaussian, alike and independent; and the images
-    of which they are the pixels in [-1, 1], "image", (1 + x) / 2. "label" is 0.
+    """Returns a source of images whose pixels are independent Gaussians.
+
+    Args:
+      shape: of an image.
+      mean, deviation: of each number in "x".
+      train: the number of training examples.
+      held_out: the number of validation examples, and of test examples.
+
+    Returns:
+      a source with batches {"x": float32 (b, *shape), "image": (1 + x) / 2, the same
+      scaled from [-1, 1] to [0, 1], "label": int32 (b,), all 0}.
     """
 
     def make(key):
@@ -83,7 +109,7 @@ def gaussian_images(
 def _synthetic(
     name: str, make: Callable[[jax.Array], Batch], train: int, held_out: int
 ) -> Source:
-    """A source whose example of number n is make(the key of n)."""
+    """A source whose example n is make(key), with a key derived from n."""
 
     def split(seed: int) -> dict[str, Any]:
         del seed

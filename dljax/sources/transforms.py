@@ -1,4 +1,4 @@
-"""Transforms of a source: (source, ...) -> source, with a fingerprint of its own."""
+"""Transforms (source, ...) -> source; each one changes the fingerprint."""
 
 from typing import Any
 
@@ -11,17 +11,23 @@ from dljax.sources.resident import take_rows
 from dljax.types import Source
 
 BINARIZATIONS = ("none", "threshold", "static", "dynamic")
-WHITE = 0.5  # and above, where pixels are thresholded
+WHITE = 0.5  # the threshold of black and white pixels
 
 
 def on_canvas(
     source: Source, size: int, *, centred: bool = False, seed: int = 0
 ) -> Source:
-    """Each image at a random position of an empty square, the same for all seeds.
+    """Places each image at a random position on an empty square.
 
-    Images (b, h, w, c) become (b, size, size, c). With `centred` each image is in the
-    middle. Batches then have "place" too, int32 (b,): the position's number, row by
-    row.
+    Args:
+      source: images (h, w, c).
+      size: the side of the square in pixels.
+      centred: whether all images are placed in the centre.
+      seed: of the positions, which are the same for all seeds of a study.
+
+    Returns:
+      a source whose batches have images (b, size, size, c), and "place", int32 (b,):
+      the index of the position, row by row.
 
     Raises:
       UserError: the images are larger than the square, or the source has clips.
@@ -29,14 +35,16 @@ def on_canvas(
     if "image" not in source.arrays:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={source.name}: has clips, and this takes images",
+            f"--dataset={source.name}: has no images to place; give a data set of "
+            "images, such as digits",
         )
     images = source.arrays["image"]
     n, height, width, channels = images.shape
     if size < max(height, width):
         raise UserError(
             "canvas-too-small",
-            f"--canvas={size}: the images are {height}x{width}; at least that",
+            f"--canvas={size}: is smaller than the images, {height}x{width}; give "
+            f"--canvas={max(height, width)} or more",
         )
     rng = np.random.default_rng(seed)
     tops = rng.integers(0, size - height + 1, n)
@@ -61,7 +69,7 @@ def on_canvas(
 
 
 def with_train_eval(source: Source) -> Source:
-    """The source with its training examples as the split "train_eval" too."""
+    """Adds the training examples as the split "train_eval"; see `Source.split`."""
 
     def split(seed):
         parts = source.split(seed)
@@ -71,10 +79,14 @@ def with_train_eval(source: Source) -> Source:
 
 
 def shuffle_pixels(source: Source, *, seed: int = 0) -> Source:
-    """The images with their pixels permuted, by one fixed permutation for all images.
+    """Permutes the pixels of all images by one fixed permutation.
 
-    A bijection: no information is lost, only the neighbourhood of pixels. The shape
-    (b, h, w, c) stays.
+    The permutation is a bijection: it destroys the neighbourhood of pixels, but no
+    information. The shape (b, h, w, c) does not change.
+
+    Args:
+      source: images (h, w, c).
+      seed: of the permutation, which is the same for all seeds of a study.
     """
     n, height, width, channels = source.arrays["image"].shape
     permutation = np.random.default_rng(seed).permutation(height * width)
@@ -87,13 +99,13 @@ def shuffle_pixels(source: Source, *, seed: int = 0) -> Source:
 
 
 def subset(source: Source, n: int) -> Source:
-    """Each seed trains on n of its training examples, equally many of each class.
+    """Reduces each seed's training split to n examples, balanced over the classes.
 
-    The examples are a function of the seed; those of a smaller n are among those of a
-    larger n. Validation and test examples stay.
+    The examples depend on the seed; the subset of a smaller n is contained in that of a
+    larger n. Validation and test splits do not change.
 
     Raises:
-      UserError: a seed has fewer than n training examples.
+      UserError: n is below 1, or above a seed's number of training examples.
     """
     labels = source.arrays["label"]
 
@@ -103,7 +115,8 @@ def subset(source: Source, n: int) -> Source:
         if not 1 <= n <= len(rows):
             raise UserError(
                 "too-few-examples",
-                f"{n} training examples are asked for, and a seed has {len(rows)}",
+                f"a subset of {n} training examples: a seed has {len(rows)}; give a "
+                f"number from 1 to {len(rows)}",
             )
         rank = np.zeros(len(rows), int)  # within the class
         for label in np.unique(labels[rows]):
@@ -116,12 +129,17 @@ def subset(source: Source, n: int) -> Source:
 
 
 def binarize(source: Source, binarization: str, *, seed: int = 0) -> Source:
-    """The same images (b, h, w, c) with binary pixels.
+    """Binarises the pixels of images (b, h, w, c).
 
-    none: unchanged. threshold: 1 from 0.5 on, else 0. static: one Bernoulli sample of
-    each pixel's grey value by NumPy's generator of `seed`, the same for all seeds and
-    epochs, of training and test images. dynamic: unchanged; `tasks.vae` samples pixels
-    at each update.
+    Args:
+      source: images in [0, 1].
+      binarization:
+        "none": grey pixels, unchanged.
+        "threshold": 1 from 0.5 on, else 0.
+        "static": one Bernoulli sample of each grey value, of training and test images
+          alike, the same for all seeds of a study and all epochs.
+        "dynamic": unchanged here; `tasks.vae` samples the pixels at each update.
+      seed: of the static samples.
 
     Raises:
       UserError: the source has no images.
@@ -148,7 +166,7 @@ def binarize(source: Source, binarization: str, *, seed: int = 0) -> Source:
 
 
 def all_images(source: Source) -> np.ndarray:
-    """All images of a source as its batches have them: float32 (n, h, w, c).
+    """Returns all images of a source in the form of its batches: float32 (n, h, w, c).
 
     Raises:
       UserError: the source has no images.
@@ -156,8 +174,9 @@ def all_images(source: Source) -> np.ndarray:
     if "label" not in source.arrays:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={source.name}: has no images, and this takes them",
+            f"--dataset={source.name}: has no images; give a data set of images, such "
+            "as digits",
         )
-    with jax.ensure_compile_time_eval():  # a task may be built while it is traced
+    with jax.ensure_compile_time_eval():  # tasks may be built inside a trace
         rows = jnp.arange(len(source.arrays["label"]))
         return np.asarray(source.gather(source.arrays, rows)["image"])

@@ -28,7 +28,13 @@ from dljax.types import Source
 
 
 class Translations(NamedTuple):
-    """Texts of the same examples: a translation is what a network makes of a source."""
+    """The texts of the same examples.
+
+    Attributes:
+      sources: the source sentences.
+      references: the target sentences, never cut.
+      translations: a network's translations.
+    """
 
     sources: tuple[str, ...]
     references: tuple[str, ...]
@@ -36,10 +42,14 @@ class Translations(NamedTuple):
 
 
 class TranslationDetails(NamedTuple):
-    """The vocabularies of both languages, and how samples are read as text.
+    """The vocabularies of both languages, and the conversion of samples to text.
 
-    lowercase: whether the target vocabulary decodes to lower case only.
-    translate(samples) -> Translations.
+    Attributes:
+      source_vocabulary: fitted on the training sources.
+      target_vocabulary: fitted on the training targets.
+      lowercase: whether the target vocabulary decodes to lower case only.
+      translate: {name: array (n, ...)} of samples with "row" and "prediction" ->
+        Translations.
     """
 
     source_vocabulary: Vocabulary
@@ -57,25 +67,32 @@ def translation_pairs(
     max_len: int = 0,
     blank: bool = False,
 ) -> Source:
-    """A source of text with translations; its details are `TranslationDetails`.
-
-    Its batches are {"x": int32 (b, s), "mask": (b, s), "y": int32 (b, t), which ends
-    with END, "decoder_inputs": int32 (b, t), y a token earlier, which begins with
-    BEGIN, "y_mask": (b, t), "row": int32 (b,)}; masks are float32, 0 at padding.
+    """Returns a source of sentences and their translations.
 
     Args:
+      dataset: translations (see `ArrayDataset`).
       tokenizer, min_count, vocab_size: see `fit_vocabulary`.
-      max_len: tokens of a sentence in either language; the rest is cut off; 0: of the
-        longest sentence. References for evaluation are never cut.
-      blank: ablation: every source is one and the same token.
+      max_len: the number of tokens to which sentences of both languages are cut; 0: no
+        cut. References for evaluation are never cut.
+      blank: ablation: every source is the same single token.
+
+    Returns:
+      a source with `TranslationDetails`, and batches
+        x: int32 (b, s), the source.
+        mask: float32 (b, s), 0 at padding.
+        y: int32 (b, t), the target and END.
+        decoder_inputs: int32 (b, t), BEGIN and the target.
+        y_mask: float32 (b, t), 0 at padding.
+        row: int32 (b,), the index of the pair.
 
     Raises:
-      UserError: the data set has no translations; see `fit_vocabulary` too.
+      UserError: the data set has no translations; see also `fit_vocabulary`.
     """
     if "source" not in dataset.arrays:
         raise UserError(
             "dataset-wrong-kind",
-            f"--dataset={dataset.name}: has no translations, and this takes them",
+            f"--dataset={dataset.name}: has no translations; give a data set of "
+            "translations, such as names",
         )
     split = split_by_seed(dataset)
     train = split(0)["train"]
@@ -101,7 +118,9 @@ def translation_pairs(
 
     def encode_prompts(prompts: Sequence[str]) -> dict[str, Any]:
         if not all(prompts):
-            raise UserError("empty-prompt", "--prompt: give what is to be translated")
+            raise UserError(
+                "empty-prompt", "--prompt: is empty; give a sentence to translate"
+            )
         x = pad_tokens([fitted["source"].encode(text) for text in prompts], max_len)
         mask = (x != PAD).astype(np.float32)
         begin = np.full((len(x), 1), BEGIN, np.int32)
@@ -162,11 +181,11 @@ def _renderer(details: TranslationDetails) -> Callable[..., Renderings]:
     target = details.target_vocabulary
 
     def render(samples: Mapping[str, Any]) -> Renderings:
-        """Translations, the tokens of their sources, and the attention between them."""
+        """Renders translations, source tokens, and the attention between them."""
         numbers = samples["prediction"]
         decoded = tuple(target.decode(i) for i in numbers)
         generated = Texts(title="translation", role="generated", texts=decoded)
-        if "row" not in samples:  # of prompts
+        if "row" not in samples:  # samples of prompts
             return (generated,)
         texts = details.translate(samples)
         tokens = tuple(token_texts(details.source_vocabulary, x) for x in samples["x"])

@@ -1,7 +1,7 @@
-"""Video clips: digits that move, and real frames taken at several strides.
+"""Video clips: moving images, and clips of a real video at several strides.
 
-Clips are made on the device, in `gather`, of an image or frames and a few integers an
-example; they are never stored.
+`gather` assembles clips on the device from images and a few integers per clip; clips
+are never stored.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from dljax.errors import UserError
 from dljax.sources.resident import order
 from dljax.types import Source
 
-# The compass by angle, and its steps (down, right).
+# Compass directions by angle, as steps (down, right).
 COMPASS = {
     "east": (0, 1),
     "northeast": (-1, 1),
@@ -38,23 +38,26 @@ def moving_digits(
     size: int = 32,
     seed: int = 0,
 ) -> Source:
-    """Every image moves in a straight line over an empty square, and back again.
+    """Returns a source of clips of images that move in a straight line.
 
-    Of n images there are 2 n clips: clip i + n is clip i with its frames in reverse,
-    the same frames with the opposite direction. So a net that ignores the order of
-    frames is right on one of the two at most. (The first frame alone may predict the
-    direction, since there has to be room ahead; the middle frame does not.) Both clips
-    are in one part of every split. Speed (whole pixels a frame) and start are drawn so
-    that the image stays inside; like the direction they are the same for all seeds.
+    n images give 2 n clips: clip i + n is clip i with its frames reversed, which has
+    the opposite direction. So a network that ignores the order of frames is right on at
+    most one clip of each pair. (The first frame alone may predict the direction, since
+    there must be room ahead; the middle frame does not.) Both clips of a pair are in
+    one split. Speed (integer pixels per frame) and start are drawn such that the image
+    stays inside the frame.
 
     Args:
-      source: of images (h, w, c); they keep their size.
-      label: the label of a clip: its "direction", or that of the image ("digit").
-      directions: 2 (east and west), 4 (and north and south) or 8.
+      source: images (h, w, c); they keep their size.
+      label: the label of a clip: its "direction", or the label of its image, "digit".
+      directions: 2 (east, west), 4 (also north, south) or 8.
+      frames: the number of frames of a clip.
+      size: the side of a frame in pixels.
+      seed: of the motions, which are the same for all seeds of a study.
 
     Returns:
-      a source of {"image": float32 in [0, 1] (b, frames, size, size, c), "label": int32
-      (b,)}.
+      a source with batches {"image": float32 (b, frames, size, size, c) in [0, 1],
+      "label": int32 (b,)}.
 
     Raises:
       KeyError: another label or number of directions.
@@ -65,8 +68,9 @@ def moving_digits(
     if min(room) < frames - 1:
         raise UserError(
             "frame-too-small",
-            f"--frame_size={size}: images of {height}x{width} need at least "
-            f"{max(height, width) + frames - 1} to move over {frames} frames",
+            f"--frame_size={size}: is too small for images of {height}x{width} to "
+            f"move over {frames} frames; give "
+            f"--frame_size={max(height, width) + frames - 1} or more",
         )
     names = tuple(COMPASS)[:: {2: 4, 4: 2, 8: 1}[directions]]
     rng = np.random.default_rng(seed)
@@ -113,11 +117,11 @@ def moving_digits(
 
 
 def _place_on_squares(images, positions, size):
-    """Images (b, h, w, c) at positions (b, t, 2) of empty squares: (b, t, size, size,
-    c).
+    """Places images (b, h, w, c) at positions (b, t, 2) on empty squares: (b, t, size,
+    size, c).
 
-    A square is a window of the image with an empty margin: on CPU 2 to 4 times as fast
-    as writing the image into the square.
+    Each square is a window of the padded image: on CPU this is 2 to 4 times as fast as
+    writing the image into the square.
     """
     _, height, width, channels = images.shape
     margin = np.array([size - height, size - width])
@@ -138,31 +142,34 @@ def frame_stride(
     strides: tuple[int, ...] = (1, 2, 4, 8),
     crop: int = 64,
 ) -> Source:
-    """Clips of a video, taken at several strides; the label is the stride.
+    """Returns a source of clips of one video at several strides, labelled by stride.
 
-    Each crop of a grid and each moment has a clip of every stride, centred at that
-    moment: so neither position nor time predicts the stride. No clip crosses a border
-    between parts: the data set's train frames but the last quarter are for training,
-    that quarter is for validation, and its test frames for testing.
+    Frames are cut into a grid of crops. Each crop and time has one clip per stride,
+    centred at that time, so that neither position nor time predicts the stride. No clip
+    spans two splits: the last quarter of the data set's train frames is the validation
+    split.
 
     Args:
-      dataset: {"image": uint8 (n, h, w, c)}, the frames in order.
-      size: a crop becomes (size, size) by means of its pixels; a divisor of `crop`.
-      crop: pixels of the frame.
+      dataset: video (see `ArrayDataset`), with frames (h, w, c).
+      size: the side in pixels to which a crop is shrunk, by averaging; a divisor of
+        `crop`.
+      frames: the number of frames of a clip.
+      strides: the distances in frames between the frames of a clip.
+      crop: the side of a crop in pixels of the video.
 
     Returns:
-      a source of {"image": float32 in [0, 1] (b, frames, size, size, c), "label": int32
-      (b,)}. Its arrays are the crops of all frames and the begin of each clip.
+      a source with batches {"image": float32 (b, frames, size, size, c) in [0, 1],
+      "label": int32 (b,), an index into `strides`}.
 
     Raises:
-      UserError: `size` is not a divisor of `crop`, or frames are smaller than that.
+      UserError: `size` does not divide `crop`, or the frames are smaller than `crop`.
     """
     n, height, width, _ = dataset.arrays["image"].shape
     if crop % size or min(height, width) < crop:
         raise UserError(
             "frame-size-not-reachable",
-            f"--resize={size}: clips are {crop}x{crop} of frames of {height}x{width}; "
-            f"they can become {crop // 2}, {crop // 4} ...",
+            f"--resize={size}: clips are crops of {crop}x{crop} from frames of "
+            f"{height}x{width}; give --resize={crop // 2} or another divisor of {crop}",
         )
     train, test = dataset.parts["train"], dataset.parts["test"]
     train, valid = np.split(train, [len(train) * 3 // 4])
@@ -202,10 +209,11 @@ def frame_stride(
 
 
 def _sum_crops(images: np.ndarray, crop: int, size: int) -> np.ndarray:
-    """The crops of frames (n, h, w, c), in a grid, as sums of pixels: (crops n, size,
-    size, c), crop by crop.
+    """Cuts frames (n, h, w, c) into a grid of crops and sums blocks of pixels: (crops
+    n, size, size, c), crop by crop.
 
-    Sums of up to 64x64 pixels of 8 bits: means would be rounded.
+    Integer sums are exact, and fit for up to 64x64 pixels of 8 bits; means would be
+    rounded.
     """
     n, height, width, channels = images.shape
     down, right, side = height // crop, width // crop, crop // size
@@ -217,8 +225,12 @@ def _sum_crops(images: np.ndarray, crop: int, size: int) -> np.ndarray:
 
 
 class _Clips(NamedTuple):
-    """begin: the first frame of each clip, among the frames of all crops. label: which
-    stride. rows: {part: clips}.
+    """Clips of all splits.
+
+    Attributes:
+      begin: the index of each clip's first frame in the frames of all crops.
+      label: the index of each clip's stride.
+      rows: {split: indices of clips}.
     """
 
     begin: np.ndarray
@@ -234,10 +246,12 @@ def _stride_clips(
     frames: int,
     strides: tuple[int, ...],
 ) -> _Clips:
-    """One clip of every crop, stride and moment that has room for the largest stride.
+    """Lists one clip per crop, stride and time with room for the largest stride.
 
     Args:
-      parts: {part: its frames, in order}, of `total` frames.
+      parts: {split: indices of its frames, in order}.
+      crops: the number of crops per frame.
+      total: the number of frames of all splits.
     """
     margin_before, margin_after = _reach(frames, max(strides))
     first = np.array([_reach(frames, stride)[0] for stride in strides])
@@ -257,6 +271,6 @@ def _stride_clips(
 
 
 def _reach(frames: int, stride: int) -> tuple[int, int]:
-    """Frames before and after the centre of a clip."""
+    """The numbers of frames of the video before and after the centre of a clip."""
     span = (frames - 1) * stride
     return span // 2, span - span // 2

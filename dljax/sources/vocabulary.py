@@ -1,4 +1,4 @@
-"""Vocabularies: text as numbers of its tokens, words, characters or byte pairs."""
+"""Vocabularies of words, characters or byte pairs: text as indices of tokens."""
 
 import collections
 import re
@@ -16,9 +16,12 @@ WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 class Vocabulary(NamedTuple):
-    """size: the number of tokens, special ones included. encode: a text -> the numbers
-    of its tokens. decode: numbers -> a text, up to the first END, without special
-    tokens.
+    """A fitted vocabulary.
+
+    Attributes:
+      size: the number of tokens, special tokens included.
+      encode: text -> indices of its tokens.
+      decode: indices -> text, up to the first END and without special tokens.
     """
 
     size: int
@@ -27,25 +30,25 @@ class Vocabulary(NamedTuple):
 
 
 def words(text: str) -> list[str]:
-    """Words and marks of punctuation, in lower case."""
+    """Splits a text into lower-case words and punctuation marks."""
     return WORD.findall(text.lower())
 
 
 def fit_vocabulary(
     tokenizer: str, texts: Sequence[str], *, min_count: int = 1, vocab_size: int = 4000
 ) -> Vocabulary:
-    """Fits a vocabulary.
+    """Fits a vocabulary to texts.
 
     Args:
-      tokenizer: "word" (`words`: decodes to lower case, with spaces between tokens),
-        "character", or "bpe": byte-pair encoding, which merges frequent neighbours
-        (Sennrich et al. 2016).
-      texts: the training data.
-      min_count: words and characters that are less frequent are UNKNOWN.
-      vocab_size: tokens of byte-pair encoding, at most.
+      tokenizer: "word" (see `words`; decodes to lower case with spaces between tokens),
+        "character", or "bpe", byte-pair encoding (Sennrich et al. 2016).
+      texts: the training texts.
+      min_count: words and characters with fewer occurrences are UNKNOWN; ignored by
+        "bpe".
+      vocab_size: the maximal number of tokens of "bpe"; ignored by the others.
 
     Raises:
-      UserError: byte-pair encoding, and its library is not installed.
+      UserError: the package that "bpe" needs is not installed.
     """
     if tokenizer == "bpe":
         return _fit_byte_pairs(texts, vocab_size)
@@ -66,14 +69,14 @@ def fit_vocabulary(
 
 
 def _before_end(numbers: Iterable[int]) -> list[int]:
-    """The numbers up to the first END, without special tokens."""
+    """The indices up to the first END, without special tokens."""
     numbers = [int(i) for i in numbers]
     end = numbers.index(END) if END in numbers else len(numbers)
     return [i for i in numbers[:end] if i >= len(SPECIAL)]
 
 
 def _fit_byte_pairs(texts: Sequence[str], vocab_size: int) -> Vocabulary:
-    tokenizers = import_extra("tokenizers", extra="text", purpose="byte-pair encoding")
+    tokenizers = import_extra("tokenizers", extra="text", purpose="--tokenizer=bpe")
     bpe = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
     bpe.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
     bpe.decoder = tokenizers.decoders.Metaspace()
@@ -89,7 +92,7 @@ def _fit_byte_pairs(texts: Sequence[str], vocab_size: int) -> Vocabulary:
 
 
 def pad_tokens(sequences: Sequence[Sequence[int]], max_len: int) -> np.ndarray:
-    """int32 (n, max_len), padded with PAD; longer sequences lose their end."""
+    """Pads n sequences with PAD, and cuts longer ones: int32 (n, max_len)."""
     rows = np.full((len(sequences), max_len), PAD, np.int32)
     for row, tokens in zip(rows, sequences, strict=True):
         row[: min(len(tokens), max_len)] = tokens[:max_len]
@@ -97,5 +100,5 @@ def pad_tokens(sequences: Sequence[Sequence[int]], max_len: int) -> np.ndarray:
 
 
 def token_texts(vocabulary: Vocabulary, numbers: Iterable[int]) -> tuple[str, ...]:
-    """The text of each token; padding is empty, an unknown token "?"."""
+    """The text of each token: "" for padding, "?" for UNKNOWN."""
     return tuple("?" if i == UNKNOWN else vocabulary.decode([i]) for i in numbers)
