@@ -10,7 +10,7 @@ validation data. The rule compares the test accuracy of sigmoid, tanh, ReLU and 
 with that of the identity, in both networks, and not with one another. The images are
 the digits, each at a random position on a canvas of 12x12 pixels.
 
-    python -m experiments.activations  # 5 minutes on 2 cores
+    python -m experiments.activations  # a few minutes
 """
 
 import dataclasses

@@ -17,7 +17,7 @@ The rule compares the test accuracy of backpropagation with that of the last lay
 alone, and demands equivalence with the first two others. Feedback alignment is
 reported, and decides nothing.
 
-    python -m experiments.backpropagation  # 2 minutes on 2 cores
+    python -m experiments.backpropagation  # a few minutes
 """
 
 import dataclasses

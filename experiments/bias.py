@@ -4,8 +4,8 @@ Claim: "A bias shifts a neuron's threshold, as a constant additional input would
 
 An MLP is trained without biases, with biases, and with an additional input of every
 layer that is always 1; each without a hidden layer and with one. A bias and a constant
-input are the same function, and their test accuracy has to be equivalent. A bias has
-to be better than none in the network without a hidden layer.
+input are the same function, and their test accuracy has to be equivalent. A bias has to
+be better than none in the network without a hidden layer.
 
     python -m experiments.bias  # digits
     python -m experiments.bias --dataset=mnist --manual_dir=DIR --full

@@ -9,7 +9,7 @@ operations and the activations of a forward pass are counted per example. All ar
 logarithms to base 2: a difference of 1 is a factor of 2. A first measurement, in rounds
 of 20 updates instead of 200, was too noisy for a verdict.
 
-    python -m experiments.cnn_computation  # 3 minutes on 2 cores
+    python -m experiments.cnn_computation  # about a minute
 """
 
 import dataclasses

@@ -8,14 +8,15 @@ measured (gradient, integrated gradients, Grad-CAM, occlusion):
 
     hit        the pixel of the largest attribution is in the patch
     mass       the share of the attribution that is in the patch
-    deletion   area under the curve of the prediction as pixels are removed in order
+    deletion   area under the curve of the label's probability as pixels are removed,
+               those of the largest attribution first
     insertion  the same as pixels are inserted
     shuffled   rank correlation with the attribution after the weights are shuffled
 
 The rule looks at integrated gradients of the CNN, which were chosen beforehand. An MLP
 and a linear classifier, about as accurate, are reported.
 
-    python -m experiments.cnn_interpretability  # a minute on 2 cores
+    python -m experiments.cnn_interpretability  # about a minute
 """
 
 import dataclasses

@@ -9,7 +9,7 @@ epsilon, from one step (FGSM) and from twenty (PGD). The rule looks at the loss 
 CNN at the second severity and at PGD with epsilon 0.1, and compares it with that of the
 MLP. The images are the digits, each in the centre of a canvas of 12x12 pixels.
 
-    python -m experiments.cnn_sensitivity  # a minute on 2 cores
+    python -m experiments.cnn_sensitivity  # about a minute
 """
 
 import dataclasses

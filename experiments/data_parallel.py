@@ -10,7 +10,7 @@ loss after an epoch must not depend on the number of devices; `tests/test_laws.p
 the same on eight. On a CPU a device is restricted to one core: in a first measurement,
 where XLA used both cores for one device, two devices gained nothing.
 
-    python -m experiments.data_parallel  # 5 minutes on 2 cores, each a device
+    python -m experiments.data_parallel  # a few minutes on 2 cores, each a device
     python -m experiments.data_parallel --devices=1,2,4,8  # eight GPUs
 """
 

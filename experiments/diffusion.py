@@ -2,15 +2,15 @@
 
 Claim: "Diffusion models generate images."
 
-A U-Net is trained to denoise images at all noise levels. Starting from noise, DDIM
-sampling removes the noise in 50 steps. Other variants have a linear schedule, or
-predict the image or the noise instead of v. Other samplers of the same network have a
-fifth of the steps (`few`), add noise at each step (`ancestral`), use classifier-free
-guidance (`guided`), or have no class (`classless`). Samples are scored in the features
-of a classifier of real images: by the Frechet distance to held-out images, and by the
-share that is assigned to the intended class. The baselines are other real images
-(`_real`), a Gaussian fitted to the training images (`_gaussian`) and uniform noise
-(`_noise`).
+A U-Net is trained to predict v from images at all noise levels, with a cosine schedule.
+DDIM sampling removes the noise in --sampling_steps steps. The other variants have a
+linear schedule, or predict the image (`sample`) or the noise (`epsilon`). Other
+samplers of the same network have a fifth of the steps (`few`), add noise at each step
+(`ancestral`), use classifier-free guidance (`guided`), or have no class (`classless`).
+Samples are scored in the features of a classifier of real images: by the Frechet
+distance to held-out images, and by the share that is assigned to the intended class.
+The baselines are other real images (`_real`), a Gaussian fitted to the training images
+(`_gaussian`) and uniform noise (`_noise`).
 
     python -m experiments.diffusion  # 3 minutes on 2 cores
     python -m experiments.diffusion --full

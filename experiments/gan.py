@@ -6,10 +6,11 @@ Three objectives are trained with the normalisation and the order of play that t
 published with, and without one of them: non-saturating with batch norm, hinge with
 spectral norm, and Wasserstein with gradient penalty, layer norm and five turns of the
 critic per turn of the generator. All have the same number of generator updates at one
-learning rate, which is not tuned. Samples are scored in the features of a classifier of
-real images, by the Frechet distance to held-out images. The baselines are other real
-images (`_real`), a Gaussian fitted to the training images (`_gaussian`) and uniform
-noise (`_noise`). The share of each class among the samples is reported.
+learning rate, which is not tuned; with five turns an update uses three times as many
+images. Samples are scored in the features of a classifier of real images, by the
+Frechet distance to held-out images. The baselines are other real images (`_real`), a
+Gaussian fitted to the training images (`_gaussian`) and uniform noise (`_noise`). The
+share of each class among the samples is reported.
 
     python -m experiments.gan  # 3 minutes on 2 cores
     python -m experiments.gan --full

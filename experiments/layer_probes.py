@@ -8,7 +8,7 @@ layer with that at the layer before, and at the last layer with that of an untra
 network. The images are the digits, each at a random position on a canvas of 12x12
 pixels.
 
-    python -m experiments.layer_probes  # a minute on 2 cores
+    python -m experiments.layer_probes  # about a minute
 """
 
 import dataclasses

@@ -14,8 +14,8 @@ histograms, 0 to 1. The baseline is a first-order Markov chain of the training c
     python -m experiments.music
     python -m experiments.music --dataset=piano_roll --manual_dir=DIR --full
 
-The default data are the 350 four-part chorales of music21 (extra `music`) in
-quarter notes, 64 steps at most. DIR has JSB_Chorales.mat.
+The default data are the 350 four-part chorales of music21 (extra `music`) in quarter
+notes, 64 steps at most. DIR has JSB_Chorales.mat.
 """
 
 import dataclasses

@@ -8,7 +8,7 @@ With a reset at every row there is no recurrence, and the prediction depends on 
 row alone. The rule looks at the loss of test accuracy, with the simple cell and with
 LSTM.
 
-    python -m experiments.recurrence  # a minute on 2 cores
+    python -m experiments.recurrence  # about a minute
 """
 
 import dataclasses

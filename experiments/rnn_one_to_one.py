@@ -4,10 +4,10 @@ Claim: "A one-to-one recurrent net is like a feed-forward net, and unfit for seq
 
 With a single time step there is no recurrence. Its input is the whole image, where the
 network has to be equivalent to an MLP of equal width with tanh, or the last row of the
-image, where it has to be less accurate than a recurrent network whose input is all
-rows in sequence. The test accuracy decides.
+image, where it has to be less accurate than a recurrent network whose input is all rows
+in sequence. The test accuracy decides.
 
-    python -m experiments.rnn_one_to_one  # half a minute on 2 cores
+    python -m experiments.rnn_one_to_one  # half a minute
 """
 
 import dataclasses

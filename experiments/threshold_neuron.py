@@ -9,7 +9,7 @@ Papert 1969). A bit is here an image of a handwritten zero or one, and an input 
 images side by side. A single neuron, trained by the perceptron rule, and a network with
 one hidden layer learn each gate. The test accuracy decides.
 
-    python -m experiments.threshold_neuron  # half a minute on 2 cores
+    python -m experiments.threshold_neuron  # half a minute
 """
 
 import dataclasses

@@ -5,9 +5,9 @@ Claim: "Recurrent networks of many to many translate."
 An encoder reads the source sentence, and a decoder predicts the English one token by
 token. The decoder starts from the last hidden state of the encoder; with attention it
 also reads all outputs of the encoder. The control has a blank source, so that its
-translations depend on the frequencies of the targets alone. The rule compares chrF
-(0 to 100) with attention against this control. BLEU, an encoder-decoder without
-attention and a Transformer are reported. chrF and BLEU are those of sacrebleu.
+translations depend on the frequencies of the targets alone. The rule compares chrF (0
+to 100) with attention against this control. BLEU, an encoder-decoder without attention
+and a Transformer are reported. chrF and BLEU are those of sacrebleu.
 
     python -m experiments.translation  # 4 minutes on 2 cores
     python -m experiments.translation --full

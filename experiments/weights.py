@@ -3,14 +3,14 @@
 Claim: "A weight is the strength of a connection between two neurons."
 
 If a weight is the strength of a connection, a network hardly depends on its small
-weights, and depends most on its large ones. A share of each layer's weights, 10 to
-95 %, is set to 0 after training, and nothing is trained again: the smallest weights by
+weights, and depends most on its large ones. A share of each layer's weights, 10 to 95
+%, is set to 0 after training, and nothing is trained again: the smallest weights by
 absolute value, random ones, or the largest. The mean test accuracy over eight shares
 decides, in an MLP and in a CNN. A first rule compared at a share of 50 % alone, where
 random pruning leaves little more than chance; its verdict was undecided, and it was
 replaced by this one.
 
-    python -m experiments.weights  # a minute on 2 cores
+    python -m experiments.weights  # about a minute
 """
 
 import dataclasses

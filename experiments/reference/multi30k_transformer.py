@@ -13,9 +13,9 @@ the best validation loss of ten epochs are tested. For the conventions of BLEU s
 
 DIR has train.de.gz, train.en.gz, val.de.gz and so on.
 
-Differences from the notebook: a regular expression splits words, and spaCy's tokenizer
-is used for the score only; embeddings are not scaled by the square root of their width;
-there is no dropout of attention weights.
+Differences from the notebook: words are split at punctuation and whitespace, and
+spaCy's tokenizer is used for the score only; embeddings are not scaled by the square
+root of their width; attention weights have no dropout.
 """
 
 import dataclasses
