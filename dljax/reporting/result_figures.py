@@ -42,7 +42,7 @@ from dljax.studies.recorded_results import RecordedContrast, RecordedResult
 from dljax.studies.study import Contrast, Profile, Study
 
 LABELS, NUMBERS = 190, 165  # the columns left and right of a panel of rows
-ROW, AXIS, GAP = 23, 30, 6
+ROW, AXIS, GAP = 25, 30, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ def draw(result: RecordedResult, study: Study, *, theme: Theme = LIGHT) -> str:
     """
     profiles = [p for p in study.profiles if has_profile(result, p)]
     panels = _panels(result, study, profiles, theme)
-    title = textwrap.wrap(study.claim, 78)
+    title = textwrap.wrap(study.claim, 73)
     head = 22 + 20 * len(title) + 26
     top: float = head + profiles_height(result, profiles)
     figure = new_figure(top + sum(panel.height + GAP for panel in panels), theme)
@@ -240,7 +240,8 @@ def _draw_panel(figure: Figure, top: float, panel: Panel, theme: Theme) -> None:
         y = top + 22 + ROW * (i + 0.5)
         _label(figure, y, row, theme)
         _draw_row(axes, i, row, theme)
-        size = 8.5 if len(row.text) < 23 else 7.5 if len(row.text) < 30 else 6
+        length = len(row.text)
+        size = 8.5 if length < 23 else 7.5 if length < 27 else 6.5
         add_text(figure, WIDTH - NUMBERS + 12, y, row.text, theme.ink, fontsize=size)
 
 
