@@ -78,7 +78,8 @@ def import_extra(name: str, *, extra: str, purpose: str) -> Any:
     except ImportError:
         raise UserError(
             "extra-not-installed",
-            f"{purpose}: needs {name}; run: pip install 'dljax[{extra}]'",
+            f"{purpose}: needs {name.partition('.')[0]}; run: pip install "
+            f"'dljax[{extra}]'",
         ) from None
 
 

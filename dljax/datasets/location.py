@@ -100,14 +100,15 @@ def find(
                     raise UserError(
                         "manual-dir-incomplete",
                         f"--manual_dir={manual_dir}: has no {missing[0]}; give a "
-                        f"directory with {', '.join(files)}, or --download instead",
+                        f"directory with all of {', '.join(files)}; or give --download "
+                        "instead",
                     )
             elif not download and (folder := newest_version(root / name)) is None:
                 raise UserError(
                     "dataset-not-prepared",
                     f"--dataset={name}: is not prepared in {root}; give --download to "
-                    f"fetch it, --manual_dir=DIR with {', '.join(files)}, or "
-                    "--data_dir=DIR if it is prepared in another one",
+                    f"fetch it, --manual_dir=DIR with its files ({', '.join(files)}), "
+                    "or --data_dir=DIR if it is prepared elsewhere",
                 )
         return DatasetLocation(name, root, folder, manual, download, resize)
     folder = newest_version(root / name)

@@ -68,16 +68,22 @@ REGISTRY = {
         ("free-spoken-digit-dataset-1.0.9.tar.gz",), has_images=False
     ),
     "vader": DatasetSpec(
-        manual_contents="the files *_GroundTruth.txt", has_images=False
+        manual_contents="the files *_GroundTruth.txt of hutto_ICWSM_2014 "
+        "(github.com/cjhutto/vaderSentiment)",
+        has_images=False,
     ),
     "labelled_text": DatasetSpec(
-        manual_contents="one .tsv file, or train.tsv and test.tsv", has_images=False
+        manual_contents="one .tsv file (per line: text, tab, label), or train.tsv and "
+        "test.tsv",
+        has_images=False,
     ),
     "parallel_text": DatasetSpec(
         manual_contents="two aligned files, such as text.de and text.en",
         has_images=False,
     ),
-    "image_folder": DatasetSpec(manual_contents="one folder of images per class"),
+    "image_folder": DatasetSpec(
+        manual_contents="one folder of PNG or JPEG files per class"
+    ),
     "audio_folder": DatasetSpec(
         manual_contents="one folder of WAV files per class", has_images=False
     ),
@@ -85,7 +91,8 @@ REGISTRY = {
         manual_contents="bulk_water_half.zip, or its frames as PNG files"
     ),
     "piano_roll": DatasetSpec(
-        manual_contents="one .mat file of piano rolls", has_images=False
+        manual_contents="one .mat file of piano rolls (traindata, validdata, testdata)",
+        has_images=False,
     ),
     **dict.fromkeys(SYNTHETIC, DatasetSpec(has_images=False)),
 }
