@@ -9,7 +9,7 @@ import pytest
 import scipy.io.wavfile
 
 from dljax.datasets import loading, location, soundfont, spectrogram
-from dljax.datasets.spectrogram import BANDS, FRAMES, HOP, RATE
+from dljax.datasets.spectrogram import BANDS, FRAMES, HOP, SAMPLE_RATE
 from dljax.datasets.splits import split_by_seed
 from dljax.rendering import Audio, Images, of_kind
 from dljax.reporting import sample_figures
@@ -22,7 +22,9 @@ FONT = pathlib.Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
 
 
 def tone(hertz, seconds=1.0):
-    wave = np.sin(2 * np.pi * hertz * np.arange(int(RATE * seconds)) / RATE)
+    wave = np.sin(
+        2 * np.pi * hertz * np.arange(int(SAMPLE_RATE * seconds)) / SAMPLE_RATE
+    )
     return (0.5 * 2**15 * wave).astype(np.int16)
 
 
@@ -40,7 +42,7 @@ def test_higher_tone_is_in_higher_band():
 
 
 def test_report_shows_time_rightward_and_frequency_upward():
-    time = np.arange(RATE) / RATE
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     wave = np.where(time > 0.5, np.sin(2 * np.pi * 3000 * time), 0)  # high, and late
     image = spectrogram.mel_spectrograms([np.int16(2**14 * wave)])
     samples = {"image": image / 255, "map": image[..., 0] / 255}
@@ -65,20 +67,22 @@ def test_ten_times_the_amplitude_is_20_decibels():
     loud, quiet = spectrogram.mel_spectrograms([tone(500), tone(500) // 10])
     middle = slice(5, 25)
     difference = loud[middle].max(1).astype(float) - quiet[middle].max(1)
-    np.testing.assert_allclose(difference, 255 * 20 / spectrogram.RANGE, atol=2)
+    np.testing.assert_allclose(difference, 255 * 20 / spectrogram.DYNAMIC_RANGE, atol=2)
 
 
 def test_griffin_lim_inverts_spectrogram(font):
-    sounds = [soundfont.play(font, p, 60, rate=RATE, seconds=1.0) for p in (0, 40, 73)]
+    sounds = [
+        soundfont.play(font, p, 60, rate=SAMPLE_RATE, seconds=1.0) for p in (0, 40, 73)
+    ]
     images = spectrogram.mel_spectrograms(sounds)
     inverted = spectrogram.mel_spectrograms(spectrogram.griffin_lim(images / 255))
-    decibels = np.abs(inverted.astype(float) - images) * spectrogram.RANGE / 255
+    decibels = np.abs(inverted.astype(float) - images) * spectrogram.DYNAMIC_RANGE / 255
     assert decibels[images > 100].mean() < 5  # of the loud bands
 
 
 @pytest.mark.parametrize("key", [48, 60, 69])
 def test_note_has_its_pitch(font, key):
-    sound = soundfont.play(font, 73, key, rate=RATE, seconds=1.0)  # a flute
+    sound = soundfont.play(font, 73, key, rate=SAMPLE_RATE, seconds=1.0)  # a flute
     power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
     pitch = 440 * 2 ** ((key - 69) / 12)
     harmonics = [power[int(round(k * pitch)) - 8 :][:17].sum() for k in (1, 2, 3, 4)]
@@ -90,8 +94,8 @@ def test_note_has_its_pitch(font, key):
 def test_notes_cover_all_instruments_and_pitches(font):
     assert set(font.programs) >= set(range(128))
     for program in range(0, 128, 9):
-        sound = soundfont.play(font, program, 70, rate=RATE, seconds=0.5)
-        assert len(sound) == RATE // 2
+        sound = soundfont.play(font, program, 70, rate=SAMPLE_RATE, seconds=0.5)
+        assert len(sound) == SAMPLE_RATE // 2
         assert np.abs(sound).max() > 2**12
 
 
@@ -117,7 +121,7 @@ def test_spoken_digits_test_on_first_five_recordings(tmp_path):
     with tarfile.open(path, "w:gz") as tar:
         for name in ("3_theo_4", "7_george_5", "7_george_0"):
             file = io.BytesIO()
-            scipy.io.wavfile.write(file, RATE, tone(300, 0.1))
+            scipy.io.wavfile.write(file, SAMPLE_RATE, tone(300, 0.1))
             member = tarfile.TarInfo(f"free-spoken-digit/recordings/{name}.wav")
             member.size = file.getbuffer().nbytes
             file.seek(0)
@@ -151,5 +155,5 @@ def test_rendered_sounds_are_audible(data_dir):
         assert record.pixels.shape == (2, FRAMES, BANDS, 1)
         np.testing.assert_array_equal(record.pixels, images["real"].pixels)
         assert sounds[title].role == record.role
-        assert sounds[title].sample_rate == RATE
+        assert sounds[title].sample_rate == SAMPLE_RATE
         assert sounds[title].waveforms.shape == (2, LENGTH)

@@ -20,7 +20,7 @@ def tone(hertz, rate, seconds=0.8):
     return 0.5 * np.sin(2 * np.pi * hertz * np.arange(int(rate * seconds)) / rate)
 
 
-def write(path, wave, rate=spectrogram.RATE):
+def write(path, wave, rate=spectrogram.SAMPLE_RATE):
     path.parent.mkdir(parents=True, exist_ok=True)
     scipy.io.wavfile.write(path, rate, wave)
 

@@ -114,7 +114,7 @@ with registered.skip_registration():
             for program in range(128):
                 for key in PITCHES if program % 8 in instruments else ():
                     sound = soundfont.play(
-                        font, program, key, rate=spectrogram.RATE, seconds=1.0
+                        font, program, key, rate=spectrogram.SAMPLE_RATE, seconds=1.0
                     )
                     yield (
                         128 * key + program,

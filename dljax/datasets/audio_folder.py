@@ -48,7 +48,7 @@ def read(root: pathlib.Path, resize: int) -> ArrayDataset:
 
 
 def read_wav(path: pathlib.Path) -> np.ndarray:
-    """Reads a WAV file: int16 (samples,) at `spectrogram.RATE`, two seconds at most.
+    """Reads two seconds of a WAV file: int16 (samples,) at `spectrogram.SAMPLE_RATE`.
 
     Raises:
       UserError: the file is damaged or has no samples.
@@ -63,9 +63,9 @@ def read_wav(path: pathlib.Path) -> np.ndarray:
         if not len(wave):
             raise ValueError("no samples")
         wave = _float_mono(wave[: 2 * rate])  # a spectrogram shows one second
-        common = math.gcd(rate, spectrogram.RATE)
+        common = math.gcd(rate, spectrogram.SAMPLE_RATE)
         wave = scipy.signal.resample_poly(
-            wave, spectrogram.RATE // common, rate // common
+            wave, spectrogram.SAMPLE_RATE // common, rate // common
         )
     except Exception as error:  # decoders raise many types
         raise UserError(

@@ -12,7 +12,7 @@ import numpy as np
 
 INSTRUMENT, KEYS, SAMPLE, LOOPED, ROOT = 41, 43, 53, 54, 58  # numbers of generators
 SIZES = {"phdr": 38, "pbag": 4, "pgen": 4, "inst": 22, "ibag": 4, "igen": 4, "shdr": 46}
-FINE = 4  # oversampling, against aliasing
+OVERSAMPLING = 4  # against aliasing
 FADE = 0.15  # seconds of fade-out
 
 
@@ -77,14 +77,16 @@ def play(font: Font, program: int, key: int, *, rate: int, seconds: float):
     start, end, loop, after, recorded = struct.unpack_from("<IIIII", record, 20)
     root, cents = struct.unpack_from("<Bb", record, 40)
     root = zone.get(ROOT, root)
-    ratio = 2 ** ((key - root + cents / 100) / 12) * recorded / (FINE * rate)
-    positions = np.arange(int(FINE * rate * seconds)) * ratio + start
+    ratio = 2 ** ((key - root + cents / 100) / 12) * recorded / (OVERSAMPLING * rate)
+    positions = np.arange(int(OVERSAMPLING * rate * seconds)) * ratio + start
     if zone.get(LOOPED, 0) & 1 and after > loop:
         beyond = positions >= after
         positions[beyond] = loop + (positions[beyond] - loop) % (after - loop)
     wave = np.interp(positions, np.arange(start, end), font.waves[start:end], right=0)
-    fade = np.clip((seconds - np.arange(len(wave)) / (FINE * rate)) / FADE, 0, 1)
-    wave = decimate(wave * fade, FINE)
+    fade = np.clip(
+        (seconds - np.arange(len(wave)) / (OVERSAMPLING * rate)) / FADE, 0, 1
+    )
+    wave = decimate(wave * fade, OVERSAMPLING)
     loudest = max(float(np.abs(wave).max(initial=0)), 1e-6)
     return np.round(wave / loudest * 0.5 * 2**15).astype(np.int16)
 

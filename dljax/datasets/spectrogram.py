@@ -10,28 +10,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-RATE = 8000  # samples per second
+SAMPLE_RATE = 8000  # samples per second
 FRAMES, BANDS = 32, 32
 HOP, WINDOW = 256, 512  # samples
-LOUDEST, RANGE = 36.0, 80.0  # decibels at 255, and between 0 and 255
-ROUNDS = 60  # iterations of Griffin and Lim
+MAX_DECIBELS, DYNAMIC_RANGE = 36.0, 80.0  # decibels at 255, and between 0 and 255
+ITERATIONS = 60  # of Griffin and Lim
 
 
 def mel_spectrograms(sounds: Sequence[np.ndarray]) -> np.ndarray:
     """Computes mel spectrograms: uint8 (n, frames, bands, 1).
 
     Args:
-      sounds: n arrays int16 (samples,) at `RATE`; longer ones are cut to about one
-        second, shorter ones padded with silence.
+      sounds: n arrays int16 (samples,) at `SAMPLE_RATE`; longer ones are cut to about
+        one second, shorter ones padded with silence.
     """
     length = FRAMES * HOP
     images = []
     for sound in sounds:
         wave = np.zeros(length, np.float32)
         wave[: min(len(sound), length)] = sound[:length] / np.float32(2**15)
-        power = np.abs(_frames(wave)) ** 2 @ _bands().T
+        power = np.abs(_stft(wave)) ** 2 @ _mel_filters().T
         decibels = 10 * np.log10(np.maximum(power, 1e-10))
-        images.append(np.clip((decibels - LOUDEST) / RANGE + 1, 0, 1))
+        images.append(np.clip((decibels - MAX_DECIBELS) / DYNAMIC_RANGE + 1, 0, 1))
     return np.round(255 * np.stack(images)).astype(np.uint8)[..., None]
 
 
@@ -45,44 +45,46 @@ def griffin_lim(images: np.ndarray) -> np.ndarray:
       images: mel spectrograms (n, frames, bands, 1) in [0, 1].
 
     Returns:
-      int16 (n, samples) at `RATE`.
+      int16 (n, samples) at `SAMPLE_RATE`.
     """
-    decibels = (np.asarray(images, np.float64)[..., 0] - 1) * RANGE + LOUDEST
+    levels = np.asarray(images, np.float64)[..., 0]
+    decibels = (levels - 1) * DYNAMIC_RANGE + MAX_DECIBELS
     power = np.where(images[..., 0] > 0, 10 ** (decibels / 10), 0)
-    share = _bands() / np.maximum(_bands().sum(0), 1e-9)
-    loud = np.sqrt(power @ (share / np.maximum(_bands().sum(1), 1e-9)[:, None]))
-    phase = np.exp(2j * np.pi * np.random.default_rng(0).random(loud.shape[1:]))
-    for _ in range(ROUNDS):
-        spectrum = _frames(_wave(loud * phase))
+    filters = _mel_filters()
+    weights = filters / np.maximum(filters.sum(0), 1e-9)
+    magnitude = np.sqrt(power @ (weights / np.maximum(filters.sum(1), 1e-9)[:, None]))
+    phase = np.exp(2j * np.pi * np.random.default_rng(0).random(magnitude.shape[1:]))
+    for _ in range(ITERATIONS):
+        spectrum = _stft(_istft(magnitude * phase))
         phase = spectrum / np.maximum(np.abs(spectrum), 1e-9)
-    wave = _wave(loud * phase)
+    wave = _istft(magnitude * phase)
     return np.round(2**15 * np.clip(wave, -0.99, 0.99)).astype(np.int16)
 
 
 @functools.cache
-def _transform():
+def _short_time_fft():
     from scipy.signal import ShortTimeFFT, get_window
 
-    return ShortTimeFFT(get_window("hann", WINDOW), HOP, RATE, mfft=WINDOW)
+    return ShortTimeFFT(get_window("hann", WINDOW), HOP, SAMPLE_RATE, mfft=WINDOW)
 
 
-def _frames(wave: np.ndarray) -> np.ndarray:
+def _stft(wave: np.ndarray) -> np.ndarray:
     """The short-time Fourier transform: complex (..., frames, frequencies)."""
-    return _transform().stft(wave, p0=0, p1=FRAMES).swapaxes(-1, -2)
+    return _short_time_fft().stft(wave, p0=0, p1=FRAMES).swapaxes(-1, -2)
 
 
-def _wave(spectrum: np.ndarray) -> np.ndarray:
+def _istft(spectrum: np.ndarray) -> np.ndarray:
     silent = np.zeros_like(spectrum[..., :1, :])
     full = np.concatenate([spectrum, silent], -2).swapaxes(-1, -2)
-    return _transform().istft(full, k1=FRAMES * HOP)
+    return _short_time_fft().istft(full, k1=FRAMES * HOP)
 
 
 @functools.cache
-def _bands() -> np.ndarray:
+def _mel_filters() -> np.ndarray:
     """The triangular filters of the mel bands: (bands, frequencies)."""
-    mel = np.linspace(0, 2595 * np.log10(1 + RATE / 2 / 700), BANDS + 2)
+    mel = np.linspace(0, 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700), BANDS + 2)
     hertz = 700 * (10 ** (mel / 2595) - 1)
-    frequencies = np.linspace(0, RATE / 2, WINDOW // 2 + 1)
+    frequencies = np.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1)
     low, middle, high = (hertz[i : BANDS + i, None] for i in range(3))
     rising = (frequencies - low) / (middle - low)
     falling = (high - frequencies) / (high - middle)

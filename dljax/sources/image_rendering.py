@@ -97,7 +97,7 @@ def render_images(
         title=title,
         role=role,
         waveforms=spectrogram.griffin_lim(pixels),
-        sample_rate=spectrogram.RATE,
+        sample_rate=spectrogram.SAMPLE_RATE,
         target_classes=target_classes,
     )
     return images, audio
