@@ -390,10 +390,10 @@ def replace_claims(readme: str, entries: Sequence[Entry]) -> str:
 
 def claims_table(entries: Sequence[Entry]) -> str:
     """The five claims of README: claim, verdict and effect."""
-    found = {result.name: (e, result) for e in entries for result in e.results}
+    by_name = {result.name: (e, result) for e in entries for result in e.results}
     lines = ["| claim | verdict | effect |", "|---|---|---|"]
     for name, shown in README_CLAIMS.items():
-        entry, result = found[name]
+        entry, result = by_name[name]
         lines.append(
             f"| [{entry.study.claim}](docs/experiments.md#{entry.name}) | "
             f"{result.verdict} | {_effect(entry.study, result, shown)} |"
