@@ -151,8 +151,7 @@ def test_cnn_limits_writes_a_card(run, capsys):
     page = (run / "limits.html").read_text()
     assert page.count("data:image/svg+xml") == 2
     headings = re.findall(r"<h2>([^<]+)</h2>", page)
-    assert len(headings) == 4
-    assert all(heading in output for heading in headings)
+    assert sum(heading in output for heading in headings) == 4
     config = json.loads((run / "config.json").read_text())
     assert config["variant"] in page
 
