@@ -27,7 +27,7 @@ def shift(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
 
 
 def rotation(key: jax.Array, images: jax.Array, severity: Any) -> jax.Array:
-    """Rotates each image by `severity` degrees, clockwise or not at random."""
+    """Rotates each image by `severity` degrees in a random direction."""
     side = jax.random.rademacher(key, (len(images),), images.dtype)
     return rotate_by(images, severity * side)
 

@@ -14,7 +14,7 @@ def gradient_norms_through_time(
     x: jax.Array,
     loss: Callable[[jax.Array], jax.Array],
 ) -> jax.Array:
-    """Norms of the gradient of the last step's loss by the state at each step.
+    """Gradient norms of the last loss with respect to the state at each step.
 
     Args:
       cell: the recurrent cell.
