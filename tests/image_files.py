@@ -1,11 +1,11 @@
-"""Files of random images, in the folders that data sets are read from."""
+"""Folders of random images, in the formats of image data sets."""
 
 import numpy as np
 from PIL import Image
 
 
 def image_files(root, *, classes=("cat", "dog"), per_class=10, shape=(6, 6), seed=0):
-    """PNG and JPEG files of random images in a folder a class; returns their paths."""
+    """Writes random PNG and JPEG files, one folder per class; returns their paths."""
     rng, paths = np.random.default_rng(seed), []
     for name in classes:
         (root / name).mkdir(parents=True)
@@ -17,7 +17,7 @@ def image_files(root, *, classes=("cat", "dog"), per_class=10, shape=(6, 6), see
 
 
 def frame_files(folder, n=300):
-    """The video's layout with small frames of random pixels; returns them."""
+    """Writes small random frames in the format of colloid_video; returns (n, h, w)."""
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (n, 66, 130), np.uint8)
     folder.mkdir(parents=True)

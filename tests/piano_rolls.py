@@ -1,4 +1,4 @@
-"""Pieces of music, as the classic MATLAB files have them."""
+"""Piano rolls in the format of the classic MATLAB files."""
 
 import numpy as np
 import scipy.io
@@ -7,7 +7,7 @@ LENGTHS = {"traindata": (5, 3, 7), "validdata": (4,), "testdata": (2, 6)}
 
 
 def random_rolls(lengths=None):
-    """{cell: [uint8 (steps, 88)]} of random keys."""
+    """Returns {cell: [uint8 (steps, 88)]} of random keys."""
     rng = np.random.default_rng(0)
     return {
         name: [(rng.random((n, 88)) < 0.1).astype(np.uint8) for n in pieces]
@@ -16,7 +16,7 @@ def random_rolls(lengths=None):
 
 
 def write_mat(folder, parts, name="music.mat"):
-    """Writes them to `folder`."""
+    """Writes the cells of piano rolls to a MATLAB file in a folder."""
     cells = {}
     for part, pieces in parts.items():
         cells[part] = np.empty((1, len(pieces)), object)

@@ -1,10 +1,10 @@
-"""Files made here, as if they were those that a data set's authors publish."""
+"""Replaces the checksums of a data set's published files by those of test files."""
 
 import hashlib
 
 
 def publish(monkeypatch, builder, url, folder):
-    """Makes a folder's files the published ones of a builder."""
+    """Registers the files of a folder as the published files of a builder."""
     from tensorflow_datasets.core.download import checksums
 
     infos = {

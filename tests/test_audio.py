@@ -43,7 +43,7 @@ def test_higher_tone_is_in_higher_band():
 
 def test_report_shows_time_rightward_and_frequency_upward():
     time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
-    wave = np.where(time > 0.5, np.sin(2 * np.pi * 3000 * time), 0)  # high, and late
+    wave = np.where(time > 0.5, np.sin(2 * np.pi * 3000 * time), 0)  # a high tone, late
     image = spectrogram.mel_spectrograms([np.int16(2**14 * wave)])
     samples = {"image": image / 255, "map": image[..., 0] / 255}
     pixel_maps = render_pixel_maps(samples, spectrogram=True)

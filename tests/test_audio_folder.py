@@ -31,7 +31,7 @@ def quantize(wave, dtype, scale):
 
 @pytest.fixture
 def root(tmp_path):
-    """Two classes of six tones, each twice by three voices."""
+    """A folder with two classes of six tones, two per voice."""
     for label, hertz in (("high", 1500), ("low", 300)):
         for i in range(6):
             wave = quantize(tone(hertz + 20 * i, 8000), np.int16, 2**15)

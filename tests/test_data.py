@@ -1,4 +1,4 @@
-"""Data sets: real values, fixed splits, no network, clear errors."""
+"""Data sets: values, fixed splits, preparation without a network, errors."""
 
 import gzip
 import io
@@ -73,7 +73,7 @@ def test_batches_are_in_0_to_1_and_shuffled_by_one_permutation(digits):
 
 
 def idx_files(folder: pathlib.Path, train=30, test=12, seed=0):
-    """MNIST's four files, with few and random images: the real layout."""
+    """Writes MNIST's four files, with few random images; returns their arrays."""
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(seed)
     written = {}
@@ -113,7 +113,7 @@ def test_mnist_from_its_files_without_network_or_tensorflow(tmp_path, monkeypatc
     assert not set(parts["train"]) & set(parts["valid"])
     assert min(parts["test"]) == 30
     assert "tensorflow" not in sys.modules
-    prepared = find("mnist", data_dir=str(tmp_path))  # now with no manual_dir
+    prepared = find("mnist", data_dir=str(tmp_path))  # without manual_dir
     assert load(prepared).fingerprint == dataset.fingerprint
 
 
@@ -137,10 +137,10 @@ def test_cifar10_from_its_archive(tmp_path, monkeypatch):
     (tmp_path / "files").mkdir()
     with tarfile.open(tmp_path / "files/cifar-10-binary.tar.gz", "w:gz") as tar:
         batches = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
-        for batch in reversed(batches):  # whatever their order is
+        for batch in reversed(batches):  # the order of members is arbitrary
             images = rng.integers(0, 256, (4, 32, 32, 3), np.uint8)
             labels = rng.integers(0, 10, 4).astype(np.uint8)
-            # A row: the label, then the red, green and blue plane, each row by row.
+            # A row: the label, then the red, green and blue plane.
             rows = [
                 bytes([label]) + b"".join(image[..., c].tobytes() for c in range(3))
                 for image, label in zip(images, labels, strict=True)
@@ -268,7 +268,7 @@ def test_two_processes_prepare_concurrently(tmp_path, monkeypatch):
 
     def slowly(builder):
         monkeypatch.undo()
-        load(location)  # another one, which is done before this one
+        load(location)  # a second preparation, which finishes before the first
         yield from generate(builder)
 
     monkeypatch.setattr(builders.Digits, "_generate_examples", slowly)
@@ -277,7 +277,7 @@ def test_two_processes_prepare_concurrently(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["emnist", "kmnist"])
 def test_a_prepared_catalogue_set_is_found(tmp_path, name):
-    """Any image set that TFDS prepared as array_record is read as it is."""
+    """An image set that TFDS prepared as array_record is read without preparation."""
     source = load_digits_into(tmp_path)
     (tmp_path / name).mkdir()
     source.rename(tmp_path / name / "3.0.1")
@@ -298,4 +298,4 @@ def test_resize_equals_pillow(digits, data_dir):
     np.testing.assert_array_equal(dataset.arrays["image"][7, ..., 0], expected)
     flat = load(location._replace(resize=1)).arrays["image"][:, 0, 0, 0]
     means = digits.arrays["image"].mean((1, 2, 3))
-    assert np.corrcoef(flat, means)[0, 1] > 0.7  # of all pixels, not of one
+    assert np.corrcoef(flat, means)[0, 1] > 0.7  # the resized pixel averages all pixels

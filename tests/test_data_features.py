@@ -132,7 +132,7 @@ def test_subsets_are_balanced_and_nested(digits):
             assert set(rows) <= set(whole["train"])
             assert smaller <= set(rows)
             smaller = set(rows)
-            if n <= 100:  # a class has 107 to give
+            if n <= 100:  # every class has 107 training examples
                 counts = np.bincount(labels[rows], minlength=10)
                 assert np.ptp(counts) == (0 if n % 10 == 0 else 1)
             for part in ("valid", "test"):

@@ -1,4 +1,4 @@
-"""Folders of images and frames: Pillow's values, and every mistake in one line."""
+"""Folders of images and frames: values equal to Pillow's, and one-line errors."""
 
 import shutil
 import zipfile

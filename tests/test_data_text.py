@@ -1,4 +1,4 @@
-"""Published sets of text, from small files of their layout."""
+"""Published sets of text, from small files in the published format."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""Clips: where a digit is in each frame, which frames a stride takes, no leakage."""
+"""Clips: positions, strides, labels, and splits without leakage."""
 
 import jax
 import jax.numpy as jnp
@@ -239,4 +239,4 @@ def test_a_net_trains_on_clips_and_without_their_order_is_at_chance(digits):
     assert accuracy["flat"] > 0.95
     assert accuracy["mean"] == pytest.approx(
         0.5, abs=0.02
-    )  # but for the sums' rounding
+    )  # up to rounding of the means

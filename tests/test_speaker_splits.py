@@ -28,7 +28,7 @@ def test_independent_speakers_are_in_no_training_sound():
     tested = []
     for seed in range(5):
         voices = parts(speaker_splits.speaker_independent(DATASET), seed)
-        assert len(voices["train"]) == 180  # of the seed with the fewest
+        assert len(voices["train"]) == 180  # as many as the seed with the fewest has
         assert len(voices["valid"]) >= 20
         assert not set(voices["test"]) & {*voices["train"], *voices["valid"]}
         tested += sorted(set(voices["test"]))

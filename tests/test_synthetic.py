@@ -25,7 +25,7 @@ def test_adding_sums_the_two_marked_numbers():
     np.testing.assert_allclose(
         (values * marks).sum(1, keepdims=True), examples["y"], 1e-6
     )
-    assert marks.mean(0).min() > 0  # anywhere
+    assert marks.mean(0).min() > 0  # marks occur at every position
 
 
 def test_constant_one_has_an_error_of_a_sixth():

@@ -158,7 +158,7 @@ def test_a_batch_of_pairs_is_shifted_by_one_and_ends():
     assert alignment.source_tokens == inputs.tokens
     assert alignment.target_tokens == (("the", "2", "house", "is", "very", "old", ""),)
     assert alignment.weights is attention
-    assert len(source.render(samples)) == 4  # of a network without attention
+    assert len(source.render(samples)) == 4  # without attention
 
 
 def test_blank_source_is_constant():
