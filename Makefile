@@ -1,6 +1,7 @@
 # make demo      a study of two networks on real data, from nothing to its report
 # make test      the laws; about 15 minutes on 2 cores
 # make test-all  the long ones too
+# make docs      the documentation as HTML: docs/_build/html/index.html
 # make lint      ruff and mypy
 # make bench     the tables of BUILD.md, against PyTorch
 # make tables    pages, figures and README's claims, from experiments/results
@@ -11,7 +12,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 SPREAD := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all lint bench tables golden lock clean
+.PHONY: demo test test-all docs lint bench tables golden lock clean
 
 demo: .venv/installed
 	$(PY) -m experiments.cnn_vs_mlp
@@ -21,6 +22,10 @@ test: .venv/installed
 
 test-all: .venv/installed
 	$(PY) -m pytest $(SPREAD)
+
+docs: .venv/installed
+	JAX_PLATFORMS=cpu $(PY) -m sphinx --builder html --fail-on-warning --keep-going \
+	  --jobs auto --quiet docs docs/_build/html
 
 lint: .venv/installed
 	$(PY) -m ruff check .
@@ -42,7 +47,7 @@ golden: .venv/installed
 	$(PY) tests/compare_commits.py $(AGAINST)
 
 lock:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 .venv/installed: requirements.lock pyproject.toml
