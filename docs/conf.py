@@ -51,7 +51,7 @@ def to_restructured_text(app, what, name, obj, options, lines):
         elif line and not line.startswith(" "):
             in_section = False
         if in_section:
-            out += [*_paragraph(paragraph), line]
+            out += [*_paragraph(paragraph), STAR.sub(lambda m: m[1] or r"\*", line)]
             paragraph = []
         elif line.strip():
             paragraph.append(STAR.sub(lambda m: m[1] or r"\*", line))
