@@ -68,9 +68,7 @@ def _paragraph(lines):
     hanging = any(line.startswith(" ") for line in lines)
     columns = hanging or len(lines) > 1
     columns = columns and all(
-        COLUMNS.fullmatch(line)
-        or line.startswith(" ")
-        or following.startswith(" ")
+        COLUMNS.fullmatch(line) or line.startswith(" ") or following.startswith(" ")
         for line, following in zip(lines, [*lines[1:], ""], strict=True)
     )
     pattern = COLUMNS if columns and any(map(COLUMNS.fullmatch, lines)) else FIELD
