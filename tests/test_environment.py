@@ -1,5 +1,6 @@
-"""A full or read-only disk, damage between runs: one line each, nothing lost."""
+"""A full or read-only disk, or damage between runs: one line, and nothing is lost."""
 
+import errno
 import json
 import os
 import pathlib
@@ -10,12 +11,13 @@ import time
 
 import pytest
 from study_fixtures import assert_equal_trees, run, trials
-from user_errors import check_error
+from user_errors import check_stderr, user_error
 
 import dljax
-from dljax.errors import DAMAGED_DATA, DISK, FAILED_RUNS, PREEMPTED, UserError
+from dljax.errors import DAMAGED_DATA, DISK, FAILED_RUNS, LOCKED, PREEMPTED
 from dljax.training import cost
 from dljax.trials import checkpoint
+from dljax.trials.lock import locked
 from dljax.trials.trial import status
 
 SHORT = ("--family=gan", "--seeds=1", "--steps=60", "--log_every=10")
@@ -46,24 +48,23 @@ def small_disk(tmp_path):
 
 
 def stop_after(calls):
-    """A `stop` that says yes from its so-manieth call on."""
+    """A `stop` that returns True after this number of calls."""
     left = iter(range(calls))
     return lambda: next(left, None) is None
 
 
 def half(experiment, directory, calls=6, short=SHORT):
-    """Leaves a half done trial there; returns its directory."""
+    """Trains half of a trial in a study's directory; returns the trial's directory."""
     run(experiment, directory, *short, OFTEN, stop=stop_after(calls), code=PREEMPTED)
     (config,) = directory.glob("*/config.json")
     assert status(config.parent).kind == "half done"
     return config.parent
 
 
-def refusal(experiment, directory, *arguments):
-    with pytest.raises(UserError) as raised:
-        run(experiment, directory, *arguments)
-    assert "\n" not in str(raised.value)
-    return raised.value
+def last_start(trial):
+    """The step at which the trial was last started."""
+    line = (trial / "timing.jsonl").read_text().splitlines()[-1]
+    return json.loads(line)["from_step"]
 
 
 def test_a_full_disk_keeps_what_was_saved(small_disk, whole, experiment, capfd):
@@ -71,18 +72,16 @@ def test_a_full_disk_keeps_what_was_saved(small_disk, whole, experiment, capfd):
     step = status(trial).step
     free = shutil.disk_usage(small_disk).free
     (small_disk / "filler").write_bytes(b"0" * (free - 60_000))
-    error = refusal(experiment, small_disk / "work", *SHORT, OFTEN)
-    assert error.code == DISK
-    assert str(small_disk / "work") in str(error)
-    assert "No space left" in str(error)
-    assert "MB are free; make room" in str(error)
-    said = capfd.readouterr().err
-    assert "ERROR" not in said
-    assert "Traceback" not in said
+    names = (small_disk / "work", os.strerror(errno.ENOSPC), "MB")
+    with user_error("disk-error", *names, code=DISK):
+        run(experiment, small_disk / "work", *SHORT, OFTEN)
+    stderr = capfd.readouterr().err
+    assert "ERROR" not in stderr
+    assert "Traceback" not in stderr
     assert not list(small_disk.rglob("*.orbax-checkpoint-tmp*"))
     assert not list(small_disk.rglob("*.part"))
-    kept = checkpoint.read(trial / "checkpoints", log=pytest.fail)
-    assert kept.step >= step
+    newest = checkpoint.read(trial / "checkpoints", log=pytest.fail)
+    assert newest.step >= step
     (small_disk / "filler").unlink()
     run(experiment, small_disk / "work", *SHORT)
     assert_equal(small_disk / "work", whole)
@@ -91,8 +90,8 @@ def test_a_full_disk_keeps_what_was_saved(small_disk, whole, experiment, capfd):
 def assert_equal(directory, whole):
     (a,), (b,) = (list(trials(d).values()) for d in (directory, whole))
     assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
-    one, two = (dljax.load(str(d)) for d in (a, b))
-    assert_equal_trees(one.program.to_host(one.state), two.program.to_host(two.state))
+    x, y = (dljax.load(str(d)) for d in (a, b))
+    assert_equal_trees(x.program.to_host(x.state), y.program.to_host(y.state))
 
 
 def command(directory):
@@ -116,23 +115,23 @@ def read_only(tmp_path):
 
 
 def test_a_read_only_directory_is_refused_at_once(read_only):
-    assert_refused_at_once(read_only / "work", "Read-only file system")
+    assert_refused_at_once(read_only / "work", errno.EROFS, errno.EACCES)
 
 
 def test_a_file_where_the_directory_should_be_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("")
-    assert_refused_at_once(tmp_path / "file", "File exists")
-    assert_refused_at_once(tmp_path / "file" / "below", "Not a directory")
+    assert_refused_at_once(tmp_path / "file", errno.EEXIST)
+    assert_refused_at_once(tmp_path / "file" / "below", errno.ENOTDIR)
 
 
-def assert_refused_at_once(directory, reason):
-    begun = time.monotonic()
+def assert_refused_at_once(directory, *errnos):
+    start = time.monotonic()
     done = subprocess.run(command(directory), capture_output=True, text=True)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - start < 5
     assert done.returncode == DISK
     (line,) = done.stderr.splitlines()
-    assert f"--workdir={directory}" in line
-    assert reason in line or "Permission denied" in line
+    check_stderr(line, "directory-not-writable", f"--workdir={directory}")
+    assert any(os.strerror(number) in line for number in errnos)
 
 
 def test_a_relative_path_is_as_good_as_an_absolute_one(
@@ -144,57 +143,54 @@ def test_a_relative_path_is_as_good_as_an_absolute_one(
     assert dljax.load(str(trial.relative_to(tmp_path))).step == 2
 
 
-@pytest.mark.parametrize("kept", ["whole", "damaged"])
-def test_operations_are_counted_again_only_where_need_be(
-    tmp_path, experiment, monkeypatch, kept
+@pytest.mark.parametrize("damaged", [False, True])
+def test_flops_are_counted_again_only_if_they_are_unknown(
+    tmp_path, experiment, monkeypatch, damaged
 ):
     path = half(experiment, tmp_path) / "manifest.json"
-    page = json.loads(path.read_text())
-    flops = page["flops_per_update"]
+    record = json.loads(path.read_text())
+    flops = record["flops_per_update"]
     monkeypatch.setattr(cost, "count_flops", lambda *args: flops + 1)
-    if kept == "damaged":
-        path.write_text(json.dumps(page | {"flops_per_update": "many"}))
+    if damaged:
+        path.write_text(json.dumps(record | {"flops_per_update": "many"}))
     run(experiment, tmp_path, *SHORT)
     again = json.loads(path.read_text())["flops_per_update"]
-    assert again == flops + (kept == "damaged")
+    assert again == flops + damaged
 
 
 def test_a_lost_end_of_the_log_costs_a_checkpoint(tmp_path, whole, experiment):
     trial = half(experiment, tmp_path / "work")
     newest, before = checkpoint.steps(trial / "checkpoints")
     log = trial / "metrics.jsonl"
-    page = json.loads(
-        (trial / f"checkpoints/{before:08d}/metadata/metadata").read_text()
-    )
-    log.write_bytes(log.read_bytes()[: page["metrics"]["bytes"]])
-    said = run(experiment, tmp_path / "work", *SHORT)
-    if page["metrics"]["bytes"] < _vouched(trial, newest):
-        assert any("metrics.jsonl" in line for line in said)
-        assert f"gan: resuming at step {before} of 60" in said
+    length, longer = (_log_length(trial, step) for step in (before, newest))
+    log.write_bytes(log.read_bytes()[:length])
+    lines = run(experiment, tmp_path / "work", *SHORT)
+    if length < longer:
+        assert any("metrics.jsonl" in line for line in lines)
+        assert last_start(trial) == before
     assert_equal(tmp_path / "work", whole)
 
 
-def _vouched(trial, step):
-    for folder in ("checkpoints", "damaged"):
-        path = trial / folder / f"{step:08d}/metadata/metadata"
-        if path.is_file():
-            return json.loads(path.read_text())["metrics"]["bytes"]
-    return 0
+def _log_length(trial, step):
+    """The bytes of metrics.jsonl at a checkpoint."""
+    path = trial / f"checkpoints/{step:08d}/metadata/metadata"
+    return json.loads(path.read_text())["metrics"]["bytes"]
 
 
-def test_a_log_that_no_checkpoint_knows_is_refused_by_name(tmp_path, experiment):
+def test_a_log_that_matches_no_checkpoint_is_refused(tmp_path, experiment):
     trial = half(experiment, tmp_path)
     raw = bytearray((trial / "metrics.jsonl").read_bytes())
     raw[20] ^= 1
     (trial / "metrics.jsonl").write_bytes(raw)
+    step = status(trial).step
     for _ in range(2):
-        error = refusal(experiment, tmp_path, *SHORT)
         names = (trial, "metrics.jsonl")
-        check_error(error, "no-usable-checkpoint", *names, code=FAILED_RUNS)
+        with user_error("no-usable-checkpoint", *names, code=FAILED_RUNS):
+            run(experiment, tmp_path, *SHORT)
     raw[20] ^= 1
     (trial / "metrics.jsonl").write_bytes(raw)
-    said = run(experiment, tmp_path, *SHORT)
-    assert any("resuming at step" in line for line in said)
+    run(experiment, tmp_path, *SHORT)
+    assert last_start(trial) == step
 
 
 def test_metrics_that_changed_after_the_end_are_refused(tmp_path, whole, experiment):
@@ -202,9 +198,9 @@ def test_metrics_that_changed_after_the_end_are_refused(tmp_path, whole, experim
     (trial,) = trials(tmp_path / "work").values()
     with open(trial / "metrics.jsonl", "a") as file:
         file.write("{}\n")
-    error = refusal(experiment, tmp_path / "work", *SHORT)
-    assert error.code == DAMAGED_DATA
-    assert str(trial / "metrics.jsonl") in str(error)
+    names = (trial / "metrics.jsonl", f"dljax replay {trial}")
+    with user_error("damaged-metrics", *names, code=DAMAGED_DATA):
+        run(experiment, tmp_path / "work", *SHORT)
 
 
 def test_damaged_checkpoints_of_a_run_cost_no_bit(tmp_path, whole, experiment):
@@ -215,9 +211,9 @@ def test_damaged_checkpoints_of_a_run_cost_no_bit(tmp_path, whole, experiment):
             raw = bytearray(path.read_bytes())
             raw[len(raw) // 2] ^= 1
             path.write_bytes(raw)
-    said = run(experiment, tmp_path / "work", *SHORT)
-    assert f"gan: resuming at step {before} of 60" in said
-    assert any(str(trial / "damaged") in line for line in said)
+    lines = run(experiment, tmp_path / "work", *SHORT)
+    assert last_start(trial) == before
+    assert any(str(trial / "damaged") in line for line in lines)
     assert_equal(tmp_path / "work", whole)
 
 
@@ -228,9 +224,9 @@ def test_a_network_that_changed_is_refused_by_leaf(tmp_path, experiment, monkeyp
     trial = half(experiment, tmp_path, short=short)
     monkeypatch.setattr(families, "VOCABULARY", 7)
     monkeypatch.setattr(families, "FAMILIES", {"seq2seq": _same_data(families)})
-    error = refusal(experiment, tmp_path, *short)
-    name = "state.params.net.head.kernel"
-    assert f"{name}: saved float32 (2, 16, 6), now float32 (2, 16, 7)" in str(error)
+    shapes = ("float32 (2, 16, 6)", "float32 (2, 16, 7)")
+    with user_error("checkpoint-differs", "state.params.net.head.kernel", *shapes):
+        run(experiment, tmp_path, *short)
     assert not (trial / "damaged").exists()
 
 
@@ -239,36 +235,41 @@ def _same_data(families):
     return lambda: families.seq2seq()._replace(source=source)
 
 
-def test_a_study_tells_what_is_there(tmp_path, whole, experiment):
+def test_finished_trials_are_skipped_and_half_done_ones_resumed(
+    tmp_path, whole, experiment
+):
     shutil.copytree(whole, tmp_path / "work")
-    said = run(experiment, tmp_path / "work", *SHORT)
-    assert said[0].endswith(f"runs in {tmp_path / 'work'}: 1 done")
-    assert any(line.startswith("gan: done already") for line in said)
     (trial,) = trials(tmp_path / "work").values()
+    timing = (trial / "timing.jsonl").read_bytes()
+    lines = run(experiment, tmp_path / "work", *SHORT)
+    assert str(tmp_path / "work") in lines[0]
+    assert (trial / "timing.jsonl").read_bytes() == timing
     (trial / "DONE").unlink()
-    said = run(experiment, tmp_path / "work", *SHORT)
-    assert said[0].endswith("1 half done")
-    assert "gan: resuming at step 60 of 60" in said
-    said = run(experiment, tmp_path / "work", "--family=seq2seq", *SHORT[1:])
-    assert said[0].endswith("1 new")
-    assert any(line.startswith("1 more there, of other flags") for line in said)
+    run(experiment, tmp_path / "work", *SHORT)
+    assert last_start(trial) == 60
+    timing = (trial / "timing.jsonl").read_bytes()
+    run(experiment, tmp_path / "work", "--family=seq2seq", *SHORT[1:])
+    assert len(trials(tmp_path / "work")) == 2
+    assert (trial / "timing.jsonl").read_bytes() == timing
 
 
 def test_one_trial_alone_writes_no_study(tmp_path, whole, experiment):
     both = ("--family=seq2seq,gan", *SHORT[1:])
     (name,) = trials(whole)
-    said = run(experiment, tmp_path, *both, f"--trial={name}")
+    run(experiment, tmp_path, *both, f"--trial={name}")
     assert list(trials(tmp_path)) == [name]
     assert not (tmp_path / "study.json").exists()
-    assert any(line.startswith("gan: finished") for line in said)
-    said = run(experiment, tmp_path, *both)
-    assert said[0].endswith("1 new, 1 done")
-    error = refusal(experiment, tmp_path, *both, f"--trial={name}x")
-    assert f"did you mean {name}?" in str(error)
+    timing = (tmp_path / name / "timing.jsonl").read_bytes()
+    run(experiment, tmp_path, *both)
+    assert len(trials(tmp_path)) == 2
+    assert (tmp_path / name / "timing.jsonl").read_bytes() == timing
+    with user_error("unknown-trial", f"--trial={name}x", f"{name}?", "--plan"):
+        run(experiment, tmp_path, *both, f"--trial={name}x")
 
 
-def test_a_study_that_never_began_fixes_nothing(tmp_path, experiment):
-    refusal(experiment, tmp_path, *SHORT, "--batch_size=5000")
+def test_a_study_that_never_started_fixes_nothing(tmp_path, experiment):
+    with user_error("batch-too-large", "--batch_size"):
+        run(experiment, tmp_path, *SHORT, "--batch_size=5000")
     run(experiment, tmp_path, *SHORT)
 
 
@@ -281,16 +282,14 @@ def test_a_device_without_memory_is_one_line(tmp_path, experiment, monkeypatch):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
 
     monkeypatch.setattr(loop, "warm_up", full)
-    error = refusal(experiment, tmp_path, *SHORT)
-    assert error.code == FAILED_RUNS
-    assert "--batch_size" in str(error)
+    with user_error("out-of-device-memory", "--batch_size", code=FAILED_RUNS):
+        run(experiment, tmp_path, *SHORT)
 
 
-def test_two_launchers_are_one_too_many(tmp_path, experiment):
-    from dljax.errors import LOCKED
-    from dljax.trials.lock import locked
-
-    with locked(tmp_path, break_lock=False, log=print):
-        error = refusal(experiment, tmp_path, *SHORT)
-    assert error.code == LOCKED
-    assert f"process {os.getpid()}" in str(error)
+def test_a_second_launcher_is_refused(tmp_path, experiment):
+    names = (tmp_path, os.getpid(), "--break_lock")
+    with (
+        locked(tmp_path, break_lock=False, log=print),
+        user_error("locked", *names, code=LOCKED),
+    ):
+        run(experiment, tmp_path, *SHORT)

@@ -39,7 +39,7 @@ def test_folds_that_share_data_widen_the_interval():
     assert ratio == pytest.approx(np.sqrt((1 / 4 + 1 / 3) / (1 / 4)))
 
 
-def test_a_summary_has_what_its_seeds_allow():
+def test_summaries_of_few_and_many_seeds():
     rng = np.random.default_rng(0)
     few, many = (statistics.summarise(rng.normal(size=n)) for n in (8, 20))
     assert few.bca_low is None
@@ -81,7 +81,7 @@ def test_comparison_decides_by_its_simultaneous_interval():
     assert wide.simultaneous_ci.low < c.simultaneous_ci.low
 
 
-def test_too_few_seeds_are_descriptive():
+def test_too_few_seeds_decide_nothing():
     assert [statistics.seeds_needed(m) for m in (1, 3, 10)] == [6, 7, 9]
     c = decided(EIGHT[:5])
     assert not c.decides
