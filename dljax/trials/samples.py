@@ -1,8 +1,8 @@
 """samples.npz: renderings of a few test examples and of each run's outputs for them.
 
 The entry "index" is JSON: a list per run of {"kind", "fields", "arrays"}, where `kind`
-names a record of `dljax.rendering`, `fields` contains its texts, and `arrays` maps each
-of its array fields to an entry of the file.
+names a record of `dljax.rendering`, `fields` contains its texts, and `arrays` maps the
+names of its arrays to entries of the file.
 """
 
 import dataclasses
