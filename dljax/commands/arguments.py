@@ -52,8 +52,8 @@ def parse(
 
 def usage_error(name: str, usage: str, words: Sequence[str]) -> UserError:
     """The error for a wrong number of arguments; shows the usage line."""
-    given = f"got {' '.join(words)}" if words else "arguments are missing"
+    problem = f"got {' '.join(words)}" if words else "arguments are missing"
     return UserError(
         "usage",
-        f"dljax {name}: {given}; give: dljax {name} {usage}",
+        f"dljax {name}: {problem}; give: dljax {name} {usage}",
     )
