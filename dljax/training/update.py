@@ -43,7 +43,7 @@ def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
 
     Returns:
       the next state; the losses' metrics and, per player, `loss`, `grad_norm` and
-      `learning_rate`. With several players each name is prefixed by "PLAYER_".
+      `learning_rate`. With several players each name is prefixed by `PLAYER_`.
     """
     turns = len(task.turns)
     batches = _split_batch(batch, turns) if task.split_batch else [batch] * turns
