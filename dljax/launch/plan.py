@@ -1,4 +1,4 @@
-"""The trials that a study needs, and for --plan how long they will take."""
+"""The trials of a study, and for --plan an estimate of how long they take."""
 
 import dataclasses
 import datetime
@@ -21,17 +21,19 @@ from dljax.trials.device_errors import explain_device_errors
 from dljax.trials.run_trial import make_trial_program
 from dljax.trials.trial import status
 
-ENOUGH_SECS = 1.0  # of updates, to know their rate
-FILES_SECS = 0.3  # a trial's files and last save
-ONCE_SECS = 6.0  # a command's imports and its report
+RATE_SECS = 1.0  # of updates, to measure their rate
+FILES_SECS = 0.3  # per trial: files and the last checkpoint
+COMMAND_SECS = 6.0  # per command: imports and the report
 
 
 @dataclasses.dataclass(frozen=True)
 class StudyPlan:
-    """A study's spec, which lists its trials, and the trials themselves.
+    """The trials of a study, each bound to its task and source.
 
-    tuning: the trials that tune. trials: those that the verdict rests on, none as long
-    as tuning is not finished.
+    Attributes:
+      spec: the study's spec, which lists the trials.
+      tuning: the trials that tune.
+      trials: the trials of the verdict; empty until tuning is finished.
     """
 
     spec: StudySpec
@@ -42,10 +44,14 @@ class StudyPlan:
 def make_plan(
     experiment: Experiment, config: Any, spec: StudySpec, directory: pathlib.Path
 ) -> StudyPlan:
-    """The plan of a spec, by the trials of tuning that are finished in `directory`.
+    """Plans the trials of a study.
 
     Args:
-      config: of the command line.
+      experiment: the experiment.
+      config: the config of the command line.
+      spec: the study's spec.
+      directory: the study's directory; finished tuning trials there give the tuned
+        values of the trials of the verdict.
 
     Raises:
       UserError: see `tuning.scores`.
@@ -64,10 +70,15 @@ def make_plan(
 
 
 def describe(plan: StudyPlan, directory: pathlib.Path, *, timed: bool = True) -> str:
-    """A line a trial, and with `timed` how long those take that are not finished.
+    """Describes a plan, one line per trial.
 
-    Trials that follow on tuning are not known before it: one of their runs is taken to
-    cost as much as one of tuning's.
+    Before tuning, the trials of the verdict are not known; a run of theirs is assumed
+    to take as long as a tuning run.
+
+    Args:
+      plan: the plan.
+      directory: the study's directory.
+      timed: whether to estimate the times of unfinished trials.
     """
     lines, total, timed_runs = [], 0.0, 0
     for bound in [*plan.tuning, *plan.trials]:
@@ -88,18 +99,20 @@ def describe(plan: StudyPlan, directory: pathlib.Path, *, timed: bool = True) ->
         secs = total / timed_runs * variants * seeds
         total += secs
         lines.append(
-            f"then {variants} variants as they are tuned, of {seeds} seeds, about "
-            f"{_clock(secs)}"
+            f"after tuning: {variants} variants x {seeds} seeds, about {_clock(secs)}"
         )
     if not timed:
-        return "\n".join([*lines, "trials are measured in turns, to their end at once"])
+        return "\n".join([*lines, "all trials are measured together, in rounds"])
     if not total:
-        return "\n".join([*lines, "everything is done"])
-    lines.append(f"in all about {_clock(total + ONCE_SECS)}, one trial after another")
+        return "\n".join([*lines, "all trials are done"])
+    lines.append(
+        f"total: about {_clock(total + COMMAND_SECS)}, one trial after another"
+    )
     return "\n".join(lines)
 
 
 def _size(bound: BoundTrial) -> str:
+    """A trial's parameters, levels, seeds, updates and strategy, in words."""
     trial = bound.trial
     variants = len({run.variant for run in trial.runs})
     parameters = cost.count_parameters(bound.task(trial.runs[0].numbers)).total
@@ -111,7 +124,7 @@ def _size(bound: BoundTrial) -> str:
 
 
 def _seconds(bound: BoundTrial) -> float:
-    """How long a trial takes from its start, its compiled programs being on disk."""
+    """Estimates a trial's time in seconds, with its compiled programs in the cache."""
     trial, task, source = bound.trial, bound.task, bound.source
 
     def start():
@@ -123,12 +136,12 @@ def _seconds(bound: BoundTrial) -> float:
         cost.count_flops(task(trial.runs[0].numbers), source, trial.config.batch_size)
         return program, train_state.state
 
-    start()  # compiles; the run itself will find that on disk, as the next line does
+    start()  # compiles; the next call, like the run, reads the compilation cache
     jax.clear_caches()
     (program, state), ready = _timed(start)
     permutations, shuffle_secs = _timed(lambda: program.shuffle(state, 0))
     rate, n, took = 0.0, 1, 0.0
-    while took < ENOUGH_SECS and n <= program.steps_per_shuffle:
+    while took < RATE_SECS and n <= program.steps_per_shuffle:
         (state, _), took = _timed(
             partial(program.train_steps, state, permutations, 0, n)
         )
@@ -145,18 +158,20 @@ def _seconds(bound: BoundTrial) -> float:
 
 
 def _evaluations(bound: BoundTrial) -> int:
+    """The number of evaluations on validation data."""
     steps = updates(bound.trial.config, bound.source)
     return -(-steps // (bound.trial.config.eval_every or max(1, steps // 20)))
 
 
 def _timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """Calls a function; returns the result, once computed, and the seconds."""
     start = time.perf_counter()
     result = jax.block_until_ready(function())
     return result, time.perf_counter() - start
 
 
 def _clock(secs: float) -> str:
-    """Seconds below two minutes, else hours:minutes:seconds."""
+    """Formats seconds: "90 s" below two minutes, else "0:02:30"."""
     return (
         f"{secs:.0f} s" if secs < 120 else str(datetime.timedelta(seconds=round(secs)))
     )

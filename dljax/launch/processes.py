@@ -1,8 +1,9 @@
-"""A study as commands, one a trial: printed, or run as processes or Slurm jobs.
+"""A study as commands, one per trial: printed, or run as processes or Slurm jobs.
 
-Every command is idempotent: `--trial=NAME` locks that trial's directory only, resumes
-it if it is half done, and does nothing if it is done. So whatever runs commands (GNU
-parallel, Kubernetes, a queue) runs a study; the study's own command then reports.
+A trial's command is idempotent: `--trial=NAME` locks that trial's directory only,
+resumes the trial if it is half done, and does nothing if it is done. Any program that
+runs commands (GNU parallel, Kubernetes, a queue) can therefore run a study; afterwards
+the study's own command writes the report.
 """
 
 import os
@@ -18,9 +19,9 @@ from typing import Any, Protocol
 from dljax.errors import DAMAGED_DATA, DONE, FAILED_RUNS, PREEMPTED, USAGE
 from dljax.trials.progress import Progress
 
-FINAL = (DONE, FAILED_RUNS, USAGE, DAMAGED_DATA)  # a retry would change nothing
-PARENT_PID = "DLJAX_PARENT_PID"  # in the environment: a process stops with its parent
-STOP_SECS = 120.0  # for a process to save after SIGTERM
+FINAL = (DONE, FAILED_RUNS, USAGE, DAMAGED_DATA)  # exit codes that are not retried
+PARENT_PID = "DLJAX_PARENT_PID"  # environment variable: the launcher's process id
+STOP_SECS = 120.0  # from SIGTERM to SIGKILL; a process saves its state in this time
 POLL_SECS = 0.05
 
 
@@ -30,7 +31,14 @@ def trial_commands(
     workdir: str,
     flags: Sequence[str] = (),
 ) -> dict[str, str]:
-    """{trial: its command}: the study's command with these flags and --trial."""
+    """Returns {trial: command}: the study's command with other flags and --trial.
+
+    Args:
+      study_command: the command line that declares the study.
+      trials: names of trials.
+      workdir: the study's directory.
+      flags: names of boolean flags to add.
+    """
     _, *words = shlex.split(study_command)
     words = [word for word in words if not word.startswith("--workdir=")]
     words = [
@@ -46,17 +54,23 @@ class Job(Protocol):
     """A running command."""
 
     def poll(self) -> int | None:
-        """The exit code, negative a signal's; None while it runs or waits."""
+        """The exit code, or minus the number of the signal; None before the end."""
 
     def stop(self) -> None:
-        """Requests a stop; returns when the state is saved."""
+        """Stops the command; returns when its state is saved."""
 
 
 Start = Callable[[Mapping[str, str]], Mapping[str, Job]]
 
 
 def start_with(config: Any, directory: pathlib.Path, progress: Progress) -> Any:
-    """The function {trial: command} -> {trial: Job} of --launcher."""
+    """Returns the function of --launcher that starts {trial: command} as {trial: Job}.
+
+    Args:
+      config: the config of the command line.
+      directory: the study's directory.
+      progress: reports to the terminal.
+    """
     if config.launcher == "slurm":
         from dljax.launch import slurm
 
@@ -73,14 +87,22 @@ def run_commands(
     stop: Callable[[], bool],
     progress: Progress,
 ) -> int:
-    """Runs the commands, `jobs` at a time.
+    """Runs the commands of trials and waits for them.
 
-    Exit code 75 is retried at once; 1, 2 and 66 never; any other (a killed or crashed
-    process, a lock) up to `retries` times. A stop is passed on to the jobs.
+    After exit code 75 a command is started again at once; after 1, 2 or 66 never; after
+    any other code (a killed or crashed process, a lock) up to `retries` times.
+
+    Args:
+      commands: {trial: command}.
+      start: starts {trial: command} as {trial: Job}.
+      jobs: the number of concurrent commands.
+      retries: restarts per command.
+      stop: whether to stop; all jobs are then stopped.
+      progress: reports to the terminal.
 
     Returns:
-      the exit code: 2 or 66 of the first trial that had it, 1 if others failed, 0; or
-      75 if stopped.
+      the exit code: 75 if stopped; else the first 2 or 66 of a trial; else 1 if a trial
+      failed; else 0.
     """
     waiting, running = list(commands), dict[str, Job]()
     retried = dict.fromkeys(commands, 0)
@@ -111,13 +133,13 @@ def run_commands(
                 retried[name] += 1
                 waiting.append(name)
                 progress.log(
-                    f"{name}: exit code {code}; try {retried[name]} of {retries}"
+                    f"{name}: exit code {code}; restart {retried[name]} of {retries}"
                 )
     return _exit_code(codes)
 
 
 def _exit_code(codes: Sequence[int]) -> int:
-    """The exit code of a study whose trials ended with these, in order."""
+    """The exit code of a study, from those of its trials in the order of their ends."""
     errors = [code for code in codes if code in (USAGE, DAMAGED_DATA)]
     if errors:
         return errors[0]
@@ -125,7 +147,7 @@ def _exit_code(codes: Sequence[int]) -> int:
 
 
 class Process:
-    """A command as a process of this machine, which stops with this process."""
+    """A command as a process on this machine; it stops if this process dies."""
 
     def __init__(self, command: str):
         words = shlex.split(command)
@@ -143,7 +165,7 @@ class Process:
         return self._process.poll()
 
     def stop(self) -> None:
-        """Sends SIGTERM, waits until the state is saved; kills after STOP_SECS."""
+        """Sends SIGTERM and waits for the process to save; kills it after STOP_SECS."""
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(STOP_SECS)

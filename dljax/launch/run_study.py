@@ -1,4 +1,4 @@
-"""A study from a request to its report: request -> spec -> plan -> trials -> report."""
+"""Runs a study: request -> spec -> plan -> trials -> report."""
 
 import pathlib
 from collections.abc import Callable
@@ -30,16 +30,19 @@ def run_study(
     stop: Callable[[], bool],
     progress: Progress,
 ) -> int:
-    """Runs the trials of a study that are not done yet, and writes its report.
+    """Runs the unfinished trials of a study and writes the report.
 
     Args:
-      stop: whether a signal asked to stop.
+      experiment: the experiment.
+      request: the parsed command line.
+      stop: whether to stop after the current step or evaluation.
+      progress: reports to the terminal.
 
     Returns:
       the exit code.
 
     Raises:
-      UserError: for any error with an exit code in `dljax.errors`.
+      UserError: any error with an exit code in `dljax.errors`.
     """
     from dljax.launch.run_trials import Context, run_here
     from dljax.studies import benchmark_study, trial_groups, verdict
@@ -72,7 +75,7 @@ def _plan(
     previous: StudySpec | None,
     directory: pathlib.Path,
 ) -> "StudyPlan":
-    """The spec and the trials of a request."""
+    """Makes the spec and the plan of a request."""
     from dljax.launch.plan import make_plan
 
     spec = make_spec(experiment, request, previous)
@@ -82,7 +85,7 @@ def _plan(
 def _print_plan(
     experiment: Experiment, request: StudyRequest, directory: pathlib.Path
 ) -> None:
-    """Prints what --plan asks for."""
+    """Prints the output of --plan."""
     from dljax.launch.plan import describe
     from dljax.studies import verdict
 
@@ -95,7 +98,10 @@ def _print_plan(
 def _run_and_report(
     experiment: Experiment, request: StudyRequest, context: "Context"
 ) -> int:
-    """Tuning, then the trials of the verdict, then the report; the study is locked."""
+    """Runs tuning, then the trials of the verdict, then writes the report.
+
+    The caller holds the study's lock.
+    """
     from dljax.launch.plan import make_plan
     from dljax.launch.run_trials import run_all
     from dljax.studies import benchmark_study, trial_groups, verdict
@@ -113,7 +119,7 @@ def _run_and_report(
             return code
         if trial_groups.unfinished(plan.tuning, directory):
             context.progress.log(
-                "these trials tune; repeat the command once they are finished"
+                "tuning is unfinished; repeat the command once its trials are done"
             )
             return code
         plan = make_plan(experiment, config, plan.spec, directory)
@@ -132,7 +138,7 @@ def _run_and_report(
     if code not in (DONE, FAILED_RUNS) or config.launcher == "commands":
         return code
     if not tuned_now and not ran:
-        context.progress.log("everything is done; the report is written again")
+        context.progress.log("all trials are done; writing the report again")
     _report(experiment, plan.spec, previous, context)
     return code
 
@@ -143,7 +149,7 @@ def _report(
     previous: StudySpec | None,
     context: "Context",
 ) -> None:
-    """Writes the report and prints it; warns where it replaces one of a full study."""
+    """Writes and prints the report; warns if it replaces a full study's report."""
     from dljax.reporting import report
 
     directory = context.directory
@@ -158,7 +164,7 @@ def _report(
 
 
 def _previous_spec(directory: pathlib.Path) -> StudySpec | None:
-    """The study.json there, if anything was computed for it."""
+    """Reads study.json, if a trial of that study has been started."""
     from dljax.trials.trial import status
 
     trials = [path.parent for path in directory.glob("*/config.json")]

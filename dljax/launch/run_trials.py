@@ -1,4 +1,4 @@
-"""Runs the trials of a plan: in this process, or as processes or Slurm jobs."""
+"""Runs the trials of a plan in this process, as other processes or as Slurm jobs."""
 
 import collections
 import dataclasses
@@ -22,8 +22,11 @@ from dljax.trials.trial import Status, refuse_changed, status
 class Context:
     """Where and how trials run.
 
-    directory: the study's. config: of the command line. stop: whether a signal asked to
-    stop.
+    Attributes:
+      directory: the study's directory.
+      config: the config of the command line.
+      stop: whether to stop after the current step or evaluation.
+      progress: reports to the terminal.
     """
 
     directory: pathlib.Path
@@ -35,10 +38,15 @@ class Context:
 def run_all(
     trials: Sequence[BoundTrial], spec: StudySpec, context: Context
 ) -> tuple[int, bool]:
-    """Runs a list of trials as --launcher and --jobs say.
+    """Runs the unfinished trials, by --launcher and --jobs.
+
+    Args:
+      trials: trials of one study.
+      spec: the study's spec.
+      context: where and how the trials run.
 
     Returns:
-      the exit code, and whether there was anything to do.
+      the exit code, and whether a trial was unfinished.
     """
     directory, config, progress = context.directory, context.config, context.progress
     names = trial_groups.unfinished(trials, directory, again=config.retry_failed)
@@ -48,16 +56,16 @@ def run_all(
         print("\n".join(commands.values()), end="\n" if commands else "")
         if not commands:
             progress.log(
-                "all is done; without --launcher=commands the report is written"
+                "all trials are done; omit --launcher=commands to write the report"
             )
         return DONE, bool(commands)
-    _say_ledger(spec, trials, context)
+    _log_trials(spec, trials, context)
     if commands and (config.launcher == "slurm" or config.jobs > 1):
-        return _run_apart(commands, trials, context), True
+        return _run_commands(commands, trials, context), True
     return run_here(trials, context), bool(commands)
 
 
-def _run_apart(
+def _run_commands(
     commands: Mapping[str, str], trials: Sequence[BoundTrial], context: Context
 ) -> int:
     """Runs the commands as processes or Slurm jobs; returns the exit code."""
@@ -74,45 +82,43 @@ def _run_apart(
         return _stopped(context)
     if code not in (DONE, FAILED_RUNS):
         return code
-    # What failed was run again by the commands already.
+    # The commands ran failed trials again already.
     config = dataclasses.replace(config, retry_failed=False)
     context = dataclasses.replace(context, config=config)
     unfinished = trial_groups.unfinished(trials, directory)
     if unfinished:
-        progress.log(
-            f"{len(unfinished)} trials are not finished: {', '.join(unfinished)}"
-        )
+        progress.log(f"unfinished trials ({len(unfinished)}): {', '.join(unfinished)}")
     finished = [bound for bound in trials if bound.trial.name not in unfinished]
     code = run_here(finished, context)
     return FAILED_RUNS if unfinished else code
 
 
-def _say_ledger(
+def _log_trials(
     spec: StudySpec, trials: Sequence[BoundTrial], context: Context
 ) -> None:
-    """Says which trials are done, and which others the directory holds."""
+    """Logs the states of the trials and the number of other trials there."""
     directory, tuning = context.directory, not trials[0].trial.test
     names = [bound.trial.name for bound in trials]
     kinds = collections.Counter(status(directory / name).kind for name in names)
     counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
     runs = max(len(bound.trial.runs) for bound in trials)
-    plural = "s" if len(trials) > 1 else ""
-    short = " (shortened: fewer steps than declared)" if spec.shortened else ""
+    kind = f"{'tuning ' if tuning else ''}trial{'s' if len(trials) > 1 else ''}"
+    short = " (reduced: fewer steps than declared)" if spec.shortened else ""
     context.progress.log(
-        f"{spec.study}: {len(trials)} trial{plural}{' that tune' if tuning else ''} of "
-        f"up to {runs} runs in {directory}: {counts}{short}"
+        f"{spec.study}: {len(trials)} {kind} of up to {runs} runs in {directory}: "
+        f"{counts}{short}"
     )
     listed = {*names, *(entry.name for entry in spec.tuning_trials)}
     others = [p for p in directory.glob("*/config.json") if p.parent.name not in listed]
     if others and not tuning:
         context.progress.log(
-            f"{len(others)} more there, of other flags, are left alone; the report is "
-            "of this command's trials only"
+            f"{len(others)} trials there have other flags; they are unchanged and not "
+            "part of the report"
         )
 
 
 def run_here(trials: Sequence[BoundTrial], context: Context) -> int:
-    """Runs in this process those trials that are not done; returns the exit code."""
+    """Runs the unfinished trials in this process; returns the exit code."""
     environment = manifest.environment(context.config)
     failed = 0
     for bound in trials:
@@ -130,18 +136,18 @@ def run_here(trials: Sequence[BoundTrial], context: Context) -> int:
 def _run_one(
     bound: BoundTrial, environment: Mapping[str, Any], context: Context
 ) -> Status | None:
-    """Runs a trial if it is not done; returns its status, None where it was stopped."""
+    """Runs a trial unless it is done; returns its status, or None if stopped."""
     trial, log = bound.trial, context.progress.log
     directory = context.directory / trial.name
     now = status(directory)
     refuse_changed(directory, now)
     if now.kind == "failed" and context.config.retry_failed and trial.test:
-        log(f"{trial.variant}: failed; kept as {_step_aside(directory)}")
+        log(f"{trial.variant}: failed before; moved to {_step_aside(directory)}")
         now = status(directory)
     if now.finished:
         retry = "; --retry_failed runs it again" if now.kind == "failed" else ""
         kind, retry = (now.kind, retry) if trial.test else ("done", "")
-        log(f"{trial.variant}: {kind} already{_since(directory, environment)}{retry}")
+        log(f"{trial.variant}: already {kind}{_since(directory, environment)}{retry}")
         return now
     if context.stop():
         return None
@@ -161,15 +167,19 @@ def _run_one(
 
 
 def failure(run: Mapping[str, Any]) -> str:
-    """A failed run in words: of DONE's {"variant", "seed", "step", "metric"}."""
+    """Describes a failed run.
+
+    Args:
+      run: {"variant", "seed", "step", "metric"} from DONE.
+    """
     return (
-        f"{run['variant']}: seed {run['seed']} failed: {run['metric']} not finite at "
-        f"step {run['step']}"
+        f"{run['variant']}: seed {run['seed']} failed at step {run['step']}: "
+        f"{run['metric']} is not finite"
     )
 
 
 def _since(directory: pathlib.Path, environment: Mapping[str, Any]) -> str:
-    """How the environment of a finished trial differs from the present one."""
+    """Describes how a finished trial's environment differs from `environment`."""
     recorded = disk.read_json(directory / "manifest.json")
     if not isinstance(recorded, dict):
         return " (manifest.json is missing or damaged)"
@@ -186,7 +196,7 @@ def _step_aside(directory: pathlib.Path) -> pathlib.Path:
 
 
 def _locate(bound: BoundTrial, run: Mapping[str, Any], context: Context) -> str:
-    """Where in the network a failed run's step is first not finite."""
+    """Names the first module with a value that is not finite in a failed run's step."""
     trial, task, source = bound.trial, bound.task, bound.source
     restored = restore(
         trial,
@@ -210,5 +220,8 @@ def _locate(bound: BoundTrial, run: Mapping[str, Any], context: Context) -> str:
 
 
 def _stopped(context: Context) -> int:
-    context.progress.log(f"stopped; the same command resumes in {context.directory}")
+    """Logs how to resume; returns the exit code."""
+    context.progress.log(
+        f"stopped; run the same command to resume in {context.directory}"
+    )
     return PREEMPTED

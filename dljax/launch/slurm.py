@@ -1,9 +1,8 @@
-"""Trials as Slurm jobs, through submitit: a job array, requeued when it is preempted.
+"""Trials as a Slurm job array, submitted with submitit; preempted jobs are requeued.
 
-What a job does is the trial's own command; what it resumes from is the trial's own
-checkpoint. So nothing of submitit's pickled state matters, and a job may be killed at
-any moment. jobs.json remembers what was submitted: a launcher that is started again
-waits for the jobs that are still there.
+A job runs its trial's command, which resumes from the trial's checkpoint. A job may
+therefore be killed at any moment. jobs.json lists the submitted jobs: a launcher that
+is started again waits for those that are still queued or running.
 """
 
 import pathlib
@@ -18,13 +17,13 @@ from dljax.errors import PREEMPTED, UserError
 from dljax.trials.disk import read_json, write_json
 from dljax.trials.progress import Progress
 
-QUERY_SECS = 2.0  # between two queries of the queue
-LATE_SECS = 20.0  # for a result to appear on a shared file system
-KILLED = 137  # the exit code of a job that left no result
+QUERY_SECS = 2.0  # between queries of the queue
+LATE_SECS = 20.0  # until a result is visible on a shared file system
+KILLED = 137  # the exit code of a job without a result
 
 
 class Command:
-    """The function of a job. submitit calls it, and `checkpoint` before a requeue."""
+    """The function of a job; submitit calls `checkpoint` before requeueing the job."""
 
     def __init__(self, command: str):
         self.words = shlex.split(command)[1:]
@@ -34,12 +33,15 @@ class Command:
         while True:
             self._process = subprocess.Popen([sys.executable, *self.words])
             while (code := self._process.poll()) is None:
-                time.sleep(0.2)  # not wait(): `checkpoint` interrupts this
+                time.sleep(0.2)  # a signal handler calls `checkpoint` meanwhile
             if code != PREEMPTED:
                 return code
 
     def checkpoint(self) -> Any:
-        """The same command, once the trial, which was signalled too, has saved."""
+        """Returns the same command, after the trial has saved its state.
+
+        The trial's process receives the same signal and saves.
+        """
         import submitit
 
         until = time.monotonic() + 60
@@ -53,14 +55,14 @@ class Command:
 
 
 class Queue:
-    """Which jobs Slurm still has; queried at most every QUERY_SECS."""
+    """The jobs that wait or run, queried at most every QUERY_SECS."""
 
     def __init__(self):
         self._queried = -QUERY_SECS
-        self._ids: set[str] | None = None  # None: Slurm does not answer
+        self._ids: set[str] | None = None  # None: squeue failed
 
     def has(self, job: str | None) -> bool:
-        """Whether a job waits or runs; true while Slurm does not answer."""
+        """Whether a job waits or runs; true while squeue fails."""
         if job is None:
             return False
         if time.monotonic() - self._queried >= QUERY_SECS:
@@ -69,7 +71,7 @@ class Queue:
         return self._ids is None or job in self._ids
 
     def changed(self) -> None:
-        """Jobs were submitted: the next `has` queries again."""
+        """Makes the next `has` query again, after jobs were submitted."""
         self._queried = -QUERY_SECS
 
     def _query(self) -> set[str] | None:
@@ -92,7 +94,7 @@ class SlurmJob:
         return f"Slurm job {self._job}"
 
     def poll(self) -> int | None:
-        """The exit code once Slurm has the job no more; KILLED if it left none."""
+        """The exit code after the job left the queue, KILLED without a result."""
         if self._queue.has(self._job):
             self._gone_since = None
             return None
@@ -113,16 +115,24 @@ class SlurmJob:
         return int(value) if outcome == "success" else KILLED
 
     def stop(self) -> None:
-        """Nothing: the job goes on, and the same command waits for it again."""
+        """Does nothing: the job goes on, and the study's command waits for it again."""
 
 
 def starter(
     config: Any, folder: pathlib.Path, progress: Progress
 ) -> Callable[[Mapping[str, str]], dict[str, SlurmJob]]:
-    """{trial: command} -> {trial: SlurmJob}: those submitted before, and a job array.
+    """Returns the function that submits {trial: command} as {trial: SlurmJob}.
+
+    Trials whose jobs are still queued or running are not submitted again; the others
+    form one job array.
+
+    Args:
+      config: the config of the command line.
+      folder: the directory of submitit's files and of jobs.json.
+      progress: reports to the terminal.
 
     Raises:
-      UserError: submitit or Slurm is not there, or Slurm refuses the jobs.
+      UserError: submitit or Slurm is not installed, or sbatch refuses the jobs.
     """
     executor = _executor(config, folder)
     queue = Queue()
@@ -136,7 +146,7 @@ def starter(
             write_json(path, submitted)
             queue.changed()
         if queued:
-            progress.log(f"{len(queued)} jobs are still there, and are waited for")
+            progress.log(f"waiting for {len(queued)} jobs submitted before")
         return {name: SlurmJob(submitted[name], folder, queue) for name in commands}
 
     return start
@@ -156,7 +166,8 @@ def _submit(executor: Any, commands: Mapping[str, str]) -> dict[str, str]:
         )
         raise UserError(
             "slurm-refused",
-            f"--launcher=slurm: sbatch refused the jobs: {words or error}",
+            f"--launcher=slurm: sbatch refused the jobs: {words or error}; change the "
+            "--slurm flags",
         ) from None
 
 
@@ -166,15 +177,16 @@ def _executor(config: Any, folder: pathlib.Path) -> Any:
     except ImportError:
         raise UserError(
             "extra-not-installed",
-            "--launcher=slurm: needs submitit; pip install 'dljax[slurm]'",
+            "--launcher=slurm: submitit is not installed; run: "
+            "pip install 'dljax[slurm]'",
         ) from None
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster="slurm")
     except RuntimeError:
         raise UserError(
             "no-slurm",
-            "--launcher=slurm: there is no sbatch here; use --launcher=local, or "
-            "commands to print them",
+            "--launcher=slurm: sbatch is not installed; use --launcher=local, or "
+            "--launcher=commands to print the commands",
         ) from None
     more = {"requeue": True} | _more(config.slurm_more)
     if config.slurm_partition:
@@ -192,11 +204,11 @@ def _executor(config: Any, folder: pathlib.Path) -> Any:
 
 
 def _more(text: str) -> dict[str, Any]:
-    """{"constraint": "a100", ...} of --slurm_more."""
+    """Parses --slurm_more into {option: value}, as {"constraint": "a100"}."""
     pairs = [part.partition("=") for part in text.split(",") if part]
     if bad := [name for name, equals, _ in pairs if not equals]:
         raise UserError(
             "slurm-option-syntax",
-            f"--slurm_more={text}: {bad[0]} has no value; NAME=VALUE,...",
+            f"--slurm_more={text}: {bad[0]} has no value; give NAME=VALUE,NAME=VALUE",
         )
     return {name.replace("-", "_"): value for name, _, value in pairs}
