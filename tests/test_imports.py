@@ -1,10 +1,10 @@
-"""An import never climbs; flax, Orbax and TensorFlow stay where they belong."""
+"""Imports go downward; flax and Orbax are imported in one place, TensorFlow nowhere."""
 
 import ast
 import pathlib
 
 ROOT = pathlib.Path(__file__).parents[1]
-FLOORS = (
+LAYERS = (
     {"errors"},
     {"types", "rendering", "config", "backend"},
     {"ops"},
@@ -22,7 +22,7 @@ FLOORS = (
     {"cli"},
     {"commands"},
     {"__main__"},
-    {"report", "replay", "evaluate", "sample", "judge"},  # name the new command
+    {"report", "replay", "evaluate", "sample", "judge"},  # former python -m dljax.NAME
 )
 
 
@@ -34,8 +34,9 @@ def sources():
 
 
 def imported(path, tree):
-    """The names that a file imports; relative imports stand in experiments/ alone,
-    which a wheel holds as dljax.experiments.
+    """The names that a file imports, fully qualified.
+
+    Only experiments import relatively: a wheel holds them as `dljax.experiments`.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -49,13 +50,14 @@ def imported(path, tree):
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def floor(name):
-    rooms = [i for i, rooms in enumerate(FLOORS) if name in rooms]
-    assert rooms, f"{name} has no floor"
-    return rooms[0]
+def layer(name):
+    """The index of the layer of a file or directory of dljax/."""
+    layers = [i for i, names in enumerate(LAYERS) if name in names]
+    assert layers, f"{name} has no layer"
+    return layers[0]
 
 
-def test_an_import_never_climbs():
+def test_imports_go_downward():
     for path, names in sources():
         if (
             path.parts[0] != "dljax"
@@ -63,11 +65,11 @@ def test_an_import_never_climbs():
             and len(path.parts) == 2
         ):
             continue
-        room = path.parts[1].removesuffix(".py")
+        own = path.parts[1].removesuffix(".py")
         for name in names:
             if name.startswith("dljax."):
                 other = name.split(".")[1]
-                assert floor(other) <= floor(room), f"{path} imports {name}"
+                assert layer(other) <= layer(own), f"{path} imports {name}"
             assert not name.startswith("experiments"), f"{path} imports {name}"
 
 
@@ -96,7 +98,7 @@ def test_no_two_files_import_each_other():
     for path, names in sources():
         name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
         imports[name] = {n for n in names if n not in (name, "dljax")}
-    imports = {name: its & imports.keys() for name, its in imports.items()}
+    imports = {name: names & imports.keys() for name, names in imports.items()}
 
     def reached(name, seen):
         for other in imports[name] - seen:
@@ -104,5 +106,5 @@ def test_no_two_files_import_each_other():
             reached(other, seen)
         return seen
 
-    circles = [name for name in imports if name in reached(name, set())]
-    assert not circles
+    cycles = [name for name in imports if name in reached(name, set())]
+    assert not cycles

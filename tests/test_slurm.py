@@ -14,8 +14,9 @@ import time
 
 import digits_experiment
 import pytest
+from user_errors import check_stderr
 
-from dljax.errors import DONE
+from dljax.errors import DONE, USAGE
 from dljax.trials.trial import status
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch")
@@ -74,11 +75,11 @@ def wait_for(condition, secs=90):
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
-    """The environment in which the commands of a cluster of this machine work."""
+    """The environment variables of a cluster on this machine."""
     folder = tmp_path_factory.mktemp("slurm")
     for name in ("munge", "state", "spool"):
         (folder / name).mkdir(mode=0o700)
-    for parent in (*folder.parents, folder)[-4:]:  # munged looks at them
+    for parent in (*folder.parents, folder)[-4:]:  # munged checks their modes
         parent.chmod(parent.stat().st_mode & ~0o022 | 0o011)
     (folder / "munge").chmod(0o711)
     key = folder / "munge/key"
@@ -141,7 +142,7 @@ def job_of(directory, name):
 
 
 def at_work(directory):
-    """{trial: pid} of those that have saved and are being trained."""
+    """{trial: pid} of the running trials that have a checkpoint."""
     pids = {}
     for lock in directory.glob("*/LOCK"):
         if status(lock.parent).step:
@@ -150,7 +151,7 @@ def at_work(directory):
 
 
 def soon(env, job):
-    """Ends the two minutes that Slurm lets a requeued job wait."""
+    """Starts a requeued job now; Slurm would wait for two minutes."""
     wait_for(lambda: "PENDING" in output_of(env, "squeue", "-h", "-j", job, "-o", "%T"))
     output_of(env, "scontrol", "update", f"job={job}", "StartTime=now")
 
@@ -165,6 +166,7 @@ def test_interrupted_jobs_equal_a_local_run(slurm, tmp_path):
     launcher = start(slurm, directory, steps, *SLURM)
     wait_for(lambda: len(at_work(directory)) == 4)
     killed, requeued, near_its_limit, cancelled = names = sorted(at_work(directory))
+    jobs = {name: job_of(directory, name) for name in names}
     launcher.kill()  # its jobs go on
     launcher.communicate()
     os.kill(at_work(directory)[killed], signal.SIGKILL)
@@ -177,7 +179,7 @@ def test_interrupted_jobs_equal_a_local_run(slurm, tmp_path):
     launcher = start(slurm, directory, steps, *SLURM)
     printed = launcher.communicate()[0]
     assert launcher.returncode == DONE, printed
-    assert "are still there, and are waited for" in printed
+    assert {name: job_of(directory, name) for name in names} == jobs
     for name in names:
         manifest = json.loads((directory / name / "manifest.json").read_text())
         assert len(manifest["starts"]) > 1, name
@@ -190,7 +192,5 @@ def test_interrupted_jobs_equal_a_local_run(slurm, tmp_path):
 def test_a_refused_job_is_one_line(slurm, tmp_path):
     launcher = start(slurm, tmp_path, *SLURM, "--slurm_partition=nowhere")
     printed = launcher.communicate()[0]
-    assert launcher.returncode == 2
-    line = printed.strip().splitlines()[-1]
-    assert line.startswith("error[slurm-refused]: --launcher=slurm")
-    assert "partition" in line
+    assert launcher.returncode == USAGE
+    check_stderr(printed, "slurm-refused", "--launcher=slurm", "partition")

@@ -1,4 +1,4 @@
-"""Rows elsewhere: TensorBoard's files, and the hook of one function."""
+"""Rows of metrics outside metrics.jsonl: TensorBoard files, and a script's log()."""
 
 import struct
 
@@ -15,13 +15,16 @@ SHORT = ("--width=0", "--activation=relu", "--steps=60", "--seeds=2", "--log_eve
 
 
 @pytest.fixture(scope="module")
-def found():
+def experiment():
     experiment = import_experiment(digits_experiment.__file__)
     return experiment._replace(study=experiment.study._replace(tune={}))
 
 
 def scalars(path):
-    """{(tag, step): value} of an event file: records of length, crc, data, crc."""
+    """{(tag, step): value} of an event file.
+
+    A record is its length (8 bytes), a checksum (4), the data and a checksum (4).
+    """
     from tensorboardX.proto.event_pb2 import Event
 
     raw, values = path.read_bytes(), {}
@@ -36,22 +39,24 @@ def scalars(path):
 
 
 def stop_at(count):
-    """Asks to stop when it is asked for the `count`th time."""
+    """A `stop` that is true at its call number `count`."""
     calls = iter(range(1, 1000))
     return lambda: next(calls) == count
 
 
-def test_every_row_is_there_once_after_a_resume(tmp_path, found):
+def test_every_row_is_written_once_despite_a_resume(tmp_path, experiment):
     more = (*SHORT, "--tensorboard")
-    asked = parse(found, *more, f"--workdir={tmp_path}")
-    assert run_study(found, asked, stop=stop_at(6), progress=Quiet()) == PREEMPTED
-    assert run_study(found, asked, stop=lambda: False, progress=Quiet()) == DONE
-    (place,) = trials(tmp_path).values()
+    request = parse(experiment, *more, f"--workdir={tmp_path}")
+    assert (
+        run_study(experiment, request, stop=stop_at(6), progress=Quiet()) == PREEMPTED
+    )
+    assert run_study(experiment, request, stop=lambda: False, progress=Quiet()) == DONE
+    (trial,) = trials(tmp_path).values()
     for seed in (0, 1):
-        (path,) = (place / f"tensorboard/0-relu-seed{seed}").iterdir()
+        (path,) = (trial / f"tensorboard/0-relu-seed{seed}").iterdir()
         expected = {
             (f"{row['split']}/{name}", row["step"]): value
-            for row in read_lines(place / "metrics.jsonl")
+            for row in read_lines(trial / "metrics.jsonl")
             if row["seed"] == seed
             for name, value in row.items()
             if name not in ("step", "seed", "variant", "split")
@@ -59,12 +64,12 @@ def test_every_row_is_there_once_after_a_resume(tmp_path, found):
         assert scalars(path) == pytest.approx(expected)
 
 
-def test_hook_receives_the_rows_of_the_log(tmp_path, found):
-    told = []
-    hooked = found._replace(log=lambda directory, rows: told.append((directory, rows)))
+def test_hook_receives_the_rows_of_the_log(tmp_path, experiment):
+    calls = []
+    hooked = experiment._replace(log=lambda *arguments: calls.append(arguments))
     run(hooked, tmp_path, *SHORT)
-    (place,) = trials(tmp_path).values()
-    assert {directory for directory, _ in told} == {place}
-    assert [row for _, rows in told for row in rows] == read_lines(
-        place / "metrics.jsonl"
+    (trial,) = trials(tmp_path).values()
+    assert {directory for directory, _ in calls} == {trial}
+    assert [row for _, rows in calls for row in rows] == read_lines(
+        trial / "metrics.jsonl"
     )
