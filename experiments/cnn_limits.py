@@ -1,15 +1,14 @@
-"""The four limits of one trained network, on a card.
+"""Measures four limits of one trained image classifier.
 
 CNNs are said to have four limits: computation, overfitting, sensitivity and
-interpretability. This measures them of any run that classifies still images, whatever
-its network:
+interpretability. TRIAL is a trial of any network that classifies images:
 
     python -m experiments.cnn_vs_mlp
     python -m experiments.cnn_limits --run=runs/cnn_vs_mlp-digits/TRIAL
 
-It prints the card, and writes it as a page with pictures, TRIAL/limits.html. The claims
-themselves are tested by cnn_computation, cnn_overfitting, cnn_sensitivity and
-cnn_interpretability, each over seeds and against other networks.
+The script prints the measurements and writes a page with figures, TRIAL/limits.html.
+The claims about CNNs are tested by cnn_computation, cnn_overfitting, cnn_sensitivity
+and cnn_interpretability, each over seeds and compared with other networks.
 """
 
 import dataclasses
@@ -30,11 +29,17 @@ METHODS = ("gradient", "integrated", "occlusion", "random")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunFlags):
+    """Flags of cnn_limits."""
+
     examples: int = flag(200, "test images for sensitivity and attributions", low=1)
 
 
 def main(arguments):
-    """Exit code 0; raises UserError where there is no such run, or of another kind."""
+    """Prints and writes the measurements; returns the exit code.
+
+    Raises:
+      UserError: a wrong flag, or a network that does not classify images.
+    """
     from dljax.errors import DONE
     from dljax.trials.disk import write_text
 
@@ -53,12 +58,12 @@ def main(arguments):
 
     page = environment().get_template("limits.html").render(card)
     write_text(directory / "limits.html", page)
-    print(f"\ncard     {directory / 'limits.html'}")
+    print(f"\npage     {directory / 'limits.html'}")
     return DONE
 
 
 def model_card(config):
-    """The content of the card: what `limits.html` shows."""
+    """Measures the limits; returns the values of the template limits.html."""
     import jax
     import numpy as np
 
@@ -85,9 +90,7 @@ def model_card(config):
         "step": trial.step,
         "dataset": source.name,
         "examples": len(rows),
-        "command": shlex.join(
-            ["python", "-m", "experiments.cnn_limits", f"--run={config.run}"]
-        ),
+        "command": shlex.join(["python", "-m", __spec__.name, f"--run={config.run}"]),
         "limits": [
             _computation(trial),
             _overfitting(trial, state, splits),
@@ -111,7 +114,9 @@ def _check_classifies_images(config, trial, params, model_state, batch):
     )
     if image.ndim != 4 or not {"loss", "accuracy"} <= metrics.keys():
         raise UserError(
-            "not-a-classifier", f"--run={config.run}: does not classify images"
+            "not-a-classifier",
+            f"--run={config.run}: the network does not classify images; give another "
+            "trial",
         )
     log_probs, _ = as_classifier(trial.task, len(trial.source.classes)).apply(
         params, model_state, np.asarray(image[:3]), key=None, train=False
@@ -119,7 +124,8 @@ def _check_classifies_images(config, trial, params, model_state, batch):
     if not np.allclose(np.exp(log_probs).sum(1), 1, atol=1e-3):
         raise UserError(
             "not-a-classifier",
-            f"--run={config.run}: its loss is not the cross-entropy of classes",
+            f"--run={config.run}: the loss is not the cross-entropy of classes; give "
+            "another trial",
         )
 
 
@@ -130,13 +136,13 @@ def _computation(trial):
     flops = cost.count_flops(trial.task, trial.source, batch_size) or float("nan")
     return {
         "name": "Computation",
-        "question": "What does it cost?",
+        "question": "How much computation does the network need?",
         "heads": ("", ""),
         "rows": [
             ("parameters", f"{cost.count_parameters(trial.task).total:,}"),
-            ("MFLOP of an update", f"{flops / 1e6:,.1f}"),
-            ("MFLOP of an update, an example", f"{flops / batch_size / 1e6:,.3f}"),
-            ("ms a validation image, all seeds together", _milliseconds(trial)),
+            ("MFLOP per update", f"{flops / 1e6:,.1f}"),
+            ("MFLOP per update and example", f"{flops / batch_size / 1e6:,.3f}"),
+            ("ms per validation image, all seeds together", _milliseconds(trial)),
         ],
     }
 
@@ -150,7 +156,7 @@ def _overfitting(trial, state, splits):
     }
     return {
         "name": "Overfitting",
-        "question": "Does it fit its training images better than new ones?",
+        "question": "Does the network fit its training images better than test images?",
         "heads": ("", ""),
         "rows": [
             *((f"accuracy on {k}", f"{v:.4f}") for k, v in accuracy.items()),
@@ -162,7 +168,7 @@ def _overfitting(trial, state, splits):
 def _sensitivity(config, values):
     return {
         "name": "Sensitivity",
-        "question": "What is left of its accuracy when images change?",
+        "question": "How much accuracy is left on corrupted or attacked images?",
         "heads": ("severity", *map(str, LEVELS)),
         "rows": [
             (kind, *(f"{values[f'{kind}_{i}']:.2f}" for i in LEVELS)) for kind in KINDS
@@ -175,17 +181,18 @@ def _sensitivity(config, values):
 def _interpretability(config, values, batch, maps):
     return {
         "name": "Interpretability",
-        "question": "Do the pixels that attributions name make the answer? The "
-        "area under the label's probability while they are deleted (low is "
-        "good) or inserted (high is good) in order, and the rank correlation "
-        "with the map of a net with shuffled weights (0 is good).",
+        "question": "Do attributions find the pixels that decide? Deletion and "
+        "insertion: the area under the label's probability while pixels are deleted "
+        "(low is good) or inserted (high is good) in order of attribution. Shuffled: "
+        "the rank correlation with the attributions of a network with shuffled "
+        "weights (0 is good).",
         "heads": ("", *CURVES),
         "rows": [
             (method, *(_format(values, f"{method}_{name}") for name in CURVES))
             for method in METHODS
         ],
-        "alt": "Test images, and what attributions make of every pixel: red "
-        "for, blue against",
+        "alt": "Test images and the attributions of their pixels: red for the "
+        "label, blue against",
         "image": _save_figure(config, "attributions", _maps(batch, maps)),
     }
 
@@ -216,7 +223,7 @@ def _accuracy(trial, state, rows):
 
 
 def _milliseconds(trial):
-    """The best of six evaluations of all seeds' validation data, an image of them."""
+    """Milliseconds per image: the fastest of six evaluations of the validation data."""
     import time
 
     import jax

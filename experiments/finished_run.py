@@ -1,4 +1,4 @@
-"""Command lines of the scripts that examine one run of a finished trial."""
+"""Command lines of scripts that analyse one run of a finished trial."""
 
 import dataclasses
 
@@ -8,20 +8,25 @@ from dljax.config import flag
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunFlags:
-    """Flags of every such script."""
+    """Flags of each of these scripts."""
 
-    run: str = flag("", "a trial's directory, RUNS/STUDY/TRIAL")
-    seed: int = flag(-1, "seed of the run; -1: the trial's first", low=-1)
+    run: str = flag("", "directory of a trial, as runs/STUDY/TRIAL")
+    seed: int = flag(-1, "seed of the run (-1: the trial's first)", low=-1)
 
 
 def parse(cls, arguments, *, doc):
-    """Reads a command line; prints `doc` and the flags for --help.
+    """Parses a command line; prints the help for --help.
+
+    Args:
+      cls: a dataclass that extends `RunFlags`.
+      arguments: the command line without the program's name.
+      doc: the script's docstring, the first part of the help.
 
     Returns:
       (config, the trial's directory), or None after --help.
 
     Raises:
-      UserError: a bad flag, or a directory that does not exist or is not writable.
+      UserError: a wrong flag, or a directory that does not exist or is not writable.
     """
     if {"--help", "-h"} & set(arguments):
         print(f"{doc.strip()}\n\n{configs.describe(cls, {})}")
@@ -36,10 +41,16 @@ def parse(cls, arguments, *, doc):
 
 
 def load(config):
-    """Loads the trial; returns it with the seed and the state of the run.
+    """Loads a trial.
+
+    Args:
+      config: has `run` and `seed`.
+
+    Returns:
+      (the trial, the seed of the run, the run's state); see `loading.Loaded`.
 
     Raises:
-      UserError: no usable checkpoint, or the trial has no run of this seed.
+      UserError: no checkpoint is usable, or the trial has no run of this seed.
     """
     import jax
 
@@ -51,7 +62,8 @@ def load(config):
     if config.seed not in (-1, *seeds):
         raise UserError(
             "unknown-seed",
-            f"--seed={config.seed}: the run has {', '.join(map(str, seeds))}",
+            f"--seed={config.seed}: not in {config.run}; "
+            f"seeds are {', '.join(map(str, seeds))}",
         )
     index = 0 if config.seed == -1 else seeds.index(config.seed)
     return trial, seeds[index], jax.tree.map(lambda leaf: leaf[index], trial.tested)

@@ -1,13 +1,13 @@
-"""An LSTM's five steps, on one real example, as a picture.
+"""Draws the gates and states of a trained LSTM on one test example.
 
-An LSTM works in five steps: input, previous memory, gating, updating of the memory,
-output. This draws them of any run of a recurrent net, for every neuron and
-over all of a sentence, a chorale or the rows of an image of the test data:
+An LSTM works in five steps: input, previous memory, gating, update of the memory,
+output. The figure shows them for every neuron at every time step of a sentence, a
+chorale or the rows of an image. TRIAL is a trial of a recurrent network:
 
     python -m experiments.sentiment
     python -m experiments.lstm_trace --run=runs/sentiment-lexicon/TRIAL --example=3
 
-It writes TRIAL/trace.svg, of the first layer that reads forwards.
+The script writes TRIAL/trace.svg, for the first layer that reads forwards.
 """
 
 import dataclasses
@@ -19,16 +19,22 @@ from dljax.config import flag
 from . import finished_run
 from .finished_run import RunFlags
 
-MAX_LABELS = 60  # below the picture
+MAX_LABELS = 60  # of the time axis
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunFlags):
+    """Flags of lstm_trace."""
+
     example: int = flag(0, "index of the test example", low=0)
 
 
 def main(arguments):
-    """Exit code 0; raises UserError where there is no such run, or of another kind."""
+    """Draws the figure; returns the exit code.
+
+    Raises:
+      UserError: a wrong flag, or a network without recurrent layers.
+    """
     from dljax.errors import DONE
 
     if (parsed := finished_run.parse(Config, arguments, doc=__doc__)) is None:
@@ -38,12 +44,19 @@ def main(arguments):
     from dljax.reporting import figures, gate_figures
 
     figures.save(gate_figures.draw_trace(gates, labels), directory, "trace")
-    print(f"picture  {directory / 'trace.svg'}")
+    print(f"figure   {directory / 'trace.svg'}")
     return DONE
 
 
 def trace(config):
-    """({gate or state: (t, neurons)} of one example, a label for each step)."""
+    """Computes the gates and states of the first recurrent layer on one example.
+
+    Returns:
+      ({gate or state: (t, neurons)}, a label per time step).
+
+    Raises:
+      UserError: the example does not exist, or the network has no recurrent layer.
+    """
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -58,7 +71,8 @@ def trace(config):
     rows = source.split(seed)[trial.split]
     if config.example >= len(rows):
         raise UserError(
-            "unknown-example", f"--example={config.example}: there are {len(rows)}"
+            "unknown-example",
+            f"--example={config.example}: must be less than {len(rows)}",
         )
     row = rows[config.example : config.example + 1]
     batch = update.sample(task, source, state, row, source.arrays)
@@ -69,7 +83,9 @@ def trace(config):
         task.metrics(params, model_state, weighted, jax.random.key(0))
     if not layers:
         raise UserError(
-            "not-recurrent", f"--run={config.run}: its network has no recurrent layer"
+            "not-recurrent",
+            f"--run={config.run}: the network has no recurrent layer; give another "
+            "trial",
         )
     gates = {name: np.asarray(value)[:, 0] for name, value in layers[0].items()}
     host = {name: np.asarray(value) for name, value in batch.items()}

@@ -26,7 +26,7 @@ from .. import cnn_vs_mlp
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Flags."""
+    """Flags of array_time."""
 
     levels: int = flag(4, "number of learning rates", low=2)
     seeds: int = flag(8, "number of seeds", low=1)
@@ -34,7 +34,7 @@ class Config:
 
 
 def groupings(levels: int, seeds: int):
-    """{name: the trials into which this grouping divides the same runs}."""
+    """{name of a grouping: its trials}; all groupings have the same runs."""
     from dljax.studies import study_spec, trial_groups
     from dljax.studies.experiment import of_module
 
@@ -71,7 +71,7 @@ def groupings(levels: int, seeds: int):
 
 
 def measure(trials) -> float:
-    """Seconds from the first trial's start to the last one's end."""
+    """Runs the trials one after another; returns the seconds in total."""
     import jax
 
     from dljax.trials.progress import Progress
@@ -93,7 +93,7 @@ def measure(trials) -> float:
 
 
 def main(arguments) -> int:
-    """Prints the table; exit code 0."""
+    """Prints the table; returns the exit code."""
     from dljax import backend
 
     config = configs.parse(Config, arguments, factors={}).config

@@ -1,4 +1,4 @@
-"""The cases of `step_time`: a network and a task, in dljax and in PyTorch."""
+"""The cases of `step_time`: networks and tasks, in dljax and in PyTorch."""
 
 from typing import Any, NamedTuple
 
@@ -71,8 +71,8 @@ CASES |= {
 
 
 def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Random images and labels: (uint8 (n, h, w, c), int64 (n,)); or sentences and
-    translations, int32 (n, t) both.
+    """Random images, uint8 (n, h, w, c), and labels, int64 (n,); or random sentences
+    and translations, both int32 (n, t).
     """
     rng = np.random.default_rng(0)
     image = case.image
@@ -84,12 +84,12 @@ def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def source_and_task(case: Case) -> tuple[Any, Any]:
-    """The case in dljax."""
+    """The source and the task of a case, in dljax."""
     return tokens_case(case) if case.vocabulary else images_case(case)
 
 
 def images_case(case: Case) -> tuple[Any, Any]:
-    """Source and task of images, in dljax."""
+    """The source and the task of a case of images, in dljax."""
     import jax.numpy as jnp
 
     from dljax.datasets.array_dataset import ArrayDataset
@@ -123,7 +123,7 @@ def images_case(case: Case) -> tuple[Any, Any]:
 
 
 def generative_task(case: Case, example: Any) -> Any:
-    """The task of a VAE, a GAN or diffusion, in dljax."""
+    """The task of a VAE, a GAN or a diffusion model, in dljax."""
     from dljax.models.autoencoder import autoencoder
     from dljax.models.diffusion import unet
     from dljax.models.gan import critic, generator
@@ -150,7 +150,7 @@ def generative_task(case: Case, example: Any) -> Any:
 
 
 def tokens_case(case: Case) -> tuple[Any, Any]:
-    """Source and task of sentences, in dljax."""
+    """The source and the task of a case of sentences, in dljax."""
     from dljax.models.recurrent import recurrent
     from dljax.models.transformer import transformer
     from dljax.sources.examples import example_batch
@@ -192,7 +192,7 @@ def tokens_case(case: Case) -> tuple[Any, Any]:
 
 
 def torch_net_and_data(case: Case) -> tuple[Any, np.ndarray, np.ndarray]:
-    """PyTorch's network, its inputs and its labels."""
+    """The network of a case in PyTorch, with its inputs and labels."""
     from . import torch_models, torch_transformer
 
     x, y = data(case)

@@ -1,13 +1,13 @@
-"""How many tokens a second does a Transformer generate, beside PyTorch?
+"""How many tokens per second does a Transformer generate, compared with PyTorch?
 
     python -m experiments.bench.decode_time [--batch_size=1,16] [--rounds=5]
 
 nanoGPT's configuration for a CPU (4 blocks, 4 heads, width 128, 65 tokens) with a
-context of 256, filled by sampling from one token on. Both libraries are measured with a
-KV cache and without one. Without, every token recomputes the sequence: dljax the whole
-context, since the shapes of a compiled program are fixed, PyTorch the tokens so far.
-One process a variant, in interleaved rounds, without compilation; medians and ranges.
-The ratio is dljax with its cache over the other.
+context of 256 tokens, sampled from a single first token. Both libraries are measured
+with a KV cache and without. Without a cache every token recomputes the sequence: dljax
+the whole context, since a compiled program has fixed shapes, PyTorch the tokens so far.
+Each variant runs in its own process, in interleaved rounds, without compilation. The
+table has medians and ranges; the ratio is dljax with its cache over the other variant.
 """
 
 import dataclasses
@@ -26,9 +26,9 @@ VARIANTS = ("dljax cache", "dljax", "torch cache", "torch")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Flags."""
+    """Flags of decode_time."""
 
-    batch_size: int = flag(1, "sequences at once", low=1, formerly="batch")
+    batch_size: int = flag(1, "sequences sampled in parallel", low=1, formerly="batch")
     threads: int = flag(2, "threads of either library", low=1)
     rounds: int = flag(5, "interleaved rounds", low=3)
     worker: str = flag("", "internal: this process measures one variant")
@@ -94,7 +94,7 @@ def torch_decoder(batch_size, threads, *, cache):
 
 
 def work(variant: str, config: Config) -> None:
-    """A worker: fills the context once as a warm-up, then once a round."""
+    """Runs a worker: fills the context once to warm up, then once per round."""
     cache = variant.endswith("cache")
     if variant.startswith("dljax"):
         decode = dljax_decoder(config.batch_size, cache=cache)
@@ -112,7 +112,7 @@ def work(variant: str, config: Config) -> None:
 
 
 def main(arguments) -> int:
-    """Prints a table; exit code 0."""
+    """Prints a table per batch size; returns the exit code."""
     request = configs.parse(Config, arguments, factors={"batch_size": (1, 16)})
     config = request.config
     if config.worker:
@@ -121,12 +121,12 @@ def main(arguments) -> int:
     workers.limit_cores(config.threads)
     for batch_size in request.factors["batch_size"]:
         rates = workers.run_interleaved(
-            "experiments.bench.decode_time",
+            workers.module_name(__spec__),
             [f"{batch_size}/{variant}" for variant in VARIANTS],
             (f"--threads={config.threads}", f"--batch_size={batch_size}"),
             config.rounds,
         )
-        print(f"{batch_size} at once: tokens a second, median (range); ratio")
+        print(f"batch size {batch_size}: tokens per second, median (range); ratio")
         print(
             workers.format_table(rates, speedup=lambda first, other: first / other),
             flush=True,

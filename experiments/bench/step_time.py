@@ -1,13 +1,13 @@
-"""How long is a train step, beside PyTorch?
+"""How long does a training step take, compared with PyTorch?
 
     python -m experiments.bench.step_time [--threads=2] [--rounds=9] [--case=mlp,lenet]
 
-One process a variant, all on the same cores, in interleaved rounds, after warm-up and
-compilation; medians and ranges. Both libraries gather a batch from uint8 images, or
-int32 tokens, in memory, and run forward, backward and Adam. dljax runs its real
-program, with the metrics and the check for finite numbers that every run has.
-Generative nets are compared with eager PyTorch only. The ratio is PyTorch over dljax:
-above 1 dljax is faster.
+Each variant runs in its own process, all on the same cores, in interleaved rounds,
+after warm-up and compilation. Both libraries gather a batch from uint8 images or int32
+tokens in memory, and run forward, backward and Adam. dljax runs the program of a real
+trial, with metrics and the check for finite losses. Generative networks are compared
+with eager PyTorch only. The table has medians and ranges; the ratio is PyTorch over
+dljax, above 1 where dljax is faster.
 """
 
 import dataclasses
@@ -25,9 +25,9 @@ from .cases import CASES
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Flags."""
+    """Flags of step_time."""
 
-    case: str = flag("mlp", "the network and the task", choices=tuple(CASES))
+    case: str = flag("mlp", "network and task", choices=tuple(CASES))
     threads: int = flag(2, "threads of either library", low=1)
     rounds: int = flag(9, "interleaved rounds", low=3)
     secs: float = flag(1.0, "length of a round in seconds", low=0.1)
@@ -35,7 +35,7 @@ class Config:
 
 
 def dljax_steps(case):
-    """steps(count) that makes `count` updates with dljax."""
+    """Returns steps(count), which makes `count` updates with dljax."""
     from dljax import backend
 
     backend.prepare()
@@ -59,9 +59,13 @@ def dljax_steps(case):
 
 
 def torch_steps(case, *, threads, channels_last, compiled):
-    """steps(count) that makes `count` updates with PyTorch.
+    """Returns steps(count), which makes `count` updates with PyTorch.
 
-    compiled: forward and backward by torch.compile.
+    Args:
+      case: the network and the size of its data.
+      threads: PyTorch's threads.
+      channels_last: the memory format of images and kernels.
+      compiled: whether torch.compile compiles forward and backward.
     """
     import torch
 
@@ -85,7 +89,7 @@ def torch_steps(case, *, threads, channels_last, compiled):
 
 
 def work(variant: str, config: Config) -> None:
-    """A worker: warms up, then measures a round for each line of standard input."""
+    """Runs a worker: warms up, then measures a round per line of standard input."""
     name, library = variant.split("/")
     if library == "dljax":
         steps = dljax_steps(CASES[name])
@@ -110,7 +114,7 @@ def work(variant: str, config: Config) -> None:
 
 
 def main(arguments) -> int:
-    """Prints a table; exit code 0."""
+    """Prints a table per case; returns the exit code."""
     request = configs.parse(Config, arguments, factors={"case": tuple(CASES)})
     config = request.config
     if config.worker:
@@ -123,15 +127,15 @@ def main(arguments) -> int:
         libraries = ["dljax", "torch"]
         if convolutional and not case.generative:
             libraries.append("torch channels last")
-        if shutil.which("g++") and not case.generative:  # torch.compile's, on CPU
+        if shutil.which("g++") and not case.generative:  # torch.compile needs g++
             libraries.append("torch compiled")
         times = workers.run_interleaved(
-            "experiments.bench.step_time",
+            workers.module_name(__spec__),
             [f"{name}/{library}" for library in libraries],
             (f"--threads={config.threads}", f"--secs={config.secs}"),
             config.rounds,
         )
-        print(f"{name}, batch {case.batch_size}: ms a step, median (range); ratio")
+        print(f"{name}, batch {case.batch_size}: ms per step, median (range); ratio")
         table = workers.format_table(times, speedup=lambda first, other: other / first)
         print(table, flush=True)
     return 0

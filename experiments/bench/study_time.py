@@ -1,13 +1,13 @@
-"""How long does a whole study of 8 seeds take, beside PyTorch?
+"""How long does a study of 8 seeds take, compared with PyTorch?
 
     python -m experiments.bench.study_time [--network=cnn] [--seeds=8] [--rounds=3]
 
-The CNN of `experiments.cnn_vs_mlp` on the digits, or the LSTM of `row_mnist` that reads
-them pixel by pixel, 64 steps: all seeds, every update and every evaluation. dljax
-trains all seeds in one program, spread over the cores; compilation and the final save
-are reported separately. PyTorch (eager, fused Adam, denormals flushed) trains one seed
-after another on two threads, or two processes at a time on one thread each; the better
-of the two counts. Rounds are interleaved; medians.
+The study trains the CNN of `cnn_vs_mlp` on the digits, or the LSTM of `row_mnist` on
+their pixels, one by one (64 steps): all seeds, every update and every evaluation. dljax
+trains all seeds in one program, spread over the cores; compilation and the last
+checkpoint are reported separately. PyTorch (eager, fused Adam, denormals flushed)
+trains one seed after another on two threads, or in two processes on one thread each;
+the faster of the two counts. Rounds are interleaved; the table has medians and ranges.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ EVALUATIONS = 20
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Flags."""
+    """Flags of study_time."""
 
     network: str = flag("cnn", "network", choices=("cnn", "lstm"), formerly="net")
     seeds: int = flag(8, "number of seeds", low=2)
@@ -39,10 +39,10 @@ class Config:
 
 
 def study(net: str, seeds: int):
-    """The experiment and its config, without dropout and translated images.
+    """The experiment and its config, without dropout and without a canvas.
 
-    dljax also has the experiment's learning rate schedule or gradient clipping, which
-    PyTorch's side leaves out.
+    dljax also applies the experiment's learning rate schedule or gradient clipping;
+    PyTorch does not.
     """
     if net == "cnn":
         return cnn_vs_mlp, cnn_vs_mlp.Config(seeds=seeds, dropout=0.0, canvas=0)
@@ -50,7 +50,7 @@ def study(net: str, seeds: int):
 
 
 def dljax_worker(net: str, seeds: int) -> None:
-    """Trains the study for each line of standard input."""
+    """Trains the study once per line of standard input."""
     from dljax import backend
 
     backend.prepare()
@@ -101,7 +101,7 @@ def dljax_worker(net: str, seeds: int) -> None:
 
 
 def torch_worker(subset: str, net: str, seeds: int) -> None:
-    """Trains a subset of the seeds ("all", "even", "odd") for each line of input."""
+    """Trains the "all", "even" or "odd" seeds once per line of standard input."""
     from dljax.datasets.loading import load
     from dljax.datasets.location import find
     from dljax.datasets.splits import split_by_seed
@@ -139,7 +139,7 @@ def torch_worker(subset: str, net: str, seeds: int) -> None:
 
 
 def main(arguments) -> int:
-    """Prints the table; exit code 0."""
+    """Prints the table; returns the exit code."""
     config = configs.parse(Config, arguments, factors={}).config
     if config.worker == "dljax":
         dljax_worker(config.network, config.seeds)
@@ -148,7 +148,7 @@ def main(arguments) -> int:
         torch_worker(config.worker, config.network, config.seeds)
         return 0
     workers.limit_cores(2)
-    module = "experiments.bench.study_time"
+    module = workers.module_name(__spec__)
     flags = f"--network={config.network}", f"--seeds={config.seeds}"
     processes = {
         v: workers.start(module, f"--worker={v}", *flags)
@@ -178,11 +178,11 @@ def main(arguments) -> int:
             f"  {name:<37} {median(rounds):6.2f}  ({min(secs):.2f} to {max(secs):.2f})"
         )
     ratio = min(median(sequential), median(parallel)) / median(dljax)
-    print(f"  ratio {ratio:.1f} of the better torch over dljax")
+    print(f"  ratio of the faster torch variant to dljax: {ratio:.1f}")
     first = dljax[0]
     print(
-        f"  dljax apart: compile {first['compile']:.1f} s (first round), "
-        f"save {median(dljax, 'save'):.2f} s"
+        f"  dljax, not included: compilation {first['compile']:.1f} s (first round), "
+        f"checkpoint {median(dljax, 'save'):.2f} s"
     )
     print(
         f"  mean test accuracy: dljax {median(dljax, 'accuracy'):.4f}, "

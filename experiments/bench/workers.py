@@ -1,13 +1,20 @@
-"""Worker processes that measure one variant each, a round on request."""
+"""Worker processes, each of which measures one variant, one round per request."""
 
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
 from typing import Any
 
 import numpy as np
+
+
+def module_name(spec: ModuleSpec | None) -> str:
+    """The name by which `python -m` runs a script again, from its `__spec__`."""
+    assert spec is not None, "run the script with python -m"
+    return spec.name
 
 
 def start(module: str, *flags: str) -> subprocess.Popen:
@@ -20,12 +27,12 @@ def start(module: str, *flags: str) -> subprocess.Popen:
     )
     assert process.stdout is not None
     if process.stdout.readline() != "ready\n":
-        sys.exit(f"{module} {' '.join(flags)}: did not start; its error is above")
+        sys.exit(f"{module} {' '.join(flags)}: did not start; see its error above")
     return process
 
 
 def measure(*processes: subprocess.Popen) -> list[dict[str, Any]]:
-    """Runs one round of these workers concurrently; returns their measurements."""
+    """Runs one round of these workers in parallel; returns their measurements."""
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -38,7 +45,7 @@ def measure(*processes: subprocess.Popen) -> list[dict[str, Any]]:
 
 
 def limit_cores(cores: int) -> None:
-    """Restricts workers that are started from now on to this many cores."""
+    """Restricts this process and workers started later to this number of cores."""
     if hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
@@ -46,7 +53,17 @@ def limit_cores(cores: int) -> None:
 def run_interleaved(
     module: str, variants: Sequence[str], flags: Sequence[str], rounds: int
 ) -> dict[str, list[float]]:
-    """Measures one process a variant, round by round: {variant: one number a round}."""
+    """Measures variants in interleaved rounds.
+
+    Args:
+      module: the name of the script that each worker runs.
+      variants: one worker each, by --worker.
+      flags: other flags of the workers.
+      rounds: measurements per variant.
+
+    Returns:
+      {variant: one number per round}.
+    """
     processes = {v: start(module, f"--worker={v}", *flags) for v in variants}
     values: dict[str, list[float]] = {variant: [] for variant in variants}
     for _ in range(rounds):
@@ -60,7 +77,12 @@ def run_interleaved(
 def format_table(
     measurements: dict[str, list[float]], *, speedup: Callable[[Any, Any], Any]
 ) -> str:
-    """Medians and ranges, and speedup(first, other) for each but the first variant."""
+    """Formats medians and ranges, one line per variant.
+
+    Args:
+      measurements: {variant: one number per round}.
+      speedup: (first variant's number, another's) -> the ratio in the other's line.
+    """
     lines = []
     first, *_ = measurements.values()
     for variant, values in measurements.items():
@@ -75,7 +97,7 @@ def format_table(
 
 
 def serve(measure: Callable[[], dict[str, Any]]) -> None:
-    """A worker's loop: reports that it is ready, then measures once a line of input."""
+    """Runs a worker: prints "ready", then a measurement per line of standard input."""
     print("ready", flush=True)
     for _ in sys.stdin:
         print(json.dumps(measure()), flush=True)
