@@ -120,7 +120,7 @@ def sample_evaluator(source):
     import numpy as np
 
     from dljax.errors import UserError
-    from dljax.metrics.harmony import Chain, distance
+    from dljax.metrics.harmony import MarkovChain, distance
     from dljax.types import SampleEvaluator
 
     frames = source.details.frames
@@ -132,7 +132,7 @@ def sample_evaluator(source):
             f"--dataset={source.name}: has {len(train)} training pieces, fewer than "
             f"its {test_size} test pieces; give a data set with more",
         )
-    chain = Chain(train)
+    chain = MarkovChain(train)
 
     def score(sample, seed):
         del seed

@@ -9,7 +9,7 @@ from dljax.config import RunConfig
 from dljax.datasets.loading import load
 from dljax.datasets.location import find
 from dljax.datasets.piano_roll import KEYS, LOWEST
-from dljax.metrics.harmony import LAGS, Chain, distance, histograms
+from dljax.metrics.harmony import LAGS, MarkovChain, distance, histograms
 from dljax.reporting import audio_files
 from dljax.sources import loading
 from dljax.sources.piano_rolls import chords, next_frames
@@ -44,7 +44,7 @@ def test_distance_is_invariant_to_transposition():
 def test_markov_chain_uses_observed_transitions_only():
     rng = np.random.default_rng(0)
     training = [rng.random((30, KEYS)) < 0.02 for _ in range(3)]
-    generated = Chain(training).draw(training[0][0], 50, rng)
+    generated = MarkovChain(training).draw(training[0][0], 50, rng)
     changes = {
         (a.tobytes(), b.tobytes())
         for r in training

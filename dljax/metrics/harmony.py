@@ -46,7 +46,7 @@ def distance(a: Rolls, b: Rolls) -> float:
     return float(np.mean([np.abs(x - y).sum() / 2 for x, y in pairs]))
 
 
-class Chain:
+class MarkovChain:
     """A first-order Markov chain of whole frames, fitted to pieces.
 
     A baseline of generated music: all its chords and transitions occur in `rolls`.

@@ -64,18 +64,18 @@ def lm_windows(
         texts["test"] = texts["valid"] + texts["test"]
     vocabulary = fit_vocabulary(tokenizer, [texts["train"]], vocab_size=vocab_size)
     tokens = {k: np.array(vocabulary.encode(text)) for k, text in texts.items()}
-    for part, numbers in tokens.items():
-        if len(numbers) < 2 * context + 1:
+    for part, ids in tokens.items():
+        if len(ids) < 2 * context + 1:
             raise UserError(
                 "too-few-examples",
-                f"--dataset={dataset.name}: the {part} split has {len(numbers)} "
+                f"--dataset={dataset.name}: the {part} split has {len(ids)} "
                 f"tokens, fewer than two windows of {context}; give a longer text",
             )
     all_tokens = np.concatenate(list(tokens.values())).astype(np.int32)
-    part_ends = np.cumsum([len(numbers) for numbers in tokens.values()])
+    part_ends = np.cumsum([len(ids) for ids in tokens.values()])
     rows = {
-        part: np.arange(end - len(numbers), end - 1, context)
-        for (part, numbers), end in zip(tokens.items(), part_ends, strict=True)
+        part: np.arange(end - len(ids), end - 1, context)
+        for (part, ids), end in zip(tokens.items(), part_ends, strict=True)
     }
     # An offset moves windows by up to context - 1 tokens: the last one has no room.
     rows["train"] = rows["train"][: (len(tokens["train"]) - 1) // context - 1]
@@ -125,8 +125,8 @@ def _prompt_encoder(
     vocabulary: Vocabulary, tokenizer: str
 ) -> Callable[[Sequence[str]], dict[str, Any]]:
     def encode_prompts(prompts: Sequence[str]) -> dict[str, Any]:
-        numbers = [vocabulary.encode(text or "\n") for text in prompts]
-        if not all(numbers):
+        ids = [vocabulary.encode(text or "\n") for text in prompts]
+        if not all(ids):
             raise UserError(
                 "empty-prompt", "--prompt: has no token; give at least one word"
             )
@@ -138,7 +138,7 @@ def _prompt_encoder(
                     f"--prompt: {token} is not in the vocabulary of the training text; "
                     "give a prompt without it",
                 )
-        return {"x": np.array(numbers)}
+        return {"x": np.array(ids)}
 
     return encode_prompts
 
@@ -147,7 +147,7 @@ def _renderer(
     vocabulary: Vocabulary, all_tokens: np.ndarray, context: int
 ) -> Callable[..., Renderings]:
     def decode(title: str, role: Role, sequences: Iterable[Any]) -> Texts:
-        texts = tuple(vocabulary.decode(numbers) for numbers in sequences)
+        texts = tuple(vocabulary.decode(ids) for ids in sequences)
         return Texts(title=title, role=role, texts=texts)
 
     def render(samples: Mapping[str, Any]) -> Renderings:

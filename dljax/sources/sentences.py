@@ -86,7 +86,7 @@ def labelled_sentences(
         )
         for fold in range(folds)
     ]
-    tokens = [[fitted.encode(text) for text in texts] for fitted in vocabularies]
+    tokens = [[v.encode(text) for text in texts] for v in vocabularies]
     max_tokens = max(1, *(len(sentence) for fold in tokens for sentence in fold))
     max_len = min(max_len or max_tokens, max_tokens)
     if shuffled:
@@ -117,7 +117,7 @@ def labelled_sentences(
         classes=dataset.classes,
         test_train_ratio=len(parts["test"]) / len(parts["train"]) if folds > 1 else 0.0,
         render=_renderer(texts, vocabularies, dataset.classes),
-        details=SentenceDetails(max(fitted.size for fitted in vocabularies)),
+        details=SentenceDetails(max(v.size for v in vocabularies)),
     )
 
 
@@ -145,7 +145,7 @@ def _renderer(
 
     def render(samples: Mapping[str, Any]) -> Renderings:
         rows = samples["row"]
-        numbers = zip(rows, samples["x"], strict=True)
+        examples = zip(rows, samples["x"], strict=True)
         return (
             Texts(
                 title="sentence", role="real", texts=tuple(texts[i % n] for i in rows)
@@ -161,7 +161,7 @@ def _renderer(
                 texts=class_names(samples["prediction"], classes),
             ),
             InputTokens(
-                tokens=tuple(token_texts(vocabularies[i // n], x) for i, x in numbers)
+                tokens=tuple(token_texts(vocabularies[i // n], x) for i, x in examples)
             ),
         )
 

@@ -1,4 +1,7 @@
-"""Transforms (source, ...) -> source; each one changes the fingerprint."""
+"""Transforms of sources: (source, ...) -> source.
+
+A transform that changes data changes the fingerprint.
+"""
 
 from typing import Any
 

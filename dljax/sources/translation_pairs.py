@@ -100,7 +100,7 @@ def translation_pairs(
         side: [text.decode() for text in dataset.arrays[side]]
         for side in ("source", "target")
     }
-    fitted = {
+    vocabularies = {
         side: fit_vocabulary(
             tokenizer,
             [sentences[i] for i in train],
@@ -109,7 +109,7 @@ def translation_pairs(
         )
         for side, sentences in texts.items()
     }
-    tokens = {k: [fitted[k].encode(text) for text in v] for k, v in texts.items()}
+    tokens = {k: [vocabularies[k].encode(text) for text in v] for k, v in texts.items()}
     if blank:
         tokens["source"] = [[UNKNOWN]] * len(tokens["source"])
     max_tokens = max(len(sentence) for side in tokens.values() for sentence in side)
@@ -121,16 +121,18 @@ def translation_pairs(
             raise UserError(
                 "empty-prompt", "--prompt: is empty; give a sentence to translate"
             )
-        x = pad_tokens([fitted["source"].encode(text) for text in prompts], max_len)
+        x = pad_tokens(
+            [vocabularies["source"].encode(text) for text in prompts], max_len
+        )
         mask = (x != PAD).astype(np.float32)
         begin = np.full((len(x), 1), BEGIN, np.int32)
         return {"x": x, "mask": mask, "decoder_inputs": begin}
 
     details = TranslationDetails(
-        fitted["source"],
-        fitted["target"],
+        vocabularies["source"],
+        vocabularies["target"],
         lowercase=tokenizer == "word",
-        translate=_translator(texts["source"], texts["target"], fitted["target"]),
+        translate=_translator(texts["source"], texts["target"], vocabularies["target"]),
     )
     fingerprint = f"{dataset.fingerprint}-{tokenizer}{min_count}.{vocab_size}.{max_len}"
     return Source(
@@ -171,7 +173,7 @@ def _translator(
         return Translations(
             tuple(sources[i] for i in rows),
             tuple(references[i] for i in rows),
-            tuple(target.decode(numbers) for numbers in samples["prediction"]),
+            tuple(target.decode(ids) for ids in samples["prediction"]),
         )
 
     return translate
@@ -182,8 +184,8 @@ def _renderer(details: TranslationDetails) -> Callable[..., Renderings]:
 
     def render(samples: Mapping[str, Any]) -> Renderings:
         """Renders translations, source tokens, and the attention between them."""
-        numbers = samples["prediction"]
-        decoded = tuple(target.decode(i) for i in numbers)
+        ids = samples["prediction"]
+        decoded = tuple(target.decode(i) for i in ids)
         generated = Texts(title="translation", role="generated", texts=decoded)
         if "row" not in samples:  # samples of prompts
             return (generated,)
@@ -199,7 +201,7 @@ def _renderer(details: TranslationDetails) -> Callable[..., Renderings]:
             return records
         alignment = TokenAlignment(
             source_tokens=tokens,
-            target_tokens=tuple(token_texts(target, i) for i in numbers),
+            target_tokens=tuple(token_texts(target, i) for i in ids),
             weights=samples["attention"],
         )
         return (*records, alignment)

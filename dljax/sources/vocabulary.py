@@ -1,4 +1,4 @@
-"""Vocabularies of words, characters or byte pairs: text as indices of tokens."""
+"""Vocabularies of words, characters or byte pairs: text as token ids."""
 
 import collections
 import re
@@ -20,8 +20,8 @@ class Vocabulary(NamedTuple):
 
     Attributes:
       size: the number of tokens, special tokens included.
-      encode: text -> indices of its tokens.
-      decode: indices -> text, up to the first END and without special tokens.
+      encode: text -> ids of its tokens.
+      decode: ids -> text, up to the first END and without special tokens.
     """
 
     size: int
@@ -57,22 +57,22 @@ def fit_vocabulary(
     counts = collections.Counter(token for text in texts for token in tokenize(text))
     frequent = sorted((-n, token) for token, n in counts.items() if n >= min_count)
     tokens = [*SPECIAL, *(token for _, token in frequent)]
-    number_of = {token: i for i, token in enumerate(tokens)}
+    id_of = {token: i for i, token in enumerate(tokens)}
 
     def encode(text):
-        return [number_of.get(token, UNKNOWN) for token in tokenize(text)]
+        return [id_of.get(token, UNKNOWN) for token in tokenize(text)]
 
-    def decode(numbers):
-        return separator.join(tokens[i] for i in _before_end(numbers))
+    def decode(ids):
+        return separator.join(tokens[i] for i in _before_end(ids))
 
     return Vocabulary(len(tokens), encode, decode)
 
 
-def _before_end(numbers: Iterable[int]) -> list[int]:
-    """The indices up to the first END, without special tokens."""
-    numbers = [int(i) for i in numbers]
-    end = numbers.index(END) if END in numbers else len(numbers)
-    return [i for i in numbers[:end] if i >= len(SPECIAL)]
+def _before_end(ids: Iterable[int]) -> list[int]:
+    """The ids before the first END, without special tokens."""
+    ids = [int(i) for i in ids]
+    end = ids.index(END) if END in ids else len(ids)
+    return [i for i in ids[:end] if i >= len(SPECIAL)]
 
 
 def _fit_byte_pairs(texts: Sequence[str], vocab_size: int) -> Vocabulary:
@@ -87,18 +87,18 @@ def _fit_byte_pairs(texts: Sequence[str], vocab_size: int) -> Vocabulary:
     return Vocabulary(
         bpe.get_vocab_size(),
         lambda text: bpe.encode(text).ids,
-        lambda numbers: bpe.decode(_before_end(numbers)),
+        lambda ids: bpe.decode(_before_end(ids)),
     )
 
 
 def pad_tokens(sequences: Sequence[Sequence[int]], max_len: int) -> np.ndarray:
-    """Pads n sequences with PAD, and cuts longer ones: int32 (n, max_len)."""
+    """Pads n sequences of ids with PAD, or cuts them, to int32 (n, max_len)."""
     rows = np.full((len(sequences), max_len), PAD, np.int32)
     for row, tokens in zip(rows, sequences, strict=True):
         row[: min(len(tokens), max_len)] = tokens[:max_len]
     return rows
 
 
-def token_texts(vocabulary: Vocabulary, numbers: Iterable[int]) -> tuple[str, ...]:
+def token_texts(vocabulary: Vocabulary, ids: Iterable[int]) -> tuple[str, ...]:
     """The text of each token: "" for padding, "?" for UNKNOWN."""
-    return tuple("?" if i == UNKNOWN else vocabulary.decode([i]) for i in numbers)
+    return tuple("?" if i == UNKNOWN else vocabulary.decode([i]) for i in ids)
