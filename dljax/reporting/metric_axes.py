@@ -33,6 +33,9 @@ def _share(label: str) -> MetricAxis:
 
 
 ACCURACY = _share("Test accuracy")
+DELETION = MetricAxis(
+    "Area under the label's probability, pixels deleted or inserted", "area"
+)
 # By the longest prefix of a metric's name that is here.
 AXES = {
     "accuracy": ACCURACY,
@@ -65,12 +68,14 @@ AXES = {
     "integrated_shuffled": MetricAxis(
         "Rank correlation after shuffling the weights", "rank correlation"
     ),
-    "integrated": MetricAxis("Output after deleting or inserting pixels", "output"),
-    "random": MetricAxis("Output after deleting or inserting pixels", "output"),
+    "integrated": DELETION,
+    "random": DELETION,
     "drawn": MetricAxis("Gradient relative to the last step (log10)", "log10"),
     "trained": MetricAxis("Gradient relative to the last step (log10)", "log10"),
     "log2_step_us": MetricAxis("Train step (µs)", "times the time", log2=True),
-    "log2_secs": MetricAxis("Training time (s)", "times the time", log2=True),
+    "log2_secs": MetricAxis(
+        "Time to the target accuracy (s)", "times the time", log2=True
+    ),
     "log2_flop": MetricAxis(
         "Operations per train step", "times the operations", log2=True
     ),

@@ -79,6 +79,8 @@ def draw_profiles(
             _draw_line(axes, points, axis, *styles[row.variant])
         axes.set_xlabel(profile.x, fontsize=8, color=theme.muted, labelpad=3)
         axes.set_xticks(_apart(sorted(profile.points.values())))
+        if len({p.y for p in profiles}) > 1:
+            axes.set_title(profile.y, fontsize=8, color=theme.ink, pad=4)
         if i % columns:
             axes.tick_params(labelleft=False)
         else:
