@@ -159,6 +159,7 @@ def test_help_begins_with_the_docstring_and_own_flags(name, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == module.__doc__.splitlines()[0]
     assert all(len(line) <= HELP_WIDTH for line in lines)
+    assert len(lines) <= 90  # two screens
     flags = re.findall(r"^  --(\w+)", "\n".join(lines), re.M)
     own = {f.name for f in dataclasses.fields(module.Config)} - COMMON_FIELDS.keys()
     assert set(flags[: len(own)]) == own
