@@ -37,6 +37,9 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
+    """Returns the output of a git command in the checkout of dljax, if it is one."""
+    if not (ROOT / "pyproject.toml").is_file():  # installed, in whatever repository
+        return None
     try:
         done = subprocess.run(
             ["git", "-C", str(ROOT), *arguments],
@@ -157,8 +160,13 @@ def starts(
 
 
 def _code(config: type) -> str:
-    """Returns a hash of dljax's files and of the experiment's file."""
-    files = sorted(pathlib.Path(__file__).parents[1].rglob("*.py"))
+    """Returns a hash of dljax's files and of the experiment's file.
+
+    The other experiments are left out, which an installed dljax contains.
+    """
+    package = pathlib.Path(__file__).parents[1]
+    paths = sorted(package.rglob("*.py"))
+    files = [p for p in paths if p.relative_to(package).parts[0] != "experiments"]
     digest = hashlib.sha256()
     for path in (*files, inspect.getsourcefile(config)):
         if path is not None:
