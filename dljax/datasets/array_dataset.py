@@ -10,18 +10,21 @@ import numpy as np
 class ArrayDataset(NamedTuple):
     """A data set in memory: arrays with one row per example.
 
+    The kinds of data and their arrays:
+
+    - images: `image`, uint8 (n, height, width, channels), and `label`, int32 (n,).
+    - video: `image`, the frames in order; no labels.
+    - sound: `image`, mel spectrograms (see `spectrogram`), `label`, and `voice`, int32
+      (n,), the speaker or instrument.
+    - labelled text: `text`, UTF-8 bytes (n,), and `label`.
+    - translations: `source` and `target`, UTF-8 bytes (n,).
+    - running text: `text`, UTF-8 bytes (n,), one row per split.
+    - music: `roll`, uint8 (n, steps, 88), and `length`, int32 (n,), in steps.
+
     Attributes:
       name: the data set's name.
       version: the data set's version.
-      arrays: {name: array (n, ...)}, depending on the kind of data:
-        images: "image", uint8 (n, height, width, channels), and "label", int32 (n,).
-        video: "image", the frames in order; no labels.
-        sound: "image", mel spectrograms (see `spectrogram`), "label", and "voice",
-          int32 (n,), the speaker or instrument.
-        labelled text: "text", UTF-8 bytes (n,), and "label".
-        translations: "source" and "target", UTF-8 bytes (n,).
-        running text: "text", UTF-8 bytes (n,), one row per split.
-        music: "roll", uint8 (n, steps, 88), and "length", int32 (n,), in steps.
+      arrays: {name: array (n, ...)}; the names depend on the kind of data.
       parts: {"train" | "valid" | "test": int array of rows}, the published splits.
         Without "test", `splits.split_by_seed` forms folds; without "valid", it takes
         the validation rows from "train".

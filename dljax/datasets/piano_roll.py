@@ -76,7 +76,8 @@ def pad_rolls(rolls: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Pads n rolls (steps, 88) with zeros to the longest.
 
     Returns:
-      {"roll": uint8 (n, max_len, 88), 0 or 1; "length": int32 (n,), in steps}.
+      `{"roll": uint8 (n, max_len, 88), "length": int32 (n,)}`, with rolls of 0 and 1,
+      and lengths in steps.
     """
     length = np.array([len(roll) for roll in rolls], np.int32)
     arrays = np.zeros((len(rolls), length.max(), KEYS), np.uint8)

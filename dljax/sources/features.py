@@ -72,7 +72,7 @@ def with_features(source: Source, name: str) -> Source:
       name: a key of `FEATURES`.
 
     Returns:
-      a source with batches {"image": float32 (b, k), "label": int32 (b,)}.
+      a source whose batches have `image`, float32 (b, k), and `label`, int32 (b,).
 
     Raises:
       KeyError: `name` is not in `FEATURES`.

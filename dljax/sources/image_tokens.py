@@ -51,12 +51,13 @@ def image_tokens(
       class_conditional: whether each class has its own begin token.
 
     Returns:
-      a source with `TokenDetails`, and batches
-        y: int32 (b, length), the quantised pixels.
-        x: int32 (b, length), a begin token followed by y without its last token.
-        begin: int32 (b, 1), the begin token.
-        half: int32 (b, 1 + length // 2), the beginning of x: a prompt.
-        label: int32 (b,).
+      a source with `TokenDetails`, whose batches have
+
+      - `y`: int32 (b, length), the quantised pixels.
+      - `x`: int32 (b, length), a begin token followed by y without its last token.
+      - `begin`: int32 (b, 1), the begin token.
+      - `half`: int32 (b, 1 + length // 2), the beginning of x: a prompt.
+      - `label`: int32 (b,).
 
     Raises:
       UserError: the images have no labels, or more than one channel.

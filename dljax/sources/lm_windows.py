@@ -49,11 +49,12 @@ def lm_windows(
         as in published results on the last tenth of a text.
 
     Returns:
-      a source with `WindowDetails`, and batches
-        x: int32 (b, context).
-        y: int32 (b, context), the next token of each token in x.
-        y_mask: float32 (b, context), 0 behind the end of the split.
-        row: int32 (b,), the index of the window's first token.
+      a source with `WindowDetails`, whose batches have
+
+      - `x`: int32 (b, context).
+      - `y`: int32 (b, context), the next token of each token in x.
+      - `y_mask`: float32 (b, context), 0 behind the end of the split.
+      - `row`: int32 (b,), the index of the window's first token.
 
     Raises:
       UserError: the data set has no running text; a split is shorter than two windows;

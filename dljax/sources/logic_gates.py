@@ -26,8 +26,8 @@ def digit_pairs(
       seed: of the choice of pairs; the pairs are the same for all seeds of a study.
 
     Returns:
-      a source with batches {"image": float32 (b, h, 2 w, c) in [0, 1], "label": int32
-      (b,)}.
+      a source whose batches have `image`, float32 (b, h, 2 w, c) in [0, 1], and
+      `label`, int32 (b,).
 
     Raises:
       KeyError: `gate` is not in `GATES`.

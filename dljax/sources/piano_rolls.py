@@ -34,12 +34,13 @@ def chords(source: Source, *, max_len: int = 0) -> Source:
       max_len: the number of steps of a piece after its first frame, at most; 0: all.
 
     Returns:
-      a source with `ChordDetails`, and batches
-        x: float32 (b, 88), the first frame.
-        decoder_inputs: int32 (b, t), the chord of each step.
-        y: int32 (b, t), the next chord of each step.
-        y_mask: float32 (b, t), 0 past the end of the piece.
-        row: int32 (b,), the index of the piece.
+      a source with `ChordDetails`, whose batches have
+
+      - `x`: float32 (b, 88), the first frame.
+      - `decoder_inputs`: int32 (b, t), the chord of each step.
+      - `y`: int32 (b, t), the next chord of each step.
+      - `y_mask`: float32 (b, t), 0 past the end of the piece.
+      - `row`: int32 (b,), the index of the piece.
 
     Raises:
       UserError: the source has no piano rolls.
@@ -100,8 +101,11 @@ def next_frames(dataset: ArrayDataset) -> Source:
       dataset: music (see `ArrayDataset`).
 
     Returns:
-      a source with float32 batches {"x": (b, t, 88), "y": (b, t, 88), "mask": (b, t)}:
-      y is x one step later; the mask is 0 past the end of a piece.
+      a source whose batches have, in float32,
+
+      - `x`: (b, t, 88), the frames.
+      - `y`: (b, t, 88), the frames one step later.
+      - `mask`: (b, t), 0 past the end of the piece.
     """
 
     def gather(arrays, rows):

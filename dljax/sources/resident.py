@@ -33,8 +33,8 @@ def resident(dataset: ArrayDataset) -> Source:
         `dataset.max_value`; nothing is fitted to the data.
 
     Returns:
-      a source with batches {"image": float32 (b, h, w, c) in [0, 1], "label": int32
-      (b,)}.
+      a source whose batches have `image`, float32 (b, h, w, c) in [0, 1], and `label`,
+      int32 (b,).
     """
 
     def gather(arrays, rows):

@@ -58,12 +58,13 @@ def labelled_sentences(
       shuffled: ablation: the tokens of each sentence are in a fixed random order.
 
     Returns:
-      a source with `SentenceDetails`, and batches
-        x: int32 (b, t).
-        mask: float32 (b, t), 0 at padding.
-        label: int32 (b,).
-        row: int32 (b,). With n texts, row fold * n + i is text i in the vocabulary of
-          that fold.
+      a source with `SentenceDetails`, whose batches have
+
+      - `x`: int32 (b, t).
+      - `mask`: float32 (b, t), 0 at padding.
+      - `label`: int32 (b,).
+      - `row`: int32 (b,). With n texts, row fold * n + i is text i in the vocabulary of
+        that fold.
 
     Raises:
       UserError: the data set has no labelled text; see also `fit_vocabulary`.

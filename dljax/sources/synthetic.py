@@ -29,9 +29,11 @@ def adding(length: int, *, train: int = 50_000, held_out: int = 1_000) -> Source
       held_out: the number of validation examples, and of test examples.
 
     Returns:
-      a source with float32 batches {"x": (b, length, 2), "y": (b, 1)}: the first
-      channel of x is uniform in [0, 1), the second is 1 at two random positions and
-      else 0.
+      a source whose batches have, in float32,
+
+      - `x`: (b, length, 2); the first channel is uniform in [0, 1), the second is 1 at
+        two random positions and else 0.
+      - `y`: (b, 1), the sum.
 
     Source: Hochreiter, Schmidhuber 1997; marks as in Bai, Kolter, Koltun 2018.
     """
@@ -57,10 +59,11 @@ def copying(length: int, *, train: int = 10_000, held_out: int = 1_000) -> Sourc
       held_out: the number of validation examples, and of test examples.
 
     Returns:
-      a source with batches of shape (b, length + 20)
-        x: int32; ten symbols, length - 1 blanks, and 11 times the signal to repeat.
-        y: int32; length + 10 blanks, then the ten symbols.
-        recall_mask: float32; 1 at the last ten steps, else 0.
+      a source whose batches have, with shape (b, length + 20),
+
+      - `x`: int32; ten symbols, length - 1 blanks, and 11 times the signal to repeat.
+      - `y`: int32; length + 10 blanks, then the ten symbols.
+      - `recall_mask`: float32; 1 at the last ten steps, else 0.
 
     Source: Hochreiter, Schmidhuber 1997; as in Bai, Kolter, Koltun 2018.
     """
@@ -94,8 +97,11 @@ def gaussian_images(
       held_out: the number of validation examples, and of test examples.
 
     Returns:
-      a source with batches {"x": float32 (b, *shape), "image": (1 + x) / 2, the same
-      scaled from [-1, 1] to [0, 1], "label": int32 (b,), all 0}.
+      a source whose batches have
+
+      - `x`: float32 (b, ...), independent Gaussians.
+      - `image`: float32 (b, ...), (1 + x) / 2: x scaled from [-1, 1] to [0, 1].
+      - `label`: int32 (b,), all 0.
     """
 
     def make(key):

@@ -29,7 +29,7 @@ def on_canvas(
       seed: of the positions, which are the same for all seeds of a study.
 
     Returns:
-      a source whose batches have images (b, size, size, c), and "place", int32 (b,):
+      a source whose batches have images (b, size, size, c), and `place`, int32 (b,),
       the index of the position, row by row.
 
     Raises:
@@ -136,12 +136,10 @@ def binarize(source: Source, binarization: str, *, seed: int = 0) -> Source:
 
     Args:
       source: images in [0, 1].
-      binarization:
-        "none": grey pixels, unchanged.
-        "threshold": 1 from 0.5 on, else 0.
+      binarization: "none": grey pixels, unchanged. "threshold": 1 from 0.5 on, else 0.
         "static": one Bernoulli sample of each grey value, of training and test images
-          alike, the same for all seeds of a study and all epochs.
-        "dynamic": unchanged here; `tasks.vae` samples the pixels at each update.
+        alike, the same for all seeds of a study and all epochs. "dynamic": unchanged
+        here; `tasks.vae` samples the pixels at each update.
       seed: of the static samples.
 
     Raises:

@@ -77,13 +77,14 @@ def translation_pairs(
       blank: ablation: every source is the same single token.
 
     Returns:
-      a source with `TranslationDetails`, and batches
-        x: int32 (b, s), the source.
-        mask: float32 (b, s), 0 at padding.
-        y: int32 (b, t), the target and END.
-        decoder_inputs: int32 (b, t), BEGIN and the target.
-        y_mask: float32 (b, t), 0 at padding.
-        row: int32 (b,), the index of the pair.
+      a source with `TranslationDetails`, whose batches have
+
+      - `x`: int32 (b, s), the source.
+      - `mask`: float32 (b, s), 0 at padding.
+      - `y`: int32 (b, t), the target and END.
+      - `decoder_inputs`: int32 (b, t), BEGIN and the target.
+      - `y_mask`: float32 (b, t), 0 at padding.
+      - `row`: int32 (b,), the index of the pair.
 
     Raises:
       UserError: the data set has no translations; see also `fit_vocabulary`.

@@ -56,8 +56,8 @@ def moving_digits(
       seed: of the motions, which are the same for all seeds of a study.
 
     Returns:
-      a source with batches {"image": float32 (b, frames, size, size, c) in [0, 1],
-      "label": int32 (b,)}.
+      a source whose batches have `image`, float32 (b, frames, size, size, c) in [0, 1],
+      and `label`, int32 (b,).
 
     Raises:
       KeyError: another label or number of directions.
@@ -158,8 +158,8 @@ def frame_stride(
       crop: the side of a crop in pixels of the video.
 
     Returns:
-      a source with batches {"image": float32 (b, frames, size, size, c) in [0, 1],
-      "label": int32 (b,), an index into `strides`}.
+      a source whose batches have `image`, float32 (b, frames, size, size, c) in [0, 1],
+      and `label`, int32 (b,), an index into `strides`.
 
     Raises:
       UserError: `size` does not divide `crop`, or the frames are smaller than `crop`.
