@@ -1,4 +1,4 @@
-"""TFDS builders of dljax's data sets; they need neither TensorFlow nor registration.
+"""TFDS builders of dljax's data sets, which work without TensorFlow.
 
 `digits` comes with scikit-learn. The files of the others are downloaded, or read from
 `--manual_dir`; either way, they are checked against the sizes and SHA-256 digests in
@@ -6,7 +6,8 @@
 extracted file after the archive's file name alone, so that a second data set with equal
 file names (Kmnist) would read the images of the first (Mnist).
 
-The builders are not registered with TFDS: a second `Mnist` breaks TFDS's own.
+The builders are not registered with TFDS: a second registered `Mnist` would break the
+data sets of TFDS that are derived from its own.
 """
 
 import contextlib

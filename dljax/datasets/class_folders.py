@@ -66,7 +66,7 @@ def find(root: pathlib.Path, kind: FileKind) -> dict[str, Classes]:
         raise UserError(
             "unknown-split-folder",
             f"--manual_dir={root}: has {', '.join(others)} beside train and test; "
-            f"remove the other folders (train has the {kind.name} for validation too)",
+            "remove the other folders (a part of train is used for validation)",
         )
     else:
         parts = {name: _classes(folders[name], kind) for name in ("train", "test")}

@@ -1,5 +1,7 @@
 """`vader`: short texts rated by twenty people (Hutto and Gilbert 2014; MIT).
 
+DIR has the files of hutto_ICWSM_2014 in github.com/cjhutto/vaderSentiment.
+
 Tweets, product reviews and paragraphs of editorials, labelled negative or positive by
 the sign of their mean rating; texts with mean 0 are dropped. The fourth published file,
 of film reviews, is not read: it shares its sentences with `rt_polarity`, and a network
