@@ -1,4 +1,4 @@
-"""Flags and fields are the same thing, and mistakes are answered at once."""
+"""Flags are fields, help is grouped, and mistakes are reported before jax loads."""
 
 import dataclasses
 import subprocess

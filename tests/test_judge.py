@@ -1,4 +1,4 @@
-"""The command that judges a folder of images."""
+"""The command that compares a folder of images with a data set."""
 
 import re
 
@@ -36,7 +36,7 @@ def test_images_are_beside_real_ones_and_noise(tmp_path, data_dir, digits, capsy
     frechet = dict(re.findall(r"^(\w+) +(-?[\d.]+) ", printed, re.M))
     names = ("generated", "real", "noise")
     generated, real, noise = (float(frechet[name]) for name in names)
-    assert 3 * real < generated  # one class of ten is not what digits are like
+    assert 3 * real < generated  # images of one class are far from those of ten
     assert 3 * real < noise
     share = re.search(r"classes of 150: .*, 1 ([\d.]+)%", printed)
     assert float(share[1]) > 90

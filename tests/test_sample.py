@@ -1,4 +1,4 @@
-"""Drawing of tokens, and the command that samples from a finished run."""
+"""Sampling of tokens, and the command that samples from a finished trial."""
 
 import jax
 import jax.numpy as jnp
