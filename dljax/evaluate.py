@@ -1,4 +1,4 @@
-"""`python -m dljax.evaluate`, the form of earlier versions, names `dljax evaluate`."""
+"""Refuses `python -m dljax.evaluate`, the form of earlier versions, and names `dljax evaluate`."""
 
 if __name__ == "__main__":
     from dljax.__main__ import refuse_old_form

@@ -1,4 +1,4 @@
-"""`python -m dljax.judge`, the form of earlier versions, names `dljax judge`."""
+"""Refuses `python -m dljax.judge`, the form of earlier versions, and names `dljax judge`."""
 
 if __name__ == "__main__":
     from dljax.__main__ import refuse_old_form
