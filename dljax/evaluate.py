@@ -1,4 +1,4 @@
-"""Refuses `python -m dljax.evaluate`, the form of earlier versions, and names `dljax evaluate`."""
+"""Refuses `python -m dljax.evaluate`; the command is `dljax evaluate`."""
 
 if __name__ == "__main__":
     from dljax.__main__ import refuse_old_form

@@ -1,4 +1,4 @@
-"""Refuses `python -m dljax.judge`, the form of earlier versions, and names `dljax judge`."""
+"""Refuses `python -m dljax.judge`; the command is `dljax judge`."""
 
 if __name__ == "__main__":
     from dljax.__main__ import refuse_old_form

@@ -1,4 +1,4 @@
-"""Refuses `python -m dljax.replay`, the form of earlier versions, and names `dljax replay`."""
+"""Refuses `python -m dljax.replay`; the command is `dljax replay`."""
 
 if __name__ == "__main__":
     from dljax.__main__ import refuse_old_form

@@ -1,4 +1,4 @@
-"""Refuses `python -m dljax.report`, the form of earlier versions, and names `dljax report`."""
+"""Refuses `python -m dljax.report`; the command is `dljax report`."""
 
 if __name__ == "__main__":
     from dljax.__main__ import refuse_old_form

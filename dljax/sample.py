@@ -1,4 +1,4 @@
-"""Refuses `python -m dljax.sample`, the form of earlier versions, and names `dljax sample`."""
+"""Refuses `python -m dljax.sample`; the command is `dljax sample`."""
 
 if __name__ == "__main__":
     from dljax.__main__ import refuse_old_form
