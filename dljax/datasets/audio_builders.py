@@ -23,8 +23,8 @@ def sound_info(builder, names, *, voices, homepage):
     """The TFDS info of examples {"sound": int16 (samples,), "label", "voice"}.
 
     Args:
-      names: of the labels.
-      voices: names of the speakers or instruments.
+      names: the names of the labels.
+      voices: the names of the speakers or instruments.
     """
     return tfds.core.DatasetInfo(
         builder=builder,

@@ -49,7 +49,7 @@ def image_info(builder, shape, *, description, names=None, homepage):
     """The TFDS info of examples {"image": uint8 `shape`, "label"}, in file order.
 
     Args:
-      names: of the labels; None: ten labels, 0 to 9.
+      names: the names of the labels; None: ten labels, 0 to 9.
     """
     label = (
         tfds.features.ClassLabel(names=names)

@@ -55,7 +55,7 @@ def open_image(file: Any, name: Any) -> Iterator[Any]:
 
     Args:
       file: a path or binary file.
-      name: of the file, for the error message.
+      name: the name of the file in the error message.
 
     Raises:
       UserError: the file cannot be opened or decoded.

@@ -60,7 +60,7 @@ def find(
     """Locates a data set on disk, or the files to prepare it from.
 
     Args:
-      name: of `REGISTRY`, or of a TFDS data set that is prepared in `data_dir`.
+      name: a key of `REGISTRY`, or a TFDS data set that is prepared in `data_dir`.
       data_dir: the root of prepared data sets; empty: `default_dir()`.
       manual_dir: the directory of original files, if any.
       download, resize: see `DatasetLocation`.

@@ -62,7 +62,7 @@ def play(font: Font, program: int, key: int, *, rate: int, seconds: float):
     """Renders one note: int16 (rate * seconds,), normalised to half of full scale.
 
     Args:
-      program: of General MIDI, 0 to 127; a key of `font.programs`.
+      program: the General MIDI program, 0 to 127; a key of `font.programs`.
       key: the MIDI key; 60 is middle C.
       rate: samples per second.
       seconds: the length, including the fade-out.

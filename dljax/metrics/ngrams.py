@@ -50,9 +50,7 @@ def markov_chain(rows: Any, count: int) -> np.ndarray:
     size = rows.max() + 1
     transitions = np.zeros((size, size))
     np.add.at(transitions, (rows[:, :-1], rows[:, 1:]), 1.0)
-    transitions[transitions.sum(1) == 0] = (
-        1.0  # tokens that occur at the ends of rows only
-    )
+    transitions[transitions.sum(1) == 0] = 1.0  # tokens only at the ends of rows
     cumulative = np.cumsum(transitions / transitions.sum(1, keepdims=True), 1)
     cumulative[:, -1] = 1.0
     rng = np.random.default_rng(0)

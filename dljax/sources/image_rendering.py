@@ -81,7 +81,7 @@ def render_images(
     """Returns a record of images (n, h, w, c) in [0, 1]; for spectrograms, sounds too.
 
     Args:
-      title: of the images in the report.
+      title: the title of the images in the report.
       target_classes: the class that each image was generated for, if any.
     """
     images = Images(

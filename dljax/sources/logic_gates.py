@@ -23,7 +23,7 @@ def digit_pairs(
         image is in two splits of a seed.
       gate: a key of `GATES`.
       pairs_per_row: the number of pairs per row of the truth table and fold.
-      seed: of the choice of pairs; the pairs are the same for all seeds of a study.
+      seed: selects the pairs, which are the same for all seeds of a study.
 
     Returns:
       a source whose batches have `image`, float32 (b, h, 2 w, c) in [0, 1], and

@@ -24,7 +24,7 @@ def adding(length: int, *, train: int = 50_000, held_out: int = 1_000) -> Source
     The constant prediction 1 has a mean squared error of 1/6.
 
     Args:
-      length: of the sequences.
+      length: the length of the sequences.
       train: the number of training examples.
       held_out: the number of validation examples, and of test examples.
 
@@ -91,8 +91,8 @@ def gaussian_images(
     """Returns a source of images whose pixels are independent Gaussians.
 
     Args:
-      shape: of an image.
-      mean, deviation: of each number in "x".
+      shape: the shape of an image.
+      mean, deviation: the mean and standard deviation of each number in `x`.
       train: the number of training examples.
       held_out: the number of validation examples, and of test examples.
 

@@ -26,7 +26,7 @@ def on_canvas(
       source: images (h, w, c).
       size: the side of the square in pixels.
       centred: whether all images are placed in the centre.
-      seed: of the positions, which are the same for all seeds of a study.
+      seed: selects the positions, which are the same for all seeds of a study.
 
     Returns:
       a source whose batches have images (b, size, size, c), and `place`, int32 (b,),
@@ -89,7 +89,7 @@ def shuffle_pixels(source: Source, *, seed: int = 0) -> Source:
 
     Args:
       source: images (h, w, c).
-      seed: of the permutation, which is the same for all seeds of a study.
+      seed: selects the permutation, which is the same for all seeds of a study.
     """
     n, height, width, channels = source.arrays["image"].shape
     permutation = np.random.default_rng(seed).permutation(height * width)
@@ -140,7 +140,7 @@ def binarize(source: Source, binarization: str, *, seed: int = 0) -> Source:
         "static": one Bernoulli sample of each grey value, of training and test images
         alike, the same for all seeds of a study and all epochs. "dynamic": unchanged
         here; `tasks.vae` samples the pixels at each update.
-      seed: of the static samples.
+      seed: selects the static samples.
 
     Raises:
       UserError: the source has no images.

@@ -53,7 +53,7 @@ def moving_digits(
       directions: 2 (east, west), 4 (also north, south) or 8.
       frames: the number of frames of a clip.
       size: the side of a frame in pixels.
-      seed: of the motions, which are the same for all seeds of a study.
+      seed: selects the motions, which are the same for all seeds of a study.
 
     Returns:
       a source whose batches have `image`, float32 (b, frames, size, size, c) in [0, 1],
