@@ -3,7 +3,7 @@
 # make test-all  the long ones too
 # make docs      the documentation as HTML: docs/_build/html/index.html
 # make lint      ruff and mypy
-# make bench     the tables of BUILD.md, against PyTorch
+# make bench     the tables of docs/speed.md, against PyTorch
 # make tables    pages, figures and README's claims, from experiments/results
 # make golden    AGAINST=COMMIT: does that commit compute the same numbers?
 # make lock      resolve requirements.lock anew
