@@ -13,9 +13,9 @@ An MLP with two hidden layers is trained with the gradient of one of five method
     last_layer  the gradient of the output layer; the hidden layers keep their initial
                 weights
 
-The rule compares the test accuracy of backpropagation with that of the last layer
-alone, and demands equivalence with the first two others. Feedback alignment is
-reported, and decides nothing.
+The rule compares the test accuracy of `backprop` with that of `last_layer`, and demands
+equivalence with `by_hand` and `difference`. Feedback alignment is reported, and decides
+nothing.
 
     python -m experiments.backpropagation  # a few minutes
 """

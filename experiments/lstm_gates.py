@@ -4,11 +4,10 @@ Claim: "An LSTM needs its gates: what to write, what to keep, what to show."
 
 One component at a time is removed from the cell: each of the three gates, the
 activation of the candidate (`input_activation`) and of the output
-(`output_activation`). The variant `coupled` has one gate for input and forgetting, f =
-1 - i (Greff et al. 2017). An image is the input as a sequence of a few pixels per step,
-and the hidden state after the last step is classified. The learning rate of every
-variant is tuned on validation data. The rule looks at the loss of test accuracy without
-each gate.
+(`output_activation`). The variant `coupled` has 1 - input gate as forget gate (Greff et
+al. 2017). An image is the input as a sequence of a few pixels per step, and the hidden
+state after the last step is classified. The learning rate of every variant is tuned on
+validation data. The rule looks at the loss of test accuracy without each gate.
 
     python -m experiments.lstm_gates  # digits; 2 minutes on 2 cores
     python -m experiments.lstm_gates --dataset=mnist --manual_dir=DIR --full

@@ -6,10 +6,10 @@ The task with digits is the direction of a moving digit, left or right. For ever
 the data set has its reversal, with the opposite label. A 2D CNN whose features are
 averaged over the frames gives both the same prediction, and is right on exactly one of
 them. Convolution over time (`3d`), or features that are concatenated in the order of
-the frames (`frames_kept`), can be right on both. The task with the video of colloidal
-spheres under a microscope is the number of frames between two frames of a clip, which
-the diffusion of the spheres shows; all seeds are tested on its last sixty frames. The
-test accuracy decides.
+the frames (`frames_kept`), can be right on both. The other task is a video of colloidal
+spheres under a microscope: the label is the stride between the frames of a clip, 1, 2,
+4 or 8, which the diffusion of the spheres reveals. All seeds are tested on the last
+sixty frames. The test accuracy decides.
 
     python -m experiments.video_cnn  # digits; 2 minutes on 2 cores
     python -m experiments.video_cnn --dataset=colloid_video --manual_dir=DIR --full

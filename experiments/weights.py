@@ -3,12 +3,12 @@
 Claim: "A weight is the strength of a connection between two neurons."
 
 If a weight is the strength of a connection, a network hardly depends on its small
-weights, and depends most on its large ones. A share of each layer's weights, 10 to 95
-%, is set to 0 after training, and nothing is trained again: the smallest weights by
+weights, and depends most on its large ones. After training, a share of 10 to 95 % of
+the weights of each layer is set to 0, without any retraining: the smallest weights by
 absolute value, random ones, or the largest. The mean test accuracy over eight shares
-decides, in an MLP and in a CNN. A first rule compared at a share of 50 % alone, where
-random pruning leaves little more than chance; its verdict was undecided, and it was
-replaced by this one.
+decides, in an MLP and in a CNN. The images are the digits, each at a random position on
+a canvas of 12x12 pixels. A first rule looked at a share of 50 % alone, where random
+pruning leaves little more than chance; it was undecided, and was replaced by this rule.
 
     python -m experiments.weights  # about a minute
 """
