@@ -1,5 +1,7 @@
 """Text: vocabularies, sources, the user's files, and one-line errors."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -358,6 +360,39 @@ MISTAKES = {
         ("--flag", "no_such_package", "pip install 'dljax[text]'"),
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "flag", "call"),
+    [
+        (
+            "tokenizers",
+            "text",
+            "--tokenizer=bpe",
+            lambda root: vocabulary.fit_vocabulary("bpe", LINES),
+        ),
+        (
+            "music21",
+            "music",
+            "--dataset=chorales",
+            lambda root: load(find("chorales", data_dir=str(root))),
+        ),
+        (
+            "pretty_midi",
+            "music",
+            "--dataset=notes",
+            lambda root: load(find("notes", data_dir=str(root))),
+        ),
+    ],
+)
+def test_missing_packages_raise_user_error(
+    package, extra, flag, call, tmp_path, monkeypatch
+):
+    for name in (package, f"{package}.corpus"):
+        monkeypatch.setitem(sys.modules, name, None)
+    command = f"pip install 'dljax[{extra}]'"
+    with user_error("extra-not-installed", flag, package, command):
+        call(tmp_path)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
