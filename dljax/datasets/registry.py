@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class DatasetSpec(NamedTuple):
-    """What is known of a data set before it is read.
+    """A registry entry: the properties of a data set that need no loading.
 
     Attributes:
       files: the published files that the data set is prepared from; empty if it comes

@@ -3,9 +3,9 @@
 By the published splits of the data set (`ArrayDataset.parts`):
 
 train only: stratified folds. Seed s tests on fold s modulo the number of folds,
-  validates on the next and trains on the others. Five folds (digits: 1,797 examples, of
-  which a seed trains on 1,077; lexicon, vader; image_folder and audio_folder without
-  train/ and test/), or ten (rt_polarity, as is customary).
+  validates on the next and trains on the others. Five folds (digits, with 1,077 of
+  1,797 examples for training; lexicon; vader; image_folder and audio_folder without
+  train/ and test/), or ten (rt_polarity, as in published results).
 train, test: the last 10 % of a fixed permutation of train, at most 5,000 examples, are
   the validation split.
 train, valid, test: as published.
