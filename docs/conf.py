@@ -91,6 +91,13 @@ def skip_fields(app, what, name, obj, skip, options):
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
+def link_outside(app, name, source):
+    """Makes downloads of links to Markdown files outside of docs/."""
+    outside = re.compile(r"\]\(((?:\.\./)+[A-Z]+\.md)(?:#[^)]*)?\)")
+    source[0] = outside.sub(r"](path:\1)", source[0])
+
+
 def setup(app):
+    app.connect("source-read", link_outside)
     app.connect("autodoc-process-docstring", to_restructured_text, priority=400)
     app.connect("autodoc-skip-member", skip_fields)

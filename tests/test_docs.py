@@ -415,6 +415,20 @@ def test_the_contract_is_listed():
     assert not dataclasses.is_dataclass(types.State)
 
 
+def test_the_quickstart_shows_the_recorded_numbers():
+    path = ROOT / "experiments/results/cnn_vs_mlp-digits.json"
+    result = json.loads(path.read_text())
+    text = (DOCS / "quickstart.md").read_text()
+    for variant in result["variants"]:
+        accuracy = variant["metrics"][result["primary_metric"]]
+        for key in ("mean", "ci_low", "ci_high"):
+            assert f"{accuracy[key]:.4f}" in text
+    for contrast in result["contrasts"]:
+        for key in ("difference", "simultaneous_low", "simultaneous_high"):
+            assert f"{contrast[key]:+.4f}" in text
+    assert f"verdict  {result['verdict'].upper()}" in text
+
+
 @pytest.mark.long
 def test_the_site_is_built_without_a_warning(tmp_path):
     pytest.importorskip("sphinx", reason="Sphinx is in the extra `docs`")
