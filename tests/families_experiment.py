@@ -1,9 +1,9 @@
-"""Does a run that is interrupted end as one that is not?
+"""Does an interrupted run end with the same bits as an uninterrupted one?
 
 Claim: "An interrupted run ends with the bits of one that was never interrupted."
 
-An experiment like any other, on the tiny tasks of families.py, for the tests to start
-as a process of its own and to kill.
+An experiment on the tiny tasks of families.py. Tests start it as a separate process and
+kill it.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ TASKS = ("classifier", "gan", "diffusion", "seq2seq", "dcgan", "transformer")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     family: str = flag("classifier", "which task", choices=TASKS)
-    nan_at: int = flag(-1, "after so many steps the first seed's loss is NaN")
+    nan_at: int = flag(-1, "steps before the first seed's loss is NaN; -1: never")
     seeds: int = flag(2, "how many seeds", low=1)
-    batch_size: int = flag(24, "examples an update", low=1)
+    batch_size: int = flag(24, "examples per update", low=1)
 
 
 def rule(gap):
-    """Never decided: nothing is compared."""
+    """Always undecided."""
     del gap
     return "undecided"
 
@@ -43,7 +43,7 @@ STUDY = Study(
 
 
 def shift(key, images):
-    """Augmentation: every image moved sideways by 0 to 3 pixels, around the edge."""
+    """Shifts each image sideways by 0 to 3 pixels, with wrap-around."""
     import jax
     import jax.numpy as jnp
 
@@ -71,42 +71,42 @@ def source(config):
 
 
 def task(config, source, numbers):
-    made = _family(config).task
-    return made if config.nan_at < 0 else broken(made, config.seed, config.nan_at)
+    base = _family(config).task
+    return base if config.nan_at < 0 else broken(base, config.seed, config.nan_at)
 
 
-def broken(made, seed, step_of_nan):
-    """The task, but at one step the last turn's loss of one seed is not finite."""
+def broken(base, seed, step_of_nan):
+    """Makes the last turn's loss of one seed NaN at one step."""
     import jax
     import jax.numpy as jnp
 
     from dljax.types import INIT, fold
 
-    last = made.turns[-1]
+    last = base.turns[-1]
 
     def init(key):
-        params, model_state = made.init(key)
+        params, model_state = base.init(key)
         bad = jax.random.key_data(fold(jax.random.key(seed), 0, INIT))
         marked = (jax.random.key_data(key) == bad).all().astype(jnp.float32)
-        return params, {"made": model_state, "marked": marked}
+        return params, {"base": model_state, "marked": marked}
 
     def turned(turn):
         def loss(params, model_state, batch, key, step):
             value, (metrics, inner) = turn.loss(
-                params, model_state["made"], batch, key, step
+                params, model_state["base"], batch, key, step
             )
             if turn is last:
                 now = (model_state["marked"] > 0) & (step == step_of_nan)
                 value += jnp.where(now, jnp.nan, 0.0)
-            return value, (metrics, {**model_state, "made": inner})
+            return value, (metrics, {**model_state, "base": inner})
 
         return turn._replace(loss=loss)
 
     def metrics(params, model_state, batch, key):
-        return made.metrics(params, model_state["made"], batch, key)
+        return base.metrics(params, model_state["base"], batch, key)
 
-    turns = tuple(turned(turn) for turn in made.turns)
-    return made._replace(init=init, turns=turns, metrics=metrics, sample=None)
+    turns = tuple(turned(turn) for turn in base.turns)
+    return base._replace(init=init, turns=turns, metrics=metrics, sample=None)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from dljax.studies.study import (
 
 
 def rule(gap):
-    """Never decided."""
+    """Always undecided."""
     del gap
     return "undecided"
 
@@ -41,7 +41,7 @@ class Config(RunConfig):
 
 
 def rule_of_nothing():
-    """Never decided."""
+    """Always undecided."""
 
 
 @pytest.mark.parametrize(

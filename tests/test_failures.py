@@ -58,7 +58,7 @@ def test_failed_run_freezes_and_others_keep_their_bits(whole, failed, variant):
     a, b = (
         checkpoint.read(d / "checkpoints", log=pytest.fail).leaves for d in (good, bad)
     )
-    b = {k.replace("model_state.made", "model_state"): v for k, v in b.items()}
+    b = {k.replace("model_state.base", "model_state"): v for k, v in b.items()}
     for name, leaf in a.items():
         np.testing.assert_array_equal(leaf[1:], b[name][1:])
         assert np.isfinite(b[name].astype(np.float64)).all() or "score" in name
