@@ -1,7 +1,8 @@
-"""Names are the field's terms: words that name nothing are no identifiers."""
+"""The language of the code: identifiers are terms, and private phrases are absent."""
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -15,6 +16,25 @@ BANNED = frozenset(
     ["told", "found", "its", "said", "made", "those", "kept", "given", "asked"]
     + ["seen", "each", "one", "heard", "hushed"]
 )
+PAGES = sorted(
+    path.relative_to(ROOT) for path in (ROOT / "dljax/reporting/pages").iterdir()
+)
+# Phrases that readers did not understand, each with the words that replace it.
+PRIVATE_PHRASES = {
+    r"\barray (field|factor)s?\b": "vmapped factor",
+    r"\bnumeric factors?\b": "vmapped factor",
+    r"\b(not|may be|be) judged\b": "no verdict is given; a verdict may be given",
+    r"\b(is|are|was|were) told\b": "is given, receives",
+    r"\bwhat is right\b": "the correct answer",
+    r"\bcannot be meant\b": "is invalid",
+    r"\bmakes? of (it|this|them|each|every)\b": "outputs, predicts, generates",
+    r"\b(seconds|steps|updates|epochs|FLOPs?) an? (step|second|epoch|update)\b": "per",
+    r"\b(line|row|column|dot|panel|card) an? [a-z]+\b": "one line per",
+    r"\bso (many|much) as\b": "as many as",
+    r"\bto be heard\b": "audio",
+    r"\bat the least\b": "at least",
+    r"\bin turns\b": "interleaved, alternating",
+}
 LOOP_LINES = 2  # a loop's or comprehension's variable may be any word this long
 
 
@@ -63,7 +83,30 @@ def test_identifiers_are_terms(path):
     assert not names, f"{path}: " + ", ".join(f"{n} (line {at})" for at, n in names)
 
 
-def test_banned_identifiers_are_noticed():
+@pytest.mark.parametrize("path", [*FILES, *PAGES], ids=str)
+def test_private_phrases_are_absent(path):
+    phrases = private_phrases((ROOT / path).read_text())
+    assert not phrases, f"{path}: " + "; ".join(f"{p!r} ({w})" for p, w in phrases)
+
+
+def private_phrases(text: str) -> list[tuple[str, str]]:
+    """(phrase, its replacement) of each private phrase, also across lines."""
+    line = re.sub(r"\s+(# )?", " ", text)
+    return [
+        (match[0], words)
+        for pattern, words in PRIVATE_PHRASES.items()
+        for match in re.finditer(pattern, line)
+    ]
+
+
+def test_private_phrases_are_detected():
+    comment = "# The levels of a numeric\n# factor, and 20 steps a second."
+    phrases = [phrase for phrase, _ in private_phrases(comment)]
+    assert phrases == ["numeric factor", "steps a second"]
+    assert not private_phrases("A row of numbers, one line per trial, 20 steps/s.")
+
+
+def test_banned_identifiers_are_detected():
     code = "def f(given):\n    found = given.kept\n    return g(said=1)\n"
     assert banned_identifiers(ast.parse(code)) == [
         (1, "given"),
