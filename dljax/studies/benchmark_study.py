@@ -76,7 +76,7 @@ def run(
         return DONE
     if repeated:
         progress.log(
-            f"measuring {repeated} finished trials again, interleaved with the others"
+            f"finished trials that are measured again, with the others: {repeated}"
         )
     start = time.time()
     rounds, setup_secs = _set_up(measure, selected, progress)

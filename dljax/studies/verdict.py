@@ -82,9 +82,7 @@ def decide(
         why.append(f"only {n} of {seeds} seeds have all values of contrast {name}")
     few = [c for c in complete.values() if not c.decides]
     if few and not why:
-        why.append(
-            f"{few[0].n} seeds; {len(compared)} contrasts need at least {few[0].needed}"
-        )
+        why.append(_too_few(few[0].n, len(compared), few[0].needed))
     if why:
         return Verdict("undecided", "; ".join(why))
     return Verdict(_apply_rule(study, compared), "")
@@ -94,9 +92,12 @@ def too_few_seeds(study: Study, seeds: int) -> str:
     """Returns the reason why this number of seeds gives no verdict, or ""."""
     m = len(study.contrasts)
     needed = statistics.seeds_needed(m * max(1, len(study.looks)))
-    if seeds >= needed:
-        return ""
-    return f"{seeds} seeds; {m} contrasts need at least {needed}"
+    return "" if seeds >= needed else _too_few(seeds, m, needed)
+
+
+def _too_few(seeds: int, contrasts: int, needed: int) -> str:
+    family = "1 contrast needs" if contrasts == 1 else f"{contrasts} contrasts need"
+    return f"{seeds} seeds; {family} at least {needed}"
 
 
 def undecided_in_advance(study: Study, spec: StudySpec) -> list[str]:
