@@ -1,15 +1,25 @@
-"""Eight devices on one CPU, and strict shapes."""
+"""Eight devices on one CPU, quick compilation, strict shapes; time and memory."""
 
+import ctypes
 import gc
 import importlib.util
+import itertools
 import os
 import pathlib
+import resource
+import sys
+import time
 import warnings
+from multiprocessing import forkserver
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+# Compiles in a fifth to two thirds of the time, here and in the processes that tests
+# start. The laws of equal bits use the fixture `optimized` instead.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
+import psutil  # noqa: E402
 import pytest  # noqa: E402
 
 from dljax import backend  # noqa: E402
@@ -19,29 +29,63 @@ backend.prepare()
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-MAPS = pathlib.Path("/proc/self/maps")
+def _resident_gigabytes():
+    pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize() / 1e9
+
+
+def _release(gigabytes):
+    """Drops compiled programs if this process holds more than so much memory.
+
+    They hold memory maps too, of which Linux gives a process 65,530. What is freed goes
+    back to the system, against `backend.keep_buffers_mapped`.
+    """
+    maps = pathlib.Path("/proc/self/maps")
+    if maps.exists() and (
+        _resident_gigabytes() > gigabytes or maps.read_bytes().count(b"\n") > 25_000
+    ):
+        jax.clear_caches()
+        gc.collect()
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture(autouse=True)
-def _clear_compilation_caches():
-    """Compiled programs hold memory maps, of which Linux gives a process 65,530."""
+def _release_after_test():
     yield
-    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > 25_000:
-        jax.clear_caches()
-        gc.collect()
+    _release(1.4)
 
 
-def _compiled_fast():
-    """Programs are compiled in a fifth to two thirds of the time, and are slower: where
-    they only have to run, or their numbers to be close.
-    """
-    jax.config.update("jax_disable_most_optimizations", True)
+@pytest.fixture(autouse=True, scope="module")
+def _release_after_file():
     yield
+    _release(0.9)
+
+
+@pytest.fixture
+def optimized():
+    """Programs are compiled as for use."""
     jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
-compiled_fast = pytest.fixture(_compiled_fast, scope="module")
-fast = pytest.fixture(_compiled_fast)  # for one test
+def in_turn(**levels):
+    """Parametrizes over all combinations of levels; the short suite has each level.
+
+    Its combinations are the first levels, the second ones and so on, of which the
+    factors with fewer levels begin again; the others are long.
+    """
+    sizes = [len(values) for values in levels.values()]
+    short = {tuple(i % size for size in sizes) for i in range(max(sizes))}
+    cases = [
+        pytest.param(
+            *(values[i] for values, i in zip(levels.values(), indices, strict=True)),
+            marks=() if indices in short else pytest.mark.long,
+        )
+        for indices in itertools.product(*map(range, sizes))
+    ]
+    names = ",".join(levels)
+    return pytest.mark.parametrize(names, cases)
 
 
 def _close_figure(figure, folder, name):
@@ -146,22 +190,101 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
+def _costs():
+    """Wall clock and CPU seconds, with those of child processes that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = time.process_time() + children.ru_utime + children.ru_stime
+    if pid := forkserver._forkserver._forkserver_pid:
+        cpu += sum(psutil.Process(pid).cpu_times()[:4])  # its children included
+    return time.perf_counter(), cpu
+
+
+def _peak_gigabytes():
+    """Peak resident memory of this process and of its largest child."""
+    kibi = 2**10 if sys.platform == "linux" else 1
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return [resource.getrusage(w).ru_maxrss * kibi / 1e9 for w in who]
+
+
+_mark = _costs()
+
+
+def pytest_collection_finish():
+    global _mark
+    _mark = _costs()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Adds what a test and its fixtures cost to the last of its three reports."""
+    global _mark
+    report = yield
+    if report.when == "teardown":
+        now = _costs()
+        spent = [end - begin for begin, end in zip(_mark, now, strict=True)]
+        report.user_properties.append(("cost", [*spent, *_peak_gigabytes()]))
+        _mark = now
+    return report
+
+
+def _write_time_by_part(terminalreporter):
+    """Prints the ten files that cost the most, the total, and each worker's memory."""
+    parts, peaks = {}, {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, cost in getattr(report, "user_properties", ()):
+                if name == "cost" and report.when == "teardown":
+                    wall, cpu, *memory = cost
+                    file = report.nodeid.split("::")[0]
+                    total = parts.setdefault(file, [0.0, 0.0])
+                    total[:] = total[0] + wall, total[1] + cpu
+                    worker = getattr(report, "worker_id", "main")
+                    peaks[worker] = memory  # of all until then
+    if len(parts) < 2:
+        return
+    write = terminalreporter.write_line
+    write("")
+    write("| part | wall s | CPU s |")
+    write("|---|---|---|")
+    slowest = sorted(parts.items(), key=lambda part: -part[1][1])
+    for file, (wall, cpu) in slowest[:10]:
+        write(f"| {file} | {wall:.0f} | {cpu:.0f} |")
+    wall, cpu = (sum(column) for column in zip(*parts.values(), strict=True))
+    write(f"| all {len(parts)} files | {wall:.0f} | {cpu:.0f} |")
+    for worker, (own, child) in sorted(peaks.items()):
+        write(f"{worker}: at most {own:.1f} GB; its largest child {child:.1f} GB")
+
+
 def pytest_terminal_summary(terminalreporter):
-    """Prints the conformance matrix: which law holds for which family."""
-    found = {}
-    for outcome in ("passed", "failed"):
+    """Prints the conformance matrix, and time and memory by part."""
+    _write_conformance(terminalreporter)
+    _write_time_by_part(terminalreporter)
+
+
+def _write_conformance(terminalreporter):
+    """Prints which law holds for which family."""
+    held = {}
+    for outcome, mark in (("passed", "yes"), ("failed", "NO")):
         for report in terminalreporter.stats.get(outcome, []):
             name = report.nodeid.split("::")[-1]
             for begin, law in LAWS.items():
                 if name.startswith(begin) and name.endswith("]"):
-                    family = name.split("[")[1][:-1]
-                    found.setdefault(family, {})[law] = outcome
-    if len(found) > 1:
+                    held[name.split("[")[1][:-1], law] = mark
+    if len(held) > 1:
         terminalreporter.write_line("")
-        laws = list(LAWS.values())
-        terminalreporter.write_line("| family | " + " | ".join(laws) + " |")
-        terminalreporter.write_line("|---" * (len(laws) + 1) + "|")
-        marks = {"passed": "yes", "failed": "NO"}
-        for family, held in found.items():
-            cells = [marks.get(held.get(law), "–") for law in laws]
-            terminalreporter.write_line(f"| {family} | " + " | ".join(cells) + " |")
+        for line in conformance_table(held):
+            terminalreporter.write_line(line)
+
+
+def conformance_table(held):
+    """Lines of Markdown, of {(family, law): "yes" or "NO"}."""
+    from families import FAMILIES
+    from networks import NETWORKS
+
+    laws = list(LAWS.values())
+    lines = [f"| family | {' | '.join(laws)} |", "|---" * (len(laws) + 1) + "|"]
+    for family in (*FAMILIES, *NETWORKS):
+        cells = [held.get((family, law), "–") for law in laws]
+        if {*cells} != {"–"}:
+            lines.append(f"| {family} | {' | '.join(cells)} |")
+    return lines

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import in_turn
 from scipy import ndimage, stats
 
 from dljax.sources import augment
@@ -97,8 +98,7 @@ def test_soft_label_loss_equals_pytorch(golden):
     close(gradient["net"], golden["soft_dx"])
 
 
-@pytest.mark.parametrize("size", [(8, 8), (9, 6)])
-@pytest.mark.parametrize("degrees", [-170.0, -45.0, -3.0, 0.0, 30.0, 90.0])
+@in_turn(size=[(8, 8), (9, 6)], degrees=[-170.0, -45.0, -3.0, 0.0, 30.0, 90.0])
 def test_rotation_equals_scipy(size, degrees):
     x = random(2, *size, 3)
     y = augment.rotate_by(x, np.full(2, degrees, np.float32))

@@ -17,8 +17,6 @@ from dljax.training import programs
 from dljax.training.optimizers import adamw
 from experiments.reference import linear_vae
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
-
 
 def images(n=140, seed=0):
     rng = np.random.default_rng(seed)

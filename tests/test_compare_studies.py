@@ -13,8 +13,6 @@ from dljax.commands import report
 from dljax.errors import DAMAGED_DATA, DONE
 from dljax.studies.experiment import import_experiment
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
-
 SHORT = ("--width=0,8", "--activation=relu", "--seeds=4")
 
 

@@ -1,5 +1,7 @@
 """Convolutions against the plain operation and against PyTorch."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,13 +47,19 @@ def assert_equals_plain(form, plain, x, kernel):
     jax.tree.map(close, back(jnp.cos(expected)), plain_back(jnp.cos(expected)))
 
 
-SIZES = pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 2), (5, 5)])
+def _shapes(sizes, images):
+    """Every size, stride and image; the short suite takes the images in turn."""
+    cases = []
+    for (i, size), stride in itertools.product(enumerate(sizes), (1, 2, 3)):
+        for j, image in enumerate(images):
+            short = j == (i + stride) % len(images)
+            marks = () if short else pytest.mark.long
+            cases.append(pytest.param(size, stride, *image, marks=marks))
+    return pytest.mark.parametrize(("size", "stride", "image", "channels"), cases)
 
 
-@SIZES
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize(
-    ("image", "channels"),
+@_shapes(
+    [(1, 1), (2, 2), (3, 3), (4, 2), (5, 5)],
     [((7, 6), (5, 6)), ((7, 6), (4, 2)), ((4, 8), (3, 3)), ((5, 9), (3, 18))],
 )
 def test_cpu_conv_equals_plain_conv(size, stride, image, channels):
@@ -63,10 +71,9 @@ def test_cpu_conv_equals_plain_conv(size, stride, image, channels):
     )
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 3), (4, 4), (5, 3)])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize(
-    ("image", "channels"), [((4, 3), (2, 4)), ((1, 1), (3, 3)), ((5, 7), (18, 3))]
+@_shapes(
+    [(1, 1), (3, 3), (4, 4), (5, 3)],
+    [((4, 3), (2, 4)), ((1, 1), (3, 3)), ((5, 7), (18, 3))],
 )
 def test_cpu_conv_transpose_equals_plain(size, stride, image, channels):
     assert_equals_plain(

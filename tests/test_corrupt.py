@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import in_turn
 from scipy import ndimage, stats
 
 from dljax.interpret import corrupt
@@ -56,8 +57,7 @@ def test_gradients_are_finite_and_linear_ones_transposes(name):
         np.testing.assert_allclose(np.vdot(y, g), np.vdot(X, pulled), rtol=1e-5)
 
 
-@pytest.mark.parametrize("sigma", [0.3, 1.0, 1.7])
-@pytest.mark.parametrize("shape", [(2, 12, 12, 1), (1, 9, 14, 3)])
+@in_turn(shape=[(2, 12, 12, 1), (1, 9, 14, 3)], sigma=[0.3, 1.0, 1.7])
 def test_blur_equals_scipy_and_is_self_adjoint(sigma, shape):
     x, g = np.random.default_rng(0).random((2, *shape)).astype(np.float32)
     y, back = jax.vjp(lambda x: corrupt.blur(KEY, x, sigma), x)

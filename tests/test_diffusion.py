@@ -12,8 +12,6 @@ from dljax.training import optimizers, update
 from dljax.types import Net
 from experiments.reference import gaussian_diffusion as exact
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
-
 
 def test_schedules_run_from_the_image_to_noise():
     for name in diffusion.SCHEDULES:

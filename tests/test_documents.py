@@ -26,13 +26,11 @@ REFERENCE = sorted(
     f"reference.{p.stem}" for p in (ROOT / "experiments/reference").glob("[a-z]*.py")
 )
 EXPERIMENTS += REFERENCE
-# Of what they are made of, other experiments run shortly too.
-LATER = ["activations", "audio_classification", "audio_transformer", "bias"]
-LATER += ["context_length", "generators_compared", "input_shape", "kernels"]
-LATER += ["learned_features", "pooling", "recurrence", "rnn_one_to_one"]
-LATER += ["text_generation", "weights"]
+# The short suite runs one experiment of each family: these, cnn_vs_mlp (test_study.py),
+# sentiment (test_lstm_trace.py), reference.tiny_shakespeare and vae (test_sample.py).
+SHORTLY = ("threshold_neuron", "diffusion")
 RUN = [
-    pytest.param(name, marks=[pytest.mark.long] * (name in {*LATER, *REFERENCE}))
+    pytest.param(name, marks=() if name in SHORTLY else pytest.mark.long)
     for name in EXPERIMENTS
 ]
 
@@ -94,7 +92,6 @@ def check_samples(name, folder, capsys):
         assert (rate, wave.dtype, wave.ndim) == (8000, np.int16, 1)
 
 
-@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("name", RUN)
 def test_every_experiment_runs_with_smoke(name, tmp_path, data_dir, capsys):
     from dljax import cli

@@ -13,8 +13,6 @@ from dljax.training.optimizers import sgd
 from dljax.types import Net
 from experiments.reference import wgan_critic
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
-
 
 def task(objective, slope=2.0, shift=0.5):
     """The critic scores slope * x + shift; the generator outputs 1."""

@@ -33,11 +33,12 @@ FORKS.set_forkserver_preload(
 )
 
 
-def _work(directory, family, *more):
+def _work(directory, family, *more, optimized=False):
     import families_experiment
 
     from dljax import cli
 
+    jax.config.update("jax_disable_most_optimizations", not optimized)
     log = os.open(directory.parent / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -50,8 +51,10 @@ def _work(directory, family, *more):
     )
 
 
-def start(directory, family, *more):
-    process = FORKS.Process(target=_work, args=(directory, family, *more))
+def start(directory, family, *more, **options):
+    process = FORKS.Process(
+        target=_work, args=(directory, family, *more), kwargs=options
+    )
     process.start()
     return process
 
@@ -100,10 +103,10 @@ def assert_same(a, b):
     jax.tree.map(np.testing.assert_array_equal, a[2], b[2])
 
 
-def interrupt(family, root, kills, terms):
+def interrupt(family, root, kills, terms, **options):
     """Trains once without and then with interruptions; compares the results."""
     root.mkdir()
-    reference = start(root / "reference", family)
+    reference = start(root / "reference", family, **options)
     reference.join()
     assert reference.exitcode == DONE, (root / OUTPUT).read_text()
     expected = result(root / "reference")
@@ -115,7 +118,7 @@ def interrupt(family, root, kills, terms):
     queue = iter([*numbers, None])
     number = next(queue)
     while True:
-        process = start(directory, family)
+        process = start(directory, family, **options)
         if number is None:
             process.join()
         elif kill(process, directory, number, draw):
@@ -135,10 +138,10 @@ def interrupt(family, root, kills, terms):
     return {"family": family, "ends": ends, "resumed": resumed}
 
 
-def interrupt_all(families, root, kills, terms):
+def interrupt_all(families, root, kills, terms, **options):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         futures = [
-            pool.submit(interrupt, family, root / family, kills, terms)
+            pool.submit(interrupt, family, root / family, kills, terms, **options)
             for family in families
         ]
         return [future.result() for future in futures]
@@ -149,7 +152,10 @@ def test_kills_and_terminations_change_no_bit(tmp_path):
         assert counts["resumed"] > 1, counts
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR2"])
+LONG = [pytest.param(n, marks=pytest.mark.long) for n in ("SIGINT", "SIGUSR2")]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", *LONG])
 def test_a_signal_while_it_compiles_is_a_clean_stop(tmp_path, name):
     process = start(tmp_path / "work", "gan")
     output = tmp_path / OUTPUT
@@ -194,6 +200,6 @@ def test_run_prints_no_line_of_a_library(tmp_path):
 
 @pytest.mark.long
 def test_three_hundred_kills_change_no_bit(tmp_path):
-    for counts in interrupt_all(STEPS, tmp_path, kills=100, terms=20):
+    for counts in interrupt_all(STEPS, tmp_path, 100, 20, optimized=True):
         assert counts["resumed"] > 60, counts
         print(json.dumps(counts), file=sys.stderr)

@@ -26,7 +26,6 @@ def digits(data_dir):
     return grey, table.arrays["label"]
 
 
-@pytest.mark.usefixtures("compiled_fast")
 def test_images_are_beside_real_ones_and_noise(tmp_path, data_dir, digits, capsys):
     grey, label = digits
     ones = write(tmp_path / "ones", grey[label == 1][:150])

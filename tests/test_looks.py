@@ -10,8 +10,6 @@ from dljax.reporting.templates import share
 from dljax.studies.experiment import import_experiment
 from dljax.studies.study_spec import seeds_not_judged_because
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
-
 FIRST, MORE = [*range(8)], [*range(8, 16)]
 
 

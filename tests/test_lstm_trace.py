@@ -10,13 +10,12 @@ from dljax import cli
 from dljax.reporting.gate_figures import STEPS
 from experiments import lstm_trace, music, sentiment
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
-
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory, data_dir):
     work = tmp_path_factory.mktemp("sentiment")
     flags = ("--smoke", "--model=lstm", f"--workdir={work}", f"--data_dir={data_dir}")
+    flags += ("--learning_rate=0.001", "--dropout=0.3")  # not tuned
     assert cli.run(sentiment, flags) == 0
     return next(p for p in work.glob("lstm*") if (p / "samples.npz").is_file())
 

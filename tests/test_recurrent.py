@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import in_turn
 
 from dljax.models.cell import RecurrentLayer, record_cells, unroll
 from dljax.models.recurrent import ARCHITECTURES, CELLS, GENERATIVE, recurrent
 
-CELL = pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+NAMES = ("rnn", "gru", "lstm")
+CELL = pytest.mark.parametrize("name", NAMES)
 T, B, F, H = 6, 3, 2, 4
 
 
@@ -138,8 +140,7 @@ def test_one_feature_equals_two_with_zeros():
         )
 
 
-@CELL
-@pytest.mark.parametrize("reset", [1, 2, 4])
+@in_turn(reset=[1, 2, 4], name=NAMES)
 def test_reset_every_equals_separate_sequences(name, reset):
     layer, params, x = layer_of(name, reset_every=reset)
     outputs, _ = layer.apply({"params": params}, x)
@@ -213,8 +214,7 @@ def built(architecture, cell, **options):
     return net, *net.init(jax.random.key(0), x), x
 
 
-@CELL
-@pytest.mark.parametrize("architecture", sorted({*ARCHITECTURES} - {*GENERATIVE}))
+@in_turn(architecture=sorted({*ARCHITECTURES} - {*GENERATIVE}), name=NAMES)
 def test_output_has_the_shape_of_its_architecture(architecture, name):
     net, params, model_state, x = built(architecture, name, layers=2)
     y, _ = net.apply(params, model_state, x, key=None, train=False)
@@ -229,8 +229,7 @@ def test_one_to_one_equals_many_to_one_of_one_step():
     np.testing.assert_array_equal(a, b)
 
 
-@CELL
-@pytest.mark.parametrize("architecture", ["many_to_one", "many_to_many"])
+@in_turn(architecture=["many_to_one", "many_to_many"], name=NAMES)
 def test_padding_changes_nothing(architecture, name):
     options = {"layers": 2, "bidirectional": True}
     net, params, model_state, x = built(architecture, name, **options)
@@ -249,8 +248,7 @@ def test_padding_changes_nothing(architecture, name):
     assert (grad[:, :T] != 0).any()
 
 
-@CELL
-@pytest.mark.parametrize("bidirectional", [False, True])
+@in_turn(bidirectional=[False, True], name=NAMES)
 def test_many_to_many_depends_on_later_steps_only_if_bidirectional(name, bidirectional):
     net, params, model_state, x = built(
         "many_to_many", name, layers=2, bidirectional=bidirectional

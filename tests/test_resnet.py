@@ -14,8 +14,6 @@ from dljax.models.resnet import resnet
 from dljax.tasks.classification import classification
 from dljax.training import update
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
-
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 

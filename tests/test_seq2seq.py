@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import in_turn
 
 from dljax.models.recurrent import GENERATIVE, recurrent
 
@@ -35,8 +36,7 @@ def logits_of(net, params, inputs):
     return net.apply(params, {}, inputs, key=None, train=False)[0]
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-@pytest.mark.parametrize("architecture", GENERATIVE)
+@in_turn(architecture=GENERATIVE, cell=["rnn", "gru", "lstm"])
 def test_greedy_generation_takes_the_likeliest_token_given_the_generated_ones(
     architecture, cell
 ):

@@ -27,8 +27,6 @@ from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash
 from dljax.studies.study_spec import from_json, read_spec, to_json, write_spec
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
-
 PIXELS = ("in_place", "shuffled")
 SMALL = ("--channels=2", "--hidden=8", "--steps=40", "--seeds=2", "--log_every=5")
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import in_turn
 from user_errors import user_error
 
 from dljax.models.net import with_compute_dtype
@@ -16,7 +17,6 @@ from dljax.models.transformer import (
 )
 from dljax.ops import attention
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
 TOKENS, WIDTH, DEPTH, HEADS, T = 7, 8, 2, 2, 5
 
 
@@ -56,9 +56,7 @@ def options_of(architecture):
     return {} if architecture == "decoder" else {"vocabulary": TOKENS}
 
 
-@pytest.mark.parametrize("positions", POSITIONS)
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
+@in_turn(architecture=["decoder", "encoder_decoder"], norm=NORMS, positions=POSITIONS)
 def test_cached_decoding_equals_the_full_sequence(architecture, norm, positions):
     """Token by token, logits and generated tokens equal those of the full sequence."""
     net = make(architecture, norm=norm, positions=positions, **options_of(architecture))
@@ -80,8 +78,7 @@ def test_cached_decoding_equals_the_full_sequence(architecture, norm, positions)
 EACH = [{"norm": "post"}, {"scan": True}, *({"positions": p} for p in POSITIONS)]
 
 
-@pytest.mark.parametrize("options", EACH)
-@pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
+@in_turn(architecture=["decoder", "encoder_decoder"], options=EACH)
 def test_cached_logits_equal_those_of_the_full_sequence(architecture, options):
     """Under jit, at a traced position, with a cache of max_len positions."""
     net = make(architecture, **options_of(architecture), **options)
@@ -144,8 +141,7 @@ def test_generation_beyond_max_len_restarts_from_the_last_half():
     np.testing.assert_array_equal(again["prediction"], actual)
 
 
-@pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
-@pytest.mark.parametrize("options", EACH)
+@in_turn(architecture=["decoder", "encoder_decoder"], options=EACH)
 def test_decoder_is_causal_by_gradient(monkeypatch, architecture, options):
     """Logits have no gradient by later tokens, also with attention in chunks."""
     chunk = 2 if options == EACH[-1] else T

@@ -9,7 +9,6 @@ from conftest import golden_arrays
 from dljax.models.block import Block, BlockConfig
 from dljax.models.transformer import transformer
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
 TOKENS, WIDTH, HEADS = 7, 8, 2
 BLOCK: dict = {"width": WIDTH, "heads": HEADS, "mlp_ratio": 3, "norm": "pre"}
 BLOCK |= {"activation": "gelu", "rotary": False, "bias": True, "dropout": 0.0}

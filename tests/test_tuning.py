@@ -15,8 +15,6 @@ from dljax.config import FIRST_TUNING_SEED
 from dljax.studies import tuning
 from dljax.studies.experiment import import_experiment
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
-
 SHORT = ("--steps=60", "--log_every=60", "--width=0,8", "--activation=tanh")
 CANDIDATES = digits_experiment.STUDY.tune["learning_rate"]
 
