@@ -8,9 +8,10 @@ python -m dljax.reporting.result_tables
 """
 
 import dataclasses
+import functools
 import importlib
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from dljax.config import RunConfig
 from dljax.datasets.registry import REGISTRY
@@ -118,22 +119,28 @@ def _entry(name: str, results: Sequence[RecordedResult]) -> Entry:
     )
 
 
-def pages(root: pathlib.Path) -> dict[str, str]:
-    """{path below the root: text} of every generated file."""
-    entries = read_entries(root)
-    files = {
+def pages(root: pathlib.Path, entries: Sequence[Entry]) -> dict[str, str]:
+    """{path below the root: text} of every generated page."""
+    return {
         "docs/experiments.md": experiments_page(entries),
         "docs/gallery.md": gallery_page(entries),
         "docs/references.md": references_page(entries),
         "README.md": replace_claims((root / "README.md").read_text("utf-8"), entries),
     }
+
+
+def figures(entries: Sequence[Entry]) -> dict[str, Callable[[], str]]:
+    """{path below the root: draws the SVG file} of every generated figure."""
+    drawings: dict[str, Callable[[], str]] = {}
     for entry in entries:
         for result in entry.results:
-            files[figure_path(result)] = draw(result, entry.study)
+            drawings[figure_path(result)] = functools.partial(draw, result, entry.study)
             if result.name == DEMO:
-                files["docs/figures/demo-light.svg"] = draw_demo(result, theme=LIGHT)
-                files["docs/figures/demo-dark.svg"] = draw_demo(result, theme=DARK)
-    return files
+                for name, theme in {"light": LIGHT, "dark": DARK}.items():
+                    drawings[f"docs/figures/demo-{name}.svg"] = functools.partial(
+                        draw_demo, result, theme=theme
+                    )
+    return drawings
 
 
 def figure_path(result: RecordedResult) -> str:
@@ -419,18 +426,20 @@ def _effect(study: Study, result: RecordedResult, shown: Mapping[str, str]) -> s
 
 def write(root: pathlib.Path) -> None:
     """Writes every generated file, and removes figures of results that are gone."""
-    files = pages(root)
-    for name in stale_figures(root, files):
+    entries = read_entries(root)
+    drawings = figures(entries)
+    for name in stale_figures(root, drawings):
         (root / name).unlink()
+    files = pages(root, entries) | {name: draw() for name, draw in drawings.items()}
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, "utf-8")
 
 
-def stale_figures(root: pathlib.Path, files: Mapping[str, str]) -> list[str]:
+def stale_figures(root: pathlib.Path, paths: Collection[str]) -> list[str]:
     """The figures of experiments whose results are no longer there."""
     names = [path.name for path in (root / "docs/figures").glob("*-*.svg")]
-    return [p for name in sorted(names) if (p := f"docs/figures/{name}") not in files]
+    return [p for name in sorted(names) if (p := f"docs/figures/{name}") not in paths]
 
 
 if __name__ == "__main__":
