@@ -15,6 +15,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from conftest import DEVICES
 
 from dljax.errors import DONE, PREEMPTED
 from dljax.trials import checkpoint
@@ -38,7 +39,9 @@ def _work(directory, family, *more, optimized=False):
 
     from dljax import cli
 
-    jax.config.update("jax_disable_most_optimizations", not optimized)
+    if optimized:  # as for use
+        os.environ["XLA_FLAGS"] = DEVICES
+        jax.config.update("jax_disable_most_optimizations", False)
     log = os.open(directory.parent / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
