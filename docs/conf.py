@@ -3,6 +3,8 @@
 import re
 from importlib import metadata
 
+from sphinx.domains.python import PyObject
+
 project = "dljax"
 release = metadata.version("dljax")
 
@@ -13,7 +15,6 @@ default_role = "code"  # docstrings quote code as `x`
 add_module_names = False
 python_use_unqualified_type_names = True
 
-myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
@@ -22,6 +23,7 @@ autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False  # signatures show the types
 
 html_theme = "furo"
 html_title = f"dljax {release}"
@@ -98,6 +100,9 @@ def link_outside(app, name, source):
 
 
 def setup(app):
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Fields"
     app.connect("source-read", link_outside)
     app.connect("autodoc-process-docstring", to_restructured_text, priority=400)
     app.connect("autodoc-skip-member", skip_fields)
