@@ -34,7 +34,7 @@ FORKS.set_forkserver_preload(
 )
 
 
-def _work(directory, family, *more, optimized=False):
+def _work(directory, family, *more, steps=0, optimized=False):
     import families_experiment
 
     from dljax import cli
@@ -48,7 +48,11 @@ def _work(directory, family, *more, optimized=False):
     cli.main(
         families_experiment,
         [
-            *(f"--family={family}", f"--steps={STEPS[family]}", "--log_every=500"),
+            *(
+                f"--family={family}",
+                f"--steps={steps or STEPS[family]}",
+                "--log_every=500",
+            ),
             *(f"--workdir={directory}", "--save_every_secs=0.1", *more),
         ],
     )
@@ -151,7 +155,7 @@ def interrupt_all(families, root, kills, terms, **options):
 
 
 def test_kills_and_terminations_change_no_bit(tmp_path):
-    for counts in interrupt_all(SHORT_FAMILIES, tmp_path, kills=2, terms=2):
+    for counts in interrupt_all(SHORT_FAMILIES, tmp_path, 2, 1, steps=3_000):
         assert counts["resumed"] > 1, counts
 
 

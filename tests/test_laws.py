@@ -180,7 +180,7 @@ def test_a_program_is_compiled_once(family):
     assert len(traces) == len(f.task.turns) + 1
 
 
-@_families(NAMES, ["classifier", "gan"])
+@_families(NAMES, ["plain", "classifier"])
 @pytest.mark.usefixtures("optimized")
 def test_a_seed_in_a_map_is_that_seed_alone_bit_for_bit(family):
     alone = trained(program(family, "map", SEEDS[1:2]))
@@ -193,7 +193,7 @@ def test_spreading_seeds_over_cores_changes_no_bit(family):
     same(reference(family), trained(program(family, "cores", devices=2)))
 
 
-@_families(NAMES, ["classifier", "gan"])
+@_families(NAMES, ["plain", "classifier"])
 @pytest.mark.usefixtures("optimized")
 def test_dispatches_of_any_length_change_no_bit(family):
     compiled = program(family, "map")
