@@ -28,7 +28,7 @@ REFERENCE = sorted(
 EXPERIMENTS += REFERENCE
 # The short suite runs one experiment of each family: these, cnn_vs_mlp (test_study.py),
 # sentiment (test_lstm_trace.py), reference.tiny_shakespeare and vae (test_sample.py).
-SHORTLY = ("threshold_neuron", "diffusion")
+SHORTLY = ("threshold_neuron", "reference.wgan_critic")
 RUN = [
     pytest.param(name, marks=() if name in SHORTLY else pytest.mark.long)
     for name in EXPERIMENTS

@@ -155,7 +155,7 @@ def interrupt_all(families, root, kills, terms, **options):
 
 
 def test_kills_and_terminations_change_no_bit(tmp_path):
-    for counts in interrupt_all(SHORT_FAMILIES, tmp_path, 2, 1, steps=3_000):
+    for counts in interrupt_all(SHORT_FAMILIES, tmp_path, 2, 2, steps=3_000):
         assert counts["resumed"] > 1, counts
 
 
