@@ -182,10 +182,11 @@ LAWS = {
 SLOWEST_FIRST = (
     "interruption",
     "laws",
-    "documents",
     "killed_study",
-    "launcher",
     "study",
+    "launcher",
+    "array",
+    "documents",
 )
 
 
