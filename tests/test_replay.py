@@ -118,8 +118,15 @@ def test_an_unfinished_trial_is_refused(trial):
         replay.main([str(trial)])
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--nothing=1", "a"]])
-def test_wrong_arguments_are_one_line(arguments):
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], ("usage", "dljax replay")),
+        (["a", "b"], ("usage", "dljax replay")),
+        (["--nothing=1", "a"], ("unknown-flag", "--nothing", "--help")),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments, names):
     done = subprocess.run(
         [sys.executable, "-m", "dljax", "replay", *arguments],
         capture_output=True,
@@ -127,7 +134,7 @@ def test_wrong_arguments_are_one_line(arguments):
     )
     assert done.returncode == USAGE
     assert len(done.stderr.strip().splitlines()) == 1
-    check_stderr(done.stderr, "usage", "dljax replay")
+    check_stderr(done.stderr, *names)
 
 
 def outcome(a, b):
