@@ -8,6 +8,7 @@ import pytest
 
 from dljax.datasets.registry import REGISTRY
 from dljax.studies import recorded_results
+from dljax.studies.rule import rule_hash
 from dljax.studies.study import variants
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -89,3 +90,12 @@ def test_every_experiment_but_one_has_a_result():
     }
     lacking = studies - {result.experiment for result in RESULTS}
     assert lacking == {"reference.resnet_cifar10"}  # takes an accelerator
+
+
+RECORDED = [result for result in RESULTS if result.origin == "recorded"]
+
+
+@pytest.mark.parametrize("result", RECORDED, ids=lambda result: result.experiment)
+def test_a_recorded_result_is_of_the_rule_of_today(result):
+    module = importlib.import_module(f"experiments.{result.experiment}")
+    assert result.rule_sha256 == rule_hash(module.STUDY)

@@ -1,6 +1,7 @@
 """No verdict is given if a rule, a script or a setting changed after the runs."""
 
 import dataclasses
+import importlib
 import json
 import re
 import shutil
@@ -182,6 +183,21 @@ def test_a_constant_of_the_rule_is_part_of_it(monkeypatch):
     monkeypatch.setitem(globals(), "MARGIN", 0.5)
     assert rule_hash(study) != before
     assert rule_hash(study._replace(tune_seeds=5)) != rule_hash(study)
+
+
+def test_the_words_of_a_rule_are_no_part_of_its_hash(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    body = "def rule(gap):\n    {}\n    return 'supported' if gap.above({}) else 'no'\n"
+    hashes = []
+    for name, words, margin in (
+        ("one", '"""Above 0."""', 0),
+        ("other", '"""The gap is above 0."""  # by the adjusted test', 0),
+        ("wider", '"""Above 0."""', 0.1),
+    ):
+        (tmp_path / f"rule_of_{name}.py").write_text(body.format(words, margin))
+        rule = importlib.import_module(f"rule_of_{name}").rule
+        hashes.append(rule_hash(digits_experiment.STUDY._replace(rule=rule)))
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_seeds_of_two_scripts_have_no_common_verdict(experiment, judged, tmp_path):

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import json
+import textwrap
 from typing import Any
 
 from dljax.studies.study import Study
@@ -28,6 +29,24 @@ def _names(rule: Any) -> list[tuple[str, Any]]:
     return constants + called
 
 
+def _rule_code(study: Study) -> str:
+    """Returns what `rule_text` does, without docstrings, comments and layout."""
+    contrasts = [[k, str(c)] for k, c in study.parsed_contrasts.items()]
+    variables = inspect.getclosurevars(study.rule)
+    names = sorted({**variables.globals, **variables.nonlocals}.items())
+    values = [
+        [k, _code_of(v) if inspect.isfunction(v) else repr(v)]
+        for k, v in names
+        if isinstance(v, SIMPLE) or inspect.isfunction(v)
+    ]
+    return json.dumps([contrasts, values, _code_of(study.rule)])
+
+
+def _code_of(function: Any) -> str:
+    """Returns a function's code, without docstrings and comments."""
+    return _plain(ast.parse(textwrap.dedent(inspect.getsource(function))))
+
+
 def rule_words(study: Study) -> str:
     """Returns the rule in words: its docstring, on one line."""
     return " ".join((inspect.getdoc(study.rule) or "").split())
@@ -37,10 +56,10 @@ def rule_hash(study: Study) -> str:
     """Returns the SHA-256 of all that determines the verdict, except the numbers.
 
     These are claim, primary metric, selection of the state, contrasts, rule, looks and
-    tuning.
+    tuning. The rule's code counts, its docstring and comments do not.
     """
     parts: list[Any] = [study.claim, study.primary_metric, study.higher, study.select]
-    parts.append(rule_text(study))
+    parts.append(_rule_code(study))
     if study.looks:
         parts.append(list(study.looks))
     if study.tune:
@@ -71,11 +90,11 @@ def task_hash(source: str, rule: str) -> str:
 
 
 def _plain(node: ast.AST) -> str:
-    """Returns a node as text, without docstrings, comments and layout."""
+    """Returns a node as code, without docstrings, comments and layout."""
     for inner in ast.walk(node):
         body = getattr(inner, "body", None)
         if isinstance(body, list) and len(body) > 1:
             first = getattr(body[0], "value", None)
             if isinstance(body[0], ast.Expr) and isinstance(first, ast.Constant):
                 del body[0]
-    return ast.dump(node)
+    return ast.unparse(node)
