@@ -1,5 +1,5 @@
 # make demo      a study of two networks on real data, from nothing to its report
-# make test      the laws; about 15 minutes on 2 cores
+# make test      the guarantees, briefly; prints time and memory by part
 # make test-all  the long ones too
 # make docs      the documentation as HTML: docs/_build/html/index.html
 # make lint      ruff and mypy
