@@ -63,9 +63,9 @@ class Config(RunConfig):
 
 
 def rule(**shares):
-    """Supported if with each of the three more than half of what is made is recognised
-    as what was asked for (Holm, 0.05); refuted if with one of them less than half is;
-    else undecided.
+    """Supported if for each of the three models the classifier assigns more than half
+    of the samples to the intended class (Holm-adjusted tests at 0.05); refuted if for
+    one of them it assigns less than half (the same tests); else undecided.
     """
     if all(share.above(0) for share in shares.values()):
         return "supported"

@@ -63,10 +63,10 @@ class Config(RunConfig):
 
 
 def rule(accuracy, attention):
-    """Supported if more than half of what it draws is recognised as what was asked for,
-    and it needs fewer bits a token than one that knows the token before and the place
-    alone (Holm, 0.05); refuted if less than half is, or if it needs more; else
-    undecided.
+    """Supported if the classifier assigns more than half of the samples to the intended
+    class, and the decoder needs fewer bits per token than the decoder without attention
+    (Holm-adjusted tests at 0.05); refuted if less than half are assigned to it, or the
+    decoder needs more bits (the same tests); else undecided.
     """
     if accuracy.above(0) and attention.above(0):
         return "supported"

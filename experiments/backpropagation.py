@@ -44,11 +44,12 @@ class Config(RunConfig):
 
 
 def rule(over_last_layer, over_alignment, by_hand, difference):
-    """Supported if backpropagation is better than training the last layer alone by more
-    than 5 points (simultaneous intervals), and by hand and by finite differences, which
-    are the same gradient, it is equivalent to it within 3 points; refuted if it is not
-    that much better than the last layer alone. Feedback alignment is reported, and
-    decides nothing.
+    """Supported if backpropagation has a higher accuracy than training the last layer
+    alone, by more than 5 percentage points (simultaneous interval), and the two other
+    computations of the same gradient, by hand and by finite differences, are equivalent
+    to it within 3 percentage points (two one-sided tests); refuted if its lead over the
+    last layer alone is below 5 percentage points (simultaneous interval); else
+    undecided. The comparison with feedback alignment is reported and decides nothing.
     """
     del over_alignment
     if over_last_layer.below(0.05):

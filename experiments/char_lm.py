@@ -64,9 +64,10 @@ class Config(RunConfig):
 
 
 def rule(**leads):
-    """Supported if the Transformer's loss is below the LSTM's and the simple net's,
-    with as many weights and with as many operations (Holm, 0.05); refuted if with both
-    it is above the LSTM's; else undecided.
+    """Supported if the Transformer's loss is below that of the LSTM and of the simple
+    recurrent network, both with as many parameters and with as many operations
+    (Holm-adjusted tests at 0.05); refuted if it is above the LSTM's in both of these
+    comparisons (the same tests); else undecided.
     """
     if all(lead.below(0) for lead in leads.values()):
         return "supported"

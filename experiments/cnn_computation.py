@@ -35,10 +35,11 @@ class Config(RunConfig):
 
 
 def rule(time, operations, by_side, by_channels):
-    """Supported if a train step of the CNN takes more than twice the time of that of an
-    MLP of as many parameters, and more than twice the operations, on 16x16 pixels; and
-    if its time more than doubles with twice the side and with twice the channels
-    (simultaneous intervals); refuted if it takes less than twice the MLP's time; else
+    """Supported if on images of 16x16 pixels a training step of the CNN takes more than
+    twice the time of a step of the MLP with as many parameters, and the CNN more than
+    twice the operations, and if the time of a step more than doubles both with twice
+    the side and with twice the channels (simultaneous intervals); refuted if a step of
+    the CNN takes less than twice the MLP's time (simultaneous interval); else
     undecided.
     """
     if time.below(1):

@@ -45,11 +45,13 @@ class Config(RunConfig):
 
 
 def rule(hit, deletion, insertion, shuffled):
-    """Refuted if integrated gradients of the CNN, chosen before, point into the mark in
-    more than 80 of 100 images, do better than the order of random maps by deletion and
-    by insertion, and keep a rank correlation below 0.5 when the weights are shuffled
-    (simultaneous intervals); supported if they point there in less than 50 of 100, or
-    are worse than random maps by one of the curves; else undecided.
+    """Supported if for integrated gradients of the CNN the pixel of the largest
+    attribution is in the patch in less than 50 % of the images (simultaneous interval),
+    or the deletion or the insertion curve is worse than that of a random order
+    (Holm-adjusted tests at 0.05); refuted if that pixel is in the patch in more than
+    80 %, both curves are better than those of a random order, and the rank correlation
+    after shuffling the weights is below 0.5 (simultaneous intervals; Holm-adjusted
+    tests at 0.05 for the curves); else undecided.
     """
     if hit.below(0.5) or deletion.above(0) or insertion.below(0):
         return "supported"

@@ -45,11 +45,13 @@ class Config(RunConfig):
 
 
 def rule(gap, less_with_data, cnn_over_mlp, dropout, weight_decay, augmentation):
-    """Supported if with 100 training images a CNN is better on them than on new ones by
-    more than 5 points, and by less with 1,077 (simultaneous intervals; Holm, 0.05);
-    refuted if with 100 it is by less than 5 points, or by more with 1,077 than with
-    100. Whether an MLP's gap is smaller and which remedy helps is reported, and decides
-    nothing.
+    """Supported if with 100 training images the CNN's gap between training and test
+    accuracy is above 5 percentage points (simultaneous interval), and the gap is
+    smaller with 1,077 images (Holm-adjusted test at 0.05); refuted if the gap with 100
+    images is below 5 percentage points (simultaneous interval), or the gap is larger
+    with 1,077 images (Holm-adjusted test at 0.05); else undecided. The difference
+    between the gaps of CNN and MLP and the effects of dropout, weight decay and
+    augmentation are reported and decide nothing.
     """
     del cnn_over_mlp, dropout, weight_decay, augmentation
     if gap.above(0.05) and less_with_data.above(0):

@@ -39,11 +39,13 @@ class Config(RunConfig):
 
 
 def rule(corrupted, attacked, corrupted_more_than_mlp, attacked_more_than_mlp):
-    """Supported if a CNN loses more than 10 points to corruptions of the second of five
-    severities (mean of the six kinds) and more than 20 to PGD with epsilon 0.1
-    (simultaneous intervals), and to one of the two more than an MLP does (Holm, 0.05);
-    refuted if it loses less than these points to either, or less than an MLP to both;
-    else undecided.
+    """Supported if the CNN loses more than 10 percentage points of accuracy to
+    corruptions at the second of five severities (mean of the six kinds) and more than
+    20 to PGD with epsilon 0.1 (simultaneous intervals), and loses more than the MLP to
+    at least one of the two (Holm-adjusted tests at 0.05); refuted if it loses less than
+    10 percentage points to the corruptions or less than 20 to PGD (simultaneous
+    intervals), or loses less than the MLP to both (Holm-adjusted tests at 0.05); else
+    undecided.
     """
     more = (corrupted_more_than_mlp, attacked_more_than_mlp)
     loses_much = corrupted.above(0.1) and attacked.above(0.2)

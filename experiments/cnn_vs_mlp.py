@@ -51,11 +51,12 @@ class Config(RunConfig):
 
 
 def rule(gap, interaction, mlp_shuffling):
-    """Supported if the gap (CNN minus MLP, pixels in place) and the interaction (that
-    gap minus the same gap with pixels shuffled) are above 0 (Holm, 0.05) and the MLP's
-    own shuffling effect is equivalent to 0 within half of the gap's lower end (two
-    one-sided tests, simultaneous with the gap's interval); refuted if the gap or the
-    interaction is below 0; else undecided.
+    """Supported if the gap (accuracy of the CNN minus the MLP's, without permutation)
+    and the interaction (that gap minus the gap with permuted pixels) are above 0
+    (Holm-adjusted tests at 0.05), and the effect of the permutation on the MLP is
+    equivalent to 0 within half of the lower end of the gap's simultaneous interval (two
+    one-sided tests at that interval's level); refuted if the gap or the interaction is
+    below 0 (Holm-adjusted tests at 0.05); else undecided.
     """
     if gap.above(0) and interaction.above(0):
         same = mlp_shuffling.within(gap.simultaneous_ci.low / 2)

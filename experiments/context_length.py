@@ -52,9 +52,9 @@ class Config(RunConfig):
 
 
 def rule(**gains):
-    """Supported if each longer context has a loss that is lower (Holm, 0.05); refuted
-    if one is higher or lower by less than 0.01 nats (simultaneous interval); else
-    undecided.
+    """Supported if each longer context has a lower loss than the next shorter one
+    (Holm-adjusted tests at 0.05); if not, refuted if one of these decreases is below
+    0.01 nats (simultaneous intervals); else undecided.
     """
     if all(gain.above(0) for gain in gains.values()):
         return "supported"

@@ -40,9 +40,10 @@ class Config(RunConfig):
 
 
 def rule(restored, **gains):
-    """Supported if the net that is taught leaves less than half of the noise's mean
-    squared error, and less than both others (Holm, 0.05); refuted if it leaves more
-    than half, or more than the linear one; else undecided.
+    """Supported if the network trained to denoise leaves less than half of the noise's
+    mean squared error, and less than the network trained on clean images and the linear
+    network leave (Holm-adjusted tests at 0.05); refuted if it leaves more than half, or
+    more than the linear network (the same tests); else undecided.
     """
     if restored.below(0) and all(gain.above(0) for gain in gains.values()):
         return "supported"

@@ -35,10 +35,12 @@ class Config(RunConfig):
 
 
 def rule(one_over_none, two_over_one, three_over_one, four_over_one):
-    """Supported if one hidden layer is better than none by more than 5 points and two,
-    three or four are better than one (Holm, 0.05); if not, refuted if one is not that
-    much better than none, or if none of two, three and four is better than one by more
-    than 3 points (simultaneous intervals); else undecided.
+    """Supported if one hidden layer has a higher accuracy than none by more than 5
+    percentage points (simultaneous interval), and two, three or four hidden layers have
+    a higher accuracy than one (Holm-adjusted tests at 0.05); if not, refuted if one
+    hidden layer's lead over none is below 5 percentage points, or the leads of two,
+    three and four hidden layers over one are all below 3 percentage points
+    (simultaneous intervals); else undecided.
     """
     deeper = (two_over_one, three_over_one, four_over_one)
     if one_over_none.above(0.05) and any(c.above(0) for c in deeper):

@@ -64,8 +64,11 @@ class Config(RunConfig):
 
 
 def rule(generated, **others):
-    """Supported if what it makes is nearer to held-out images than what a Gaussian of
-    training images draws (Holm, 0.05); refuted if it is further; else undecided.
+    """Supported if the samples of the default variant have a smaller Frechet distance
+    to held-out images than samples of a Gaussian fitted to the training images
+    (Holm-adjusted test at 0.05); refuted if they have a larger one (the same test);
+    else undecided. The comparisons with other variants and samplers are reported and
+    decide nothing.
     """
     del others  # reported
     if generated.below(0):

@@ -70,9 +70,11 @@ class Config(RunConfig):
 
 
 def rule(vae, gan, diffusion, transformer, **others):
-    """Supported if what each of the four makes is nearer to held-out images than what a
-    Gaussian of training images draws (Holm, 0.05); refuted if what one of them makes is
-    further; else undecided.
+    """Supported if the samples of each of the four models have a smaller Frechet
+    distance to held-out images than samples of a Gaussian fitted to the training images
+    (Holm-adjusted tests at 0.05); refuted if the samples of one of them have a larger
+    one (the same tests); else undecided. The comparisons with the diffusion model are
+    reported and decide nothing.
     """
     del others  # reported
     four = (vae, gan, diffusion, transformer)

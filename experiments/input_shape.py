@@ -35,11 +35,13 @@ class Config(RunConfig):
 
 
 def rule(colour, smaller, larger):
-    """Supported if colour is better than grey (Holm, 0.05), and in colour accuracy at
-    88 and at 113 percent of the side is less than 10 points below that at the side it
-    was trained at (simultaneous intervals); if not, refuted if colour is worse than
-    grey or equivalent to it within 1 point, or one of the other sizes costs more than
-    10 points; else undecided.
+    """Supported if the accuracy on colour images is higher than on grey ones
+    (Holm-adjusted test at 0.05), and with colour the accuracy at 88 % and at 113 % of
+    the training side is less than 10 percentage points below that at the training side
+    (simultaneous intervals); if not, refuted if colour is worse than grey
+    (Holm-adjusted test at 0.05) or equivalent to it within 1 percentage point (two
+    one-sided tests), or one of the two other sizes costs more than 10 percentage points
+    (simultaneous intervals); else undecided.
     """
     if colour.above(0) and smaller.above(-0.1) and larger.above(-0.1):
         return "supported"

@@ -46,11 +46,13 @@ class Config(RunConfig):
 
 
 def rule(first, second, third, learned):
-    """Supported if each layer of the trained net can be read better than what it was
-    given, from the image to the last hidden layer, and the last better than in an
-    untrained net (Holm, 0.05); if not, refuted if one can be read worse than what it
-    was given, or the last not better than untrained by more than 3 points; else
-    undecided.
+    """Supported if the linear probe of each layer of the trained network has a higher
+    accuracy than the probe of the layer before, from the image to the last hidden
+    layer, and the probe of the last hidden layer a higher one than in an untrained
+    network (Holm-adjusted tests at 0.05); if not, refuted if one probe has a lower
+    accuracy than the probe of the layer before (the same tests), or the lead of the
+    trained network over the untrained one is below 3 percentage points (simultaneous
+    interval); else undecided.
     """
     steps = (first, second, third)
     if all(c.above(0) for c in (*steps, learned)):

@@ -48,11 +48,12 @@ class Config(RunConfig):
 
 
 def rule(specified_many, untrained_many, specified_few):
-    """Supported if with the most training images learned features are better than HOG
-    and than an untrained net's (Holm, 0.05); if not, refuted if they are worse than one
-    of the two, or not better than HOG by more than 1 point (simultaneous interval);
-    else undecided. What is better with the fewest images is reported, and decides
-    nothing.
+    """Supported if with all training images the learned features have a higher accuracy
+    than HOG and than the features of an untrained network (Holm-adjusted tests at
+    0.05); if not, refuted if the lead over HOG is below 1 percentage point
+    (simultaneous interval), or the learned features are worse than those of the
+    untrained network (Holm-adjusted test at 0.05); else undecided. The comparison with
+    HOG on 5 % of the images is reported and decides nothing.
     """
     del specified_few
     if specified_many.above(0) and untrained_many.above(0):

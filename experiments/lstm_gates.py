@@ -46,9 +46,11 @@ class Config(RunConfig):
 
 
 def rule(**costs):
-    """Supported if taking away each of the three gates costs accuracy (Holm, 0.05, over
-    all six parts); if not, refuted if for one of the gates it costs less than 2 points
-    (simultaneous intervals); else undecided.
+    """Supported if the removal of each of the three gates lowers the accuracy
+    (Holm-adjusted tests at 0.05 over all six contrasts); if not, refuted if for one of
+    the gates the loss of accuracy is below 2 percentage points (simultaneous
+    intervals); else undecided. The removal of either activation and the coupled gates
+    are reported and decide nothing.
     """
     if all(costs[gate].above(0) for gate in GATES):
         return "supported"

@@ -63,11 +63,13 @@ class Config(RunConfig):
 
 
 def rule(generated, attention, **others):
-    """Supported if what it draws is nearer to held-out images than what a Gaussian of
-    training images draws (Holm, 0.05), and it needs fewer bits a pixel than one that
-    knows the pixel before and the place alone, by more than 0.1 (simultaneous
-    interval); refuted if what it draws is further, or if it needs fewer by less; else
-    undecided.
+    """Supported if the samples have a smaller Frechet distance to held-out images than
+    samples of a Gaussian fitted to the training images (Holm-adjusted test at 0.05),
+    and the model needs fewer bits per pixel than the one without attention, by more
+    than 0.1 (simultaneous interval); refuted if the Frechet distance is larger than the
+    Gaussian's (Holm-adjusted test at 0.05), or attention saves less than 0.1 bits per
+    pixel (simultaneous interval); else undecided. The model without positions is
+    reported and decides nothing.
     """
     del others  # reported
     if generated.below(0) and attention.above(0.1):

@@ -48,11 +48,13 @@ class Config(RunConfig):
 
 
 def rule(operations, accuracy, place, image):
-    """Supported if max pooling takes less than half of the operations of no pooling,
-    and after it the place and the image can be read out as well as without it, within 3
-    points; refuted if it does not save half, or if the place or the image is read out
-    worse by more than 3 points (simultaneous intervals); else undecided. Accuracy is
-    reported, and decides nothing.
+    """Supported if the CNN without pooling takes more than twice the operations of the
+    CNN with max pooling (simultaneous interval), and after max pooling the probes of
+    position and of image are equivalent to those without pooling, within 3 percentage
+    points of accuracy and within 0.03 of R^2 (two one-sided tests); refuted if it takes
+    less than twice the operations, or max pooling lowers the accuracy or the R^2 of a
+    probe by more than these margins (simultaneous intervals); else undecided. The
+    accuracy of the network is reported and decides nothing.
     """
     del accuracy
     losses = (place, image)

@@ -37,10 +37,11 @@ class Config(RunConfig):
 
 
 def rule(**costs):
-    """Supported if with both cells a memory that begins anew at every row costs more
-    than 20 points of accuracy (simultaneous intervals), and one that does so every four
-    rows costs some (Holm, 0.05); if not, refuted if with one of them the first costs
-    less than 5 points; else undecided.
+    """Supported if for both cells a reset of the hidden state at every row lowers the
+    accuracy by more than 20 percentage points (simultaneous intervals), and a reset
+    every four rows lowers it (Holm-adjusted tests at 0.05); if not, refuted if for one
+    of the cells the reset at every row lowers it by less than 5 percentage points
+    (simultaneous intervals); else undecided.
     """
     rows, fours = ([costs[f"{c}_every_{n}"] for c in CELLS] for n in ("row", "four"))
     if all(c.above(0.2) for c in rows) and all(c.above(0) for c in fours):

@@ -36,10 +36,12 @@ class Config(RunConfig):
 
 
 def rule(alike, unfit):
-    """Supported if on whole images the one-to-one net is within 3 points of the
-    feed-forward net (two one-sided tests), and on rows more than 20 points below the
-    net that takes them all (simultaneous interval); if not, refuted if it is more than
-    3 points off, or less than 5 points below; else undecided.
+    """Supported if on whole images the one-to-one network is equivalent to the
+    feed-forward network within 3 percentage points (two one-sided tests), and on the
+    last row alone it is more than 20 percentage points less accurate than the recurrent
+    network that reads all rows (simultaneous interval); if not, refuted if it differs
+    from the feed-forward network by more than 3 percentage points, or the network of
+    all rows leads by less than 5 (simultaneous intervals); else undecided.
     """
     if alike.within(0.03) and unfit.above(0.2):
         return "supported"

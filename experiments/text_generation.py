@@ -54,9 +54,11 @@ class Config(RunConfig):
 
 
 def rule(transformer, diffusion, gan):
-    """Supported if what diffusion and the GAN write is nearer to held-out text than
-    what a chain draws (Holm, 0.05); refuted if that of one of them is further; else
-    undecided.
+    """Supported if the samples of masked diffusion and of the GAN both have a smaller
+    n-gram distance to held-out text than samples of the Markov chain (Holm-adjusted
+    tests at 0.05); refuted if the samples of one of them have a larger one (the same
+    tests); else undecided. The Transformer's comparison is reported and decides
+    nothing.
     """
     del transformer  # reported
     if diffusion.below(0) and gan.below(0):

@@ -34,10 +34,12 @@ class Config(RunConfig):
 
 
 def rule(and_over_xor, or_over_xor, layer_over_neuron, layer_like_and):
-    """Supported if one neuron is better at AND and at OR than at XOR, and a hidden
-    layer better at XOR than one neuron, each by more than 0.15 of accuracy, and the
-    hidden layer's XOR is within 0.05 of the neuron's AND; refuted if the first, the
-    second or the third is below 0.15; else undecided.
+    """Supported if one neuron has a higher accuracy on AND and on OR than on XOR, and a
+    hidden layer a higher one on XOR than one neuron, each by more than 15 percentage
+    points (simultaneous intervals), and the hidden layer on XOR is equivalent to one
+    neuron on AND within 5 percentage points (two one-sided tests); refuted if one of
+    the three differences is below 15 percentage points (simultaneous intervals); else
+    undecided.
     """
     large = (and_over_xor, or_over_xor, layer_over_neuron)
     if all(c.above(0.15) for c in large) and layer_like_and.within(0.05):

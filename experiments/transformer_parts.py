@@ -62,9 +62,9 @@ class Config(RunConfig):
 
 
 def rule(**losses):
-    """Supported if without each of the parts the loss is higher (Holm, 0.05); refuted
-    if without one of them it is less than 0.01 nats higher (simultaneous interval);
-    else undecided.
+    """Supported if the removal of each component increases the loss (Holm-adjusted
+    tests at 0.05); if not, refuted if for one component the increase is below 0.01 nats
+    (simultaneous intervals); else undecided.
     """
     if all(loss.above(0) for loss in losses.values()):
         return "supported"

@@ -66,8 +66,10 @@ class Config(RunConfig):
 
 
 def rule(reading, **others):
-    """Supported if with attention what is read adds more than 10 points of chrF to what
-    is said of a blank (simultaneous interval); refuted if less than 2; else undecided.
+    """Supported if with attention the chrF of translations of the source is more than
+    10 above that of translations of a blank source (simultaneous interval); refuted if
+    it is less than 2 above (simultaneous interval); else undecided. The comparisons
+    with the encoder-decoder and with the Transformer are reported and decide nothing.
     """
     del others  # reported, not part of the claim
     if reading.above(10):

@@ -64,9 +64,11 @@ class Config(RunConfig):
 
 
 def rule(generated, prior, **others):
-    """Supported if what a VAE makes is nearer to held-out images than what a Gaussian
-    of training images draws, and than what the autoencoder of beta 0 makes (Holm,
-    0.05); refuted if it is further than the Gaussian's; else undecided.
+    """Supported if the VAE's samples have a smaller Frechet distance to held-out images
+    than samples of a Gaussian fitted to the training images, and than those of the
+    autoencoder with beta 0 (Holm-adjusted tests at 0.05); refuted if their distance is
+    larger than the Gaussian's (the same test); else undecided. The smaller and the
+    larger code are reported and decide nothing.
     """
     del others  # reported
     if generated.below(0) and prior.below(0):

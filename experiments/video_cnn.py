@@ -48,9 +48,10 @@ class Config(RunConfig):
 
 
 def rule(over_half, over_frames):
-    """Supported if convolution over time is right in more than 80 of 100 clips, and by
-    more than 20 points better than a CNN on frames whose order is lost (simultaneous
-    intervals); refuted if it is right in less than 80; else undecided.
+    """Supported if the accuracy of the CNN with convolution over time is above 80 %,
+    and more than 20 percentage points above that of the CNN whose features are averaged
+    over the frames (simultaneous intervals); refuted if it is below 80 % (simultaneous
+    interval); else undecided.
     """
     if over_half.below(0.3):
         return "refuted"

@@ -41,10 +41,11 @@ class Config(RunConfig):
 
 
 def rule(**contrasts):
-    """Supported if in both networks accuracy, as the mean over all shares of weights
-    gone, is higher where the smallest went than where random ones did, and there than
-    where the largest went (Holm, 0.05); if not, refuted if one of these differences is
-    below 0 or equivalent to 0 within 3 points; else undecided.
+    """Supported if in both networks the accuracy, averaged over all shares of pruned
+    weights, is higher after pruning the smallest weights than random ones, and higher
+    after pruning random weights than the largest (Holm-adjusted tests at 0.05); if not,
+    refuted if one of these differences is below 0 (Holm-adjusted tests at 0.05) or
+    equivalent to 0 within 3 percentage points (two one-sided tests); else undecided.
     """
     if all(c.above(0) for c in contrasts.values()):
         return "supported"

@@ -22,7 +22,7 @@ def translation_sample_evaluator(details: Any) -> SampleEvaluator:
     Raises:
       UserError: sacrebleu is not installed.
     """
-    import_extra("sacrebleu", extra="text", purpose="BLEU of translations")
+    import_extra("sacrebleu", extra="text", purpose="computing BLEU and chrF")
     from sacrebleu.metrics import BLEU, CHRF
 
     bleu, chrf = (

@@ -84,7 +84,7 @@ def encode_wav(wave: np.ndarray, sample_rate: int) -> bytes:
 
 
 def _require_pretty_midi() -> None:
-    import_extra("pretty_midi", extra="music", purpose="audio of a piano roll")
+    import_extra("pretty_midi", extra="music", purpose="writing MIDI and WAV files")
 
 
 def _stem(name: str) -> str:

@@ -41,8 +41,9 @@ class Config(RunConfig):
 
 
 def rule(excess_loss):
-    """Supported if the mean is within 0.0002 nats of the line (two one-sided tests);
-    refuted if it is further below; else undecided.
+    """Supported if the mean loss is equivalent to that of a predictor without memory
+    within 0.0002 nats per step (two one-sided tests); refuted if it is more than 0.0002
+    nats below (simultaneous interval); else undecided.
     """
     if excess_loss.within(0.0002):
         return "supported"

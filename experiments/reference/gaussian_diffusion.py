@@ -54,9 +54,10 @@ class Config(RunConfig):
 
 
 def rule(**errors):
-    """Supported if with each schedule the losses are off by less than 1 percent at
-    every step, and the moments by less than 3 standard errors (simultaneous intervals);
-    refuted if one of them is off by more; else undecided.
+    """Supported if with each schedule the relative error of the losses is below 1 % at
+    every step, and the error of the samples' moments is below 3 standard errors
+    (Holm-adjusted tests at 0.05); refuted if one of these errors is above its limit
+    (the same tests); else undecided.
     """
     if all(error.below(0) for error in errors.values()):
         return "supported"

@@ -53,9 +53,9 @@ class Config(RunConfig):
 
 
 def rule(**excess_losses):
-    """Supported if with each cell the mean is less than 0.1 nats above the published
-    value (simultaneous intervals); refuted if one of them is more than 0.1 above; else
-    undecided.
+    """Supported if for each cell the mean is less than 0.1 nats above the published
+    value (simultaneous intervals); refuted if for one of them it is more than 0.1 nats
+    above (simultaneous intervals); else undecided.
     """
     if all(c.below(0.1) for c in excess_losses.values()):
         return "supported"

@@ -33,9 +33,10 @@ class Config(RunConfig):
 
 
 def rule(**gaps):
-    """Supported if with each size of the code the bound, of 100 draws an image, is
-    within 0.05 nats an image of the likelihood (two one-sided tests); refuted if it is
-    further away with one of them (simultaneous interval); else undecided.
+    """Supported if for each code size the bound, from 100 samples per image, is
+    equivalent to the likelihood within 0.05 nats per image (two one-sided tests);
+    refuted if for one size the two differ by more than 0.05 nats (simultaneous
+    intervals); else undecided.
     """
     if all(gap.within(0.05) for gap in gaps.values()):
         return "supported"

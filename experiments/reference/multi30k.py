@@ -56,8 +56,9 @@ class Config(RunConfig):
 
 
 def rule(bleu_gain):
-    """Supported if the mean in the published convention is above 27.11, one below the
-    published score (simultaneous interval); refuted if below; else undecided.
+    """Supported if the mean BLEU in the published convention is above 27.11, one below
+    the published score (simultaneous interval); refuted if it is below 27.11
+    (simultaneous interval); else undecided.
     """
     if bleu_gain.above(-1):
         return "supported"

@@ -61,8 +61,9 @@ class Config(RunConfig):
 
 
 def rule(bleu_gain):
-    """Supported if the mean in the published convention is above 35 (simultaneous
-    interval); refuted if below; else, as of a single run, undecided.
+    """Supported if the mean BLEU in the published convention is above 35 (simultaneous
+    interval); refuted if it is below 35 (simultaneous interval); else undecided. With a
+    single seed the result is undecided.
     """
     if bleu_gain.above(35 - PUBLISHED):
         return "supported"

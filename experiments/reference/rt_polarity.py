@@ -36,8 +36,9 @@ class Config(RunConfig):
 
 
 def rule(accuracy):
-    """Supported if the mean of the ten folds is above 75 % (a t test with the variance
-    of Nadeau and Bengio, 0.05); refuted if it is below; else undecided.
+    """Supported if the mean accuracy over the ten folds is above 75 % (t test at 0.05
+    with the variance of Nadeau and Bengio); refuted if it is below 75 % (the same
+    test); else undecided.
     """
     if accuracy.above(0):
         return "supported"

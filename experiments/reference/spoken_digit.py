@@ -44,8 +44,8 @@ class Config(RunConfig):
 
 
 def rule(accuracy):
-    """Supported if the mean accuracy is above 96 percent (0.05); refuted if it is
-    below; else undecided.
+    """Supported if the mean accuracy is above 96 % (test at 0.05); refuted if it is
+    below 96 % (the same test); else undecided.
     """
     if accuracy.above(0):
         return "supported"

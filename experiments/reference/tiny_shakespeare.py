@@ -65,8 +65,8 @@ class Config(RunConfig):
 
 
 def rule(excess_loss):
-    """Supported if the mean is below 1.90 nats (simultaneous interval); refuted if it
-    is above; else undecided.
+    """Supported if the mean loss is below 1.90 nats per character (simultaneous
+    interval); refuted if it is above 1.90 (simultaneous interval); else undecided.
     """
     if excess_loss.below(0.02):
         return "supported"

@@ -51,8 +51,9 @@ class Config(RunConfig):
 
 
 def rule(low, high):
-    """Supported if the mean is above 101 nats and below 105 (Holm, 0.05); refuted if it
-    is below 101 or above 105; else undecided.
+    """Supported if the mean bound is above 101 nats and below 105 nats (Holm-adjusted
+    tests at 0.05); refuted if it is below 101 or above 105 nats (the same tests); else
+    undecided.
     """
     if low.above(0) and high.below(0):
         return "supported"

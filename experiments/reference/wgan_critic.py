@@ -37,9 +37,9 @@ class Config(RunConfig):
 
 
 def rule(**errors):
-    """Supported if at each distance the gap is within 2 percent of the best (two
-    one-sided tests); refuted if it is further off at one of them (simultaneous
-    interval); else undecided.
+    """Supported if at each distance the critic's gap is equivalent to the optimal gap
+    within 2 % (two one-sided tests); refuted if at one distance it differs by more than
+    2 % (simultaneous intervals); else undecided.
     """
     if all(error.within(0.02) for error in errors.values()):
         return "supported"
