@@ -63,14 +63,18 @@ def _release_after_file():
     _release(0.9)
 
 
-@pytest.fixture
-def optimized(monkeypatch):
+def _optimized():
     """Programs are compiled as for use."""
     options = {**strategies.compiler_options(), "xla_cpu_use_fusion_emitters": True}
-    monkeypatch.setattr(strategies, "compiler_options", lambda: options)
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strategies, "compiler_options", lambda: options)
+        jax.config.update("jax_disable_most_optimizations", False)
+        yield
+        jax.config.update("jax_disable_most_optimizations", True)
+
+
+optimized = pytest.fixture(_optimized)  # for one test
+optimized_file = pytest.fixture(_optimized, scope="module")
 
 
 def in_turn(**levels):

@@ -18,6 +18,8 @@ from dljax.training.optimizers import adamw
 from dljax.trials import checkpoint
 from dljax.types import Task, Turn
 
+# The bits of two programs are compared, with and without a loss that becomes NaN.
+pytestmark = pytest.mark.usefixtures("optimized_file")
 SHORT = ("--family=gan,seq2seq", "--steps=30", "--log_every=10", "--seeds=3")
 
 
