@@ -21,7 +21,7 @@ test: .venv/installed
 	$(PY) -m pytest $(SPREAD) -m "not long"
 
 test-all: .venv/installed
-	$(PY) -m pytest $(SPREAD)
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PY) -m pytest $(SPREAD)
 
 docs: .venv/installed
 	JAX_PLATFORMS=cpu $(PY) -m sphinx --builder html --fail-on-warning --keep-going \

@@ -13,10 +13,12 @@ import warnings
 from multiprocessing import forkserver
 
 DEVICES = "--xla_force_host_platform_device_count=8"
-# Both options halve the time of compilation, here and in the processes that tests
-# start. The laws of equal bits use the fixture `optimized` instead.
-os.environ["XLA_FLAGS"] = f"{DEVICES} --xla_cpu_use_fusion_emitters=false"
-os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+# The short suite compiles with few optimizations, here and in the processes that tests
+# start, which halves its time; the laws of equal bits use the fixture `optimized`
+# instead. `make test-all` sets the variable to 0, and compiles as for use.
+QUICK = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0"
+QUICK_FLAGS = " --xla_cpu_use_fusion_emitters=false" if QUICK else ""
+os.environ["XLA_FLAGS"] = DEVICES + QUICK_FLAGS
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
@@ -70,7 +72,7 @@ def _optimized():
         patch.setattr(strategies, "compiler_options", lambda: options)
         jax.config.update("jax_disable_most_optimizations", False)
         yield
-        jax.config.update("jax_disable_most_optimizations", True)
+        jax.config.update("jax_disable_most_optimizations", QUICK)
 
 
 optimized = pytest.fixture(_optimized)  # for one test
