@@ -44,8 +44,8 @@ class Config(RunConfig):
         0.3, "dropout rate of the fully connected layer", low=0, below=1
     )
     learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
-    steps: int = flag(500, "updates", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
+    steps: int = flag(500, "number of updates", low=1)
     batch_size: int = flag(64, "sounds per batch", low=1)
 
 

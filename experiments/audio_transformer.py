@@ -57,7 +57,7 @@ class Config(RunConfig):
         formerly="recogniser",
     )
     seeds: int = flag(4, "number of seeds", low=1)
-    steps: int = flag(100, "updates", low=1)
+    steps: int = flag(100, "number of updates", low=1)
     eval_every: int = flag(25, "updates between validations", low=1)
     batch_size: int = flag(16, "sounds per batch", low=1)
 

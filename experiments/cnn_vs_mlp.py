@@ -45,7 +45,7 @@ class Config(RunConfig):
         0.5, "dropout rate of the fully connected layer", low=0, below=1
     )
     learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
     epochs: float = flag(60.0, "passes over the training data", low=0)
     batch_size: int = flag(16, "examples per batch", low=1)
 

@@ -46,7 +46,7 @@ class Config(RunConfig):
         3e-3, "Adam's peak learning rate, after 50 warm-up updates", low=0
     )
     seeds: int = flag(4, "number of seeds", low=1)
-    steps: int = flag(200, "updates", low=1)
+    steps: int = flag(200, "number of updates", low=1)
     eval_every: int = flag(100, "updates between validations", low=1)
     batch_size: int = flag(32, "windows per batch", low=1)
 

@@ -6,8 +6,8 @@ The throughput in examples per second is measured with 16, 64 and 256 examples p
 update, on one device and with each batch shared by two. The time to 75 % validation
 accuracy is measured without compilation and evaluation. Both are logarithms to base 2:
 a difference of 1 is a factor of 2. Every seed trains each variant once, in turn. The
-loss after an epoch must not depend on the number of devices; `tests/test_laws.py` holds
-the same on eight. On a CPU a device is restricted to one core: in a first measurement,
+loss after an epoch must not depend on the number of devices; `tests/test_laws.py` tests
+this on eight. On a CPU a device is restricted to one core: in a first measurement,
 where XLA used both cores for one device, two devices gained nothing.
 
     python -m experiments.data_parallel  # a few minutes on 2 cores, each a device
@@ -38,7 +38,7 @@ class Config(RunConfig):
     )
     hidden: int = flag(128, "width of the fully connected layer", low=1)
     learning_rate: float = flag(5e-3, "Adam's learning rate", low=0)
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
     epochs: float = flag(60.0, "maximum number of passes over the training data", low=0)
 
 

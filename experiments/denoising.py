@@ -34,8 +34,8 @@ class Config(RunConfig):
     latent_size: int = flag(32, "dimensions of the latent code", low=1, formerly="code")
     hidden: int = flag(256, "width of the hidden layers", low=1)
     learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
-    steps: int = flag(2000, "updates", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
+    steps: int = flag(2000, "number of updates", low=1)
     batch_size: int = flag(64, "images per batch", low=1)
 
 

@@ -29,7 +29,7 @@ class Config(RunConfig):
     )
     canvas: int = flag(12, "side of the canvas; each image at a random position", low=8)
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
     epochs: float = flag(60.0, "passes over the training data", low=0)
     batch_size: int = flag(16, "examples per batch", low=1)
 

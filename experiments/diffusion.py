@@ -5,10 +5,11 @@ Claim: "Diffusion models generate images."
 A U-Net is trained to predict v from images at all noise levels, with a cosine schedule.
 DDIM sampling removes the noise in --sampling_steps steps. The other variants have a
 linear schedule, or predict the image (`sample`) or the noise (`epsilon`). Other
-samplers of the same network have a fifth of the steps (`few`), add noise at each step
-(`ancestral`), use classifier-free guidance (`guided`), or have no class (`classless`).
-Samples are scored in the features of a classifier of real images: by the Frechet
-distance to held-out images, and by the share that is assigned to the intended class.
+samplers of the same network take a fifth of the steps (`few`), add noise at each step
+(`ancestral`), use classifier-free guidance (`guided`), or no class (`classless`).
+Samples are scored by a classifier of real images: by the Frechet distance of its
+features to those of held-out images, and by the share of the samples that it assigns to
+the intended class.
 The baselines are other real images (`_real`), a Gaussian fitted to the training images
 (`_gaussian`) and uniform noise (`_noise`).
 
@@ -16,7 +17,7 @@ The baselines are other real images (`_real`), a Gaussian fitted to the training
     python -m experiments.diffusion --full
     python -m experiments.diffusion --dataset=mnist --manual_dir=DIR --full
 
-The verdict is of the digits. With MNIST three seeds of one variant are reported, and no
+The verdict is on the digits. With MNIST three seeds of one variant are reported, and no
 verdict is given. Images of 16 pixels per side or more are downsampled twice. This was
 changed after a look at samples of MNIST's seeds 0 and 100; its full size has seeds 3 to
 5.
@@ -59,7 +60,7 @@ class Config(RunConfig):
         formerly="recogniser",
     )
     seeds: int = flag(4, "number of seeds", low=1)
-    steps: int = flag(300, "updates", low=1)
+    steps: int = flag(300, "number of updates", low=1)
     batch_size: int = flag(64, "images per batch", low=1)
 
 

@@ -16,7 +16,7 @@ share of each class among the samples is reported.
     python -m experiments.gan --full
     python -m experiments.gan --dataset=mnist --manual_dir=DIR --full
 
-The verdict is of the digits. With MNIST three seeds of two variants are reported, and
+The verdict is on the digits. With MNIST three seeds of two variants are reported, and
 no verdict is given. A data set needs 96 training images, or 32 with --critic_steps=1.
 """
 

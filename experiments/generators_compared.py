@@ -15,7 +15,7 @@ images.
     python -m experiments.generators_compared --full
     python -m experiments.generators_compared --dataset=mnist --manual_dir=DIR --full
 
-The verdict is of the digits.
+The verdict is on the digits.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ class Config(RunConfig):
         low=1,
         formerly="recogniser",
     )
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
     batch_size: int = flag(32, "images per batch", low=1)
 
     def updates(self, per_epoch):

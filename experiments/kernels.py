@@ -35,7 +35,7 @@ class Config(RunConfig):
     )
     hidden: int = flag(64, "width of the fully connected layer", low=1)
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
     epochs: float = flag(40.0, "passes over the training data", low=0)
     batch_size: int = flag(16, "examples per batch", low=1)
 

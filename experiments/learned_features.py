@@ -43,7 +43,7 @@ class Config(RunConfig):
         1e-2, "Adam's peak learning rate for the linear classifier", low=0
     )
     seeds: int = flag(10, "number of seeds", low=1)
-    steps: int = flag(1000, "updates", low=1)
+    steps: int = flag(1000, "number of updates", low=1)
     batch_size: int = flag(32, "examples per batch", low=1)
 
 

@@ -1,4 +1,4 @@
-"""Which components of an LSTM does it need?
+"""Which components does an LSTM need?
 
 Claim: "An LSTM needs its gates: what to write, what to keep, what to show."
 
@@ -34,13 +34,13 @@ class Config(RunConfig):
     )
     pixels_per_step: int = flag(
         1,
-        "pixels per time step; the image's width: row by row",
+        "pixels per time step (the image's width: one row per step)",
         low=1,
         formerly="pixels",
     )
     hidden: int = flag(32, "size of the hidden state", low=1)
     learning_rate: float = flag(1e-2, "Adam's learning rate", low=0)
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
     epochs: float = flag(20.0, "passes over the training data", low=0)
     batch_size: int = flag(32, "examples per batch", low=1)
 

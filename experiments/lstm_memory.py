@@ -31,7 +31,7 @@ class Config(RunConfig):
     hidden: int = flag(128, "size of the hidden state", low=1)
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
     seeds: int = flag(8, "number of seeds", low=1)
-    steps: int = flag(600, "updates", low=1)
+    steps: int = flag(600, "number of updates", low=1)
     batch_size: int = flag(32, "examples per batch", low=1)
 
 

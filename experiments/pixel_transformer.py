@@ -15,7 +15,7 @@ and the bits per pixel with those without attention.
     python -m experiments.pixel_transformer --full
     python -m experiments.pixel_transformer --dataset=mnist --manual_dir=DIR --full
 
-The verdict is of the digits. With MNIST three seeds of one variant are reported, and no
+The verdict is on the digits. With MNIST three seeds of one variant are reported, and no
 verdict is given.
 """
 
@@ -57,8 +57,8 @@ class Config(RunConfig):
         low=1,
         formerly="recogniser",
     )
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
-    steps: int = flag(150, "updates", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
+    steps: int = flag(150, "number of updates", low=1)
     batch_size: int = flag(32, "images per batch", low=1)
 
 

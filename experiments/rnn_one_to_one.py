@@ -31,7 +31,7 @@ class Config(RunConfig):
     )
     hidden: int = flag(64, "width of the hidden layer or state", low=1)
     learning_rate: float = flag(3e-3, "Adam's learning rate", low=0)
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
     epochs: float = flag(40.0, "passes over the training data", low=0)
 
 

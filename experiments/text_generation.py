@@ -47,7 +47,7 @@ class Config(RunConfig):
         2e-3, "Adam's peak learning rate; a GAN has a quarter of it", low=0
     )
     seeds: int = flag(4, "number of seeds", low=1)
-    steps: int = flag(300, "updates", low=1)
+    steps: int = flag(300, "number of updates", low=1)
     batch_size: int = flag(
         64, "windows per batch; each turn of a GAN has a quarter of them", low=4
     )

@@ -1,4 +1,4 @@
-r"""Which components of a Transformer does it need?
+r"""Which components does a Transformer need?
 
 Claim: "Every part of a Transformer makes it predict text better."
 
@@ -56,7 +56,7 @@ class Config(RunConfig):
         3e-3, "Adam's peak learning rate, after 50 warm-up updates", low=0
     )
     seeds: int = flag(4, "number of seeds", low=1)
-    steps: int = flag(80, "updates", low=1)
+    steps: int = flag(80, "number of updates", low=1)
     eval_every: int = flag(40, "updates between validations", low=1)
     batch_size: int = flag(32, "windows per batch", low=1)
 

@@ -58,8 +58,8 @@ class Config(RunConfig):
         low=1,
         formerly="recogniser",
     )
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
-    steps: int = flag(3000, "updates", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
+    steps: int = flag(3000, "number of updates", low=1)
     batch_size: int = flag(64, "images per batch", low=1)
 
 

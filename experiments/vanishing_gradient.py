@@ -45,7 +45,7 @@ class Config(RunConfig):
         0.0, "Adam's learning rate; 0: the one of the cell in `RATES`", low=0
     )
     seeds: int = flag(8, "number of seeds", low=1)
-    steps: int = flag(800, "updates", low=1)
+    steps: int = flag(800, "number of updates", low=1)
     batch_size: int = flag(32, "examples per batch", low=1)
 
 

@@ -42,8 +42,8 @@ class Config(RunConfig):
     )
     hidden: int = flag(248, "width of the CNN's fully connected layer", low=1)
     learning_rate: float = flag(3e-3, "Adam's peak learning rate", low=0)
-    seeds: int = flag(10, "number of seeds: two rounds of the five folds", low=1)
-    steps: int = flag(600, "updates", low=1)
+    seeds: int = flag(10, "number of seeds (10: two rounds of the five folds)", low=1)
+    steps: int = flag(600, "number of updates", low=1)
     batch_size: int = flag(64, "images per batch", low=1)
 
 

@@ -36,7 +36,7 @@ DEMO = "cnn_vs_mlp-digits"
 README_CLAIMS: Mapping[str, Mapping[str, str]] = {
     "cnn_vs_mlp-digits": {
         "gap": "accuracy of a CNN minus an MLP",
-        "interaction": "this difference less that with shuffled pixels",
+        "interaction": "this difference minus that with shuffled pixels",
     },
     "vanishing_gradient-adding": {
         "lstm/100": "LSTM's error over 100 steps",
@@ -51,7 +51,9 @@ README_CLAIMS: Mapping[str, Mapping[str, str]] = {
         "lstm_weights": "loss per character minus that of an LSTM of as many weights",
         "lstm_operations": "of as many operations",
     },
-    "diffusion-digits": {"generated": "samples minus those of a Gaussian"},
+    "diffusion-digits": {
+        "generated": "samples of the model minus samples of a Gaussian"
+    },
 }
 BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
 FAMILIES = (

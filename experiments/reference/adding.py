@@ -9,7 +9,7 @@ the paper, there are 50,000 training examples and batches of 32. The sequences h
 steps instead of 600. Adam's learning rate is 2e-3 instead of 4e-3: at 4e-3 the gradient
 of one of eight GRUs became non-finite, and the rate was changed after that result.
 
-    python -m experiments.reference.adding --full  # half an hour on 2 cores
+    python -m experiments.reference.adding  # half an hour on 2 cores
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Config(RunConfig):
     )
     learning_rate: float = flag(2e-3, "Adam's learning rate", low=0)
     seeds: int = flag(8, "number of seeds", low=1)
-    steps: int = flag(6000, "updates", low=1)
+    steps: int = flag(6000, "number of updates", low=1)
     batch_size: int = flag(32, "examples per batch", low=1)
 
 

@@ -9,7 +9,7 @@ loss is 10 ln 8 / 1,020 = 0.02039 nats per step. Bai, Kolter, Koltun 2018 (table
 training examples, RMSprop has a learning rate of 5e-4, and gradients are clipped to a
 norm of 1.
 
-    python -m experiments.reference.copy_memory --full  # half an hour on 2 cores
+    python -m experiments.reference.copy_memory  # half an hour on 2 cores
 """
 
 import dataclasses

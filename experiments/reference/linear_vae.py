@@ -28,7 +28,7 @@ class Config(RunConfig):
     latent_size: int = flag(8, "dimensions of the latent code", low=1, formerly="code")
     learning_rate: float = flag(1e-2, "Adam's peak learning rate", low=0)
     seeds: int = flag(8, "number of seeds", low=1)
-    steps: int = flag(20_000, "updates", low=1)
+    steps: int = flag(20_000, "number of updates", low=1)
     batch_size: int = flag(256, "images per batch", low=1)
 
 

@@ -8,7 +8,7 @@ network differs, and was fixed beforehand: a bidirectional LSTM with max pooling
 the words. Each seed tests on one fold, and its epoch is chosen on another fold, which
 is not trained on.
 
-    python -m experiments.reference.rt_polarity --manual_dir=DIR --full
+    python -m experiments.reference.rt_polarity --manual_dir=DIR
 """
 
 import dataclasses

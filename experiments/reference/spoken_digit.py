@@ -39,7 +39,7 @@ class Config(RunConfig):
     )
     learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
     seeds: int = flag(8, "number of seeds", low=1)
-    steps: int = flag(1500, "updates", low=1)
+    steps: int = flag(1500, "number of updates", low=1)
     batch_size: int = flag(64, "sounds per batch", low=1)
 
 

@@ -13,8 +13,8 @@ were looked at.
     python -m experiments.reference.tiny_shakespeare --manual_dir=DIR  # half an hour
 
 DIR has input.txt. nanoGPT's configuration for a GPU, published as 1.4697 nats at its
-best validation, has not been run here; it needs a directory apart, and is tested after
-the last update:
+best validation, has not been run here; it needs a separate directory, and is tested
+after the last update:
 
     python -m experiments.reference.tiny_shakespeare --manual_dir=DIR --depth=6 \
         --heads=6 --width=384 --context=256 --dropout=0.2 --batch_size=64 --steps=5000 \
@@ -60,7 +60,7 @@ class Config(RunConfig):
         6, "first seed; 0 to 5 were used for exploration", low=0, below=1_000_000
     )
     seeds: int = flag(6, "number of seeds", low=1)
-    steps: int = flag(2000, "updates", low=1)
+    steps: int = flag(2000, "number of updates", low=1)
     batch_size: int = flag(12, "windows per batch", low=1)
 
 

@@ -8,7 +8,7 @@ generator with seed 0. The bound is from one posterior sample per test image, af
 last update; `iw_nll` is the importance-weighted bound from 100 samples. Of MNIST's
 60,000 training images 55,000 are trained on. The binarisation is part of each metric's
 name, because another one is another task: --binarization=dynamic, threshold or none,
-each with a --workdir apart.
+each with its own --workdir.
 
     python -m experiments.reference.vae_mnist --manual_dir=DIR
 

@@ -32,7 +32,7 @@ class Config(RunConfig):
     hidden: int = flag(64, "width of the critic's two hidden layers", low=1)
     learning_rate: float = flag(2e-3, "Adam's peak learning rate", low=0)
     seeds: int = flag(8, "number of seeds", low=1)
-    steps: int = flag(5000, "updates", low=1)
+    steps: int = flag(5000, "number of updates", low=1)
     batch_size: int = flag(256, "points per batch", low=1)
 
 
