@@ -75,7 +75,7 @@ class RunConfig:
     dataset: str = flag("digits", "name of the data set", group="Data")
     data_dir: str = flag(
         "",
-        "directory of prepared data sets (default: $TFDS_DATA_DIR, else TFDS's)",
+        "directory of prepared data sets (default: $TFDS_DATA_DIR or TFDS's own)",
         role="environment",
         group="Data",
     )
@@ -96,12 +96,15 @@ class RunConfig:
     )
     full: bool = flag(
         False,
-        "use the full size, for which the verdict is declared",
+        "use the size on which the verdict rests, where it is not the default size",
         role="environment",
         group="Size and training",
     )
     epochs: float = flag(
-        10.0, "passes over the training data", low=0, group="Size and training"
+        10.0,
+        "passes over the training data (ignored where --steps is not 0)",
+        low=0,
+        group="Size and training",
     )
     steps: int = flag(
         0,
@@ -133,7 +136,7 @@ class RunConfig:
     )
     seeds_by: str = flag(
         "auto",
-        "strategy over seeds",
+        "how the seeds are spread over the devices; auto: by a fixed table",
         choices=("auto", "map", "cores", "vmap", "shard", "pmap"),
         role="environment",
         group="Seeds and devices",
@@ -178,21 +181,21 @@ class RunConfig:
     )
     jobs: int = flag(
         1,
-        "number of parallel processes (1: run all trials in this process)",
+        "trials at a time, as processes (1: one after another in this process)",
         low=1,
         role="launch",
         group="Launching",
     )
     launcher: str = flag(
         "local",
-        "where the trials run; commands: print one command per trial",
+        "local: here; slurm: as Slurm jobs; commands: only print the commands",
         choices=("local", "commands", "slurm"),
         role="launch",
         group="Launching",
     )
     retries: int = flag(
         2,
-        "restarts of a process that was killed or crashed",
+        "how often a killed or crashed process is started again",
         low=0,
         role="launch",
         group="Launching",
@@ -234,7 +237,7 @@ class RunConfig:
     )
     smoke: bool = flag(
         False,
-        "run a few updates of small networks, to test the installation",
+        "run a few updates of small networks, to check that everything works",
         role="environment",
         group="Debugging",
     )

@@ -33,7 +33,7 @@ class Config:
 
     dataset: str = flag("digits", "name of the data set of the real images")
     data_dir: str = flag(
-        "", "directory of prepared data sets (default: $TFDS_DATA_DIR, else TFDS's)"
+        "", "directory of prepared data sets (default: $TFDS_DATA_DIR or TFDS's own)"
     )
     manual_dir: str = flag("", "directory with the data set's original files")
     download: bool = flag(False, "download the data set if it is not prepared")
