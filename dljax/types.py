@@ -118,8 +118,8 @@ class State(NamedTuple):
 
     Attributes:
       step: int32, the number of updates done.
-      alive: bool, false after a non-finite loss or gradient; the other leaves then keep
-        their values from before that update.
+      alive: bool, false after a non-finite loss, metric or gradient of an update; the
+        other leaves then keep their values from before that update.
       key: the run's root key.
       params: {player: tree}.
       opt: {player: optimizer state}.

@@ -163,8 +163,10 @@ class Comparison(NamedTuple):
         return not (significant and self.decides)
 
     def above(self, margin: float) -> bool:
-        """Whether a - b is above 0 by the adjusted test and above `margin` by
-        `simultaneous_ci`.
+        """Whether a - b is above `margin`.
+
+        Above 0: by the adjusted test. Above a positive margin: by the adjusted test and
+        by `simultaneous_ci`. Above a negative margin: by one of the two.
         """
         if not self.decides or self.simultaneous_ci.low is None:
             return False
@@ -175,9 +177,7 @@ class Comparison(NamedTuple):
         return positive or beyond
 
     def below(self, margin: float) -> bool:
-        """Whether a - b is below 0 by the adjusted test and below `margin` by
-        `simultaneous_ci`.
-        """
+        """Whether a - b is below `margin`: b - a is above -margin, see `above`."""
         return self.negated.above(-margin)
 
     @property

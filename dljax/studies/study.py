@@ -103,7 +103,7 @@ def parse_side(text: str | float) -> Side:
 
 
 class Profile(NamedTuple):
-    """A figure of test metrics by a number: a severity, a lag or a layer.
+    """A figure of test metrics over a number: a severity, a lag or a layer.
 
     y, x: the labels of the axes. points: {metric: its position on the x axis}.
     """
@@ -141,11 +141,11 @@ class Study(NamedTuple):
     select: the state of a run that is tested: "final", or "best_valid", the best by the
       primary metric on validation data.
     sizes: {data set: {field: value}}, the defaults for a data set.
-    full: {data set: {field: value}}, the defaults with --full, on top of `sizes`.
-    smoke: {field: value}, the defaults with --smoke, on top of all others.
+    full: {data set: {field: value}}, the defaults with --full, in addition to `sizes`.
+    smoke: {field: value}, the defaults with --smoke, in addition to all others.
     default_is_full: {data set: reason why its default size is a full size}. No verdict
       is given on a data set that is neither here nor in `full`.
-    profiles: figures of metrics by a number other than the step.
+    profiles: figures of metrics over a number other than the step.
     family: the kind of network; `dljax list` groups experiments by it.
     published: the published number that is reproduced, with its source; "" if none.
     """

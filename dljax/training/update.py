@@ -33,8 +33,8 @@ def init(task: Task, key: jax.Array) -> State:
 def update(task: Task, state: State, batch: Batch) -> tuple[State, Metrics]:
     """Plays every turn once.
 
-    A state whose loss or gradient is not finite is frozen: it keeps its values from
-    before the update.
+    A state with a loss, metric or gradient that is not finite is frozen: it keeps its
+    values from before the update.
 
     Args:
       task: the objective.
