@@ -371,7 +371,7 @@ def parse(
             "not-a-flag", f"{words[0]}: flags begin with --; --help lists the flags"
         )
     explicit = {
-        name: parse_value(fields[name], types[name], text)
+        name: _fixed_value(cls, fields[name], types[name], text)
         for name, text in texts.items()
         if name not in factors
     }
@@ -404,6 +404,24 @@ def parse_words(cls: type, arguments: Sequence[str]) -> tuple[list[str], Any]:
     texts, words = _texts(arguments, fields, types)
     values = {k: parse_value(fields[k], types[k], text) for k, text in texts.items()}
     return words, cls(**values)
+
+
+def _fixed_value(cls: type, field: dataclasses.Field, kind: type, text: str) -> Any:
+    """Parses the value of a flag that is no factor.
+
+    Raises:
+      UserError: see `parse_value`; another error if a list of levels is given.
+    """
+    try:
+        return parse_value(field, kind, text)
+    except UserError:
+        if "," not in text or field.name not in field_names(cls, "science"):
+            raise
+        raise UserError(
+            "not-a-factor",
+            f"--{field.name}={text}: {field.name} is not a factor; give one value, or "
+            "add it to STUDY.factors to give several levels",
+        ) from None
 
 
 def _levels(field: dataclasses.Field, kind: type, text: str) -> tuple[Any, ...]:

@@ -58,6 +58,10 @@ def rule_of_nothing():
             {"contrasts": {"gap": ("1/0.1 - 3/0.1", "2/0.1")}},
             ("contrasts", "gap", "3/0.1", "1/0.1"),
         ),
+        (
+            {"contrasts": {"gap": ("1", "2/0.1")}},
+            ("contrasts", "gap", "width/rate", "1/0.1", "1/0.2", "2/0.1", "2/0.2"),
+        ),
         ({"rule": rule_of_nothing}, ("rule", "gap")),
         ({"rule": lambda gap: "undecided"}, ("rule", "docstring")),
         ({"contrasts": {}}, ("contrasts",)),

@@ -95,6 +95,7 @@ def test_sizes_are_defaults_that_flags_override():
         ("--network=cmm", "flag-unknown-choice", ["--network=cmm", "cnn"]),
         ("--network=", "flag-without-value", ["--network"]),
         ("--width=0", "flag-out-of-range", ["--width=0", "1"]),
+        ("--rate=0.1,0.2", "not-a-factor", ["--rate=0.1,0.2", "STUDY.factors"]),
         ("--width=4,x", "flag-not-a-number", ["--width=x"]),
         ("--seeds=0", "flag-out-of-range", ["--seeds=0", "1"]),
         ("--seeds=", "flag-without-value", ["--seeds"]),

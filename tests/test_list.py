@@ -93,6 +93,14 @@ def test_a_family_alone_is_listed(capsys):
         list_command.main(["recurrant"])
 
 
+def test_experiments_are_listed_by_a_part_of_their_name():
+    families = list_command.by_family(list_command.shipped_entries())
+    selected = list_command.select(families, "adding")
+    assert [e.name for entries in selected.values() for e in entries] == [
+        "reference.adding"
+    ]
+
+
 def test_a_verdict_alone_is_listed(capsys, monkeypatch):
     verdicts = {"cnn_vs_mlp": {"digits": "refuted"}, "gan": {"mnist": "supported"}}
     monkeypatch.setattr(list_command, "_recorded_verdicts", lambda _: verdicts)

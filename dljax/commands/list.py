@@ -2,8 +2,9 @@
 
 The list has the experiments of dljax and those of the current project: the scripts in
 experiments/ below the current directory that define a STUDY. A verdict is that of the
-committed results (experiments/results); "-" stands for a data set without one. FAMILY
-restricts the list to one family of networks, for example "recurrent".
+committed results (experiments/results); "-" stands for a data set without one. NAME
+restricts the list to one family of networks, for example "recurrent", or to the
+experiments whose names contain NAME, for example "adding".
 """
 
 import dataclasses
@@ -24,11 +25,12 @@ from dljax.studies import recorded_results, shipped_experiments
 from dljax.studies.experiment import import_script, of_module
 from dljax.studies.study import VERDICTS, Study
 
-USAGE = "[FAMILY] [--verdict=supported|refuted|undecided]"
+USAGE = "[NAME] [--verdict=supported|refuted|undecided]"
 EXIT_CODES = {code: MEANINGS[code] for code in (DONE, DAMAGED_DATA)}
 EXAMPLES = (
     "dljax list",
     "dljax list recurrent",
+    "dljax list adding",
     "dljax list --verdict=refuted",
 )
 NO_VERDICT = "-"
@@ -63,12 +65,12 @@ def main(arguments: list[str]) -> int:
     """Runs `dljax list`; returns the exit code.
 
     Raises:
-      UserError: an unknown family, or a damaged file of results.
+      UserError: no family or experiment has this name, or a damaged file of results.
     """
     words, config = parse("list", USAGE, arguments, Config, count=(0, MANY))
     families = by_family([*shipped_entries(), *project_entries()])
     if words:
-        families = _select_family(families, " ".join(words))
+        families = select(families, " ".join(words))
     width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
     for family, entries in families.items():
         selected = [
@@ -153,23 +155,28 @@ def format_entry(entry: Entry, width: int) -> str:
     )
 
 
-def _select_family(
-    families: Mapping[str, list[Entry]], family: str
-) -> dict[str, list[Entry]]:
-    """The entries of one family.
+def select(families: Mapping[str, list[Entry]], name: str) -> dict[str, list[Entry]]:
+    """The entries of one family, or those whose names contain `name`.
 
     Raises:
-      UserError: an unknown family.
+      UserError: no family has this name, and no experiment's name contains it.
     """
-    if family not in families:
-        near = closest_match(family, families)
-        hint = f"did you mean {near}? " if near else ""
-        raise UserError(
-            "unknown-family",
-            f"dljax list {family}: unknown family; {hint}families are "
-            f"{', '.join(families)}",
-        )
-    return {family: families[family]}
+    if name in families:
+        return {name: families[name]}
+    named = {
+        family: [entry for entry in entries if name in entry.name]
+        for family, entries in families.items()
+    }
+    if any(named.values()):
+        return named
+    experiments = [entry.name for entries in families.values() for entry in entries]
+    near = closest_match(name, [*families, *experiments])
+    hint = f"did you mean {near}? " if near else ""
+    raise UserError(
+        "unknown-family",
+        f"dljax list {name}: no family has this name, and no experiment's name "
+        f"contains it; {hint}families are {', '.join(families)}",
+    )
 
 
 def _scripts(directory: pathlib.Path) -> list[pathlib.Path]:

@@ -160,6 +160,9 @@ def _check_contrasts(study: Study) -> None:
             if variant not in names:
                 near = closest_match(variant, names)
                 hint = f"did you mean {near}? " if near else ""
+                if variant.count("/") != len(study.factors) - 1:
+                    form = "/".join(study.factors)
+                    hint = f"a variant's name has one level of each factor, {form}; "
                 raise UserError(
                     "bad-study",
                     f"STUDY.contrasts: {name} names the unknown variant {variant}; "
