@@ -20,6 +20,13 @@ def close(a, b):
     np.testing.assert_allclose(a, b, **CLOSE)
 
 
+@pytest.mark.parametrize("layer", [Conv, layers.ConvTranspose, layers.Conv3d])
+def test_the_size_of_a_kernel_is_an_integer(layer):
+    assert layer(2, np.int64(5)).size == 5
+    with pytest.raises(ValueError, match=r"size=\(3, 3\)"):
+        layer(2, (3, 3))
+
+
 def test_one_training_step_equals_pytorch(golden):
     net = cnn.net(_Small())
     task = classification(net, adamw(0.01), example=jnp.zeros((1, 6, 6, 1)))

@@ -1,6 +1,8 @@
 """Linen layers: convolutions, dense, batch normalization, dropout."""
 
 import functools
+import operator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,17 @@ from dljax.ops.dense import dense_product
 
 # Linen's Dense, with a matrix product that is fast on the current backend.
 Dense = functools.partial(nn.Dense, dot_general=dense_product)
+
+
+def _check_size(layer: str, size: Any) -> None:
+    """Raises ValueError if a kernel's size is not an integer."""
+    try:
+        operator.index(size)
+    except TypeError:
+        raise ValueError(
+            f"{layer}(size={size!r}): must be an integer, the length of each side of "
+            "the kernel, as in size=3"
+        ) from None
 
 
 class Conv(nn.Module):
@@ -28,6 +41,10 @@ class Conv(nn.Module):
     size: int = 3
     bias: bool = True
     stride: int = 1
+
+    def __post_init__(self):
+        _check_size("Conv", self.size)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x_BHWC):
@@ -55,6 +72,10 @@ class ConvTranspose(nn.Module):
     bias: bool = True
     stride: int = 2
 
+    def __post_init__(self):
+        _check_size("ConvTranspose", self.size)
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, x_BHWC):
         shape = (self.size, self.size, self.features, x_BHWC.shape[-1])
@@ -80,6 +101,10 @@ class Conv3d(nn.Module):
 
     features: int
     size: int = 3
+
+    def __post_init__(self):
+        _check_size("Conv3d", self.size)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x_BTHWC):
