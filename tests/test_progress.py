@@ -5,6 +5,7 @@ import re
 import pytest
 
 from dljax.trials import progress
+from dljax.trials.trial import Run, TrialSpec
 
 
 @pytest.fixture
@@ -50,3 +51,26 @@ def test_the_end_of_a_long_training_is_reported(clock, capsys, secs, lines):
     bar.update(22, {"loss": 0.5})
     printed = capsys.readouterr().err.splitlines()
     assert [numbers(line) for line in printed] == [["22", "22", "0.5", "2.0"]] * lines
+
+
+@pytest.mark.parametrize(
+    ("label", "numbers", "parts"),
+    [
+        ("se/raw", [{}], ["se", "raw"]),
+        ("se/rate", [{"rate": 0.1}, {"rate": 0.2}], ["se", "2", "levels", "rate"]),
+        ("rate/se", [{"rate": 0.1}], ["se", "1", "level", "rate"]),
+        ("rate tuning", [{"rate": 0.1}], ["1", "level", "rate", "tuning"]),
+    ],
+)
+def test_a_title_counts_the_levels_of_vmapped_factors(label, numbers, parts):
+    runs = tuple(Run(f"v{i}", 0, n) for i, n in enumerate(numbers))
+    trial = TrialSpec(
+        name="",
+        variant=label,
+        config=None,
+        runs=runs,
+        fixed={},
+        strategy="",
+        rule_sha256="",
+    )
+    assert [w for w in re.findall(r"\w+", trial.title) if w != "of"] == parts

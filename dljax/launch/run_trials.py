@@ -142,12 +142,12 @@ def _run_one(
     now = status(directory)
     refuse_changed(directory, now)
     if now.kind == "failed" and context.config.retry_failed and trial.test:
-        log(f"{trial.variant}: failed before; moved to {_step_aside(directory)}")
+        log(f"{trial.title}: failed before; moved to {_step_aside(directory)}")
         now = status(directory)
     if now.finished:
         retry = "; --retry_failed runs it again" if now.kind == "failed" else ""
         kind, retry = (now.kind, retry) if trial.test else ("done", "")
-        log(f"{trial.variant}: already {kind}{_since(directory, environment)}{retry}")
+        log(f"{trial.title}: already {kind}{_since(directory, environment)}{retry}")
         return now
     if context.stop():
         return None
@@ -162,7 +162,7 @@ def _run_one(
     )
     if outcome.stopped:
         return None
-    log(f"{trial.variant}: finished in {outcome.secs:.1f} s")
+    log(f"{trial.title}: finished in {outcome.secs:.1f} s")
     return status(directory)
 
 

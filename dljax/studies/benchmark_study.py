@@ -113,7 +113,7 @@ def _set_up(
     rounds, secs = {}, {}
     for bound in trials:
         trial = bound.trial
-        progress.log(f"{trial.variant}: compiling and warming up")
+        progress.log(f"{trial.title}: compiling and warming up")
         task = bound.task(trial.runs[0].numbers)
         start = time.perf_counter()
         rounds[trial.name] = measure(trial.config, task, bound.source)

@@ -38,7 +38,7 @@ def explain_device_errors(trial: TrialSpec) -> Iterator[None]:
             raise
         raise UserError(
             "out-of-device-memory",
-            f"{trial.variant}: the memory of the device is full; give a smaller "
+            f"{trial.title}: the memory of the device is full; give a smaller "
             "--batch_size, or --seeds_by=map to train one seed at a time",
             FAILED_RUNS,
         ) from None

@@ -240,11 +240,12 @@ def _describe(
     record = describe_trial(trial, task, source, flops=known)
     flops = record["flops_per_update"]
     note = (
-        f", {flops / 1e6:,.1f} MFLOP per update (loop bodies counted once)"
+        f", {flops / 1e6:,.1f} MFLOP per update (by XLA, which counts one iteration of "
+        "a loop, as of a recurrent layer)"
         if flops
         else ""
     )
-    progress.log(f"{trial.variant}: {record['parameters']:,} parameters{note}")
+    progress.log(f"{trial.title}: {record['parameters']:,} parameters{note}")
     progress.log(cost.format_table(record["parameter_table"]))
     return record
 
@@ -267,12 +268,12 @@ def _start(
     restored = restore(trial, program, directory, log=progress.log, resume=True)
     if restored is None:
         if (directory / "metrics.jsonl").is_file():
-            progress.log(f"{trial.variant}: no checkpoint yet, starting at step 0")
+            progress.log(f"{trial.title}: no checkpoint yet, starting at step 0")
         train_state = loop.init_train_state(program, trial.best_by)
         return _Start(0, steps, train_state, 0, metadata)
-    progress.log(f"{trial.variant}: resuming at step {restored.step} of {steps}")
+    progress.log(f"{trial.title}: resuming at step {restored.step} of {steps}")
     for line in manifest.differences(restored.metadata["environment"], environment):
-        progress.log(f"{trial.variant}: {line}; results may differ in the last bits")
+        progress.log(f"{trial.title}: {line}; results may differ in the last bits")
     return _Start(
         restored.step,
         steps,
@@ -307,7 +308,7 @@ def _train(
             board = tensorboard.Writer(directory, rows)
             stack.callback(board.close)
             sinks.append(board.write)
-        progress.start(start.steps, start.step, trial.variant)
+        progress.start(start.steps, start.step, trial.title)
         stack.callback(progress.finish)
         with _trace(directory / "profile", on=config.profile):
             outcome = loop.train(

@@ -73,6 +73,21 @@ class TrialSpec:
         return tuple(dict.fromkeys(run.seed for run in self.runs))
 
     @property
+    def title(self) -> str:
+        """The variant, with the number of levels of the vmapped factors.
+
+        For example, "se (3 levels of learning_rate)" for the label "se/learning_rate".
+        """
+        if not (names := list(self.runs[0].numbers)):
+            return self.variant
+        label = self.variant.removesuffix(" tuning")
+        fixed = "/".join(part for part in label.split("/") if part not in names)
+        count = len({tuple(run.numbers.values()) for run in self.runs})
+        levels = f"{count} level{'s' if count > 1 else ''} of {', '.join(names)}"
+        title = f"{fixed} ({levels})" if fixed else levels
+        return f"{title} tuning" if label != self.variant else title
+
+    @property
     def numbers(self) -> dict[str, list[float]]:
         """{vmapped factor: its levels, one per run}."""
         names = self.runs[0].numbers
