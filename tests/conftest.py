@@ -1,5 +1,6 @@
 """Eight devices on one CPU, quick compilation, strict shapes; time and memory."""
 
+import contextlib
 import ctypes
 import gc
 import importlib.util
@@ -98,22 +99,42 @@ def in_turn(**levels):
     return pytest.mark.parametrize(names, cases)
 
 
-def _close_figure(figure, folder, name):
-    from dljax.reporting import figures
+FIGURES = ("_result_figures", "_sample_figures")  # of dljax.reporting.report
 
-    del name
-    folder.mkdir(parents=True, exist_ok=True)
-    figures.plt().close(figure)
-    return ""
+
+@pytest.fixture(autouse=True, scope="session")
+def _skip_figures():
+    """Reports of studies have no figures, which take a third of a short study's time,
+    except where a test is marked `drawn` or a fixture uses `drawing`.
+    """
+    from dljax.reporting import report
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in FIGURES:
+            DRAWN[name] = getattr(report, name)
+            patch.setattr(report, name, lambda *args: [])
+        yield
+
+
+DRAWN = {}
+
+
+@contextlib.contextmanager
+def drawing():
+    """Reports of studies have their figures."""
+    from dljax.reporting import report
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in DRAWN.items():
+            patch.setattr(report, name, function)
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _skip_drawing(request, monkeypatch):
-    """Figures are not drawn, which takes half of a short study's time, except
-    where a test is marked `drawn`, and in shared fixtures.
-    """
-    if not request.node.get_closest_marker("drawn"):
-        monkeypatch.setattr("dljax.reporting.figures.save", _close_figure)
+def _draw(request):
+    drawn = request.node.get_closest_marker("drawn")
+    with drawing() if drawn else contextlib.nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

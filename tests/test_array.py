@@ -125,7 +125,6 @@ def test_added_levels_become_another_trial(tmp_path, packed):
     assert names == {"variant", "4/0.001", "8/0.001"}
 
 
-@pytest.mark.drawn
 def test_rows_and_report_name_every_run(tmp_path, packed, capsys):
     run(packed, tmp_path, *SHORT)
     lines = (tmp_path / "results.csv").read_text().splitlines()
@@ -147,7 +146,6 @@ def test_rows_and_report_name_every_run(tmp_path, packed, capsys):
     assert len(rows) == 8
     for row in rows:
         assert f"accuracy {row['accuracy']:.6g} " in printed
-    assert (tmp_path / "figures/effects.svg").is_file()
 
 
 def test_diverging_level_fails_alone(tmp_path, packed):

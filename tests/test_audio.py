@@ -99,6 +99,7 @@ def test_notes_cover_all_instruments_and_pitches(font):
         assert np.abs(sound).max() > 2**12
 
 
+@pytest.mark.long
 def test_test_notes_are_of_other_instruments(data_dir):
     dataset = loading.load(location.find("notes", data_dir=data_dir))
     parts = split_by_seed(dataset)(0)

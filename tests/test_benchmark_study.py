@@ -49,6 +49,7 @@ def experiment():
     return of_module(digits_experiment)._replace(study=study, measure=measure)
 
 
+@pytest.mark.drawn
 def test_variants_are_interleaved_and_judged(
     experiment, tmp_path, data_dir, monkeypatch
 ):

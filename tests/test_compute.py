@@ -33,7 +33,13 @@ NETS = {
 }
 
 
-@pytest.mark.parametrize("name", list(NETS))
+SHORTLY = ("cnn", "lstm", "transformer")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in SHORTLY else pytest.mark.long) for n in NETS],
+)
 def test_bfloat16_is_close_and_keeps_float32_params(name):
     net, shape = NETS[name]
     x = np.random.default_rng(0).normal(size=(16, *shape)).astype(np.float32)

@@ -48,11 +48,11 @@ def assert_equals_plain(form, plain, x, kernel):
 
 
 def _shapes(sizes, images):
-    """Every size, stride and image; the short suite takes the images in turn."""
+    """Every size, stride and image; the short suite takes strides and images in turn."""
     cases = []
     for (i, size), stride in itertools.product(enumerate(sizes), (1, 2, 3)):
         for j, image in enumerate(images):
-            short = j == (i + stride) % len(images)
+            short = stride == i % 3 + 1 and j == (i + stride) % len(images)
             marks = () if short else pytest.mark.long
             cases.append(pytest.param(size, stride, *image, marks=marks))
     return pytest.mark.parametrize(("size", "stride", "image", "channels"), cases)

@@ -7,7 +7,6 @@ from study_fixtures import run, trials
 
 from dljax.commands import evaluate, replay, report
 from dljax.errors import DAMAGED_DATA, UserError
-from dljax.reporting import figures
 
 SHORT = ("--family=gan", "--seeds=1", "--steps=20")
 FILES = (
@@ -34,13 +33,7 @@ def _cases():
 
 
 @pytest.mark.parametrize(("file", "content"), [*_cases()])
-def test_damage_is_one_line_or_no_harm(
-    study, tmp_path, experiment, file, content, monkeypatch
-):
-    import matplotlib.pyplot as plt
-
-    # Drawing takes a second a page.
-    monkeypatch.setattr(figures, "save", lambda figure, *_: plt.close(figure) or "")
+def test_damage_is_one_line_or_no_harm(study, tmp_path, experiment, file, content):
     work = tmp_path / "work"
     shutil.copytree(study, work)
     (trial,) = trials(work).values()

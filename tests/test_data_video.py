@@ -60,7 +60,7 @@ def find_digit(frame, digit):
 
 
 def test_every_clip_has_its_reversal_with_the_opposite_label(digits):
-    for directions in (2, 4, 8):
+    for directions in (2, 8):
         source = moving_digits(digits, directions=directions)
         rows = np.arange(1797)
         (ahead, way), (back, opposite) = clips(source, rows), clips(source, rows + 1797)
@@ -215,6 +215,7 @@ def test_a_resized_video_is_a_source(tmp_path):
     assert np.bincount(labels).tolist() == [8, 8, 8, 8]
 
 
+@pytest.mark.long
 def test_a_net_trains_on_clips_and_without_their_order_is_at_chance(digits):
     """The mean over time is order-free; a flat net can see the order."""
     source = moving_digits(digits, directions=2)

@@ -150,7 +150,9 @@ def test_timesteps_are_independent_of_the_position_in_the_batch():
     assert max(errors) > 1.5
 
 
-@pytest.mark.parametrize("size", [(8, 8, 1), (7, 5, 3)])
+@pytest.mark.parametrize(
+    "size", [pytest.param((8, 8, 1), marks=pytest.mark.long), (7, 5, 3)]
+)
 def test_unet_takes_any_image_size_and_depends_on_time_and_label(size):
     net = unet((8, 16), classes=3)
     rng = np.random.default_rng(0)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import study_fixtures
+from conftest import drawing
 from user_errors import user_error
 
 from dljax.reporting import profiles, sample_figures, templates
@@ -68,7 +69,8 @@ def rule(overfitting, over_chance, one):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, experiment, data_dir):
     directory = tmp_path_factory.mktemp("measures")
-    study_fixtures.run(experiment, directory, f"--data_dir={data_dir}", "--seeds=8")
+    with drawing():
+        study_fixtures.run(experiment, directory, f"--data_dir={data_dir}", "--seeds=8")
     return directory
 
 

@@ -54,6 +54,7 @@ def test_processes_give_the_same_results(tmp_path, whole):
     assert (tmp_path / "results.csv").read_bytes() == whole
 
 
+@pytest.mark.long
 def test_processes_of_a_killed_launcher_stop_and_its_study_resumes(tmp_path, whole):
     process = start_and_wait(tmp_path)
     process.kill()  # the launcher alone; its processes notice and stop
