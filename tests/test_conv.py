@@ -48,7 +48,7 @@ def assert_equals_plain(form, plain, x, kernel):
 
 
 def _shapes(sizes, images):
-    """Every size, stride and image; the short suite takes strides and images in turn."""
+    """Sizes, strides and images; the short suite takes strides and images in turn."""
     cases = []
     for (i, size), stride in itertools.product(enumerate(sizes), (1, 2, 3)):
         for j, image in enumerate(images):
