@@ -88,8 +88,9 @@ def test_stopped_benchmark_writes_nothing(experiment, tmp_path):
 
 def test_plan_measures_nothing(experiment, tmp_path, capsys):
     study_fixtures.run(experiment, tmp_path, "--plan")
-    names = re.findall(r"^(\d+)-[0-9a-f]{10}\b", capsys.readouterr().out, re.M)
-    assert names == ["8", "16"]
+    out = capsys.readouterr().out
+    assert re.findall(r"^(\d+)-[0-9a-f]{10}\b", out, re.M) == ["8", "16"]
+    assert re.search(r"^\d+ seeds: .*\b1 contrast\b", out, re.M)
     assert not TURNS
 
 

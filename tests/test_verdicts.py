@@ -8,7 +8,7 @@ import shutil
 
 import digits_experiment
 import pytest
-from study_fixtures import run, trials
+from study_fixtures import parse, run, trials
 from user_errors import user_error
 
 from dljax.config import flag
@@ -16,7 +16,7 @@ from dljax.errors import FAILED_RUNS
 from dljax.studies import results, verdict
 from dljax.studies.experiment import import_experiment
 from dljax.studies.rule import rule_hash, rule_text, task_hash
-from dljax.studies.study_spec import read_spec
+from dljax.studies.study_spec import make_spec, read_spec
 
 MARGIN = 0.0
 
@@ -76,7 +76,20 @@ def test_seeds_too_few_for_the_contrasts_are_reported_before_they_run(
 ):
     many = {f"wider_{i}": ("16", "0") for i in range(9)}
     _, lines = again(experiment, judged, tmp_path, rule=never, contrasts=many)
-    assert {"undecided", "8", "9", "10"} <= set(re.findall(r"\w+", lines[0]))
+    assert {"8", "9", "10"} <= set(re.findall(r"\w+", lines[0]))
+
+
+def test_all_reasons_against_a_verdict_are_known_before_the_run(experiment, tmp_path):
+    def lines(*arguments):
+        spec = make_spec(experiment, parse(experiment, *arguments), None)
+        return verdict.describe_in_advance(experiment.study, spec)
+
+    (enough,) = lines()
+    assert re.findall(r"\d+", enough) == ["8", "1", "2"]  # seeds, contrasts, looks
+    few, reasons = lines("--seeds=4", "--steps=20", "--width=0")
+    assert re.findall(r"\d+", few) == ["4", "1", "2", "7"]
+    assert all(name in reasons for name in ("steps", "4 of 8 seeds", "width=16"))
+    assert "wider" in reasons
 
 
 def test_a_size_that_is_changed_after_the_runs_decides_nothing(

@@ -91,8 +91,8 @@ def _print_plan(
 
     plan = _plan(experiment, request, _previous_spec(directory), directory)
     print(describe(plan, directory, timed=experiment.measure is None))
-    for reason in verdict.undecided_in_advance(experiment.study, plan.spec):
-        print(reason)
+    for line in verdict.describe_in_advance(experiment.study, plan.spec):
+        print(line)
 
 
 def _run_and_report(
@@ -109,8 +109,8 @@ def _run_and_report(
     directory, config = context.directory, context.config
     previous = _previous_spec(directory)
     plan = _plan(experiment, request, previous, directory)
-    for reason in verdict.undecided_in_advance(experiment.study, plan.spec):
-        context.progress.log(reason)
+    for line in verdict.describe_in_advance(experiment.study, plan.spec):
+        context.progress.log(line)
     tuned_now = False
     if plan.tuning:
         write_spec(directory, plan.spec)

@@ -63,7 +63,7 @@ class StudySpec:
     test_train_ratio: test over training examples if seeds are folds of one data set,
       else 0; see `statistics.interval`.
     shortened: whether the study makes fewer updates than its script declares.
-    not_judged_because: the reason why no verdict is given at this size, or "".
+    not_judged_because: the reasons why no verdict is given at this size, or "".
     rule_sha256: hash of the decision rule.
     size_sha256: hash of the size at which a verdict is given.
     command: the command line that declares the same study.
@@ -196,6 +196,9 @@ def make_spec(
         fixed = _without_new_defaults(fixed, same.fixed, experiment.config)
     batches = _seed_batches(same.seed_batches if same else (), seeds)
     short = is_shortened(experiment, request)
+    reasons = size_not_judged_because(experiment, request, shortened=short)
+    if not short and (reason := seeds_not_judged_because(study, seeds, batches)):
+        reasons.append(reason)
     return StudySpec(
         study=experiment.name,
         module=experiment.module,
@@ -209,12 +212,7 @@ def make_spec(
         tune=tune,
         test_train_ratio=experiment.source(config).test_train_ratio,
         shortened=short,
-        not_judged_because=(
-            "fewer steps than declared"
-            if short
-            else size_not_judged_because(experiment, request)
-            or seeds_not_judged_because(study, seeds, batches)
-        ),
+        not_judged_because="; ".join(reasons),
         rule_sha256=rule_hash(study),
         size_sha256=size_hash(experiment, request, same),
         command=command_line(experiment, request),
@@ -309,7 +307,7 @@ def seeds_not_judged_because(
     if study.looks:
         if len(seeds) not in study.looks:
             allowed = " or ".join(map(str, study.looks))
-            return f"{len(seeds)} seeds; the declared looks are at {allowed} seeds"
+            return f"{len(seeds)} seeds: the declared looks are at {allowed} seeds"
         if list(seeds) != started[: len(seeds)]:
             return "other seeds than those that the study started with"
     elif list(seeds) != list(batches[0]):
@@ -365,30 +363,40 @@ def is_shortened(experiment: Experiment, request: StudyRequest) -> bool:
     return updates(request.config, source) < updates(default, source)
 
 
-def size_not_judged_because(experiment: Experiment, request: StudyRequest) -> str:
-    """Returns the reason why no verdict is given although all steps are made, or ""."""
+def size_not_judged_because(
+    experiment: Experiment, request: StudyRequest, *, shortened: bool
+) -> list[str]:
+    """Lists the reasons why no verdict is given at the size of a command line.
+
+    Args:
+      shortened: see `is_shortened`; other settings of a shortened study are not listed.
+    """
     config, study = request.config, experiment.study
-    if not _has_judged_size(study, config.dataset):
-        return f"no full size is declared for {config.dataset}"
     default = _default_config(experiment, request)
+    reasons = ["fewer steps than declared"] if shortened else []
+    if not _has_judged_size(study, config.dataset):
+        return [*reasons, f"no full size is declared for {config.dataset}"]
     if config.seeds < default.seeds and config.seeds not in study.looks:
-        return f"{config.seeds} of {default.seeds} seeds"
+        reasons.append(f"{config.seeds} of {default.seeds} seeds")
     for name, levels in study.factors.items():
         if lost := [level for level in levels if level not in request.factors[name]]:
-            return f"without {name}={','.join(map(str, lost))}"
+            reasons.append(f"without {name}={','.join(map(str, lost))}")
     if fixed := [name for name in study.tune if name in request.explicit_flags]:
-        return f"{', '.join(fixed)} set by a flag instead of tuned"
+        reasons.append(f"{', '.join(fixed)} set by a flag instead of tuned")
+    if shortened:
+        return reasons
+    names = {*field_names(config, "science"), "seed"}
     others = [
         f"{f.name}={getattr(config, f.name)} (declared: {getattr(default, f.name)})"
         for f in dataclasses.fields(config)
-        if f.name in {*field_names(config, "science"), "seed"} - study.factors.keys()
+        if f.name in names - study.factors.keys() - study.tune.keys()
         and getattr(config, f.name) != getattr(default, f.name)
     ]
     if others:
-        return f"other settings: {', '.join(others)}"
+        reasons.append(f"other settings: {', '.join(others)}")
     if not config.full and config.dataset not in study.default_is_full:
-        return "not the full size, which --full selects"
-    return ""
+        reasons.append("not the full size, which --full selects")
+    return reasons
 
 
 def command_line(experiment: Experiment, request: StudyRequest) -> str:

@@ -74,15 +74,17 @@ def decide(
     seeds = len(spec.seeds)
     lacking = study.uncompared(spec.variants)
     complete = {name: c for name, c in compared.items() if name not in lacking}
-    if lacking and not spec.not_judged_because:
+    if lacking:
         why.append(f"contrasts without all their variants: {', '.join(lacking)}")
+    if too_few := too_few_seeds(study, seeds):
+        why.append(too_few)
     short = [(name, c.n) for name, c in complete.items() if c.n < seeds]
     if short and not why:
         name, n = short[0]
         why.append(f"only {n} of {seeds} seeds have all values of contrast {name}")
     few = [c for c in complete.values() if not c.decides]
     if few and not why:
-        why.append(_too_few(few[0].n, len(compared), few[0].needed))
+        why.append(_too_few(few[0].n, study, few[0].needed))
     if why:
         return Verdict("undecided", "; ".join(why))
     return Verdict(_apply_rule(study, compared), "")
@@ -90,26 +92,50 @@ def decide(
 
 def too_few_seeds(study: Study, seeds: int) -> str:
     """Returns the reason why this number of seeds gives no verdict, or ""."""
-    m = len(study.contrasts)
-    needed = statistics.seeds_needed(m * max(1, len(study.looks)))
-    return "" if seeds >= needed else _too_few(seeds, m, needed)
+    needed = _seeds_needed(study)
+    return "" if seeds >= needed else _too_few(seeds, study, needed)
 
 
-def _too_few(seeds: int, contrasts: int, needed: int) -> str:
-    family = "1 contrast needs" if contrasts == 1 else f"{contrasts} contrasts need"
-    return f"{seeds} seeds; {family} at least {needed}"
+def _seeds_needed(study: Study) -> int:
+    return statistics.seeds_needed(len(study.contrasts) * max(1, len(study.looks)))
 
 
-def undecided_in_advance(study: Study, spec: StudySpec) -> list[str]:
-    """Lists reasons, known before training, why the verdict will be undecided."""
-    if spec.not_judged_because:
-        return []
-    missing = ", ".join(study.uncompared(spec.variants))
-    reasons = [
-        missing and f"contrasts without all their variants: {missing}",
-        too_few_seeds(study, len(spec.seeds)),
-    ]
-    return [f"the verdict will be undecided: {reason}" for reason in reasons if reason]
+def _too_few(seeds: int, study: Study, needed: int) -> str:
+    return (
+        f"{_count(seeds, 'seed')}: too few for {_family(study)} (at least {needed} "
+        "needed)"
+    )
+
+
+def _family(study: Study) -> str:
+    """The contrasts and looks that share the error, in words."""
+    contrasts, looks = len(study.contrasts), len(study.looks)
+    family = _count(contrasts, "contrast")
+    return f"{family} at {_count(looks, 'look')}" if looks else family
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def describe_in_advance(study: Study, spec: StudySpec) -> list[str]:
+    """Describes, before training, whether a verdict can be given.
+
+    Returns:
+      a line on the number of seeds and, if any, a line with all other reasons against a
+      verdict.
+    """
+    seeds = len(spec.seeds)
+    reasons = [spec.not_judged_because] if spec.not_judged_because else []
+    if missing := ", ".join(study.uncompared(spec.variants)):
+        reasons.append(f"contrasts without all their variants: {missing}")
+    if too_few := too_few_seeds(study, seeds):
+        lines = [f"{too_few}; no verdict is given"]
+    else:
+        lines = [f"{_count(seeds, 'seed')}: enough for {_family(study)}"]
+    if reasons:
+        lines.append(f"no verdict is given: {'; '.join(reasons)}")
+    return lines
 
 
 def check_rule(study: Study) -> None:
