@@ -16,7 +16,7 @@ PREEMPTED = 75
 
 EXIT_CODES = {
     DONE: "done",
-    FAILED_RUNS: "a run failed",
+    FAILED_RUNS: "a run failed, or no usable checkpoint is left",
     USAGE: "wrong flags or an unprepared data set",
     DAMAGED_DATA: "a damaged file",
     LOCKED: "a locked directory",

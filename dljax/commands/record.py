@@ -13,11 +13,11 @@ import pathlib
 
 from dljax.commands.arguments import parse
 from dljax.config import flag
-from dljax.errors import DAMAGED_DATA, DISK, DONE
+from dljax.errors import DAMAGED_DATA, DISK, DONE, FAILED_RUNS
 from dljax.errors import EXIT_CODES as MEANINGS
 
 USAGE = "WORKDIR [--out=DIR]"
-EXIT_CODES = {code: MEANINGS[code] for code in (DONE, DAMAGED_DATA, DISK)}
+EXIT_CODES = {code: MEANINGS[code] for code in (DONE, FAILED_RUNS, DAMAGED_DATA, DISK)}
 EXAMPLES = ("dljax record runs/cnn_vs_mlp-digits",)
 
 

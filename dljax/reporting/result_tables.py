@@ -161,7 +161,7 @@ def experiments_page(entries: Sequence[Entry]) -> str:
         "verdict is *supported*, *refuted* or *undecided*. Values are means with 95 % "
         "intervals; contrasts are differences paired by seed, with intervals that hold "
         "together for all contrasts of a study. [Statistics](statistics.md) says how "
-        "they are computed. A result marked † was entered by hand from earlier text "
+        "they are computed. A result marked † was entered by hand from an earlier description "
         "and has no values per seed.",
         "",
     ]
@@ -333,7 +333,7 @@ def references_page(entries: Sequence[Entry]) -> str:
         "Each number is computed by its own command, `python -m "
         "experiments.reference.NAME`; the script's docstring says what differs from "
         "the original. Values are means with 95 % intervals; a result marked † was "
-        "entered by hand from earlier text.",
+        "entered by hand from an earlier description.",
         "",
         "| experiment | claim | published | here | seeds | verdict |",
         "|---|---|---|---|---|---|",
