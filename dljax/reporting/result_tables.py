@@ -161,8 +161,8 @@ def experiments_page(entries: Sequence[Entry]) -> str:
         "verdict is *supported*, *refuted* or *undecided*. Values are means with 95 % "
         "intervals; contrasts are differences paired by seed, with intervals that hold "
         "together for all contrasts of a study. [Statistics](statistics.md) says how "
-        "they are computed. A result marked † was entered by hand from an earlier description "
-        "and has no values per seed.",
+        "they are computed. A result marked † was entered by hand from an earlier "
+        "description and has no values per seed.",
         "",
     ]
     for family, group in by_family(entries):
