@@ -197,8 +197,8 @@ def test_run_prints_no_line_of_a_library(tmp_path):
     process.join()
     assert process.exitcode == DONE
     expected = (
-        r"families_experiment: |gan: |  \w+/Dense_|variant|gan  |contrast"
-        r"|gap  |claim|verdict|report  |$"
+        r"families_experiment: |\d+ seeds?: |no verdict |gan: |  \w+/Dense_|variant"
+        r"|gan  |contrast|gap  |claim|verdict|report  |$"
     )
     output = (tmp_path / OUTPUT).read_text()
     lines = output.splitlines()
