@@ -179,6 +179,7 @@ def test_unread_number_raises_user_error(tmp_path, packed):
         run(packed._replace(task=task), tmp_path, *SHORT)
 
 
+@pytest.mark.long
 def test_trial_of_vmapped_factor_replays_identically(tmp_path, capsys):
     script = pathlib.Path(digits_experiment.__file__)
     run(import_experiment(str(script)), tmp_path, *SHORT, "--width=8", "--smoke")

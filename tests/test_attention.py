@@ -48,7 +48,10 @@ def test_attention_of_accelerators_equals_that_of_cpus(monkeypatch, masked):
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("min_chunk", "max_chunks"), [(1, 9), (1, 2), (2, 9), (T, 9)])
+LONG_CHUNKS = [pytest.param(*c, marks=pytest.mark.long) for c in ((1, 9), (1, 2))]
+
+
+@pytest.mark.parametrize(("min_chunk", "max_chunks"), [(2, 9), (T, 9), *LONG_CHUNKS])
 def test_causal_attention_in_chunks_equals_masked(monkeypatch, min_chunk, max_chunks):
     monkeypatch.setattr(attention_ops, "MIN_CHUNK", min_chunk)
     monkeypatch.setattr(attention_ops, "MAX_CHUNKS", max_chunks)

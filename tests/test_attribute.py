@@ -165,6 +165,7 @@ def test_layer_without_feature_map_is_refused(layer, error_id, names):
         )
 
 
+@pytest.mark.long
 def test_attributions_jit_and_vmap_over_nets():
     images, labels = jnp.asarray(IMAGES), jnp.array([1, 0, 1])
     model = cnn((2,), 4, 2)

@@ -137,6 +137,7 @@ def test_spoken_digits_test_on_first_five_recordings(tmp_path):
         np.testing.assert_array_equal(rows[0]["sound"], tone(300, 0.1))
 
 
+@pytest.mark.long
 def test_rendered_sounds_are_audible(data_dir):
     dataset = loading.load(location.find("notes", data_dir=data_dir))
     source = image_tokens(dataset, levels=16, pool_width=2)

@@ -27,7 +27,7 @@ def _cases():
     """Every file with every content; in the short suite each has its turn."""
     for i, file in enumerate(FILES):
         for j, content in enumerate(CONTENTS):
-            short = j == i % len(CONTENTS) or file == "T/metrics.jsonl"
+            short = j == i % len(CONTENTS)
             marks = () if short else pytest.mark.long
             yield pytest.param(file, content, marks=marks, id=f"{file}-{content}")
 

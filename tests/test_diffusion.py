@@ -194,6 +194,7 @@ def test_dit_keeps_patches_in_place():
     np.testing.assert_array_equal(moved > 0, x[0, ..., 0] > 0)
 
 
+@pytest.mark.long
 def test_samples_use_the_averaged_weights():
     """They do not depend on the last weights."""
     family = families.diffusion()

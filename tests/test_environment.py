@@ -143,7 +143,7 @@ def test_a_relative_path_is_as_good_as_an_absolute_one(
     assert dljax.load(str(trial.relative_to(tmp_path))).step == 2
 
 
-@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("damaged", [pytest.param(False, marks=pytest.mark.long), True])
 def test_flops_are_counted_again_only_if_they_are_unknown(
     tmp_path, experiment, monkeypatch, damaged
 ):
@@ -158,6 +158,7 @@ def test_flops_are_counted_again_only_if_they_are_unknown(
     assert again == flops + damaged
 
 
+@pytest.mark.long
 def test_a_lost_end_of_the_log_costs_a_checkpoint(tmp_path, whole, experiment):
     trial = half(experiment, tmp_path / "work")
     newest, before = checkpoint.steps(trial / "checkpoints")
@@ -177,6 +178,7 @@ def _log_length(trial, step):
     return json.loads(path.read_text())["metrics"]["bytes"]
 
 
+@pytest.mark.long
 def test_a_log_that_matches_no_checkpoint_is_refused(tmp_path, experiment):
     trial = half(experiment, tmp_path)
     raw = bytearray((trial / "metrics.jsonl").read_bytes())

@@ -112,6 +112,7 @@ def test_the_report_draws_profiles_factors_and_maps(study):
     assert page.count("data:image/svg+xml") >= 4
 
 
+@pytest.mark.long
 def test_a_contrast_of_a_metric_that_is_not_measured_is_refused(experiment, tmp_path):
     wrong = experiment.study._replace(
         contrasts=experiment.study.contrasts | {"one": ("16@is_9", "16@is_0")}

@@ -34,7 +34,13 @@ def arrays(request):
     return golden_arrays(request.param, "generators.npz", "make_generators")
 
 
-@pytest.mark.parametrize("name", list(NETS))
+SHORTLY = ("critic", "transposed")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in SHORTLY else pytest.mark.long) for n in NETS],
+)
 def test_nets_equal_pytorch(arrays, name):
     arrays_of_net = {
         k.removeprefix(f"{name}/"): v.astype(np.float64)

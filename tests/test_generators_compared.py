@@ -11,7 +11,7 @@ from experiments import generators_compared as compared
 SHAPES = {"digits": (8, 16), "mnist": (28, 255)}  # side, and the largest value
 
 
-@pytest.fixture(params=SHAPES)
+@pytest.fixture(params=["digits", pytest.param("mnist", marks=pytest.mark.long)])
 def dataset(request, monkeypatch):
     """The name of a data set, replaced by sixty random images."""
     side, largest = SHAPES[request.param]

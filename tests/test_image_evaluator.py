@@ -74,6 +74,7 @@ def test_class_accuracy_compares_predicted_and_target_classes():
     assert metrics["min_class_share"] == pytest.approx(label.mean(), abs=0.05)
 
 
+@pytest.mark.long
 def test_each_fold_has_an_image_evaluator_trained_on_its_own_split():
     """A fold's evaluator never sees the fold's test images."""
     source = blots(270)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from user_errors import user_error
 
 from dljax.datasets.array_dataset import ArrayDataset
@@ -62,6 +63,7 @@ def test_images_in_colour_are_refused():
         image_tokens(table(3))
 
 
+@pytest.mark.long
 def test_samples_and_completions_are_rendered_as_images():
     data, batch = example_batch()
     net = transformer("decoder", 8, data.details.num_tokens, heads=2, max_len=LENGTH)

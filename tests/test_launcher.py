@@ -77,6 +77,7 @@ def test_a_terminated_launcher_stops_its_processes(tmp_path, whole):
     assert (tmp_path / "results.csv").read_bytes() == whole
 
 
+@pytest.mark.long
 def test_commands_are_printed_and_run_the_study(tmp_path, experiment, capsys, whole):
     run(experiment, tmp_path, *SHORT, "--launcher=commands")
     lines = capsys.readouterr().out.splitlines()

@@ -180,7 +180,7 @@ def test_a_program_is_compiled_once(family):
     assert len(traces) == len(f.task.turns) + 1
 
 
-@_families(NAMES, ["plain", "classifier"])
+@_families(NAMES, ["classifier"])
 @pytest.mark.usefixtures("optimized")
 def test_a_seed_in_a_map_is_that_seed_alone_bit_for_bit(family):
     alone = trained(program(family, "map", SEEDS[1:2]))

@@ -51,6 +51,7 @@ def test_seeds_added_after_a_verdict_give_no_other(tmp_path, experiment):
     assert report_of(experiment, tmp_path, 8)["why"] == ""
 
 
+@pytest.mark.long
 def test_earlier_looks_are_remembered(tmp_path, experiment):
     assert report_of(experiment, tmp_path, 8)["why"] == ""
     run(experiment, tmp_path, "--width=4", "--launcher=commands")  # starts no trial
@@ -69,6 +70,7 @@ def test_declared_looks_share_the_error(tmp_path, experiment):
     assert "8 or 10" in report_of(experiment, tmp_path, 9)["why"]
 
 
+@pytest.mark.long
 def test_twenty_seeds_have_bootstrap_and_exact_intervals(tmp_path, experiment):
     def source(config):  # as where no seeds share examples
         return digits_experiment.source(config)._replace(test_train_ratio=0.0)

@@ -20,6 +20,7 @@ def trial(tmp_path_factory, data_dir):
     return next(p for p in work.glob("lstm*") if (p / "samples.npz").is_file())
 
 
+@pytest.mark.long
 @pytest.mark.drawn
 def test_trace_has_every_gate_of_every_character(trial):
     config = lstm_trace.Config(run=str(trial), example=5)
@@ -54,6 +55,7 @@ def piece(tmp_path_factory):
     return next(p for p in (work / "run").glob("lstm*"))
 
 
+@pytest.mark.long
 def test_trace_of_one_to_many_net_follows_the_real_piece(piece):
     parts, labels = lstm_trace.trace(lstm_trace.Config(run=str(piece)))
     assert {name for _, name in STEPS} - parts.keys() == {"previous_cell"}

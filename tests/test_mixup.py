@@ -101,7 +101,10 @@ def test_a_task_that_mixes_learns():
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:20])
 
 
-@pytest.mark.parametrize("strategy", ["map", "cores", "vmap"])
+@pytest.mark.parametrize(
+    "strategy",
+    ["vmap", *(pytest.param(s, marks=pytest.mark.long) for s in ("map", "cores"))],
+)
 def test_strengths_are_an_array_axis_of_a_program(strategy):
     rng = np.random.default_rng(0)
     images = rng.random((140, 3, 4, 1)).astype(np.float32)

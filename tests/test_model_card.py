@@ -103,6 +103,7 @@ def test_hit_needs_a_mask(batch):
     assert not any(name.endswith(("hit", "mass")) for name in metrics)
 
 
+@pytest.mark.long
 def test_classifier_equals_the_nets_log_probabilities(batch):
     net = cnn((2,), 4, 2, pool="average")
     task = classification(net, adamw(0.01), example=batch["image"][:1])

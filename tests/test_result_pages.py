@@ -225,3 +225,12 @@ def test_committed_results_are_in_their_final_layout(tmp_path):
         copy = tmp_path / path.name
         recorded_results.write(copy, recorded_results.read(path))
         assert copy.read_text() == path.read_text(), path.name
+
+
+def test_a_figure_does_not_depend_on_the_style_of_the_process():
+    from dljax.reporting import figures
+
+    result = RESULT
+    before = result_figures.draw(result, STUDY)
+    figures.plt()  # sets the style of the reports
+    assert result_figures.draw(result, STUDY) == before

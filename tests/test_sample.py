@@ -150,6 +150,7 @@ def test_only_generated_samples_are_rendered_of_prompts(data_dir):
     assert generated.pixels.shape == (2, 8, 8, 1)
 
 
+@pytest.mark.long
 def test_generated_images_are_written(tmp_path, data_dir, capsys):
     from experiments import vae
 

@@ -310,6 +310,7 @@ def test_a_signal_ends_a_plan_and_asks_a_run_to_stop(tmp_path, data_dir, monkeyp
             signal.signal(number, handler)
 
 
+@pytest.mark.long
 def test_profile_writes_a_trace(tmp_path, data_dir, experiment):
     flags = ("--network=mlp", "--pixels=in_place", "--profile")
     run(experiment, tmp_path, data_dir, *SMALL, *flags)

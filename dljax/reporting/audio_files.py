@@ -56,6 +56,7 @@ def write_music(roll: np.ndarray, stem: pathlib.Path) -> tuple[pathlib.Path, ...
     _require_pretty_midi()
     tune = _to_midi(roll)
     midi, wav = stem.with_name(f"{stem.name}.mid"), stem.with_name(f"{stem.name}.wav")
+    midi.parent.mkdir(parents=True, exist_ok=True)
     tune.write(str(midi))
     wav.write_bytes(_synthesize(tune))
     return midi, wav
@@ -69,6 +70,7 @@ def write_sounds(
     for name, audio in sounds:
         wave = audio.waveforms[:MAX_SOUNDS].reshape(-1)
         data = encode_wav(wave, audio.sample_rate)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{_stem(name)}.wav").write_bytes(data)
         entries.append(_embed(name, data))
     return entries

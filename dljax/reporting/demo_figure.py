@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from dljax.reporting.compact_svg import to_svg
 from dljax.reporting.figure_style import (
+    DEFAULTS,
     Theme,
     add_axes,
     add_text,
@@ -25,6 +26,7 @@ DEMO_CONTRASTS = {
 }
 
 
+@matplotlib.rc_context(DEFAULTS)
 def draw_demo(result: RecordedResult, *, theme: Theme) -> str:
     """The picture of README: CNN and MLP, pixels in place and shuffled.
 

@@ -54,6 +54,11 @@ DARK = Theme(
 )
 
 
+# matplotlib's own style, for `matplotlib.rc_context`: what a process has set otherwise
+# does not change these figures.
+DEFAULTS = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"}
+
+
 def new_figure(height: float, theme: Theme) -> Figure:
     figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, facecolor=theme.page)
     FigureCanvasSVG(figure)

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from dljax.reporting.compact_svg import to_svg
 from dljax.reporting.figure_style import (
+    DEFAULTS,
     LIGHT,
     WIDTH,
     Theme,
@@ -74,6 +75,7 @@ class Panel:
         return 22 + ROW * len(self.rows) + AXIS
 
 
+@matplotlib.rc_context(DEFAULTS)
 def draw(result: RecordedResult, study: Study, *, theme: Theme = LIGHT) -> str:
     """The figure of a result as the text of an SVG file, 700 pixels wide.
 
