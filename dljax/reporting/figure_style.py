@@ -56,7 +56,7 @@ DARK = Theme(
 
 # matplotlib's own style, for `matplotlib.rc_context`: what a process has set otherwise
 # does not change these figures.
-DEFAULTS = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"}
+DEFAULTS: Any = {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"}
 
 
 def new_figure(height: float, theme: Theme) -> Figure:
