@@ -20,7 +20,7 @@ from dljax.types import Task, Turn
 
 # The bits of two programs are compared, with and without a loss that becomes NaN.
 pytestmark = pytest.mark.usefixtures("optimized_file")
-SHORT = ("--family=gan,plain", "--steps=30", "--log_every=10", "--seeds=3")
+SHORT = ("--family=gan,classifier", "--steps=30", "--log_every=10", "--seeds=3")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def trial(directory, variant):
     return next(d for name, d in trials(directory).items() if name.startswith(variant))
 
 
-@pytest.mark.parametrize("variant", ["gan", "plain"])
+@pytest.mark.parametrize("variant", ["gan", "classifier"])
 def test_failed_run_freezes_and_others_keep_their_bits(whole, failed, variant):
     good, bad = trial(whole, variant), trial(failed[0], variant)
     rows, rows_bad = (read_lines(d / "metrics.jsonl") for d in (good, bad))
@@ -70,7 +70,7 @@ def test_failed_run_freezes_and_others_keep_their_bits(whole, failed, variant):
 
 def test_failure_reports_step_seed_and_metric(failed):
     directory, lines = failed
-    expected = {"gan": "generator_loss", "plain": "loss"}
+    expected = {"gan": "generator_loss", "classifier": "loss"}
     for variant, metric in expected.items():
         done = json.loads((trial(directory, variant) / "DONE").read_text())
         assert done["failed"] == [
@@ -81,7 +81,7 @@ def test_failure_reports_step_seed_and_metric(failed):
     assert report["verdict"] == "undecided"
     assert [(r["variant"], r["seed"], r["step"]) for r in report["failed"]] == [
         ("gan", 0, 13),
-        ("plain", 0, 13),
+        ("classifier", 0, 13),
     ]
     for page in ("report.html", "report.md"):
         page_lines = (directory / page).read_text().splitlines()
@@ -95,7 +95,7 @@ def test_failed_runs_are_retried_only_on_request(failed, experiment):
     before = {path.name: path.read_bytes() for path in old.glob("*.jsonl")}
     lines = run(experiment, directory, *flags, "--locate_nan", code=FAILED_RUNS)
     assert before == {path.name: path.read_bytes() for path in old.glob("*.jsonl")}
-    assert failure_lines(lines, "plain", "loss")
+    assert failure_lines(lines, "classifier", "loss")
     assert any("loss of net" in line for line in lines)
     lines = run(experiment, directory, *flags, "--retry_failed", code=FAILED_RUNS)
     renamed = old.with_name(f"{old.name}.failed-1")
