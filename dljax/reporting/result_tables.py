@@ -229,9 +229,8 @@ def _first_lower(text: str) -> str:
 def _result_lines(entry: Entry, result: RecordedResult) -> Iterator[str]:
     """One result: verdict, effects, figure and command."""
     seeds = "1 seed" if len(result.seeds) == 1 else f"{len(result.seeds)} seeds"
-    mark = " †" if result.origin == "prose" else ""
     yield (
-        f"**{result.verdict.capitalize()} on {result.dataset}**{mark}, {seeds}"
+        f"**{result.verdict.capitalize()} on {result.dataset}**{_mark(result)}, {seeds}"
         f"{_cost(result)}."
     )
     if result.why:
@@ -247,9 +246,19 @@ def _result_lines(entry: Entry, result: RecordedResult) -> Iterator[str]:
             f"{describe_contrast(entry.study, contrast)} |"
         )
     yield ""
-    yield f"![{entry.study.claim} {result.verdict}](figures/{result.name}.svg)"
+    yield _figure(entry, result)
     yield ""
     yield from _code(command(entry, result.dataset))
+
+
+def _mark(result: RecordedResult) -> str:
+    """The sign of a result that was entered by hand."""
+    return " †" if result.origin == "prose" else ""
+
+
+def _figure(entry: Entry, result: RecordedResult) -> str:
+    """A result's figure in Markdown, for a page of docs/."""
+    return f"![{entry.study.claim} {result.verdict}](figures/{result.name}.svg)"
 
 
 def _code(line: str) -> list[str]:
@@ -315,11 +324,8 @@ def gallery_page(entries: Sequence[Entry]) -> str:
         lines += [f"## {family.capitalize()}", ""]
         for entry in group:
             for result in entry.results:
-                lines += [
-                    f"[![{entry.study.claim} {result.verdict}]"
-                    f"(figures/{result.name}.svg)](experiments.md#{entry.name})",
-                    "",
-                ]
+                figure = _figure(entry, result)
+                lines += [f"[{figure}](experiments.md#{entry.name})", ""]
     return "\n".join(lines)
 
 
@@ -348,7 +354,7 @@ def references_page(entries: Sequence[Entry]) -> str:
                 "",
                 *(f"{note[:1].upper()}{note[1:]}" for note in result.notes),
                 *[""] * bool(result.notes),
-                f"![{entry.study.claim} {result.verdict}](figures/{result.name}.svg)",
+                _figure(entry, result),
                 "",
                 *_code(command(entry, result.dataset)),
                 "",
@@ -362,10 +368,9 @@ def _reference_rows(entry: Entry) -> Iterator[str]:
     head = f"| [{name}](../{entry.script}) | {entry.study.claim} | "
     head += f"{entry.study.published} | "
     for result in entry.results:
-        mark = " †" if result.origin == "prose" else ""
         yield (
             f"{head}{measured(entry.study, result)} | {len(result.seeds)} | "
-            f"[{result.verdict}](../{RESULTS}/{result.name}.json){mark} |"
+            f"[{result.verdict}](../{RESULTS}/{result.name}.json){_mark(result)} |"
         )
     if not entry.results:
         yield f"{head}not run | | |"

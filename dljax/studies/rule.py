@@ -16,28 +16,27 @@ DECLARING = ("STUDY", "Config")  # names of a script that `task_hash` ignores
 def rule_text(study: Study) -> str:
     """Returns the rule's source code, with its contrasts and the names it uses."""
     contrasts = "\n".join(f"{k} = {c}" for k, c in study.parsed_contrasts.items())
-    names = "".join(f"{name} = {value!r}\n" for name, value in _names(study.rule))
-    return f"{contrasts}\n\n{names}{inspect.getsource(study.rule)}"
+    names = sorted(_names(study.rule), key=lambda pair: inspect.isfunction(pair[1]))
+    sources = [
+        (k, inspect.getsource(v) if inspect.isfunction(v) else v) for k, v in names
+    ]
+    lines = "".join(f"{name} = {value!r}\n" for name, value in sources)
+    return f"{contrasts}\n\n{lines}{inspect.getsource(study.rule)}"
 
 
 def _names(rule: Any) -> list[tuple[str, Any]]:
-    """Returns the constants that a rule uses and the source of functions it calls."""
+    """Returns the constants that a rule uses and the functions it calls, by name."""
     variables = inspect.getclosurevars(rule)
     names = sorted({**variables.globals, **variables.nonlocals}.items())
-    constants = [(k, v) for k, v in names if isinstance(v, SIMPLE)]
-    called = [(k, inspect.getsource(v)) for k, v in names if inspect.isfunction(v)]
-    return constants + called
+    return [(k, v) for k, v in names if isinstance(v, SIMPLE) or inspect.isfunction(v)]
 
 
 def _rule_code(study: Study) -> str:
     """Returns what `rule_text` does, without docstrings, comments and layout."""
     contrasts = [[k, str(c)] for k, c in study.parsed_contrasts.items()]
-    variables = inspect.getclosurevars(study.rule)
-    names = sorted({**variables.globals, **variables.nonlocals}.items())
     values = [
         [k, _code_of(v) if inspect.isfunction(v) else repr(v)]
-        for k, v in names
-        if isinstance(v, SIMPLE) or inspect.isfunction(v)
+        for k, v in _names(study.rule)
     ]
     return json.dumps([contrasts, values, _code_of(study.rule)])
 
