@@ -80,6 +80,13 @@ optimized = pytest.fixture(_optimized)  # for one test
 optimized_file = pytest.fixture(_optimized, scope="module")
 
 
+def others_long(values, short):
+    """Parameters of which the short suite has those in `short`."""
+    return [
+        pytest.param(v, marks=() if v in short else pytest.mark.long) for v in values
+    ]
+
+
 def in_turn(**levels):
     """Parametrizes over all combinations of levels; the short suite has each level.
 

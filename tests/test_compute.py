@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import others_long
 
 from dljax.models import all_conv, cnn, mlp, recurrent, resnet, transformer, video
 from dljax.models.net import map_inputs, with_compute_dtype
@@ -38,7 +39,7 @@ SHORTLY = ("cnn", "lstm", "transformer")
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if n in SHORTLY else pytest.mark.long) for n in NETS],
+    others_long(NETS, SHORTLY),
 )
 def test_bfloat16_is_close_and_keeps_float32_params(name):
     net, shape = NETS[name]

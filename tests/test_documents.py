@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 import scipy.io.wavfile
+from conftest import others_long
 from piano_rolls import random_rolls, write_mat
 from user_errors import user_error
 
@@ -29,10 +30,7 @@ EXPERIMENTS += REFERENCE
 # The short suite runs one experiment of each family: these, cnn_vs_mlp (test_study.py),
 # sentiment (test_lstm_trace.py), reference.tiny_shakespeare and vae (test_sample.py).
 SHORTLY = ("threshold_neuron", "reference.wgan_critic")
-RUN = [
-    pytest.param(name, marks=() if name in SHORTLY else pytest.mark.long)
-    for name in EXPERIMENTS
-]
+RUN = others_long(EXPERIMENTS, SHORTLY)
 
 
 def dataset_flags(module, folder):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import golden_arrays
+from conftest import golden_arrays, others_long
 from flax import linen as nn
 
 from dljax.models.diffusion import dit, unet
@@ -39,7 +39,7 @@ SHORTLY = ("critic", "transposed")
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if n in SHORTLY else pytest.mark.long) for n in NETS],
+    others_long(NETS, SHORTLY),
 )
 def test_nets_equal_pytorch(arrays, name):
     arrays_of_net = {

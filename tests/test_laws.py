@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import LAWS, conformance_table
+from conftest import LAWS, conformance_table, others_long
 from families import FAMILIES
 from networks import NETWORKS
 
@@ -31,11 +31,7 @@ def _families(names, shortly):
     state and dropout ("classifier"), a game ("gan"), a loss that draws noise ("vae"),
     and sequences with masks ("seq2seq").
     """
-    marked = [
-        pytest.param(name, marks=() if name in shortly else pytest.mark.long)
-        for name in names
-    ]
-    return pytest.mark.parametrize("family", marked)
+    return pytest.mark.parametrize("family", others_long(names, shortly))
 
 
 NAMES = [*FAMILIES, *NETWORKS]  # what a network can break; sharding is vmap over a mesh

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import others_long
 from families import table
 from scipy import stats
 
@@ -103,7 +104,7 @@ def test_a_task_that_mixes_learns():
 
 @pytest.mark.parametrize(
     "strategy",
-    ["vmap", *(pytest.param(s, marks=pytest.mark.long) for s in ("map", "cores"))],
+    others_long(("vmap", "map", "cores"), ("vmap",)),
 )
 def test_strengths_are_an_array_axis_of_a_program(strategy):
     rng = np.random.default_rng(0)

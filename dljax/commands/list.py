@@ -92,8 +92,8 @@ def shipped_entries() -> list[Entry]:
     directory = shipped_experiments.directory()
     verdicts = _recorded_verdicts(directory / "results")
     entries = []
-    for path in _scripts(directory):
-        name = _module_name(path, directory)
+    for path in shipped_experiments.scripts(directory):
+        name = shipped_experiments.module_name(path, directory)
         module = shipped_experiments.import_module(name)
         entries.append(_entry(name, module, verdicts.get(name, {})))
     return entries
@@ -110,10 +110,12 @@ def project_entries() -> list[Entry]:
         return []
     verdicts = _recorded_verdicts(directory / "results")
     entries = []
-    for path in _scripts(directory):
+    for path in shipped_experiments.scripts(directory):
         try:
-            module = _import_script(path, _module_name(path, root))
-            recorded = verdicts.get(_module_name(path, directory), {})
+            module = _import_script(path, shipped_experiments.module_name(path, root))
+            recorded = verdicts.get(
+                shipped_experiments.module_name(path, directory), {}
+            )
             entries.append(_entry(str(path.relative_to(root)), module, recorded))
         except Exception as error:  # a project's own code may raise anything
             print(f"warning: {path}: {first_line(error)}", file=sys.stderr)
@@ -177,17 +179,6 @@ def select(families: Mapping[str, list[Entry]], name: str) -> dict[str, list[Ent
         f"dljax list {name}: no family has this name, and no experiment's name "
         f"contains it; {hint}families are {', '.join(families)}",
     )
-
-
-def _scripts(directory: pathlib.Path) -> list[pathlib.Path]:
-    """The scripts below a directory that define a STUDY."""
-    paths = sorted(directory.rglob("*.py"))
-    return [path for path in paths if "\nSTUDY = " in path.read_text("utf-8")]
-
-
-def _module_name(path: pathlib.Path, root: pathlib.Path) -> str:
-    """The dotted name of a script below a directory."""
-    return ".".join(path.relative_to(root).with_suffix("").parts)
 
 
 def _import_script(path: pathlib.Path, name: str) -> ModuleType:

@@ -23,7 +23,7 @@ from dljax.reporting.metric_axes import (
     describe_value,
 )
 from dljax.reporting.result_figures import contrast_axis, draw
-from dljax.studies import recorded_results
+from dljax.studies import recorded_results, shipped_experiments
 from dljax.studies.recorded_results import RecordedContrast, RecordedResult
 from dljax.studies.rule import rule_words
 from dljax.studies.study import Study, Term
@@ -96,14 +96,9 @@ def read_entries(root: pathlib.Path) -> tuple[Entry, ...]:
     """Every experiment of a checkout, in the order of names, with its results."""
     results = recorded_results.read_all(root / RESULTS)
     folder = root / "experiments"
-    scripts = [
-        path
-        for path in sorted((*folder.glob("*.py"), *folder.glob("reference/*.py")))
-        if "\nSTUDY = Study(" in path.read_text("utf-8")
-    ]
     return tuple(
-        _entry(".".join(path.relative_to(folder).with_suffix("").parts), results)
-        for path in scripts
+        _entry(shipped_experiments.module_name(path, folder), results)
+        for path in shipped_experiments.scripts(folder)
     )
 
 

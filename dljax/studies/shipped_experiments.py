@@ -39,6 +39,17 @@ def directory() -> pathlib.Path:
     return pathlib.Path(next(iter(package().__path__))).resolve()
 
 
+def scripts(directory: pathlib.Path) -> list[pathlib.Path]:
+    """The scripts below a directory that define a STUDY, sorted."""
+    paths = sorted(directory.rglob("*.py"))
+    return [path for path in paths if "\nSTUDY = " in path.read_text("utf-8")]
+
+
+def module_name(path: pathlib.Path, root: pathlib.Path) -> str:
+    """The dotted name of a script below a directory, as "reference.adding"."""
+    return ".".join(path.relative_to(root).with_suffix("").parts)
+
+
 def has(name: str) -> bool:
     """Whether there is an experiment of this name, as "reference.adding"."""
     return directory().joinpath(*name.split(".")).with_suffix(".py").is_file()
